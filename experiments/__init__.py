@@ -1,0 +1,1 @@
+"""Joinery: scripts that compare policies, evaluate logs and gate rollouts."""

@@ -1,0 +1,71 @@
+"""The `longplay` command: one registry line per subcommand, imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+import tyro
+
+
+class Command(NamedTuple):
+    """A module that offers `Settings` (a frozen dataclass) and `run(settings) -> int`."""
+
+    module: str
+    purpose: str
+
+
+COMMANDS: dict[str, Command] = {
+    "compare": Command(
+        "experiments.compare_policies", "train, log, evaluate, gate and check policies in a world"
+    ),
+    "evaluate": Command("experiments.evaluate_offline", "value of a policy from a log"),
+}
+
+MEND = (ValueError, FileNotFoundError, ImportError)
+
+
+def usage() -> str:
+    """The list of subcommands."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {c.purpose}" for name, c in COMMANDS.items())
+    return f"usage: longplay COMMAND [OPTIONS]\n\n{rows}\n\nlongplay COMMAND --help lists a command's options."
+
+
+def split(args: list[str]) -> tuple[str | None, list[str]]:
+    """The subcommand's name (one or two words, the longest that is known) and what follows it."""
+    for words in (2, 1):
+        name = " ".join(args[:words])
+        if len(args) >= words and name in COMMANDS:
+            return name, args[words:]
+    return None, args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; input that needs mending is one paragraph on stderr and status 2."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    name, rest = split(args)
+    if name is None:
+        asked = bool(args) and args[0] in {"-h", "--help"}
+        print(usage(), file=sys.stdout if asked else sys.stderr)
+        if args and not asked:
+            print(f"\nlongplay: there is no command {args[0]!r}", file=sys.stderr)
+        return 0 if asked else 2
+    try:
+        module = import_module(COMMANDS[name].module)
+        settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
+        return int(module.run(settings))
+    except MEND as error:
+        if os.environ.get("LONGPLAY_TRACEBACK"):
+            raise
+        print(f"longplay {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"longplay {name}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

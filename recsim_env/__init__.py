@@ -1,0 +1,1 @@
+"""Longplay: recsim_env."""
