@@ -31,7 +31,8 @@ def usage() -> str:
     """The list of subcommands."""
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:<{width}}  {c.purpose}" for name, c in COMMANDS.items())
-    return f"usage: longplay COMMAND [OPTIONS]\n\n{rows}\n\nlongplay COMMAND --help lists a command's options."
+    head, foot = "usage: longplay COMMAND [OPTIONS]", "longplay COMMAND --help lists its options."
+    return f"{head}\n\n{rows}\n\n{foot}"
 
 
 def split(args: list[str]) -> tuple[str | None, list[str]]:

@@ -1,0 +1,1 @@
+"""Contextual bandits over encoder states, one page each."""

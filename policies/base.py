@@ -1,0 +1,192 @@
+"""What a policy is: a distribution over ordered slates, and the one function that draws from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.slates import SlateDistribution
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What the server knows about B users when it must choose; the same record from env and log."""
+
+    history_items: I32  # (B, H)     consumed items, oldest first, -1 padded on the left
+    history_responses: F32  # (B, H, R)  what was observed of each; 0 where empty
+    user: F32  # (B, F)     observable user, then the session so far
+    candidates: I32 | None = None  # (B, C)     item ids on offer; None = the whole catalogue
+    eligible: Bool | None = None  # (B, C)     False = must not be shown; None = all may
+
+    def __len__(self) -> int:
+        return len(self.history_items)
+
+    def rows(self, index: slice | NDArray[np.int64]) -> Observation:
+        """The same record for some of the users."""
+        return Observation(
+            history_items=self.history_items[index],
+            history_responses=self.history_responses[index],
+            user=self.user[index],
+            candidates=None if self.candidates is None else self.candidates[index],
+            eligible=None if self.eligible is None else self.eligible[index],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """The sizes a policy is built for, and what is known of the items; read off an environment."""
+
+    n_items: int  # A
+    slate_size: int  # K
+    history_length: int  # H
+    n_candidates: int | None  # C, or None for the whole catalogue
+    item_features: F32  # (A, F)
+    user_size: int
+    response_names: tuple[str, ...]
+
+    @property
+    def columns(self) -> int:
+        """How many items a distribution ranges over: C, or A without a candidate generator."""
+        return self.n_items if self.n_candidates is None else self.n_candidates
+
+
+class Policy(Protocol):
+    """Two verbs over the sizes in `serving`. `distribution` draws nothing and changes nothing."""
+
+    @property
+    def serving(self) -> Serving: ...
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        """A distribution over ordered slates of candidate columns, for each of B users."""
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Learn from logged decisions; return scalars worth plotting."""
+
+
+class Decision(NamedTuple):
+    """One drawn slate per user, with the probability it was drawn with."""
+
+    action: I32  # (B, K) columns of the candidates: what an environment takes
+    slate: I32  # (B, K) item ids: what the user sees and the log keeps
+    propensity: F64  # (B,)   of the whole ordered slate
+    position_propensity: F64  # (B, K) of each place given the places above
+    first_place: F64  # (B, C) probability of every candidate to stand first
+
+
+def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
+    """Draw a slate for each user and read its propensity off the same distribution."""
+    d = policy.distribution(obs)
+    action = d.sample(rng)
+    prefix = d.prefix(action)
+    return Decision(
+        action, items_of(obs, action), prefix[:, -1], conditional(prefix), d.first_place()
+    )
+
+
+def conditional(prefix: F64) -> F64:
+    """Per-place propensities (B, K) from prefix probabilities; 0 after an impossible place."""
+    before = np.concatenate([np.ones((len(prefix), 1)), prefix[:, :-1]], axis=1)
+    return np.divide(prefix, before, out=np.zeros_like(prefix), where=before > 0)
+
+
+def items_of(obs: Observation, action: I32) -> I32:
+    """Item ids (B, K) of candidate columns (B, K); -1 stays -1."""
+    if obs.candidates is None:
+        return action
+    ids = np.take_along_axis(obs.candidates, np.maximum(action, 0), axis=1)
+    return np.where(action < 0, np.int32(-1), ids).astype(np.int32, copy=False)
+
+
+def columns_of(obs: Observation, slate: I32) -> I32:
+    """Candidate columns (B, K) of item ids (B, K).
+
+    Raises ValueError where a shown item was not among the row's candidates.
+    """
+    if obs.candidates is None:
+        return slate
+    match = obs.candidates[:, None, :] == slate[:, :, None]  # (B, K, C): C candidates, never A
+    lost = ~match.any(axis=2) & (slate >= 0)
+    if lost.any():
+        row, place = np.argwhere(lost)[0]
+        raise ValueError(
+            f"slate[{row}, {place}] = {slate[row, place]} is not among the candidates of that row "
+            f"({int(lost.any(axis=1).sum())} of {len(slate)} rows). Log the candidates that the "
+            "policy was offered, or drop those rows before scoring."
+        )
+    return np.where(slate < 0, -1, match.argmax(axis=2)).astype(np.int32)
+
+
+def serving_of(env: Any) -> Serving:
+    """Read the sizes off any vector environment that has Longplay's attribute names."""
+    try:
+        spaces = env.single_observation_space
+        return Serving(
+            n_items=int(env.n_items),
+            slate_size=int(env.slate_size),
+            history_length=int(env.history_length),
+            n_candidates=None if env.n_candidates is None else int(env.n_candidates),
+            item_features=np.asarray(env.item_features, dtype=np.float32),
+            user_size=int(spaces["user"].shape[0]),
+            response_names=tuple(env.response_names),
+        )
+    except AttributeError as missing:
+        raise ValueError(
+            f"{type(env).__name__} cannot be served: {missing}. A policy needs a vector "
+            "environment with n_items, slate_size, n_candidates, history_length, item_features and "
+            "response_names; make it with gymnasium.make_vec."
+        ) from None
+
+
+def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
+    """The record from an environment's observation dict."""
+    eligible = obs.get("eligible")
+    return Observation(
+        history_items=obs["history_items"],
+        history_responses=obs["history_responses"],
+        user=obs["user"],
+        candidates=obs.get("candidates"),
+        eligible=None if eligible is None else eligible.astype(bool, copy=False),
+    )
+
+
+def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
+    """The record that the serving policy saw, for every row of a log: histories are derived.
+
+    Raises ValueError when the log is of another catalogue or lacks the columns a policy needs.
+    """
+    if log.n_items != serving.n_items:
+        raise ValueError(
+            f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
+            "item ids would not mean the same. Score the log with a policy built for its catalogue."
+        )
+    if log.candidates is None and serving.n_candidates is not None:
+        raise ValueError(
+            f"the policy chooses among {serving.n_candidates} candidates but the log has no "
+            "candidates column: log what the candidate generator offered on each row."
+        )
+    n = len(log)
+    items, responses = log.histories(serving.history_length)
+    context = np.zeros((n, serving.user_size), np.float32) if log.context is None else log.context
+    if context.shape[1] != serving.user_size:
+        raise ValueError(
+            f"the log's context is {context.shape[1]} wide and the policy's user vector "
+            f"{serving.user_size}: score with a policy built for the environment that was logged."
+        )
+    candidates = log.candidates
+    eligible = None if candidates is None or candidates.min(initial=0) >= 0 else candidates >= 0
+    return Observation(
+        history_items=items,
+        history_responses=responses,
+        user=context.astype(np.float32, copy=False),
+        candidates=candidates,
+        eligible=eligible,
+    )

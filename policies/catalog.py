@@ -1,0 +1,53 @@
+"""Every policy by name: one line each, imported when it is first built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from policies.base import Policy, serving_of
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """A builder `function(serving, *, settings...) -> Policy` that is imported on first use."""
+
+    module: str
+    function: str
+
+    def load(self) -> Callable[..., Policy]:
+        """The builder itself, with its signature and docstring."""
+        return getattr(import_module(self.module), self.function)  # type: ignore[no-any-return]
+
+
+POLICIES: dict[str, Lazy] = {
+    "uniform": Lazy("policies.simple", "uniform"),
+    "popularity": Lazy("policies.simple", "popularity"),
+    "greedy_encoder": Lazy("policies.simple", "greedy_encoder"),
+    "softmax_encoder": Lazy("policies.simple", "softmax_encoder"),
+    "greedy_reward": Lazy("policies.reward_model", "greedy_reward"),
+    "softmax_reward": Lazy("policies.reward_model", "softmax_reward"),
+    "linucb": Lazy("policies.bandits.linucb", "linucb"),
+    "ppo": Lazy("policies.rl.sb3", "ppo"),
+}
+
+
+def build(name: str, env: Any, **settings: Any) -> Policy:
+    """A policy for the sizes of a vector environment; `settings` are its builder's keywords.
+
+    Raises ValueError for an unknown name or setting, listing the known ones.
+    """
+    if name not in POLICIES:
+        raise ValueError(f"no policy {name!r}; there are {', '.join(sorted(POLICIES))}")
+    builder = POLICIES[name].load()
+    known = [p for p in inspect.signature(builder).parameters if p != "serving"]
+    unknown = sorted(settings.keys() - set(known))
+    if unknown:
+        raise ValueError(
+            f"policy {name!r} has no setting {', '.join(map(repr, unknown))}; "
+            f"it takes {', '.join(known) or 'none'}"
+        )
+    return builder(serving_of(env), **settings)

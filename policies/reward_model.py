@@ -1,0 +1,147 @@
+"""A supervised one-step reward model: what showing an item is worth now, and nothing later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from offpolicy.log import LoggedDataset
+from policies.bandits.linucb import place_rewards
+from policies.base import Observation, Serving, observation_of_log
+from policies.encoders.base import Encoder
+from policies.features import StateFeatures, item_table, state_features
+from policies.scored import Exploration, Scored, Scores
+
+
+class RewardNet(nn.Module):
+    """r(s, a) = w . relu(U s + V x_a) + b_a: an item enters as its vector and a bias of its own."""
+
+    def __init__(self, state_size: int, items: NDArray[np.float32], hidden: int) -> None:
+        super().__init__()
+        self.items: Tensor
+        self.register_buffer("items", torch.from_numpy(items))
+        self.of_state = nn.Linear(state_size, hidden)
+        self.of_item = nn.Linear(items.shape[1], hidden, bias=False)
+        self.head = nn.Linear(hidden, 1)
+        self.bias = nn.Parameter(torch.zeros(len(items)))
+
+    def forward(self, state: Tensor, columns: Tensor) -> Tensor:
+        """state (B, D), columns (B, C) item ids -> (B, C)."""
+        seen = self.of_item(self.items)[columns]  # (B, C, hidden)
+        hidden = torch.relu(self.of_state(state)[:, None, :] + seen)  # (B, C, hidden)
+        value: Tensor = self.head(hidden).squeeze(2) + self.bias[columns]  # (B, C)
+        return value
+
+
+@dataclass(slots=True)
+class RewardModel:
+    """Regression of a shown place's reward on state and item, by minibatch Adam."""
+
+    state: StateFeatures
+    net: RewardNet
+    epochs: int
+    learning_rate: float
+    decay: float
+    rng: np.random.Generator
+    fitted: bool = False
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def serving(self) -> Serving:
+        return self.state.serving
+
+    @torch.no_grad()
+    def scores(self, obs: Observation) -> Scores:
+        columns = obs.candidates
+        if columns is None:
+            columns = np.broadcast_to(
+                np.arange(self.serving.n_items), (len(obs), self.serving.n_items)
+            )
+        ids = torch.from_numpy(np.maximum(columns, 0).astype(np.int64))
+        value = self.net(torch.from_numpy(self.state(obs)), ids).double().numpy()
+        return np.asarray(value * self.scale + self.centre)  # in units of the reward
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        obs = observation_of_log(log, self.serving)
+        reward = place_rewards(log).astype(np.float32)
+        if not self.fitted:  # scales are fixed by the first log
+            self.state, self.fitted = self.state.fitted(obs), True
+            self.centre, self.scale = float(reward.mean()), float(reward.std()) or 1.0
+        x = torch.from_numpy(self.state(obs))
+        shown = torch.from_numpy(log.slate.astype(np.int64))
+        target = torch.from_numpy((reward - self.centre) / np.float32(self.scale))
+        loss = fit(self, x, shown, target)
+        return {"loss": loss, "explained": 1.0 - loss}
+
+
+def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int = 1024) -> float:
+    """Minibatch Adam with a falling step; the last epoch's mean squared error, in variances."""
+    steps = model.epochs * -(-len(x) // batch)
+    adam = torch.optim.Adam(
+        model.net.parameters(), lr=model.learning_rate, weight_decay=model.decay
+    )
+    schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.05, total_iters=steps)
+    losses: list[float] = []
+    for _ in range(model.epochs):
+        losses = []
+        for rows in torch.from_numpy(model.rng.permutation(len(x))).split(batch):
+            here = shown[rows]
+            filled = here >= 0
+            error = model.net(x[rows], here.clamp(min=0)) - target[rows]  # (b, K)
+            loss = (error.square() * filled).sum() / filled.sum().clamp(min=1)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+    return float(np.mean(losses))
+
+
+def _build(
+    serving: Serving,
+    encoder: Encoder | None,
+    exploration: Exploration,
+    hidden: int,
+    epochs: int,
+    seed: int,
+) -> Scored:
+    state = state_features(serving, encoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = RewardNet(state.size, item_table(serving, encoder), hidden)
+    rng = np.random.default_rng(seed)
+    model = RewardModel(state, net, epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
+    return Scored(model, exploration)
+
+
+def greedy_reward(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    epsilon: float = 0.0,
+    hidden: int = 64,
+    epochs: int = 5,
+    seed: int = 0,
+) -> Scored:
+    """The K items of highest predicted immediate reward."""
+    return _build(serving, encoder, Exploration(epsilon=epsilon), hidden, epochs, seed)
+
+
+def softmax_reward(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    temperature: float = 1.0,
+    epsilon: float = 0.0,
+    hidden: int = 64,
+    epochs: int = 5,
+    seed: int = 0,
+) -> Scored:
+    """Plackett-Luce over predicted immediate rewards; temperature in units of the reward."""
+    rule = Exploration(temperature=temperature, epsilon=epsilon)
+    return _build(serving, encoder, rule, hidden, epochs, seed)

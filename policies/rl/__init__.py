@@ -1,0 +1,1 @@
+"""Reinforcement learning over encoder states, one page each."""

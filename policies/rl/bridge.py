@@ -1,0 +1,96 @@
+"""A native vector environment as Stable-Baselines3's VecEnv, with the frozen encoder in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from policies.base import observation_of
+from policies.features import StateFeatures
+
+F32 = NDArray[np.float32]
+
+
+class EncodedVecEnv(VecEnv):
+    """Observation (D + C): encoded state, then the candidates' item ids; rewards over a scale.
+
+    Without a candidate generator there are no ids (C = 0). Ended rows carry the encoded last
+    observation as `terminal_observation`, which Stable-Baselines3 bootstraps from when truncated.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        state: StateFeatures,
+        *,
+        reward_scale: float = 1.0,
+        seed: int,
+    ) -> None:
+        self.env, self.state, self.reward_scale = env, state, reward_scale
+        columns = state.serving.n_candidates or 0
+        box = spaces.Box(-np.inf, np.inf, (state.size + columns,), np.float32)
+        super().__init__(env.num_envs, box, env.single_action_space)
+        self._first_seed: int | None = seed
+        self._actions: NDArray[Any] = np.zeros(0)
+        self._nothing: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+
+    def encode(self, obs: dict[str, NDArray[Any]]) -> F32:
+        """Environment observation of B users -> (B, D + C)."""
+        seen = observation_of(obs)
+        parts = [self.state(seen)]
+        if seen.candidates is not None:
+            parts.append(seen.candidates)
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def reset(self) -> F32:  # type: ignore[override]
+        obs, _ = self.env.reset(seed=self._first_seed)
+        self._first_seed = None
+        return self.encode(obs)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> tuple[F32, F32, NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+        obs, reward, terminated, truncated, info = self.env.step(self._actions)
+        done = terminated | truncated
+        infos = self._nothing
+        if done.any():
+            infos = list(infos)
+            rows = np.flatnonzero(done)
+            last = [info["final_obs"][i] for i in rows]
+            final = self.encode({name: np.stack([o[name] for o in last]) for name in last[0]})
+            for i, encoded in zip(rows, final, strict=True):
+                cut = bool(truncated[i] and not terminated[i])
+                infos[i] = {"terminal_observation": encoded, "TimeLimit.truncated": cut}
+        scaled = np.asarray(reward / self.reward_scale, np.float32)
+        return self.encode(obs), scaled, done, infos
+
+    def close(self) -> None:
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [getattr(self.env, attr_name)] * len(self._indices(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        raise ValueError(
+            "users of a vector environment share their attributes; make a new one instead"
+        )
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
+    ) -> list[Any]:
+        return [getattr(self.env, method_name)(*args, **kwargs)] * len(self._indices(indices))
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * len(self._indices(indices))
+
+    def _indices(self, indices: int | Sequence[int] | None) -> Sequence[int]:
+        if indices is None:
+            return range(self.num_envs)
+        return [indices] if isinstance(indices, int) else indices

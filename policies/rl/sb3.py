@@ -1,0 +1,169 @@
+"""PPO from Stable-Baselines3 on the frozen encoder's state. Schulman et al. (2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+
+from offpolicy.log import LoggedDataset
+from policies.base import Observation, Serving, observation_of_log
+from policies.encoders.base import Encoder
+from policies.features import StateFeatures, item_table, state_features
+from policies.rl.bridge import EncodedVecEnv
+from policies.rl.slate_head import SlateActorCritic
+from policies.rollout import collect
+from policies.simple import uniform
+from policies.slates import PlackettLuce, SlateDistribution, explore, masked
+
+OnSteps = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOConfig:
+    """Defaults suit a few hundred parallel users and short sessions."""
+
+    gamma: float = 0.99  # per decision
+    gae_lambda: float = 0.95
+    n_steps: int = 32  # decisions of every user between updates
+    batch_size: int = 2048
+    n_epochs: int = 4
+    learning_rate: float = 1e-3
+    clip_range: float = 0.2
+    entropy: float = 0.003
+    hidden: int = 64
+    epsilon: float = 0.0  # share of uniform slates when serving; the propensity counts it
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
+
+
+@dataclass(slots=True)
+class PPOAgent:
+    """Serves any observation; acts better only after `learn`."""
+
+    config: PPOConfig
+    state: StateFeatures
+    encoder: Encoder | None
+    reward_scale: float = 1.0
+    model: PPO | None = None
+    fitted: bool = False
+
+    @property
+    def serving(self) -> Serving:
+        return self.state.serving
+
+    @torch.no_grad()
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        """Plackett-Luce over the actor's scores; uniform before `learn`."""
+        places = self.serving.slate_size
+        if self.model is None:
+            flat = masked(np.zeros((len(obs), self.serving.columns)), obs.eligible)
+            return PlackettLuce(flat, places)
+        parts = [self.state(obs)]
+        if obs.candidates is not None:
+            parts.append(obs.candidates)
+        rows = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
+        actor = self.model.policy
+        assert isinstance(actor, SlateActorCritic)
+        logits = masked(actor.get_distribution(rows).logits.double().numpy(), obs.eligible)
+        return explore(PlackettLuce(logits, places), logits, places, self.config.epsilon)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Scale state and reward to a log; PPO learns to act only in an environment, by `learn`."""
+        if self.model is None:
+            self.state = self.state.fitted(observation_of_log(log, self.serving))
+            self.reward_scale = float(log.reward.std()) or 1.0
+            self.fitted = True
+        return {"reward_scale": self.reward_scale}
+
+    def learn(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        *,
+        total_steps: int,
+        seed: int,
+        on_steps: OnSteps | None = None,
+    ) -> None:
+        """Train for `total_steps` decisions over all users; call again to go on.
+
+        on_steps: called with the decisions so far after every round of n_steps.
+        """
+        if not self.fitted:  # scales from a short look at the world under uniform slates
+            self.update(collect(env, uniform(self.serving), n_steps=self.config.n_steps, seed=seed))
+        bridge = EncodedVecEnv(env, self.state, reward_scale=self.reward_scale, seed=seed)
+        if self.model is None:
+            self.model = self._new(bridge)
+        else:
+            self.model.set_env(bridge)
+        self.model.learn(total_steps, callback=_Heartbeat(on_steps), reset_num_timesteps=False)
+
+    def _new(self, bridge: EncodedVecEnv) -> PPO:
+        c = self.config
+        with torch.random.fork_rng(devices=[]):
+            return PPO(
+                SlateActorCritic,
+                bridge,
+                gamma=c.gamma,
+                gae_lambda=c.gae_lambda,
+                n_steps=c.n_steps,
+                batch_size=c.batch_size,
+                n_epochs=c.n_epochs,
+                learning_rate=c.learning_rate,
+                clip_range=c.clip_range,
+                ent_coef=c.entropy,
+                seed=c.seed,
+                device="cpu",
+                policy_kwargs={
+                    "items": torch.from_numpy(item_table(self.serving, self.encoder)),
+                    "state_size": self.state.size,
+                    "places": self.serving.slate_size,
+                    "net_arch": [c.hidden, c.hidden],
+                },
+            )
+
+
+class _Heartbeat(BaseCallback):
+    """Tells the caller how many decisions have been taken."""
+
+    def __init__(self, on_steps: OnSteps | None) -> None:
+        super().__init__()
+        self.on_steps = on_steps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self.on_steps is not None:
+            self.on_steps(self.num_timesteps)
+
+
+def ppo(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    gamma: float = 0.99,
+    learning_rate: float = 1e-3,
+    entropy: float = 0.003,
+    hidden: int = 64,
+    epsilon: float = 0.0,
+    seed: int = 0,
+) -> PPOAgent:
+    """An agent that has not learnt yet: call `learn(env, total_steps=, seed=)`."""
+    config = PPOConfig(
+        gamma=gamma,
+        learning_rate=learning_rate,
+        entropy=entropy,
+        hidden=hidden,
+        epsilon=epsilon,
+        seed=seed,
+    )
+    return PPOAgent(config, state_features(serving, encoder), encoder)

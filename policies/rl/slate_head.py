@@ -1,0 +1,128 @@
+"""An actor whose actions are ordered slates: Plackett-Luce over scores tied to the item vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+
+
+class Front(BaseFeaturesExtractor):
+    """The state's D numbers of an observation (D + C)."""
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return observations[:, : self.features_dim]
+
+
+class PlackettLuceActions(Distribution):
+    """Ordered slates without replacement; logits (B, C), -inf = not eligible."""
+
+    def __init__(self, logits: Tensor, places: int) -> None:
+        super().__init__()
+        self.logits, self.places = logits, places
+
+    def proba_distribution_net(self, *args: Any, **kwargs: Any) -> nn.Module:
+        raise TypeError("the slate head makes its own logits")
+
+    def proba_distribution(self, *args: Any, **kwargs: Any) -> PlackettLuceActions:
+        raise TypeError("a slate distribution is made from its logits")
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """actions (B, K) columns -> (B,) log-probability of the whole ordered slate."""
+        left = self.logits
+        total = left.new_zeros(len(left))
+        for place in range(self.places):
+            column = actions[:, place : place + 1].long()
+            total = total + torch.log_softmax(left, dim=1).gather(1, column).squeeze(1)
+            left = left.scatter(1, column, -torch.inf)
+        return total
+
+    def entropy(self) -> Tensor:
+        """Of the first place (B,); a slate's own entropy has no closed form."""
+        log_p = torch.log_softmax(self.logits, dim=1)
+        return -(log_p.exp() * log_p.clamp(min=-1e9)).sum(1)
+
+    def sample(self) -> Tensor:
+        noise = -torch.empty_like(self.logits).exponential_().log()  # Gumbel
+        return (self.logits + noise).topk(self.places, dim=1).indices
+
+    def mode(self) -> Tensor:
+        return self.logits.topk(self.places, dim=1).indices
+
+    def actions_from_params(self, *args: Any, **kwargs: Any) -> Tensor:
+        raise TypeError("a slate distribution is made from its logits")
+
+    def log_prob_from_params(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        raise TypeError("a slate distribution is made from its logits")
+
+
+class SlateActorCritic(ActorCriticPolicy):
+    """score(a) = (query(state) . x_a) / sqrt(D) + b_a over the candidates of the row."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Any,
+        *,
+        items: Tensor,
+        state_size: int,
+        places: int,
+        net_arch: list[int],
+        use_sde: bool = False,
+    ) -> None:
+        self.item_size, self.places, self.state_size = items.shape[1], places, state_size
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=net_arch,
+            activation_fn=nn.Tanh,
+            features_extractor_class=Front,
+            features_extractor_kwargs={"features_dim": state_size},
+        )
+        self.items: Tensor
+        self.register_buffer("items", items)
+        self.action_net = nn.Linear(self.mlp_extractor.latent_dim_pi, self.item_size)
+        nn.init.orthogonal_(self.action_net.weight, 0.1)
+        self.item_bias = nn.Parameter(torch.zeros(len(items)))
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
+
+    def slates(self, obs: Tensor, latent: Tensor) -> PlackettLuceActions:
+        """The distribution over slates of observations (B, D + C)."""
+        query = self.action_net(latent) / self.item_size**0.5  # (B, Di)
+        ids = obs[:, self.state_size :].long()  # (B, C)
+        if ids.shape[1] == 0:
+            return PlackettLuceActions(query @ self.items.T + self.item_bias, self.places)
+        known = ids.clamp(min=0)
+        logits = torch.bmm(self.items[known], query[:, :, None]).squeeze(2) + self.item_bias[known]
+        return PlackettLuceActions(logits.masked_fill(ids < 0, -torch.inf), self.places)
+
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        pi, vf = self.mlp_extractor(self.extract_features(obs))
+        d = self.slates(obs, pi)
+        actions = d.get_actions(deterministic=deterministic)
+        log_prob = d.log_prob(actions)
+        return self.shaped(actions), self.value_net(vf), log_prob
+
+    def evaluate_actions(
+        self, obs: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:  # type: ignore[override]
+        pi, vf = self.mlp_extractor(self.extract_features(obs))
+        d = self.slates(obs, pi)
+        return self.value_net(vf), d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
+
+    def get_distribution(self, obs: Tensor) -> PlackettLuceActions:  # type: ignore[override]
+        return self.slates(obs, self.mlp_extractor.forward_actor(self.extract_features(obs)))
+
+    def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
+        return self.shaped(self.get_distribution(observation).get_actions(deterministic))
+
+    def shaped(self, actions: Tensor) -> Tensor:
+        """A slate of one is a Discrete action: (B, 1) -> (B,)."""
+        return actions[:, 0] if self.places == 1 else actions

@@ -1,0 +1,160 @@
+"""The only meeting of an environment and a policy: it writes the decision log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.base import Policy, act, observation_of
+
+Rows = dict[str, NDArray[Any]]
+Progress = Callable[[int, int], None]
+
+
+def collect(
+    env: VectorEnv[Any, Any, Any],
+    policy: Policy,
+    *,
+    n_steps: int | None = None,
+    n_sessions: int | None = None,
+    seed: int,
+    logger: str = "behaviour",
+    progress: Progress | None = None,
+) -> LoggedDataset:
+    """Serve simulated users with a policy and log every decision with its propensity.
+
+    n_steps: steps of the vector environment; n_steps x num_envs rows, and sessions still open at
+        the end are marked truncated, so session returns are biased towards short sessions.
+    n_sessions: whole sessions instead, split evenly over the users' slots; what a value per session
+        needs. Give one of the two.
+    seed: users and policy draw from separate streams split off it, so another policy under the
+        same seed meets the same users with the same luck.
+    progress: called with (done, total) after each step.
+
+    Raises ValueError if the environment's autoreset would put dead rows into the log.
+    """
+    _check(env, n_steps, n_sessions)
+    quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
+    env_seed, act_seed = np.random.SeedSequence(seed).spawn(2)
+    rng = np.random.default_rng(act_seed)
+    obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
+    started = np.zeros(env.num_envs, np.int64)  # sessions begun before the current one, per slot
+    step = np.zeros(env.num_envs, np.int32)
+    parts: list[Rows] = []
+    while True:
+        seen = observation_of(obs)
+        chosen = act(policy, seen, rng)
+        action = chosen.action[:, 0] if chosen.action.shape[1] == 1 else chosen.action
+        obs, reward, terminated, truncated, info = env.step(action)
+        keep = np.arange(env.num_envs) if quota is None else np.flatnonzero(started < quota)
+        row: Rows = {
+            "slot": keep,
+            "session": started[keep],
+            "step": step[keep],
+            "slate": chosen.slate[keep],
+            "propensity": chosen.propensity[keep],
+            "position_propensity": chosen.position_propensity[keep],
+            "reward": np.asarray(reward, np.float64)[keep],
+            "position_reward": np.asarray(info["position_reward"], np.float64)[keep],
+            "terminated": terminated[keep],
+            "truncated": truncated[keep],
+            "consumed": info["consumed"][keep],
+            "responses": info["responses"][keep],
+            "context": seen.user[keep],
+            "before_items": seen.history_items[keep],
+            "before_responses": seen.history_responses[keep],
+        }
+        if seen.candidates is not None:
+            row["candidates"] = seen.candidates[keep]
+            row["candidate_propensity"] = chosen.first_place[keep]
+        _keep_first_histories(row)
+        parts.append(row)
+        done = terminated | truncated
+        started += done
+        step = np.where(done, 0, step + 1).astype(np.int32)
+        if progress is not None:
+            progress(*_advance(len(parts), n_steps, started, quota))
+        if len(parts) == n_steps or (quota is not None and bool((started >= quota).all())):
+            break
+    if quota is None:
+        parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
+    return _to_log(parts, n_items=int(env.n_items), logger=logger)  # type: ignore[attr-defined]
+
+
+def _check(env: VectorEnv[Any, Any, Any], n_steps: int | None, n_sessions: int | None) -> None:
+    if (n_steps is None) == (n_sessions is None):
+        raise ValueError(
+            "give either n_steps= (rows of every user) or n_sessions= (whole sessions)"
+        )
+    if (n_steps or n_sessions or 0) < 1:
+        raise ValueError("n_steps and n_sessions must be at least 1")
+    mode = env.metadata.get("autoreset_mode")
+    if mode is not AutoresetMode.SAME_STEP:
+        raise ValueError(
+            f"the environment resets by {mode}: one row a session would be a step whose action is "
+            "ignored and whose reward is 0. Use an environment with AutoresetMode.SAME_STEP."
+        )
+
+
+def _split(total: int, slots: int) -> NDArray[np.int64]:
+    """Sessions per slot; the first slots take the remainder."""
+    return total // slots + (np.arange(slots) < total % slots).astype(np.int64)
+
+
+def _advance(
+    done: int, n_steps: int | None, started: NDArray[np.int64], quota: NDArray[np.int64] | None
+) -> tuple[int, int]:
+    if quota is None:
+        return done, n_steps or 0
+    return int(np.minimum(started, quota).sum()), int(quota.sum())
+
+
+def _keep_first_histories(row: Rows) -> None:
+    """Of the histories before the action keep those at step 0: the rest can be derived."""
+    first = row["step"] == 0
+    row["first"] = np.flatnonzero(first)
+    row["before_items"] = row["before_items"][first]
+    row["before_responses"] = row["before_responses"][first]
+
+
+def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
+    """Time-major parts to one log whose sessions are contiguous, ordered by (slot, session)."""
+    columns = {
+        name: np.concatenate([part[name] for part in parts])
+        for name in parts[0]
+        if name not in {"first", "before_items", "before_responses"}
+    }
+    slot, nth = columns.pop("slot"), columns.pop("session")
+    order = np.lexsort((columns["step"], nth, slot))
+    columns = {name: value[order] for name, value in columns.items()}
+    slot, nth = slot[order], nth[order]
+    new = np.concatenate([[True], (slot[1:] != slot[:-1]) | (nth[1:] != nth[:-1])])
+    session = np.cumsum(new) - 1
+    prior_items, prior_responses = _priors(parts, slot[new], nth[new])
+    return LoggedDataset.from_columns(
+        session=session,
+        n_items=n_items,
+        logger=np.full(len(session), logger),
+        prior_items=prior_items,
+        prior_responses=prior_responses,
+        **columns,
+    )
+
+
+def _priors(
+    parts: list[Rows], slot: NDArray[np.int64], nth: NDArray[np.int64]
+) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+    """First histories in the order of sessions, or None where every session starts empty."""
+    items = np.concatenate([p["before_items"] for p in parts])
+    if not (items >= 0).any():
+        return None, None
+    responses = np.concatenate([p["before_responses"] for p in parts])
+    first_slot = np.concatenate([p["slot"][p["first"]] for p in parts])
+    first_nth = np.concatenate([p["session"][p["first"]] for p in parts])
+    order = np.lexsort((first_nth, first_slot))  # sessions stand in the same order as in the log
+    return items[order], responses[order]

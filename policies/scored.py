@@ -1,0 +1,73 @@
+"""A policy made of scores: greedy or softmax over them, with exploration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.base import Observation, Serving
+from policies.slates import PlackettLuce, SlateDistribution, TopK, explore, masked
+
+Scores = NDArray[np.floating]
+
+
+class Scorer(Protocol):
+    """Gives every candidate a number, higher = better; the usual way to add a policy."""
+
+    @property
+    def serving(self) -> Serving: ...
+
+    def scores(self, obs: Observation) -> Scores:
+        """(B, C) over the candidates, or (B, A) without a candidate generator."""
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Learn from logged decisions; return scalars worth plotting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """How scores become a distribution over slates."""
+
+    temperature: float | None = None  # of the Plackett-Luce draw; None = the best K surely
+    epsilon: float = 0.0  # share of uniformly drawn slates
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None and not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}; it must be > 0 (None = greedy)")
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon is {self.epsilon}; it is a share of traffic, 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The policy of a scorer and an exploration rule."""
+
+    scorer: Scorer
+    exploration: Exploration
+
+    @property
+    def serving(self) -> Serving:
+        return self.scorer.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        scores = masked(self.scorer.scores(obs), obs.eligible)
+        places, t = self.serving.slate_size, self.exploration.temperature
+        best: SlateDistribution = (
+            TopK(scores, places) if t is None else PlackettLuce(scores / t, places)
+        )
+        return explore(best, scores, places, self.exploration.epsilon)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        return self.scorer.update(log)
+
+
+def pick(scores: Scores, obs: Observation) -> Scores:
+    """Of scores over the catalogue (B, A) or (A,) those of the candidates (B, C)."""
+    if obs.candidates is None:
+        return np.broadcast_to(scores, (len(obs), scores.shape[-1]))
+    ids = np.maximum(obs.candidates, 0)
+    return scores[ids] if scores.ndim == 1 else np.take_along_axis(scores, ids, axis=1)

@@ -1,0 +1,140 @@
+"""Rows that every table needs: uniform, popularity, and an encoder's own ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.base import Observation, Serving
+from policies.encoders.base import Encoder
+from policies.encoders.sequences import Sequences
+from policies.scored import Exploration, Scored, Scores, pick
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Every candidate alike."""
+
+    serving: Serving
+
+    def scores(self, obs: Observation) -> Scores:
+        return np.zeros((len(obs), self.serving.columns))
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        return {}
+
+
+@dataclass(slots=True)
+class Popularity:
+    """Log of how often an item was consumed: of sequences at birth, of every log after that."""
+
+    serving: Serving
+    counts: NDArray[np.float64]  # (A,)
+
+    def scores(self, obs: Observation) -> Scores:
+        return pick(np.log1p(self.counts), obs)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        if log.consumed is not None:
+            self.counts = self.counts + consumption(log)
+        return {"items_seen": float((self.counts > 0).sum())}
+
+
+@dataclass(slots=True)
+class EncoderRanking:
+    """An encoder's next-item scores: log-probabilities, so temperature 1 is its own prediction."""
+
+    serving: Serving
+    encoder: Encoder
+    learns: bool = field(default=False)  # True: no encoder was given, fit this one on each log
+
+    def scores(self, obs: Observation) -> Scores:
+        return pick(self.encoder.scores(obs.history_items), obs)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        if not self.learns:
+            return {}
+        self.encoder = self.encoder.fit(consumed_sequences(log))
+        return {"sequences": float(log.n_sessions)}
+
+
+def uniform(serving: Serving) -> Scored:
+    """All slates of the candidates alike."""
+    return Scored(Uniform(serving), Exploration(temperature=1.0))
+
+
+def popularity(
+    serving: Serving,
+    *,
+    sequences: Sequences | None = None,
+    temperature: float | None = None,
+    epsilon: float = 0.0,
+) -> Scored:
+    """Most consumed first; `sequences` are the counts it starts from."""
+    counts = np.zeros(serving.n_items)
+    if sequences is not None:
+        counts += np.bincount(sequences.items, minlength=serving.n_items)
+    return Scored(
+        Popularity(serving, counts), Exploration(temperature=temperature, epsilon=epsilon)
+    )
+
+
+def greedy_encoder(
+    serving: Serving, *, encoder: Encoder | None = None, epsilon: float = 0.0
+) -> Scored:
+    """The encoder's K best; where none is given a skip-Markov chain learns from each log."""
+    return Scored(_ranking(serving, encoder), Exploration(epsilon=epsilon))
+
+
+def softmax_encoder(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    temperature: float = 1.0,
+    epsilon: float = 0.0,
+) -> Scored:
+    """Plackett-Luce over the encoder's log-probabilities; temperature 1 = its own prediction."""
+    return Scored(_ranking(serving, encoder), Exploration(temperature=temperature, epsilon=epsilon))
+
+
+def consumption(log: LoggedDataset) -> NDArray[np.float64]:
+    """How often each item was consumed in a log, (A,)."""
+    consumed = _consumed(log)
+    return np.bincount(consumed[consumed >= 0], minlength=log.n_items).astype(np.float64)
+
+
+def consumed_sequences(log: LoggedDataset) -> Sequences:
+    """What each session of a log consumed, in order: the supervised encoder's food."""
+    consumed = _consumed(log)
+    taken = consumed >= 0
+    order = np.argsort(log.sessions[taken], kind="stable")
+    items = consumed[taken][order]
+    lengths = np.bincount(log.sessions[taken], minlength=log.n_sessions)
+    lists = np.split(items, np.cumsum(lengths)[:-1])
+    return Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
+
+
+def _consumed(log: LoggedDataset) -> NDArray[np.int32]:
+    if log.consumed is None:
+        raise ValueError(
+            "the log has no `consumed` column (the item taken on each row, -1 = none): what users "
+            "chose cannot be learned from it"
+        )
+    return log.consumed
+
+
+def _ranking(serving: Serving, encoder: Encoder | None) -> EncoderRanking:
+    if encoder is not None:
+        if encoder.n_items != serving.n_items:
+            raise ValueError(
+                f"the encoder knows {encoder.n_items} items and the environment {serving.n_items}: "
+                "fit the encoder on sequences of this catalogue"
+            )
+        return EncoderRanking(serving, encoder)
+    from policies.encoders import ENCODERS
+
+    empty = Sequences.from_lists([], n_items=serving.n_items)
+    return EncoderRanking(serving, ENCODERS["markov"]().fit(empty), learns=True)

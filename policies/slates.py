@@ -1,0 +1,179 @@
+"""Distributions over ordered slates: exact sampling and exact probabilities, from one object.
+
+B users, C columns (candidates, or the whole catalogue), K places. A slate is (B, K) column numbers
+in the order shown; -1 is an empty place, which happens only when no eligible column is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+
+
+class SlateDistribution(Protocol):
+    """A probability for every ordered slate without repeats."""
+
+    def sample(self, rng: np.random.Generator) -> I32:
+        """One slate per user, (B, K)."""
+
+    def prefix(self, slate: I32) -> F64:
+        """Probability (B, K) that the first l places are those of `slate`, for l = 1..K."""
+
+    def first_place(self) -> F64:
+        """Probability (B, C) of each column to stand first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlackettLuce:
+    """Softmax choice place by place, without replacement. Plackett (1975); Luce (1959).
+
+    logits: (B, C), -inf = not eligible.
+    """
+
+    logits: F64
+    places: int
+
+    def sample(self, rng: np.random.Generator) -> I32:
+        """Gumbel top-K: perturb, sort, exact. Kool et al. (2019)."""
+        noise = rng.gumbel(size=self.logits.shape)
+        return top_places(self.logits + noise, self.places)
+
+    def prefix(self, slate: I32) -> F64:
+        left = self.logits.copy()
+        rows = np.arange(len(left))
+        out = np.empty(slate.shape)
+        reached = np.ones(len(left))
+        for place in range(slate.shape[1]):
+            column = slate[:, place]
+            shown = np.maximum(column, 0)
+            chance = softmax(left)[rows, shown]  # re-normalised per place: nothing is subtracted
+            reached = reached * np.where(column >= 0, chance, np.isneginf(left.max(axis=1)))
+            out[:, place] = reached
+            left[rows, shown] = np.where(column >= 0, -np.inf, left[rows, shown])
+        return out
+
+    def first_place(self) -> F64:
+        return softmax(self.logits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopK:
+    """The K best columns in order, surely; ties go to the lower column.
+
+    scores: (B, C), -inf = not eligible.
+    """
+
+    scores: F64
+    places: int
+
+    def sample(self, rng: np.random.Generator) -> I32:
+        return top_places(self.scores, self.places)
+
+    def prefix(self, slate: I32) -> F64:
+        same = slate == top_places(self.scores, self.places)
+        return np.logical_and.accumulate(same, axis=1).astype(np.float64)
+
+    def first_place(self) -> F64:
+        out = np.zeros(self.scores.shape)
+        best = top_places(self.scores, 1)[:, 0]
+        out[np.arange(len(out)), np.maximum(best, 0)] = best >= 0
+        return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """One of several distributions is picked per slate: exploration with an exact propensity."""
+
+    parts: tuple[SlateDistribution, ...]
+    weights: tuple[float, ...]  # >= 0, sum to 1
+
+    def __post_init__(self) -> None:
+        if len(self.parts) != len(self.weights) or abs(sum(self.weights) - 1) > 1e-9:
+            raise ValueError(
+                f"a mixture of {len(self.parts)} needs weights that sum to 1, got {self.weights}"
+            )
+
+    def sample(self, rng: np.random.Generator) -> I32:
+        drawn = np.stack([part.sample(rng) for part in self.parts])  # (M, B, K)
+        pick = rng.choice(len(self.parts), size=drawn.shape[1], p=self.weights)
+        return drawn[pick, np.arange(drawn.shape[1])]
+
+    def prefix(self, slate: I32) -> F64:
+        return sum_weighted([part.prefix(slate) for part in self.parts], self.weights)
+
+    def first_place(self) -> F64:
+        return sum_weighted([part.first_place() for part in self.parts], self.weights)
+
+
+def explore(
+    best: SlateDistribution, eligible_logits: F64, places: int, epsilon: float
+) -> SlateDistribution:
+    """`best` with probability 1 - epsilon, else a uniform slate of the eligible columns."""
+    if epsilon == 0:
+        return best
+    flat = np.where(np.isneginf(eligible_logits), -np.inf, 0.0)
+    return Mixture((best, PlackettLuce(flat, places)), (1 - epsilon, epsilon))
+
+
+def masked(scores: NDArray[np.floating], eligible: Bool | None) -> F64:
+    """Scores (B, C) as float64, -inf where a column must not be shown.
+
+    Raises ValueError on a score that is not a number: a policy must not rank by NaN in silence.
+    """
+    out = np.asarray(scores, dtype=np.float64)
+    bad = np.isnan(out) | np.isposinf(out)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"score[{row}, {column}] is {out[row, column]}: scores must be finite "
+            "(or -inf = not eligible)"
+        )
+    return out if eligible is None else np.where(eligible, out, -np.inf)
+
+
+def top_places(scores: F64, places: int) -> I32:
+    """Columns of the K largest scores, best first (B, K); -1 where only -inf is left."""
+    width = scores.shape[1]
+    k = min(places, width)
+    if k < width:
+        # every score above the k-th, and of the equal ones the lowest columns: a stable sort of few
+        part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        kth = np.take_along_axis(scores, part, axis=1).min(axis=1, keepdims=True)
+        if ((scores >= kth).sum(axis=1) > k).any():  # a tie across the border
+            part = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        part.sort(axis=1)
+    else:
+        part = np.broadcast_to(np.arange(width), scores.shape)
+    value = np.take_along_axis(scores, part, axis=1)
+    order = np.argsort(-value, axis=1, kind="stable")
+    best = np.take_along_axis(part, order, axis=1)
+    best = np.where(np.isneginf(np.take_along_axis(value, order, axis=1)), -1, best)
+    if k < places:
+        best = np.concatenate([best, np.full((len(best), places - k), -1)], axis=1)
+    return best.astype(np.int32)
+
+
+def softmax(logits: F64) -> F64:
+    """Row softmax (B, C); a row of -inf gives zeros."""
+    p = np.exp(logits - _finite(logits.max(axis=1, keepdims=True)))
+    total = p.sum(axis=1, keepdims=True)
+    return np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+
+
+def sum_weighted(values: list[F64], weights: tuple[float, ...]) -> F64:
+    """Weighted sum of equally shaped arrays."""
+    out = np.zeros_like(values[0])
+    for value, weight in zip(values, weights, strict=True):
+        out += weight * value
+    return out
+
+
+def _finite(top: F64) -> F64:
+    return np.where(np.isneginf(top), 0.0, top)
