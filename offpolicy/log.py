@@ -1,0 +1,269 @@
+"""The decision log: one schema, checked once at birth. The one noun all packages share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from offpolicy import checks
+from offpolicy.errors import LogError
+from offpolicy.groups import Groups, group
+from offpolicy.histories import histories
+
+ROW_COLUMNS = (
+    "session", "step", "slate", "propensity", "reward", "position_propensity", "position_reward",
+    "user", "terminated", "truncated", "logger", "candidates", "candidate_propensity", "consumed",
+    "responses", "context",
+)  # fmt: skip
+PRIOR_COLUMNS = ("prior_items", "prior_responses")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LoggedDataset:
+    """N decisions in S sessions; slates of K places out of A items.
+
+    Propensities are the probability of the logged slate AT SERVE TIME under the policy that served
+    it; they are never recomputed. Checked once, here, and nowhere else: whoever holds a
+    LoggedDataset need not check again. Build one with `LoggedDataset.from_columns`.
+
+    Raises:
+        LogError: a rule is broken; the message names the row, the rule and the mend.
+    """
+
+    session: NDArray[np.int64]  # (N,) the independent unit: one user session
+    step: NDArray[np.int32]  # (N,) 0-based step in the session, growing in row order
+    slate: NDArray[np.int32]  # (N, K) item ids 0..A-1 in the order shown, -1 = empty place
+    propensity: NDArray[np.float64]  # (N,) of the whole ordered slate, in (0, 1]
+    reward: NDArray[np.float64]  # (N,) what the agent was paid
+    terminated: NDArray[np.bool_]  # (N,) the user left
+    truncated: NDArray[np.bool_]  # (N,) we stopped looking
+    n_items: int  # A
+    position_propensity: NDArray[np.float64] | None = None  # (N, K) given the places above
+    position_reward: NDArray[np.float64] | None = None  # (N, K) what came back per place
+    user: NDArray[np.int64] | None = None  # (N,) several sessions may share a user
+    logger: NDArray[Any] | None = None  # (N,) which policy served the row: int or str
+    candidates: NDArray[np.int32] | None = None  # (N, C) items offered to the policy, -1 = empty
+    candidate_propensity: NDArray[np.float64] | None = None  # (N, C) first-place probabilities
+    consumed: NDArray[np.int32] | None = None  # (N,) the item taken, -1 = none
+    responses: NDArray[np.float32] | None = None  # (N, R) what was observed of the item taken
+    context: NDArray[np.float32] | None = None  # (N, D) the observation's user vector
+    prior_items: NDArray[np.int32] | None = None  # (S, H0) history before the session, -1 padded
+    prior_responses: NDArray[np.float32] | None = None  # (S, H0, R)
+    groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
+
+    def __post_init__(self) -> None:
+        checks.check_lengths(self, ROW_COLUMNS)
+        object.__setattr__(self, "groups", group(self.session))
+        checks.check_propensities(self)
+        checks.check_numbers(self)
+        checks.check_items(self)
+        checks.check_sessions(self, self.groups)
+        checks.check_prior(self, self.n_sessions)
+
+    @classmethod
+    def from_columns(
+        cls,
+        *,
+        session: ArrayLike,
+        step: ArrayLike,
+        slate: ArrayLike,
+        propensity: ArrayLike | None,
+        reward: ArrayLike,
+        n_items: int,
+        position_propensity: ArrayLike | None = None,
+        position_reward: ArrayLike | None = None,
+        user: ArrayLike | None = None,
+        terminated: ArrayLike | None = None,
+        truncated: ArrayLike | None = None,
+        logger: ArrayLike | None = None,
+        candidates: ArrayLike | None = None,
+        candidate_propensity: ArrayLike | None = None,
+        consumed: ArrayLike | None = None,
+        responses: ArrayLike | None = None,
+        context: ArrayLike | None = None,
+        prior_items: ArrayLike | None = None,
+        prior_responses: ArrayLike | None = None,
+    ) -> LoggedDataset:
+        """Any array-likes -> a checked log. A slate of one place may be (N,); session and user ids
+        may be strings, which are numbered as they appear.
+
+        Raises:
+            LogError: a rule is broken; the message names the row, the rule and the mend.
+        """
+        if propensity is None:
+            raise LogError(
+                "the log has no propensity. It is never filled in: log, at serve time, the "
+                "probability the serving policy gave the slate. To estimate it from the log "
+                "instead, which marks every result, use offpolicy.estimate_propensity."
+            )
+        ids = _integers("session", session, np.int64, names=True)
+        never = np.zeros(len(ids), bool)
+        return cls(
+            session=ids,
+            step=_integers("step", step, np.int32),
+            slate=_matrix(_integers("slate", slate, np.int32)),
+            propensity=_floats("propensity", propensity),
+            reward=_floats("reward", reward),
+            n_items=_catalogue_size(n_items),
+            terminated=never if terminated is None else np.asarray(terminated, bool),
+            truncated=never if truncated is None else np.asarray(truncated, bool),
+            position_propensity=_floats2("position_propensity", position_propensity),
+            position_reward=_floats2("position_reward", position_reward),
+            user=None if user is None else _integers("user", user, np.int64, names=True),
+            logger=None if logger is None else _labels(logger),
+            candidates=_ids("candidates", candidates),
+            candidate_propensity=_floats2("candidate_propensity", candidate_propensity),
+            consumed=_ids("consumed", consumed),
+            responses=_narrow("responses", responses),
+            context=_narrow("context", context),
+            prior_items=_ids("prior_items", prior_items),
+            prior_responses=_narrow("prior_responses", prior_responses),
+        )
+
+    def __len__(self) -> int:
+        return len(self.session)
+
+    @property
+    def sessions(self) -> NDArray[np.int64]:
+        """Session codes (N,) 0..S-1, in order of first appearance."""
+        return self.groups.code
+
+    @property
+    def n_sessions(self) -> int:
+        """S."""
+        return self.groups.n
+
+    @property
+    def slate_size(self) -> int:
+        """K."""
+        return int(self.slate.shape[1])
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that are present, by name; `n_items` is not among them."""
+        names = ROW_COLUMNS + PRIOR_COLUMNS
+        return {k: v for k in names if (v := getattr(self, k)) is not None}
+
+    def take(self, rows: ArrayLike | slice) -> LoggedDataset:
+        """The chosen rows (mask, indices or slice) as a log of their own.
+
+        Removing rows INSIDE sessions is allowed, but such a log has no histories and no session
+        values; whoever asks for them is refused.
+        """
+        pick = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
+        kept = {
+            k: v[pick] if k in ROW_COLUMNS else v[_first_codes(self.sessions[pick])]
+            for k, v in self.columns().items()
+        }
+        return LoggedDataset(n_items=self.n_items, **kept)
+
+    @classmethod
+    def concat(cls, logs: Sequence[LoggedDataset]) -> LoggedDataset:
+        """Logs one after another. Sessions of different logs are different sessions: where their
+        ids meet, all sessions are numbered anew; user ids keep their meaning across logs.
+
+        Raises:
+            LogError: the logs differ in catalogue, in slate size or in the columns they carry.
+        """
+        from offpolicy.joining import join_columns
+
+        return cls(**join_columns(logs))
+
+    def histories(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Items (N, H) and responses (N, H, R) the policy saw at each row, most recent last.
+
+        Raises:
+            LogError: a session has missing steps (rows were removed).
+        """
+        return histories(self, length)
+
+    def hash(self) -> str:
+        """sha256 of the contents: names, types, shapes and values of all columns."""
+        digest = hashlib.sha256(f"longplay-log/{self.n_items}".encode())
+        for name, x in self.columns().items():
+            x = x.astype("U") if name == "logger" else x
+            digest.update(f"|{name}:{x.dtype.str}:{x.shape}|".encode())
+            digest.update(np.ascontiguousarray(x).data)
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        named = ", ".join(f.name for f in fields(self) if f.name in self.columns())
+        return (
+            f"LoggedDataset({len(self)} decisions, {self.n_sessions} sessions, "
+            f"slates of {self.slate_size} of {self.n_items} items; {named})"
+        )
+
+
+def _first_codes(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    return code[group(code).first]
+
+
+def _integers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> NDArray[Any]:
+    """Whole numbers of the wanted type; strings are numbered in order of appearance."""
+    a = np.asarray(x)
+    if a.dtype.kind in "iub":
+        return a.astype(kind, copy=False)
+    if names and a.dtype.kind in "OUST":
+        return group(a.astype("U")).code
+    try:
+        numbers = a.astype(np.float64)
+    except (TypeError, ValueError):
+        raise LogError(
+            f"{name} holds {a.dtype} entries such as {a.ravel()[0]!r}; it must hold whole numbers. "
+            "Map foreign ids to 0..n_items-1 before logging."
+        ) from None
+    checks.refuse(
+        checks.any_of(~(np.isfinite(numbers) & (numbers == np.floor(numbers)))),
+        lambda i: (
+            f"{name}[{i}] = {a[i].tolist()} is not a whole number. Ids and steps are integers; "
+            "write -1 for an empty place."
+        ),
+    )
+    return numbers.astype(kind)
+
+
+def _floats(name: str, x: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(x, np.float64)
+    except (TypeError, ValueError) as error:
+        raise LogError(
+            f"{name} holds entries that are not numbers ({error}); a missing {name} is never "
+            "filled in. Drop those rows, or log the number."
+        ) from None
+
+
+def _floats2(name: str, x: ArrayLike | None) -> NDArray[np.float64] | None:
+    return None if x is None else _matrix(_floats(name, x))
+
+
+def _narrow(name: str, x: ArrayLike | None) -> NDArray[np.float32] | None:
+    return (
+        None if x is None else _matrix(_floats(name, x) if _odd(x) else np.asarray(x, np.float32))
+    )
+
+
+def _odd(x: ArrayLike) -> bool:
+    return np.asarray(x).dtype.kind not in "fiub"
+
+
+def _ids(name: str, x: ArrayLike | None) -> NDArray[np.int32] | None:
+    return None if x is None else _integers(name, x, np.int32)
+
+
+def _matrix(x: NDArray[Any]) -> NDArray[Any]:
+    return x[:, None] if x.ndim == 1 else x
+
+
+def _labels(x: ArrayLike) -> NDArray[Any]:
+    a = np.asarray(x)
+    return a if a.dtype.kind in "iuU" else a.astype("U")
+
+
+def _catalogue_size(n_items: int) -> int:
+    if int(n_items) != n_items or n_items < 1:
+        raise LogError(f"n_items = {n_items!r}; the catalogue has a whole number of items, >= 1.")
+    return int(n_items)
