@@ -1,1 +1,46 @@
-"""Longplay: recsim_env."""
+"""Users: simulators of people whose preferences move while they are served."""
+
+from __future__ import annotations
+
+import gymnasium
+
+from recsim_env.catalogue import Catalogue, Population
+from recsim_env.model import UserModel
+from recsim_env.single import RecEnv
+from recsim_env.users.interest_evolution import InterestEvolutionConfig
+from recsim_env.users.longplay import LongplayConfig
+from recsim_env.vector import RecVectorEnv
+
+__all__ = [
+    "USERS",
+    "Catalogue",
+    "InterestEvolutionConfig",
+    "LongplayConfig",
+    "Population",
+    "RecEnv",
+    "RecVectorEnv",
+    "UserModel",
+    "register",
+]
+
+# Every user model: the name in recsim_env/NAME-v0 -> its module.
+USERS: dict[str, str] = {
+    "InterestEvolution": "recsim_env.users.interest_evolution",
+    "Longplay": "recsim_env.users.longplay",
+}
+
+
+def register(name: str, module: str) -> None:
+    """Make `recsim_env/NAME-v0` of a module that holds a `MODEL: UserModel`."""
+    gymnasium.register(
+        f"recsim_env/{name}-v0",
+        entry_point="recsim_env.single:RecEnv",
+        vector_entry_point="recsim_env.vector:RecVectorEnv",
+        kwargs={"model": module},
+        disable_env_checker=True,
+        order_enforce=False,
+    )
+
+
+for _name, _module in USERS.items():
+    register(_name, _module)

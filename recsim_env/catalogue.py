@@ -1,0 +1,147 @@
+"""What can be served and to whom: item records and, from real data, a population of users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Catalogue:
+    """A items of T topics; item ids are the rows 0..A-1.
+
+    Raises ValueError naming the column and the row that break a rule.
+    """
+
+    topics: NDArray[np.int32]  # (A,) 0..T-1, the topic that an item belongs to
+    vectors: NDArray[np.float32]  # (A, D) place in the space of interests
+    quality: NDArray[np.float32]  # (A,) hidden until consumed; 0..1, or the topic's mean
+    length: NDArray[np.float32]  # (A,) minutes, > 0
+    clickbait: NDArray[np.float32]  # (A,) 0..1, appeal that consumption does not honour
+    popularity: NDArray[np.float32]  # (A,) >= 0, weight with which a candidate generator offers it
+    n_topics: int
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.topics)
+        for name in ("vectors", "quality", "length", "clickbait", "popularity"):
+            column = getattr(self, name)
+            if len(column) != n:
+                raise ValueError(f"{name} has {len(column)} rows and topics {n}: one row per item")
+            self._refuse(name, ~np.isfinite(column).reshape(n, -1).all(1), "must be finite")
+        outside = (self.topics < 0) | (self.topics >= self.n_topics)
+        self._refuse("topics", outside, f"must lie in 0..{self.n_topics - 1}")
+        self._refuse("length", self.length <= 0, "must be above 0 minutes")
+        self._refuse("popularity", self.popularity < 0, "must not be negative")
+        if self.names is not None and len(self.names) != n:
+            raise ValueError(f"{len(self.names)} names for {n} items: give one each, or None")
+
+    def _refuse(self, column: str, bad: NDArray[np.bool_], rule: str) -> None:
+        if bad.any():
+            i = int(np.argmax(bad))
+            found = f"{column}[{i}] = {getattr(self, column)[i]}"
+            raise ValueError(f"{found} {rule} ({bad.sum()} of {len(bad)} items)")
+
+    def __len__(self) -> int:
+        return len(self.topics)
+
+    @classmethod
+    def of(
+        cls,
+        topics: NDArray[np.integer],
+        *,
+        vectors: NDArray[np.floating] | None = None,
+        quality: NDArray[np.floating] | None = None,
+        length: NDArray[np.floating] | None = None,
+        clickbait: NDArray[np.floating] | None = None,
+        popularity: NDArray[np.floating] | None = None,
+        n_topics: int | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> Catalogue:
+        """A catalogue from the columns at hand: what is left out is plain.
+
+        Plain means vectors = one-hot topics, quality .5, length 4 minutes, clickbait 0 and equal
+        popularity.
+        """
+        codes = np.ascontiguousarray(topics, dtype=np.int32)
+        n, width = len(codes), int(n_topics or codes.max() + 1)
+
+        def column(given: NDArray[np.floating] | None, plain: float) -> NDArray[np.float32]:
+            full = np.full(n, plain, np.float32)
+            return full if given is None else np.ascontiguousarray(given, dtype=np.float32)
+
+        one_hot = np.eye(width, dtype=np.float32)[np.clip(codes, 0, width - 1)]
+        return cls(
+            topics=codes,
+            vectors=one_hot if vectors is None else np.ascontiguousarray(vectors, np.float32),
+            quality=column(quality, 0.5),
+            length=column(length, 4.0),
+            clickbait=column(clickbait, 0.0),
+            popularity=column(popularity, 1.0),
+            n_topics=width,
+            names=names,
+        )
+
+    def one_hot_topics(self) -> NDArray[np.float32]:
+        """Topics as features (A, T)."""
+        return np.eye(self.n_topics, dtype=np.float32)[self.topics]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Population:
+    """U users to draw sessions from: their interests and what they consumed before.
+
+    `first_items` is padded on the LEFT with -1, most recent last, as histories are.
+    """
+
+    interests: NDArray[np.float32]  # (U, D)
+    first_items: NDArray[np.int32] | None = None  # (U, H0)
+    first_responses: NDArray[np.float32] | None = None  # (U, H0, R)
+
+    def __post_init__(self) -> None:
+        n = len(self.interests)
+        if n == 0:
+            raise ValueError("a population needs at least one user, got interests of shape (0, D)")
+        bad = ~np.isfinite(self.interests).all(1)
+        if bad.any():
+            raise ValueError(f"interests[{int(np.argmax(bad))}] is not finite")
+        if self.first_items is None:
+            return
+        if len(self.first_items) != n:
+            raise ValueError(f"first_items has {len(self.first_items)} rows for {n} users")
+        known = self.first_items >= 0
+        gap = known[:, :-1] & ~known[:, 1:]
+        if gap.any():
+            row = int(np.argmax(gap.any(1)))
+            raise ValueError(
+                f"first_items[{row}] has an empty place after an item; pad with -1 on the left"
+            )
+        if self.first_responses is not None:
+            shape = self.first_responses.shape[:2]
+            if shape != self.first_items.shape:
+                raise ValueError(
+                    f"first_responses {shape} and first_items {self.first_items.shape} must agree"
+                )
+
+    def __len__(self) -> int:
+        return len(self.interests)
+
+    def first_histories(
+        self, length: int, n_responses: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The last H = `length` items (U, H) and responses (U, H, R), padded on the left."""
+        items = np.full((len(self), length), -1, np.int32)
+        responses = np.zeros((len(self), length, n_responses), np.float32)
+        if self.first_items is None:
+            return items, responses
+        h = min(length, self.first_items.shape[1])
+        if h:
+            items[:, length - h :] = self.first_items[:, -h:]
+        if h and self.first_responses is not None:
+            r = self.first_responses.shape[2]
+            if r != n_responses:
+                raise ValueError(f"first_responses has {r} responses, this world {n_responses}")
+            responses[:, length - h :] = self.first_responses[:, -h:]
+        return items, responses

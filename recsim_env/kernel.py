@@ -1,0 +1,277 @@
+"""The compiled step over N users, made of a model's scalar functions about one user.
+
+The loops below are ordinary functions; `compiled` binds a model's functions to the names they call
+and compiles the result. The machine code is cached on disk under a name that holds the hash of
+every source file involved, so that an edit anywhere is never served by stale code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env import random as luck
+from recsim_env.jit import njit_cached
+from recsim_env.model import UserModel
+from recsim_env.random import BEGIN, OFFER, RESPOND, derive, integer, turn, uniform
+
+
+class Live(NamedTuple):
+    """State of N users: never handed out, only copied from."""
+
+    users: NDArray[Any]  # (N,) records
+    items: NDArray[np.int32]  # (N, H) ring of consumed items
+    responses: NDArray[np.float32]  # (N, H * R) ring of their responses
+    candidates: NDArray[np.int32]  # (N, C) on offer now; C = 0 when the whole catalogue is
+
+
+class Offer(NamedTuple):
+    """How candidates are drawn and described, and where users come from."""
+
+    features: NDArray[np.float32]  # (A, F)
+    cdf: NDArray[np.float64]  # (A,) cumulative popularity, or (0,): uniform
+    past_items: NDArray[np.int32]  # (U, H) first histories; U = 0 when there is no population
+    past_responses: NDArray[np.float32]  # (U, H * R)
+
+
+class View(NamedTuple):
+    """One observation of N users: fresh arrays, written in place."""
+
+    history_items: NDArray[np.int32]  # (N, H)
+    history_responses: NDArray[np.float32]  # (N, H * R)
+    user: NDArray[np.float32]  # (N, F)
+    candidates: NDArray[np.int32]  # (N, C)
+    candidate_features: NDArray[np.float32]  # (N, C, F)
+
+
+class Outcome(NamedTuple):
+    """What one step returned for N users: fresh arrays."""
+
+    reward: NDArray[np.float64]  # (N,)
+    terminated: NDArray[np.bool_]  # (N,)
+    truncated: NDArray[np.bool_]  # (N,)
+    consumed: NDArray[np.int32]  # (N,) item id or -1
+    responses: NDArray[np.float32]  # (N, R)
+    position_reward: NDArray[np.float64]  # (N, K)
+
+
+class Kernel(NamedTuple):
+    """The compiled loops of one model."""
+
+    begin: Any  # (rows, live, offer, world, view)
+    look: Any  # (rows, live, offer, world, view)
+    step: Any  # (first, last, idle, live, offer, world, slates, limit, outcome, view)
+    appraise: Any  # (live, world, items, scores, worths, none)
+
+
+# What the loops call; `compiled` puts a model's own functions in their place.
+_BOUND_LATER: Any = None
+sample = respond = advance = leaves = observe = score = worth = none = _BOUND_LATER
+put_offer = put_view = remember = _BOUND_LATER
+
+
+def _remember(live: Any, row: int, item: int, response: Any) -> None:
+    """Write one consumed item over the oldest of the ring."""
+    user = live.users[row]
+    length, width = live.items.shape[1], response.size
+    if length == 0:
+        return
+    live.items[row, user.head] = item
+    for r in range(width):
+        live.responses[row, user.head * width + r] = response[r]
+    user.head = user.head + 1 if user.head + 1 < length else 0
+
+
+def _put_offer(live: Any, row: int, offer: Any, seen: Any, stamp: int) -> None:
+    """Draw distinct candidates for the coming decision; `seen` (A,) marks those already drawn."""
+    user = live.users[row]
+    n, size = seen.size, live.candidates.shape[1]
+    turn(user, OFFER)
+    for c in range(size):
+        while True:
+            if offer.cdf.size:
+                item = min(np.searchsorted(offer.cdf, uniform(user), side="right"), n - 1)
+            else:
+                item = integer(user, n)
+            if seen[item] != stamp:
+                break
+        seen[item] = stamp
+        live.candidates[row, c] = item
+
+
+def _put_view(live: Any, row: int, offer: Any, world: Any, view: Any) -> None:
+    """Copy what the agent may see of one user into the observation, history oldest first."""
+    user = live.users[row]
+    length = live.items.shape[1]
+    width = live.responses.shape[1] // max(length, 1)
+    head = user.head
+    for h in range(length - head):
+        view.history_items[row, h] = live.items[row, head + h]
+    for h in range(head):
+        view.history_items[row, length - head + h] = live.items[row, h]
+    cut = head * width
+    for h in range(length * width - cut):
+        view.history_responses[row, h] = live.responses[row, cut + h]
+    for h in range(cut):
+        view.history_responses[row, (length - head) * width + h] = live.responses[row, h]
+    last = view.user.shape[1]
+    observe(user, world, view.user[row])
+    view.user[row, last - 3] = user.step
+    view.user[row, last - 2] = user.watched
+    view.user[row, last - 1] = user.enjoyed
+    for c in range(live.candidates.shape[1]):
+        item = live.candidates[row, c]
+        view.candidates[row, c] = item
+        for f in range(offer.features.shape[1]):
+            view.candidate_features[row, c, f] = offer.features[item, f]
+
+
+def _begin(rows: Any, live: Any, offer: Any, world: Any, view: Any) -> None:
+    """Start the next session in each of these rows."""
+    seen = np.zeros(offer.features.shape[0], np.int64)
+    for n in range(rows.size):
+        row = rows[n]
+        user = live.users[row]
+        user.session += 1
+        user.key = derive(user.stream, user.session)
+        user.step = 0
+        user.head = 0
+        user.watched = 0.0
+        user.enjoyed = 0.0
+        turn(user, BEGIN)
+        people = offer.past_items.shape[0]
+        user.person = integer(user, people) if people else -1
+        sample(user, world)
+        for h in range(live.items.shape[1]):
+            live.items[row, h] = offer.past_items[user.person, h] if people else -1
+        for h in range(live.responses.shape[1]):
+            live.responses[row, h] = offer.past_responses[user.person, h] if people else 0.0
+        put_offer(live, row, offer, seen, n + 1)
+        put_view(live, row, offer, world, view)
+
+
+def _look(rows: Any, live: Any, offer: Any, world: Any, view: Any) -> None:
+    """Copy what the agent may see of these rows into the observation; nothing changes."""
+    for n in range(rows.size):
+        put_view(live, rows[n], offer, world, view)
+
+
+def _step(
+    first: int,
+    last: int,
+    idle: Any,
+    live: Any,
+    offer: Any,
+    world: Any,
+    slates: Any,
+    limit: int,
+    outcome: Any,
+    view: Any,
+) -> None:
+    """Serve slates (N, K) of item ids to users first..last-1, except those that are `idle` (N,).
+
+    Sessions end after `limit` steps.
+    """
+    scores = np.empty(slates.shape[1], np.float64)
+    seen = np.zeros(offer.features.shape[0], np.int64)
+    for row in range(first, last):
+        user = live.users[row]
+        response, paid = outcome.responses[row], outcome.position_reward[row]
+        response[:] = 0.0
+        paid[:] = 0.0
+        outcome.consumed[row] = -1
+        outcome.reward[row] = 0.0
+        outcome.terminated[row] = outcome.truncated[row] = False
+        if idle[row]:
+            continue
+        turn(user, RESPOND)
+        place = respond(user, world, slates[row], scores, response, paid)
+        item = slates[row, place] if place >= 0 else -1
+        reward = advance(user, world, item, response)
+        for k in range(paid.size):
+            reward += paid[k]
+        if item >= 0:
+            user.watched += response[1]
+            user.enjoyed += response[1] * response[2]
+            remember(live, row, item, response)
+        gone = leaves(user, world)
+        user.step += 1
+        outcome.consumed[row] = item
+        outcome.reward[row] = reward
+        outcome.terminated[row] = gone
+        outcome.truncated[row] = not gone and user.step >= limit
+        put_offer(live, row, offer, seen, row + 1)
+        put_view(live, row, offer, world, view)
+
+
+def _appraise(live: Any, world: Any, items: Any, scores: Any, worths: Any, nones: Any) -> None:
+    """Choice score and expected immediate reward once chosen of `items` (N, C), for oracles."""
+    for row in range(items.shape[0]):
+        user = live.users[row]
+        nones[row] = none(user, world)
+        for c in range(items.shape[1]):
+            scores[row, c] = score(user, world, items[row, c])
+            worths[row, c] = worth(user, world, items[row, c])
+
+
+@njit_cached
+def resolve(actions: Any, candidates: Any, size: int, slates: Any) -> int:
+    """Write the item ids of `actions` (N, K) into `slates`; the first bad row, or -1.
+
+    Bad is an index outside 0..size-1 or one that the slate already holds.
+    """
+    for row in range(actions.shape[0]):
+        for k in range(actions.shape[1]):
+            a = actions[row, k]
+            if a < 0 or a >= size:
+                return row
+            for j in range(k):
+                if actions[row, j] == a:
+                    return row
+            slates[row, k] = candidates[row, a] if candidates.shape[1] else a
+    return -1
+
+
+@cache
+def compiled(model: UserModel) -> Kernel:
+    """The loops with this model's functions in them, compiled on first call, cached on disk."""
+    stamp = source_hash(model)
+    names: dict[str, Any] = {name: getattr(model, name) for name in model.FUNCTIONS}
+
+    def bind(loop: Callable[..., None]) -> Any:
+        bound = FunctionType(loop.__code__, {**globals(), **names}, loop.__name__)
+        bound.__qualname__ = f"{loop.__name__}_{stamp}"
+        return njit_cached(bound)
+
+    names["remember"] = bind(_remember)
+    names["put_offer"] = bind(_put_offer)
+    names["put_view"] = bind(_put_view)
+    return Kernel(bind(_begin), bind(_look), bind(_step), bind(_appraise))
+
+
+def source_hash(model: UserModel) -> str:
+    """Hash over the files of every compiled function that the model's functions reach."""
+    reached: set[str] = {__file__, str(luck.__file__)}
+    todo = [getattr(model, name) for name in model.FUNCTIONS]
+    done: set[int] = set()
+    while todo:
+        python = todo.pop().py_func
+        if id(python) in done:
+            continue
+        done.add(id(python))
+        reached.add(inspect.getfile(python))
+        called = [python.__globals__.get(name) for name in python.__code__.co_names]
+        todo += [f for f in called if isinstance(f, numba.core.dispatcher.Dispatcher)]
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    for path in sorted(reached):
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()[:16]

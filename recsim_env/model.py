@@ -1,0 +1,91 @@
+"""What a user model is: a handful of scalar functions about ONE user, and their constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.catalogue import Catalogue, Population
+
+User: TypeAlias = Any  # one record of the users' structured array: kernel header + model's fields
+World: TypeAlias = Any  # the model's NamedTuple of arrays and constants, the same for all users
+Row: TypeAlias = Any  # one row of an array
+
+HEADER: list[tuple[str, str]] = [
+    ("stream", "u8"),  # key of the slot; sessions derive theirs from it
+    ("key", "u8"),  # key of this session's luck
+    ("counter", "u8"),  # how far along the luck is
+    ("session", "i8"),  # 0-based number of the session in this slot
+    ("person", "i4"),  # row of the population that this user is, or -1
+    ("step", "i4"),  # decisions made in this session
+    ("head", "i4"),  # next place to write in the history ring
+    ("watched", "f4"),  # minutes in this session
+    ("enjoyed", "f4"),  # quality-weighted minutes in this session
+]
+
+
+class Span(NamedTuple):
+    """Names of the entries of a vector and the finite bounds they stay inside."""
+
+    names: tuple[str, ...]
+    low: float | tuple[float, ...]
+    high: float | tuple[float, ...]
+
+
+NOTHING = Span((), 0.0, 0.0)
+PLAIN_RESPONSES = Span(("click", "watch_time", "quality"), (0, 0, -100), (1, 1e4, 100))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UserModel:
+    """One user model: five scalar functions about one user, and how its world is built.
+
+    All functions are `@njit`. `sample` draws who the user is at the session's start. `respond`
+    chooses a place of the slate (or -1), writes what is observed of it into `response` (R,) and
+    what each place pays into `paid` (K,). `advance` moves the user's state after it and returns
+    reward that no place earned. `leaves` says whether the session ends now. `observe` writes what
+    the agent may see of the user. `score` and `worth`, for oracles: the choice score of an item
+    now, and its expected immediate reward once chosen; `none` is the score of choosing nothing.
+    """
+
+    config: type  # a frozen dataclass whose number fields reach the functions as `world.cfg`
+    catalogue: Callable[[Any], Catalogue]  # config -> the catalogue when none is given
+    world: Callable[[Any, Catalogue, Population | None], Any]
+    fields: Callable[[Any, Catalogue], list[tuple[Any, ...]]]  # dtype of the user's own state
+    features: Callable[[Catalogue], NDArray[np.float32]]  # (A, F) shown of every candidate
+
+    sample: Callable[[User, World], None]
+    respond: Callable[[User, World, Row, Row, Row, Row], int]
+    advance: Callable[[User, World, int, Row], float]
+    leaves: Callable[[User, World], bool]
+    observe: Callable[[User, World, Row], None]
+    score: Callable[[User, World, int], float]
+    worth: Callable[[User, World, int], float]
+    none: Callable[[User, World], float]
+
+    choice: str = "multinomial_logit"  # or "proportional": how scores become probabilities
+    responses: Span = PLAIN_RESPONSES
+    user: Callable[[Any, Catalogue], Span] = field(default=lambda config, catalogue: NOTHING)
+    defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment
+
+    FUNCTIONS = ("sample", "respond", "advance", "leaves", "observe", "score", "worth", "none")
+
+
+def constants(config: Any) -> Any:
+    """The number fields of a config as one record, which compiled functions read by name."""
+    numbers = {
+        f.name: getattr(config, f.name)
+        for f in fields(config)
+        if isinstance(getattr(config, f.name), bool | int | float)
+    }
+    dtype = [(name, "f8" if isinstance(v, float) else "i8") for name, v in numbers.items()]
+    return np.array([tuple(numbers.values())], dtype=dtype)[0]
+
+
+def user_dtype(model: UserModel, config: Any, catalogue: Catalogue) -> np.dtype[Any]:
+    """One user's record: the kernel's header, then the model's own fields."""
+    return np.dtype(HEADER + model.fields(config, catalogue), align=True)

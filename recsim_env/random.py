@@ -1,0 +1,120 @@
+"""Luck of one user: a counter-based stream that lives inside the user's own record.
+
+A user record carries `key` (which stream) and `counter` (how far along it). The k-th number of a
+stream is a hash of key and k (SplitMix64: Steele, Lea and Flood, 2014), so that no user's luck
+depends on how many users there are, on what the others do, or on how many numbers an earlier step
+took: `turn` moves the counter to a block of its own at every step and for every purpose.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.jit import njit
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2 = np.uint64(0x94D049BB133111EB)
+UNIT = 2.0**-53
+
+BEGIN, RESPOND, OFFER = 0, 1, 2  # purposes of a step's luck
+PURPOSES = 4
+BLOCK = np.uint64(24)  # bits: numbers that one purpose of one step may draw
+
+
+@njit
+def mixed(z: Any) -> Any:
+    """The SplitMix64 finaliser: a bijection of 64 bits that looks like noise."""
+    z = (z ^ (z >> np.uint64(30))) * MIX_1
+    z = (z ^ (z >> np.uint64(27))) * MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
+@njit
+def derive(key: Any, branch: Any) -> Any:
+    """The key of a branch (a session of a slot, an item of a step) of a stream."""
+    return mixed(mixed(key) + GOLDEN * (np.uint64(branch) + np.uint64(1)))
+
+
+@njit
+def turn(user: Any, purpose: int) -> None:
+    """Open the block of luck that belongs to this step of the session and this purpose."""
+    user.counter = np.uint64(user.step * PURPOSES + purpose) << BLOCK
+
+
+@njit
+def bits(user: Any) -> Any:
+    """64 fresh bits."""
+    user.counter += np.uint64(1)
+    return mixed(user.key + user.counter * GOLDEN)
+
+
+@njit
+def uniform(user: Any) -> float:
+    """Uniform on [0, 1)."""
+    return float(bits(user) >> np.uint64(11)) * UNIT
+
+
+@njit
+def integer(user: Any, n: int) -> Any:
+    """Uniform on 0..n-1, for n < 2**31 (multiply and shift: Lemire, 2019; bias below n / 2**32)."""
+    return np.int64(((bits(user) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
+
+
+@njit
+def normal(user: Any) -> float:
+    """Standard normal (Box and Muller, 1958)."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - uniform(user)))
+    return radius * math.cos(2.0 * math.pi * uniform(user))
+
+
+@njit
+def gamma(user: Any, shape: float) -> float:
+    """Gamma with scale 1, for any shape > 0 (Marsaglia and Tsang, 2000)."""
+    boost = 1.0
+    if shape < 1.0:
+        boost = (1.0 - uniform(user)) ** (1.0 / shape)
+        shape += 1.0
+    d = shape - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        x = normal(user)
+        v = (1.0 + c * x) ** 3
+        if v > 0.0:
+            u = 1.0 - uniform(user)
+            if math.log(u) < 0.5 * x * x + d - d * v + d * math.log(v):
+                return boost * d * v
+
+
+@njit
+def beta(user: Any, a: float, b: float) -> float:
+    """Beta on (0, 1)."""
+    x = gamma(user, a)
+    return x / (x + gamma(user, b))
+
+
+@njit
+def normal_of(user: Any, item: int) -> float:
+    """Standard normal that belongs to this item at this step, wherever and if ever it is shown."""
+    here = derive(user.key + (np.uint64(user.step) << BLOCK) * GOLDEN, item)
+    u = 1.0 - float(here >> np.uint64(11)) * UNIT
+    v = float(mixed(here + GOLDEN) >> np.uint64(11)) * UNIT
+    return math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)
+
+
+def stream_keys(seed: int, n: int) -> NDArray[np.uint64]:
+    """Keys (n,) of the streams of slots 0..n-1 under one seed; a slot's key knows nothing of n."""
+    root = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    with np.errstate(over="ignore"):
+        slot = np.arange(1, n + 1, dtype=np.uint64) * GOLDEN + root
+        return _mixed_array(_mixed_array(slot) + root)
+
+
+def _mixed_array(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> np.uint64(30))) * MIX_1
+    z = (z ^ (z >> np.uint64(27))) * MIX_2
+    return z ^ (z >> np.uint64(31))
