@@ -46,6 +46,7 @@ class Lazy:
 ENCODERS: dict[str, Lazy] = {
     "popularity": Lazy("policies.encoders.popularity", "Popularity", "PopularityConfig"),
     "markov": Lazy("policies.encoders.markov", "SkipMarkov", "MarkovConfig"),
+    "sasrec": Lazy("policies.encoders.sasrec", "SASRec", "SASRecConfig"),
 }
 
 

@@ -149,26 +149,28 @@ class Sequences:
             return np.full(at.shape, -1, dtype=np.int32)
         return np.where(inside, self.items[np.maximum(at, 0)], np.int32(-1))
 
-    def windows(self, length: int, *, stride: int | None = None) -> Sequences:
+    def windows(self, length: int, *, rng: np.random.Generator | None = None) -> Sequences:
         """Pieces of at most `length` events over each WHOLE history, newest piece first.
 
-        The default stride, length - 1, makes neighbours share one event, so that every event but
-        a user's first is the target of exactly one piece. Pieces of one event are left out.
+        Neighbouring pieces share one event, so that every event but a user's first is the target
+        of exactly one piece. With `rng` the cuts of each user are moved at random; without it the
+        newest piece is full. Pieces of one event are left out.
 
         Raises:
-            ValueError: length < 2, or a stride outside 1..length - 1 (targets would be lost).
+            ValueError: length < 2.
         """
-        stride = length - 1 if stride is None else stride
-        if length < 2 or not 1 <= stride <= length - 1:
-            raise ValueError(
-                f"windows of {length} events, stride {stride}: need 1 <= stride < length"
-            )
-        pieces = np.maximum(1, -(-(self.lengths - length) // stride) + 1)  # (U,)
+        if length < 2:
+            raise ValueError(f"windows of {length} events hold no target: length must be >= 2")
+        stride = length - 1
+        shift = (
+            np.zeros(len(self), np.int64) if rng is None else rng.integers(stride, size=len(self))
+        )
+        pieces = np.maximum(1, -(-(self.lengths + shift - length) // stride) + 1)  # (U,)
         rows = np.repeat(np.arange(len(self)), pieces)
-        first = np.concatenate([[0], np.cumsum(pieces)])[:-1]
-        rank = np.arange(len(rows)) - first[rows]  # 0 = the newest piece of its user
-        stop = self.offsets[rows + 1] - rank * stride
+        rank = np.arange(len(rows)) - (np.cumsum(pieces) - pieces)[rows]  # 0 = newest of its user
+        stop = self.offsets[rows + 1] + shift[rows] - rank * stride
         start = np.maximum(stop - length, self.offsets[rows])
+        stop = np.minimum(stop, self.offsets[rows + 1])
         keep = stop - start >= 2
         return self.cut(start[keep], stop[keep], rows[keep])
 

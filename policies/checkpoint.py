@@ -1,0 +1,131 @@
+"""Encoders on disk: config.json beside weights.safetensors; loads to identical scores.
+
+No pickle: a checkpoint can be read without running what is in it. The folder is written aside
+and renamed, so that a killed process leaves no half checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.encoders import ENCODERS, Encoder
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Which items the ids 0..A-1 stand for."""
+
+    name: str
+    n_items: int
+    digest: str = ""  # of the item names in order; empty where they are not known
+
+    @classmethod
+    def of(cls, name: str, item_names: Sequence[object]) -> Catalogue:
+        """A catalogue known by its items' names, in the order of their ids."""
+        text = "\n".join(str(one) for one in item_names)
+        return cls(name, len(item_names), hashlib.sha256(text.encode()).hexdigest()[:16])
+
+    def refuse(self, other: Catalogue, where: Path) -> None:
+        """Raise unless `other`, which `where` was trained on, is this catalogue."""
+        known = self.digest and other.digest and self.digest != other.digest
+        if self.name != other.name or self.n_items != other.n_items or known:
+            raise ValueError(
+                f"{where} was trained on {other}, not on {self}: its item ids mean other items. "
+                "Load it with the data it was trained on, or train an encoder on this data."
+            )
+
+    def __str__(self) -> str:
+        items = f" [{self.digest}]" if self.digest else ""
+        return f"catalogue {self.name!r} of {self.n_items} items{items}"
+
+
+def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalogue) -> str:
+    """Write a fitted encoder and return its hash. An existing checkpoint is replaced whole.
+
+    Raises:
+        ValueError: the encoder's catalogue has another size, or nothing was learnt.
+    """
+    from safetensors.numpy import save_file
+
+    if encoder.n_items != catalogue.n_items:
+        raise ValueError(f"the encoder knows {encoder.n_items} items, {catalogue} does not match")
+    folder = Path(folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside.mkdir(parents=True)
+    try:
+        arrays = {k: np.ascontiguousarray(v) for k, v in encoder.to_arrays().items()}
+        save_file(arrays, aside / WEIGHTS)
+        about = {
+            "format": FORMAT,
+            "encoder": encoder.name,
+            "config": dataclasses.asdict(encoder.config),
+            "catalogue": dataclasses.asdict(catalogue),
+            "sha256": digest(arrays),
+        }
+        (aside / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return str(about["sha256"])
+
+
+def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) -> Encoder:
+    """The encoder that was saved; with `catalogue`, only if it was trained on that one.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        ValueError: a wrong catalogue, an unknown encoder or format, or weights that were altered.
+    """
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    about = _about(folder)
+    if catalogue is not None:
+        catalogue.refuse(Catalogue(**about["catalogue"]), folder)
+    arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
+    if digest(arrays) != about["sha256"]:
+        raise ValueError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with")
+    kind = ENCODERS[about["encoder"]]
+    made: Encoder = kind.load().from_arrays(kind.config(about["config"]), arrays)
+    return made
+
+
+def digest(arrays: dict[str, NDArray[Any]]) -> str:
+    """A hash of names, types, shapes and values; the same on every machine."""
+    whole = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        whole.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} is not a checkpoint: {' and '.join(missing)} missing. "
+            "Write one with policies.checkpoint.save."
+        )
+    about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    if about.get("format") != FORMAT:
+        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {FORMAT}")
+    if about["encoder"] not in ENCODERS:
+        names = ", ".join(sorted(ENCODERS))
+        raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
+    return about

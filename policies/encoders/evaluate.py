@@ -1,0 +1,108 @@
+"""Ranking metrics of next-item prediction over the full catalogue, with intervals over users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.encoders.base import F32, Encoder
+from policies.encoders.splits import Heldout
+
+F64 = NDArray[np.float64]
+CELLS = 1 << 23  # scores held at once
+
+
+def mid_ranks(
+    scores: F32, target: NDArray[np.int32], seen: tuple[NDArray[np.int64], NDArray[np.int32]] | None
+) -> F64:
+    """(B,) 0-based rank of each target: items above it plus half of its ties.
+
+    `seen` = (rows, items) leave the ranking, except where they are the target themselves.
+    """
+    rows = np.arange(len(scores))
+    mine = scores[rows, target][:, None]  # (B, 1)
+    above, ties = (scores > mine).sum(axis=1), (scores == mine).sum(axis=1)
+    if seen is not None:
+        who, what = _distinct(seen, scores.shape[1])
+        other = what != target[who]
+        who, score = who[other], scores[who[other], what[other]]
+        above -= np.bincount(who[score > mine[who, 0]], minlength=len(rows))
+        ties -= np.bincount(who[score == mine[who, 0]], minlength=len(rows))
+    return np.asarray(above + (ties - 1) / 2, np.float64)
+
+
+def _distinct(
+    seen: tuple[NDArray[np.int64], NDArray[np.int32]], n_items: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    code = np.unique(seen[0] * n_items + seen[1])
+    return code // n_items, code % n_items
+
+
+def score_blocks(encoder: Encoder, held: Heldout) -> Iterator[tuple[NDArray[np.int64], F32]]:
+    """(query numbers, their scores (B, A)) for all queries, few at a time."""
+    size = max(1, CELLS // encoder.n_items)
+    for first in range(0, len(held), size):
+        rows = np.arange(first, min(first + size, len(held)))
+        yield rows, encoder.scores(held.history.take(rows).histories(encoder.reach))
+
+
+def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
+    """(Q,) mid-rank of each query's target among the whole catalogue (0 = first)."""
+    out = np.empty(len(held))
+    for rows, scores in score_blocks(encoder, held):
+        history = held.history.take(rows)
+        seen = (history.owner, history.items) if filter_seen else None
+        out[rows] = mid_ranks(scores, held.target[rows], seen)
+    return out
+
+
+def gains(rank: F64, k: int) -> dict[str, F64]:
+    """Each query's NDCG, Recall and MRR at k for one relevant item at 0-based `rank`."""
+    inside = rank <= k - 1
+    return {
+        f"NDCG@{k}": inside / np.log2(rank + 2),
+        f"Recall@{k}": inside.astype(np.float64),
+        f"MRR@{k}": inside / (rank + 1),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A mean over queries and its bootstrap interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def metrics(
+    rank: F64, *, at: tuple[int, ...] = (10,), level: float = 0.95, draws: int = 1000, seed: int = 0
+) -> list[Metric]:
+    """NDCG, Recall and MRR at each k, with percentile intervals over resampled queries."""
+    rng = np.random.default_rng(seed)
+    named = {name: gain for k in at for name, gain in gains(rank, k).items()}
+    columns = np.stack(list(named.values()), axis=1)  # (Q, M)
+    low, high = np.quantile(
+        bootstrap_means(columns, draws, rng), [(1 - level) / 2, (1 + level) / 2], axis=0
+    )
+    means = columns.mean(axis=0)
+    return [Metric(n, *map(float, row)) for n, *row in zip(named, means, low, high, strict=True)]
+
+
+def bootstrap_means(columns: F64, draws: int, rng: np.random.Generator) -> F64:
+    """(Q, M) values -> (draws, M) means over queries drawn with replacement."""
+    count = len(columns)
+    out = np.empty((draws, columns.shape[1]))
+    for draw in range(draws):
+        times = np.bincount(rng.integers(count, size=count), minlength=count)
+        out[draw] = times @ columns / count
+    return out
+
+
+def ndcg(encoder: Encoder, held: Heldout, *, k: int = 10) -> float:
+    """Mean NDCG@k, seen items filtered: what early stopping watches."""
+    return float(gains(ranks(encoder, held), k)[f"NDCG@{k}"].mean())

@@ -1,0 +1,144 @@
+"""From a network over packed sequences to an encoder: fitting, scoring, fall-backs, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from policies.encoders.base import (
+    F32,
+    I32,
+    check_histories,
+    left_padded,
+    log_shares,
+    not_fitted,
+    unique_rows,
+)
+from policies.encoders.evaluate import ndcg
+from policies.encoders.packed import pack
+from policies.encoders.sequences import Sequences
+from policies.encoders.splits import Heldout
+from policies.encoders.train import Epoch, Network, TrainConfig, torch_threads, train
+
+CHUNK = 16_384  # events of one inference batch: its activations stay in the cache
+
+
+class NeuralEncoder:
+    """What the networks share. A model's file gives its name and its network.
+
+    scores = encode @ item_vectors.T. Items that training never saw are dropped from histories and
+    score with the lowest known item of their row; a history that is then empty scores by
+    log-popularity and encodes to zeros. Only the last `config.length` items are looked at.
+    """
+
+    name: str
+
+    def __init__(self, config: Any) -> None:
+        self.config: Any = config
+        self.n_items = 0
+        self.state_size: int = config.dim
+        self.reach: int = config.length
+        self.curve: list[Epoch] = []
+        self._net: Network = Network()
+        self._counts: NDArray[np.int64] = np.empty(0, np.int64)  # (A,) events in training
+
+    def fit(
+        self,
+        sequences: Sequences,
+        *,
+        valid: Heldout | None = None,
+        report: Callable[[Epoch], None] | None = None,
+    ) -> Self:
+        """Learn; with `valid`, stop early and keep the epoch with the best NDCG@10 on it."""
+        self._build(sequences.n_items, sequences.counts())
+        config: TrainConfig = self.config
+        check = None if valid is None else lambda: ndcg(self, valid)
+        self.curve = train(self._net, sequences, config, validate=check, report=report)
+        return self
+
+    def scores(self, histories: ArrayLike) -> F32:
+        """(B, H) -> (B, A)."""
+        rows, inverse = unique_rows(self._known(histories))
+        state = self._states(rows)
+        with torch_threads(self.config.threads), torch.inference_mode():
+            out: F32 = (torch.from_numpy(state) @ self._table.T).numpy()
+        empty, unseen = ~(rows >= 0).any(axis=1), self._counts == 0
+        if unseen.any() and not unseen.all():
+            out[:, unseen] = out[:, ~unseen].min(axis=1, keepdims=True)
+        out[empty] = log_shares(self._counts)
+        return out[inverse]
+
+    def encode(self, histories: ArrayLike) -> F32:
+        """(B, H) -> (B, D)."""
+        rows, inverse = unique_rows(self._known(histories))
+        return self._states(rows)[inverse]
+
+    @property
+    def item_vectors(self) -> F32:
+        """(A, D)."""
+        vectors: F32 = self._table.numpy()
+        return vectors
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The network's weights and the training counts of the items."""
+        weights = {f"net.{k}": v.numpy() for k, v in self._net.state_dict().items()}
+        return {"counts": self._counts, **weights}
+
+    @classmethod
+    def from_arrays(cls, config: Any, arrays: dict[str, NDArray[Any]]) -> Self:
+        """The encoder that gave the arrays."""
+        made = cls(config)
+        made._build(len(arrays["counts"]), arrays["counts"])
+        weights = {
+            k.removeprefix("net."): torch.from_numpy(v)
+            for k, v in arrays.items()
+            if k.startswith("net.")
+        }
+        made._net.load_state_dict(weights)
+        return made
+
+    def _build(self, n_items: int, counts: NDArray[np.int64]) -> None:
+        self.n_items, self._counts = n_items, counts
+        self._net = self._network(n_items)
+        self._net.eval()
+
+    def _network(self, n_items: int) -> Network:
+        """A fresh module."""
+        raise NotImplementedError
+
+    @property
+    def _table(self) -> Tensor:
+        if not self.n_items:
+            raise not_fitted(self.name)
+        table: Tensor = self._net.table.detach()
+        return table
+
+    def _known(self, histories: ArrayLike) -> I32:
+        """Checked histories of trained items only, left-padded, (B, at most length)."""
+        if not self.n_items:
+            raise not_fitted(self.name)
+        ids = check_histories(histories, self.n_items)
+        if (self._counts == 0).any():
+            ids = np.where((ids >= 0) & (self._counts[ids] > 0), ids, np.int32(-1))
+        return left_padded(ids)[:, -self.config.length :]
+
+    def _states(self, rows: I32) -> F32:
+        """(B, H) left-padded histories -> (B, D) in chunks of like length."""
+        out = np.zeros((len(rows), self.state_size), np.float32)
+        sizes = (rows >= 0).sum(axis=1)
+        order = np.argsort(sizes, kind="stable")
+        order = order[sizes[order] > 0]
+        if not len(order):
+            return out
+        number = (np.cumsum(sizes[order]) - 1) // CHUNK
+        with torch_threads(self.config.threads), torch.inference_mode():
+            for part in np.split(order, np.flatnonzero(np.diff(number)) + 1):
+                end = (part + 1) * rows.shape[1]
+                packed = pack(rows.ravel(), end - sizes[part], end)
+                out[part[packed.order]] = self._net.last(packed).numpy()
+        return out

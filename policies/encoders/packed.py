@@ -1,0 +1,113 @@
+"""Sequences of different lengths side by side without padding, and attention over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+SLACK = 0.8  # a group of sequences is padded to its longest; none is shorter than this share of it
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Neighbouring sequences of like length: rows of the packed tensor, padded for attention."""
+
+    start: int  # first row
+    stop: int  # past the last row
+    size: int  # S sequences
+    length: int  # of the longest
+    gather: Tensor | None  # (S * length,) rows, pads repeat a sequence's last; None: no pads
+    scatter: Tensor | None  # (stop - start,) places of the rows in the padded layout
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """B sequences, longest first, as N rows: no row is padding."""
+
+    items: Tensor  # (N,) item ids
+    rows: NDArray[np.int64]  # (N,) where each event stood in the flat source
+    position: Tensor  # (N,) 0 = a sequence's first event
+    last: Tensor  # (B,) row of each sequence's last event
+    order: NDArray[np.int64]  # (B,) packed sequence b is the caller's sequence order[b]
+    groups: tuple[Group, ...]
+
+    def __len__(self) -> int:
+        return len(self.last)
+
+
+def pack(items: NDArray[np.int32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> Packed:
+    """Pack the sequences items[start[b]:stop[b]]; empty ones are left out."""
+    lengths = stop - start
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    sizes = lengths[order]
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    position = np.arange(first[-1]) - np.repeat(first[:-1], sizes)
+    rows = position + np.repeat(start[order], sizes)
+    return Packed(
+        items=torch.from_numpy(items[rows].astype(np.int64)),
+        rows=rows,
+        position=torch.from_numpy(position),
+        last=torch.from_numpy(first[1:] - 1),
+        order=order,
+        groups=_groups(sizes, first),
+    )
+
+
+def _groups(sizes: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[Group, ...]:
+    groups, first = [], 0
+    while first < len(sizes):
+        longest = int(sizes[first])
+        stop = int(np.searchsorted(-sizes, -SLACK * longest, side="right"))
+        start, rows = int(starts[first]), int(starts[stop] - starts[first])
+        gather = scatter = None
+        if rows < (stop - first) * longest:
+            place = np.arange(longest)
+            inside = np.minimum(place, sizes[first:stop, None] - 1)  # (S, length)
+            gather = torch.from_numpy((starts[first:stop, None] + inside).ravel() - start)
+            scatter = torch.from_numpy(np.flatnonzero(place < sizes[first:stop, None]))
+        groups.append(Group(start, start + rows, stop - first, longest, gather, scatter))
+        first = stop
+    return tuple(groups)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
+    """Every event attends to itself and to earlier events of its own sequence.
+
+    q, k, v: (N, heads, width) -> (N, heads, width). Pads stand after a sequence's events, so a
+    causal mask hides them.
+    """
+    parts = []
+    for g in packed.groups:
+        ask, keys, values = (_pad(x[g.start : g.stop], g) for x in (q, k, v))
+        out = F.scaled_dot_product_attention(ask, keys, values, is_causal=True).transpose(1, 2)
+        rows = out.reshape(g.size * g.length, *q.shape[1:])
+        parts.append(rows if g.scatter is None else rows[g.scatter])
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def last_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
+    """Only each sequence's last event asks: q (B, heads, width), k and v (N, heads, width)."""
+    parts, first = [], 0
+    for g in packed.groups:
+        keys, values = (_pad(x[g.start : g.stop], g) for x in (k, v))  # (S, heads, length, width)
+        mine = slice(first, first + g.size)
+        lengths = packed.position[packed.last[mine]] + 1  # (S,)
+        real = torch.arange(g.length) < lengths[:, None]
+        ask = q[mine].unsqueeze(2)  # (S, heads, 1, width)
+        parts.append(
+            F.scaled_dot_product_attention(ask, keys, values, real[:, None, None])[:, :, 0]
+        )
+        first += g.size
+    return torch.cat(parts)
+
+
+def _pad(rows: Tensor, group: Group) -> Tensor:
+    """(rows, heads, width) -> (S, heads, length, width)."""
+    full = rows if group.gather is None else rows[group.gather]
+    return full.reshape(group.size, group.length, *rows.shape[1:]).transpose(1, 2)
