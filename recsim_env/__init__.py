@@ -6,6 +6,7 @@ import gymnasium
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.model import UserModel
+from recsim_env.oracle import expected_reward, greedy_oracle, planning_oracle, session_returns
 from recsim_env.single import RecEnv
 from recsim_env.users.interest_evolution import InterestEvolutionConfig
 from recsim_env.users.longplay import LongplayConfig
@@ -20,7 +21,11 @@ __all__ = [
     "RecEnv",
     "RecVectorEnv",
     "UserModel",
+    "expected_reward",
+    "greedy_oracle",
+    "planning_oracle",
     "register",
+    "session_returns",
 ]
 
 # Every user model: the name in recsim_env/NAME-v0 -> its module.

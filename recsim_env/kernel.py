@@ -70,13 +70,13 @@ class Kernel(NamedTuple):
     begin: Any  # (rows, live, offer, world, view)
     look: Any  # (rows, live, offer, world, view)
     step: Any  # (first, last, idle, live, offer, world, slates, limit, outcome, view)
-    appraise: Any  # (live, world, items, scores, worths, none)
+    appraise: Any  # (live, world, items, scores, worths, plans, nones, plan_nones)
 
 
 # What the loops call; `compiled` puts a model's own functions in their place.
 _BOUND_LATER: Any = None
-sample = respond = advance = leaves = observe = score = worth = none = _BOUND_LATER
-put_offer = put_view = remember = _BOUND_LATER
+sample = respond = advance = leaves = observe = score = worth = plan = _BOUND_LATER
+none = plan_none = put_offer = put_view = remember = _BOUND_LATER
 
 
 def _remember(live: Any, row: int, item: int, response: Any) -> None:
@@ -213,14 +213,25 @@ def _step(
         put_view(live, row, offer, world, view)
 
 
-def _appraise(live: Any, world: Any, items: Any, scores: Any, worths: Any, nones: Any) -> None:
-    """Choice score and expected immediate reward once chosen of `items` (N, C), for oracles."""
+def _appraise(
+    live: Any,
+    world: Any,
+    items: Any,
+    scores: Any,
+    worths: Any,
+    plans: Any,
+    nones: Any,
+    plan_nones: Any,
+) -> None:
+    """What oracles ask of `items` (N, C) and of choosing nothing (N,); nothing changes."""
     for row in range(items.shape[0]):
         user = live.users[row]
         nones[row] = none(user, world)
+        plan_nones[row] = plan_none(user, world)
         for c in range(items.shape[1]):
             scores[row, c] = score(user, world, items[row, c])
             worths[row, c] = worth(user, world, items[row, c])
+            plans[row, c] = plan(user, world, items[row, c])
 
 
 @njit_cached
@@ -245,7 +256,7 @@ def resolve(actions: Any, candidates: Any, size: int, slates: Any) -> int:
 def compiled(model: UserModel) -> Kernel:
     """The loops with this model's functions in them, compiled on first call, cached on disk."""
     stamp = source_hash(model)
-    names: dict[str, Any] = {name: getattr(model, name) for name in model.FUNCTIONS}
+    names: dict[str, Any] = model.functions()
 
     def bind(loop: Callable[..., None]) -> Any:
         bound = FunctionType(loop.__code__, {**globals(), **names}, loop.__name__)
@@ -261,7 +272,7 @@ def compiled(model: UserModel) -> Kernel:
 def source_hash(model: UserModel) -> str:
     """Hash over the files of every compiled function that the model's functions reach."""
     reached: set[str] = {__file__, str(luck.__file__)}
-    todo = [getattr(model, name) for name in model.FUNCTIONS]
+    todo = list(model.functions().values())
     done: set[int] = set()
     while todo:
         python = todo.pop().py_func

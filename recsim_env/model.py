@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
+from recsim_env.jit import njit
 
 User: TypeAlias = Any  # one record of the users' structured array: kernel header + model's fields
 World: TypeAlias = Any  # the model's NamedTuple of arrays and constants, the same for all users
@@ -50,6 +51,7 @@ class UserModel:
     reward that no place earned. `leaves` says whether the session ends now. `observe` writes what
     the agent may see of the user. `score` and `worth`, for oracles: the choice score of an item
     now, and its expected immediate reward once chosen; `none` is the score of choosing nothing.
+    `plan` and `plan_none` look ahead: worth plus a guess of what the choice does to later reward.
     """
 
     config: type  # a frozen dataclass whose number fields reach the functions as `world.cfg`
@@ -67,12 +69,24 @@ class UserModel:
     worth: Callable[[User, World, int], float]
     none: Callable[[User, World], float]
 
+    plan: Callable[[User, World, int], float] | None = None
+    plan_none: Callable[[User, World], float] | None = None
     choice: str = "multinomial_logit"  # or "proportional": how scores become probabilities
     responses: Span = PLAIN_RESPONSES
     user: Callable[[Any, Catalogue], Span] = field(default=lambda config, catalogue: NOTHING)
     defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment
 
-    FUNCTIONS = ("sample", "respond", "advance", "leaves", "observe", "score", "worth", "none")
+    def functions(self) -> dict[str, Any]:
+        """The compiled functions by name; without a look ahead the plan is the worth."""
+        names = ("sample", "respond", "advance", "leaves", "observe", "score", "worth", "none")
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return given | {"plan": self.plan or self.worth, "plan_none": self.plan_none or nothing}
+
+
+@njit
+def nothing(user: User, world: World) -> float:
+    """Choosing nothing is worth nothing."""
+    return 0.0
 
 
 def constants(config: Any) -> Any:

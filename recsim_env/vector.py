@@ -116,9 +116,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _build_state(self, offer: str) -> None:
         n, h, r = self.num_envs, self.history_length, len(self.response_names)
-        self._world = self.model.world(self.config, self.catalogue, self.population)
-        self._kernel = compiled(self.model)
-        self._live = Live(
+        self.world = self.model.world(self.config, self.catalogue, self.population)
+        self.kernel = compiled(self.model)
+        self.live = Live(
             users=np.zeros(n, user_dtype(self.model, self.config, self.catalogue)),
             items=np.full((n, h), -1, np.int32),
             responses=np.zeros((n, h * r), np.float32),
@@ -139,6 +139,12 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._offer = Offer(self.item_features, cdf, past[0], past_responses)
         self._ended = np.zeros(n, np.bool_)
         self._seeded = False
+
+    def live_choices(self) -> NDArray[np.int32]:
+        """Item ids (N, C) that the actions of the coming step stand for; C = A when not drawn."""
+        if self.n_candidates is not None:
+            return self.live.candidates.copy()
+        return np.tile(np.arange(self.n_items, dtype=np.int32), (self.num_envs, 1))
 
     def reset(
         self,
@@ -161,7 +167,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                     f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
                     f"{mask.shape}"
                 )
-            self._kernel.look(rows[~mask], self._live, self._offer, self._world, view)
+            self.kernel.look(rows[~mask], self.live, self._offer, self.world, view)
             rows = rows[mask]
         self._begin(rows, view)
         return self._observation(view), {}
@@ -169,7 +175,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def _seed(self, seed: int | list[int | None] | None) -> None:
         if seed is None and self._seeded:
             return
-        users = self._live.users
+        users = self.live.users
         if isinstance(seed, list):
             if len(seed) != self.num_envs:
                 raise ValueError(f"{len(seed)} seeds for {self.num_envs} slots: give one each")
@@ -203,13 +209,13 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             )
         waiting = np.flatnonzero(self._ended) if mode is AutoresetMode.NEXT_STEP else None
         view, outcome = self._fresh_view(), self._fresh_outcome()
-        self._kernel.step(
+        self.kernel.step(
             0,
             self.num_envs,
             self._ended,
-            self._live,
+            self.live,
             self._offer,
-            self._world,
+            self.world,
             slates,
             FOREVER if self.max_steps is None else self.max_steps,
             outcome,
@@ -236,7 +242,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             raise ValueError(f"actions are {given.dtype}: give integer candidate indices")
         chosen = np.ascontiguousarray(given, dtype=np.int64).reshape(shape)
         slates = np.empty(shape, np.int32)
-        bad = resolve(chosen, self._live.candidates, self.n_choices, slates)
+        bad = resolve(chosen, self.live.candidates, self.n_choices, slates)
         if bad >= 0:
             raise ValueError(
                 f"slate {chosen[bad].tolist()} of slot {bad}: places must hold {self.slate_size} "
@@ -245,14 +251,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return slates
 
     def _begin(self, rows: NDArray[np.int64], view: View) -> None:
-        self._kernel.begin(rows, self._live, self._offer, self._world, view)
+        self.kernel.begin(rows, self.live, self._offer, self.world, view)
         self._ended[rows] = False
 
     def _fresh_view(self) -> View:
         n, c = self.num_envs, self.n_candidates or 0
         return View(
-            np.empty(self._live.items.shape, np.int32),
-            np.empty(self._live.responses.shape, np.float32),
+            np.empty(self.live.items.shape, np.int32),
+            np.empty(self.live.responses.shape, np.float32),
             np.empty((n, len(self.user_names)), np.float32),
             np.empty((n, c), np.int32),
             np.empty((n, c, self.item_features.shape[1]), np.float32),

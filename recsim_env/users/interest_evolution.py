@@ -39,6 +39,7 @@ class InterestEvolutionConfig:
     no_click: float = 1.0  # score of clicking nothing
     normaliser: float = -1.0  # subtracted from every score, no-click too
     drift: float = 0.3  # largest share of the way to the document that an interest moves
+    plan_minute: float = 1.4  # reward that a minute of budget earns, as the planner guesses it
 
     def __post_init__(self) -> None:
         if self.n_items % TOPICS or self.n_items <= 0:
@@ -108,6 +109,20 @@ def worth(user: User, world: World, item: int) -> float:
 
 
 @njit
+def plan(user: User, world: World, item: int) -> float:
+    """Minutes now and what the budget they cost or win back is worth later."""
+    minutes = worth(user, world, item)
+    won = world.cfg.refund * world.quality[item] - 1.0
+    return minutes * (1.0 + world.cfg.plan_minute * won)
+
+
+@njit
+def plan_none(user: User, world: World) -> float:
+    """What the lost time is worth."""
+    return -world.cfg.plan_minute * world.cfg.step_penalty
+
+
+@njit
 def respond(user: User, world: World, slate: Row, weights: Row, response: Row, paid: Row) -> int:
     """Click in proportion to the weights; quality is seen after the click."""
     for k in range(slate.size):
@@ -164,6 +179,8 @@ MODEL = UserModel(
     score=score,
     worth=worth,
     none=none,
+    plan=plan,
+    plan_none=plan_none,
     choice="proportional",
     user=lambda config, catalogue: Span(tuple(f"interest_{z}" for z in range(TOPICS)), -1.0, 1.0),
     defaults={"slate_size": 3, "n_candidates": 10},

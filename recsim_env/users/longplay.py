@@ -68,6 +68,10 @@ class LongplayConfig:
     leave_satisfaction: float = 2.2
     leave_boredom: float = 1.0  # per unit of boredom of the most boring topic
 
+    plan_quality: float = 15.0  # minutes later per unit, as the planning oracle guesses them
+    plan_bait: float = 15.0
+    plan_dull: float = 5.0
+
     def __post_init__(self) -> None:
         if not 0 < self.shortest <= self.longest:
             raise ValueError(
@@ -208,6 +212,15 @@ def worth(user: User, world: World, item: int) -> float:
 
 
 @njit
+def plan(user: User, world: World, item: int) -> float:
+    """Minutes now and, roughly, later: quality keeps a user, clickbait and boredom drive off."""
+    it, cfg = world.items[item], world.cfg
+    keeps = cfg.plan_quality * (it.quality - 0.5)
+    drives_off = cfg.plan_bait * (it.clickbait - cfg.clickbait_norm)
+    return worth(user, world, item) + keeps - drives_off - cfg.plan_dull * user.boredom[it.topic]
+
+
+@njit
 def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
     """Choose by multinomial logit; quality shows once the item is consumed."""
     for k in range(slate.size):
@@ -284,5 +297,6 @@ MODEL = UserModel(
     score=score,
     worth=worth,
     none=none,
+    plan=plan,
     defaults={"slate_size": 3, "n_candidates": 20},
 )
