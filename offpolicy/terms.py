@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from offpolicy.groups import Groups, group, rank_in_group
+from offpolicy.groups import Groups, group, in_group_order, rank_in_group
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -17,72 +17,80 @@ I64 = NDArray[np.int64]
 class Layout:
     """Which rows belong together, computed when first asked for."""
 
-    __slots__ = ("_sessions", "_steps", "_terms", "_units")
+    __slots__ = (
+        "_first",
+        "_last",
+        "_session",
+        "_sessions",
+        "_strata",
+        "_stratum",
+        "_unit",
+        "_units",
+    )
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(
+        self, unit: NDArray[Any], session: I64 | None, stratum: NDArray[np.int64] | None
+    ) -> None:
+        self._unit, self._session, self._stratum = unit, session, stratum
         self._units: Groups | None = None
         self._sessions: Groups | None = None
-        self._steps: tuple[I64, int] | None = None
+        self._strata: tuple[I64, int] | None = None
+        self._first: NDArray[np.bool_] | None = None
+        self._last: NDArray[np.bool_] | None = None
 
     @property
     def units(self) -> Groups:
         """Units of independence."""
         if self._units is None:
-            self._units = group(self._terms.unit)
+            self._units = group(self._unit)
         return self._units
 
     @property
     def sessions(self) -> Groups:
         """What an estimand over several rows is per: a session, a slate."""
         if self._sessions is None:
-            own = self._terms.session
-            self._sessions = self.units if own is None else group(own)
+            self._sessions = self.units if self._session is None else group(self._session)
         return self._sessions
 
     @property
     def strata(self) -> tuple[I64, int]:
         """Stratum code (N,) 0..T-1 in increasing order, and T; the row's rank in its session where
         no strata were given."""
-        if self._steps is None:
-            own = self._terms.stratum
+        if self._strata is None:
+            own = self._stratum
             code = rank_in_group(self.sessions) if own is None else own - own.min()
-            self._steps = (code, int(code.max()) + 1)
-        return self._steps
+            self._strata = (code, int(code.max()) + 1)
+        return self._strata
 
     @property
     def first(self) -> NDArray[np.bool_]:
         """(N,) the row opens its session."""
-        mask = np.zeros(len(self._terms), bool)
-        mask[self._edge(last=False)] = True
-        return mask
+        if self._first is None:
+            self._first = self._edge(last=False)
+        return self._first
 
     @property
     def last(self) -> NDArray[np.bool_]:
         """(N,) the row closes its session: its weight stands for the steps that never came."""
-        mask = np.zeros(len(self._terms), bool)
-        mask[self._edge(last=True)] = True
+        if self._last is None:
+            self._last = self._edge(last=True)
+        return self._last
+
+    def _edge(self, *, last: bool) -> NDArray[np.bool_]:
+        sessions = self.sessions
+        order = None if self._stratum is None else in_group_order(sessions, self._stratum)
+        code = sessions.code if order is None else sessions.code[order]
+        edge = np.ones(len(code), bool)
+        if order is None and not sessions.contiguous:
+            order = np.argsort(code, kind="stable")
+            code = code[order]
+        here = slice(None, -1) if last else slice(1, None)
+        edge[here] = code[1:] != code[:-1]
+        if order is None:
+            return edge
+        mask = np.empty_like(edge)
+        mask[order] = edge
         return mask
-
-    def _edge(self, *, last: bool) -> I64:
-        code, n = self.sessions.code, self.sessions.n
-        row = np.zeros(n, np.int64)
-        step = self.strata[0]
-        order = np.lexsort((step, code)) if self._disordered() else np.arange(len(code))
-        order = order if last else order[::-1]
-        row[code[order]] = order
-        return row
-
-    def _disordered(self) -> bool:
-        """Rows of a session do not stand in the order of their strata."""
-        own = self._terms.stratum
-        if own is None:
-            return False
-        code, step = self.sessions.code, own
-        if self.sessions.contiguous:
-            return bool(((code[1:] == code[:-1]) & (step[1:] < step[:-1])).any())
-        order = np.argsort(code, kind="stable")
-        return bool(((code[order][1:] == code[order][:-1]) & (np.diff(step[order]) < 0)).any())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +147,8 @@ class Terms:
         for name, x in columns.items():
             object.__setattr__(self, name, x)
         object.__setattr__(self, "horizon", horizon)
-        object.__setattr__(self, "layout", Layout(self))
+        layout = Layout(self.unit, self.session, self.stratum)
+        object.__setattr__(self, "layout", layout)
 
     def __len__(self) -> int:
         return len(self.weight)

@@ -33,7 +33,8 @@ class TargetScores:
 
     propensity: F64  # (N,) probability of the logged slate under the target, 0 allowed
     position_propensity: F64 | None = None  # (N, K) of each place given the places above
-    slates: NDArray[np.int32] | None = None  # (N, S, K) S independent draws of the target
+    slates: NDArray[np.int32] | None = None  # (N, S, K) S independent draws of the target …
+    slate_weight: F64 | None = None  # (N, S) … or S chosen slates with these probabilities
 
     def __post_init__(self) -> None:
         p = np.asarray(self.propensity, np.float64)
@@ -50,7 +51,7 @@ class TargetScores:
                 "probability of the logged slate, not a score or a logit."
             ),
         )
-        for name in ("position_propensity", "slates"):
+        for name in ("position_propensity", "slates", "slate_weight"):
             x = getattr(self, name)
             if x is not None and len(x) != len(p):
                 raise LogError(f"{name} has {len(x)} rows, propensity {len(p)}; one per decision.")
@@ -107,6 +108,21 @@ def terms(
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon=horizon,
+    )
+
+
+def on_policy(t: Terms) -> Terms:
+    """The same rows under the logging policy itself: weights 1, no model. What a target is compared
+    with, pairwise."""
+    return Terms(
+        np.ones(len(t)),
+        t.reward,
+        None,
+        None,
+        t.unit,
+        discount=t.discount,
+        stratum=t.stratum,
+        session=t.session,
     )
 
 

@@ -1,0 +1,64 @@
+"""Can this log speak about that policy? Overlap, weights, support."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from offpolicy.estimators.engine import estimate_forms
+from offpolicy.estimators.forms import is_staged
+from offpolicy.estimators.sequential import mean_weight
+from offpolicy.inference import Interval, interval
+from offpolicy.terms import F64, Terms
+
+SURE = 0.999  # level of the mean-weight interval: to blame propensities takes more than 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """What to know about the weights before believing an estimate."""
+
+    rows: int
+    sessions: int  # what the estimand is per; decisions for one_step
+    units: int  # independent units
+    ess: float  # effective number of independent units: (sum w)^2 / sum w^2 of unit totals
+    ess_rows: float  # the same over decisions (one_step) or sessions, as if they were independent
+    max_weight: float
+    top_share: float  # share of all weight that the heaviest unit carries
+    support: float  # share of decisions (sessions) that the target could have produced, 0..1
+    mean_weight: Interval | None  # at 99.9 %, over units; None with fewer than 2 units
+    horizon: str
+
+    @property
+    def ess_share(self) -> float:
+        """Effective units per unit."""
+        return self.ess / self.units
+
+
+def diagnose(terms: Terms) -> Diagnostics:
+    """Weights of decisions, or of whole sessions: those at which sessions ended."""
+    units = terms.layout.units
+    staged = is_staged(terms)
+    rows = np.flatnonzero(terms.layout.last) if staged else slice(None)
+    weight = terms.weight[rows]
+    total: F64 = np.bincount(units.code[rows], weight, units.n).astype(np.float64)
+    mean = estimate_forms(terms, {"mean weight": mean_weight})["mean weight"]
+    return Diagnostics(
+        rows=len(terms),
+        sessions=terms.layout.sessions.n if staged else len(terms),
+        units=units.n,
+        ess=effective(total),
+        ess_rows=effective(weight),
+        max_weight=float(weight.max()),
+        top_share=float(total.max() / total.sum()) if total.sum() > 0 else 1.0,
+        support=float((weight > 0).mean()),
+        mean_weight=interval(mean, SURE) if units.n > 1 else None,
+        horizon=terms.horizon,
+    )
+
+
+def effective(weight: F64) -> float:
+    """Kish's effective sample size: (sum w)^2 / sum w^2; 0 when all weights are 0. Kish (1965)."""
+    square = float(weight @ weight)
+    return float(weight.sum()) ** 2 / square if square > 0 else 0.0

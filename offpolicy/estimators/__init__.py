@@ -1,0 +1,98 @@
+"""Estimators: name -> function of rows. `estimate` runs one, `estimate_all` many in one reading."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from offpolicy.estimators import sequential, single
+from offpolicy.estimators.engine import Estimate, estimate_forms
+from offpolicy.estimators.forms import Form
+from offpolicy.terms import Terms
+
+ESTIMATORS: dict[str, Callable[..., Form]] = {
+    "ips": single.ips,
+    "clipped_ips": single.clipped_ips,
+    "snips": single.snips,
+    "dm": single.dm,
+    "dr": single.dr,
+    "sndr": single.sndr,
+    "clipped_dr": single.clipped_dr,
+    "switch_dr": single.switch_dr,
+    "dros": single.dros,
+    "tis": sequential.tis,
+    "sntis": sequential.sntis,
+    "pdis": sequential.pdis,
+    "snpdis": sequential.snpdis,
+    "seq_dr": sequential.seq_dr,
+    "wdr": sequential.wdr,
+}
+FOR_HORIZON: dict[str, tuple[str, ...]] = {
+    "one_step": (
+        "ips", "clipped_ips", "snips", "dm", "dr", "sndr", "clipped_dr", "switch_dr", "dros",
+    ),
+    "per_decision": ("pdis", "snpdis", "dm", "seq_dr", "wdr"),
+    "trajectory": ("tis", "sntis"),
+}  # fmt: skip
+WITH_MODEL = frozenset({"dm", "dr", "sndr", "clipped_dr", "switch_dr", "dros", "seq_dr", "wdr"})
+
+__all__ = ["ESTIMATORS", "Estimate", "estimate", "estimate_all", "estimator", "hyper_parameters"]
+
+
+def estimate(terms: Terms, name: str, **hyper: float) -> Estimate:
+    """The value of the target policy by the named estimator.
+
+    `hyper` are the estimator's own settings: `cap` (clipped_ips, clipped_dr), `threshold`
+    (switch_dr), `shrinkage` (dros) …
+
+    Raises:
+        ValueError: no such estimator or setting, or the terms are of another estimand.
+    """
+    return estimate_all(terms, [name], {name: hyper})[name]
+
+
+def estimate_all(
+    terms: Terms,
+    names: Iterable[str],
+    hyper: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Estimate]:
+    """Several estimators on the same terms, in one reading of the rows.
+
+    Raises:
+        ValueError: as `estimate`.
+    """
+    settings = hyper or {}
+    forms = {name: estimator(name, **settings.get(name, {})) for name in names}
+    fitting = FOR_HORIZON.get(terms.horizon)
+    for name in forms:
+        if fitting is not None and name not in fitting:
+            raise ValueError(
+                f"{name} is no estimator of the {terms.horizon} estimand; there are "
+                f"{', '.join(fitting)}. Choose the horizon that {name} is for, or one of these."
+            )
+    return estimate_forms(terms, forms)
+
+
+def estimator(name: str, **hyper: float) -> Callable[..., Form]:
+    """The named estimator with its settings bound.
+
+    Raises:
+        ValueError: no such estimator or setting, or a setting that is not positive.
+    """
+    if name not in ESTIMATORS:
+        raise ValueError(f"no estimator {name!r}; there are {', '.join(ESTIMATORS)}")
+    known = hyper_parameters(name)
+    for key, value in hyper.items():
+        if key not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes no settings"
+            raise ValueError(f"{name} has no setting {key!r}; {takes}")
+        if not value > 0:
+            raise ValueError(f"{key} = {value} of {name} must be above 0")
+    return partial(ESTIMATORS[name], **hyper)
+
+
+def hyper_parameters(name: str) -> dict[str, float]:
+    """Settings of an estimator and their defaults."""
+    found = inspect.signature(ESTIMATORS[name]).parameters.values()
+    return {p.name: p.default for p in found if p.kind is p.KEYWORD_ONLY}

@@ -1,0 +1,94 @@
+"""What an estimator is: a sum of ratios of sums over rows. All statistics follow from that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.terms import F64, I64, Terms
+
+COLUMNS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discount")
+
+
+class Rows:
+    """Consecutive rows of Terms, as views; their place in the session is looked up when asked."""
+
+    __slots__ = ("_rows", "_terms", *COLUMNS)
+    weight: F64
+    reward: F64
+    q_logged: F64
+    v_target: F64
+    weight_before: F64
+    discount: F64
+
+    def __init__(self, terms: Terms, rows: slice) -> None:
+        self._terms, self._rows = terms, rows
+        for name in COLUMNS:
+            setattr(self, name, getattr(terms, name)[rows])
+
+    @property
+    def first(self) -> NDArray[np.bool_]:
+        """The row opens its session."""
+        return self._terms.layout.first[self._rows]
+
+    @property
+    def last(self) -> NDArray[np.bool_]:
+        """The row closes its session."""
+        return self._terms.layout.last[self._rows]
+
+    @property
+    def stratum(self) -> I64:
+        """Step or place, 0..T-1."""
+        return self._terms.layout.strata[0][self._rows]
+
+    @property
+    def n_strata(self) -> int:
+        """T."""
+        return self._terms.layout.strata[1]
+
+    @property
+    def staged(self) -> bool:
+        """Sessions or slates, several rows each; else every row is a decision of its own."""
+        return is_staged(self._terms)
+
+
+class Ratio(NamedTuple):
+    """sum(top) / sum(bottom) over rows; with `staged`, one such ratio a stratum, added up.
+
+    A session that ended before a stratum still belongs to its bottom: there it counts with `carry`,
+    the value on its last row.
+    """
+
+    top: F64
+    bottom: F64
+    staged: bool = False
+    carry: F64 | None = None
+
+
+class Form(NamedTuple):
+    """An estimator on some rows: value = sum of its ratios.
+
+    `used` are the weights an estimator really used where it changed them, `residual` what they
+    multiply: from these comes the bound on the bias.
+    """
+
+    ratios: tuple[Ratio, ...]
+    used: F64 | None = None
+    residual: F64 | None = None
+
+
+def ones(t: Rows) -> F64:
+    """A bottom that counts decisions."""
+    return np.broadcast_to(1.0, t.weight.shape)
+
+
+def per_session(t: Rows) -> F64:
+    """A bottom that counts sessions (slates); decisions where rows are decisions of their own."""
+    return t.first.astype(np.float64)
+
+
+def is_staged(t: Terms) -> bool:
+    """The terms speak of sessions or slates, several rows each."""
+    return t.stratum is not None or t.session is not None

@@ -1,0 +1,105 @@
+"""Estimate -> Interval. Units are independent, rows are not; differences are paired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from offpolicy.estimators.engine import Estimate
+
+Side = Literal["both", "lower", "upper"]
+Method = Literal["t", "normal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value between bounds."""
+
+    value: float
+    low: float  # -inf for an upper bound alone
+    high: float
+    se: float  # of the value, clustered by unit
+    level: float  # nominal coverage
+    units: int  # independent units behind it
+    bias: tuple[float, float] = (0.0, 0.0)  # by how much the bounds were moved out for bias
+
+
+def interval(
+    estimate: Estimate, level: float = 0.95, *, method: Method = "t", side: Side = "both"
+) -> Interval:
+    """Confidence interval from the influence of units, ratio-correct for self-normalised forms.
+
+    An estimator that clips or shrinks its weights is biased: its bounds are moved out by the bound
+    on that bias, and the interval says so.
+
+    Raises:
+        ValueError: fewer than 2 independent units, or a level outside (0, 1).
+    """
+    units = len(estimate.psi)
+    if units < 2:
+        raise ValueError(f"an interval needs 2 independent units, got {units}; log more sessions")
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level} is outside (0, 1); 0.95 is usual")
+    se = standard_error(estimate)
+    reach = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method) * se
+    low = estimate.value - reach + min(estimate.bias[0], 0.0)
+    high = estimate.value + reach + max(estimate.bias[1], 0.0)
+    return Interval(
+        estimate.value,
+        -np.inf if side == "upper" else low,
+        np.inf if side == "lower" else high,
+        se,
+        level,
+        units,
+        estimate.bias,
+    )
+
+
+def standard_error(estimate: Estimate) -> float:
+    """Clustered standard error, with the small-sample factor G / (G - 1)."""
+    n = len(estimate.psi)
+    return float(np.sqrt(estimate.psi @ estimate.psi / (n - 1) / n))
+
+
+def quantile(p: float, freedom: float, method: Method = "t") -> float:
+    """Quantile of Student's t with `freedom` degrees, or of the normal."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(stdtrit(freedom, p) if method == "t" else ndtri(p))
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """a minus b on the SAME units: shared noise cancels in psi, so its interval is paired.
+
+    Raises:
+        ValueError: the two were not estimated on the same units.
+    """
+    if len(a.unit) != len(b.unit) or not bool((a.unit == b.unit).all()):
+        raise ValueError(
+            f"{a.name or 'a'} and {b.name or 'b'} were estimated on different units "
+            f"({len(a.unit)} and {len(b.unit)}); a paired difference needs the same rows"
+        )
+    return Estimate(
+        a.value - b.value,
+        a.psi - b.psi,
+        a.unit,
+        (a.bias[0] - b.bias[1], a.bias[1] - b.bias[0]),
+        f"{a.name} - {b.name}",
+        a.horizon,
+    )
+
+
+def adjust(estimate: Estimate, control: Estimate, known: float = 0.0) -> Estimate:
+    """Regression on a control variate whose expectation is `known`: same value in expectation, the
+    variance that the two share removed. Of use where weights average 1 (trust them first)."""
+    spread = float(control.psi @ control.psi)
+    if spread == 0:
+        return estimate
+    beta = float(estimate.psi @ control.psi) / spread
+    return replace(
+        estimate,
+        value=estimate.value - beta * (control.value - known),
+        psi=estimate.psi - beta * control.psi,
+    )

@@ -1,0 +1,196 @@
+"""The report: every number with its interval and its estimand. Formatting only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from offpolicy.diagnostics import Diagnostics
+from offpolicy.gate import Verdict
+from offpolicy.inference import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;width:100%}th,td{padding:.35rem .6rem;border-bottom:1px solid #ddd;
+text-align:right;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}
+.verdict{padding:.8rem 1rem;border-left:.4rem solid #888;background:#f5f5f5}.pass{border-color:#2a7}
+.fail{border-color:#c33}.note{color:#555}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One estimator's word."""
+
+    estimator: str
+    value: Interval
+    uplift: Interval  # over the logging policy, paired on the same rows
+    settings: Mapping[str, float]
+
+    @property
+    def biased(self) -> bool:
+        """Weights were cut or shrunk; the interval was moved out by the bound on the bias."""
+        return self.value.bias != (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a log says about a target policy."""
+
+    lines: tuple[Line, ...]
+    baseline: Interval  # value of the logging policy on the same rows
+    horizon: str
+    estimand: str
+    diagnostics: Diagnostics
+    verdict: Verdict
+    decided_by: str  # the estimator whose uplift the verdict rests on
+    notes: tuple[str, ...] = ()
+    log_hash: str = ""
+
+    def __getitem__(self, estimator: str) -> Line:
+        for line in self.lines:
+            if line.estimator == estimator:
+                return line
+        raise KeyError(f"{estimator}; the report has {', '.join(x.estimator for x in self.lines)}")
+
+    def records(self) -> list[dict[str, Any]]:
+        """A dict per estimator."""
+        return [
+            {
+                "estimator": x.estimator,
+                "value": x.value.value,
+                "low": x.value.low,
+                "high": x.value.high,
+                "se": x.value.se,
+                "ess": self.diagnostics.ess,
+                "horizon": self.horizon,
+                "uplift": x.uplift.value,
+                "uplift_low": x.uplift.low,
+                "uplift_high": x.uplift.high,
+                "level": x.value.level,
+                "biased": x.biased,
+                "bias_low": x.value.bias[0],
+                "bias_high": x.value.bias[1],
+                "settings": dict(x.settings),
+            }
+            for x in self.lines
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per estimator: value, bounds, standard error, effective sample, uplift."""
+        import pandas as pd
+
+        return pd.DataFrame(self.records())
+
+    def to_json(self) -> str:
+        """Everything, for machines. Infinite bounds are written as null."""
+        told = {
+            "horizon": self.horizon,
+            "estimand": self.estimand,
+            "verdict": asdict(self.verdict),
+            "decided_by": self.decided_by,
+            "baseline": asdict(self.baseline),
+            "estimates": self.records(),
+            "diagnostics": asdict(self.diagnostics),
+            "notes": list(self.notes),
+            "log_hash": self.log_hash,
+        }
+        return json.dumps(_finite(told), indent=1, allow_nan=False)
+
+    def to_markdown(self) -> str:
+        """The table, the estimand and the verdict as Markdown."""
+        head, rows = self._table()
+        text = [
+            f"**{self.verdict.outcome.value.upper()}** ({self.decided_by}): {self.verdict.reason}",
+            f"Estimand `{self.horizon}`: {self.estimand}.",
+            "| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|",
+        ]
+        table = text[2:] + ["| " + " | ".join(row) + " |" for row in rows]
+        foot = [self._overlap(), *self.notes, *self._bias_notes()]
+        return "\n\n".join([*text[:2], "\n".join(table), "\n".join(f"* {x}" for x in foot)]) + "\n"
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        head, rows = self._table()
+        cells = "".join(
+            "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows
+        )
+        outcome = self.verdict.outcome
+        notes = [self._overlap(), *self.notes, *self._bias_notes()]
+        return (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Off-policy evaluation'
+            f"</title><style>{STYLE}</style><h1>Off-policy evaluation</h1>"
+            f'<p class="verdict {outcome.name.lower()}"><b>{outcome.value.upper()}</b> '
+            f"({escape(self.decided_by)}): {escape(self.verdict.reason)}</p>"
+            f"<p>Estimand <code>{self.horizon}</code>: {escape(self.estimand)}.</p><table><tr>"
+            + "".join(f"<th>{escape(h)}</th>" for h in head)
+            + f"</tr>{cells}</table><ul>"
+            + "".join(f'<li class="note">{escape(x)}</li>' for x in notes)
+            + "</ul></html>\n"
+        )
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        level = f"{self.baseline.level:.0%}"
+        head = ["estimator", "value", level, "se", "uplift", f"uplift {level}"]
+        rows = [
+            [
+                x.estimator + (" (biased)" if x.biased else ""),
+                f"{x.value.value:.5g}",
+                bounds(x.value),
+                f"{x.value.se:.2g}",
+                f"{x.uplift.value:+.4g}",
+                bounds(x.uplift, "+"),
+            ]
+            for x in self.lines
+        ]
+        logged = self.baseline
+        rows.append(
+            ["logging policy", f"{logged.value:.5g}", bounds(logged), f"{logged.se:.2g}", "", ""]
+        )
+        return head, rows
+
+    def _overlap(self) -> str:
+        d = self.diagnostics
+        m = d.mean_weight
+        mean = "" if m is None else f", mean weight {m.value:.3f} [{m.low:.3f}, {m.high:.3f}]"
+        return (
+            f"Effective sample {d.ess:.0f} of {d.units} units ({d.rows} decisions); largest weight "
+            f"{d.max_weight:.4g}{mean}."
+        )
+
+    def _bias_notes(self) -> list[str]:
+        return [
+            f"{x.estimator} changes weights ({_settings(x.settings)}): its bias lies within "
+            f"[{x.value.bias[0]:+.4g}, {x.value.bias[1]:+.4g}] for rewards as seen in this log, "
+            "and its interval is moved out by that."
+            for x in self.lines
+            if x.biased
+        ]
+
+
+def bounds(i: Interval, sign: str = "") -> str:
+    """[low, high]."""
+    return f"[{i.low:{sign}.4g}, {i.high:{sign}.4g}]"
+
+
+def _settings(settings: Mapping[str, float]) -> str:
+    return ", ".join(f"{k} {v:g}" for k, v in settings.items())
+
+
+def _finite(x: Any) -> Any:
+    """JSON has no infinities."""
+    if isinstance(x, dict):
+        return {k: _finite(v) for k, v in x.items()}
+    if isinstance(x, list | tuple):
+        return [_finite(v) for v in x]
+    if isinstance(x, np.generic):
+        x = x.item()
+    return None if isinstance(x, float) and not np.isfinite(x) else x

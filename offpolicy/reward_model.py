@@ -1,0 +1,136 @@
+"""Reward models: q-hat for the logged slate, and averaged over the target policy; cross-fitted.
+
+No row is spoken about by a model that saw its unit. One decision: the reward. Sessions: the return
+from the row on, by fitted Q evaluation with the EXPECTATION under the target policy, backwards over
+the finite horizon. Le et al. (2019), Chernozhukov et al. (2018).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from offpolicy.checks import require_whole_sessions
+from offpolicy.errors import LogError
+from offpolicy.features import Slates, expected, shown, state_features
+from offpolicy.groups import I64, group, in_group_order
+from offpolicy.log import LoggedDataset
+from offpolicy.ridge import CrossFit
+from offpolicy.terms import F64
+from offpolicy.weights import Predictions, TargetScores, check_scores
+
+SWEEPS = 200  # most backward sweeps of fitted Q evaluation; a session of T steps needs T
+SETTLED = 1e-4  # sweeps end when values move less than this share of their spread
+
+
+class Regressor(Protocol):
+    """What scikit-learn's estimators do. Classifiers are asked for the probability of class 1."""
+
+    def fit(self, X: Any, y: Any, /) -> Any: ...
+    def predict(self, X: Any, /) -> Any: ...
+
+
+def predict_rewards(
+    log: LoggedDataset,
+    scores: TargetScores,
+    *,
+    horizon: str,
+    item_features: ArrayLike | None = None,
+    estimator: Regressor | None = None,
+    folds: int = 3,
+    ridge: float = 10.0,
+    gamma: float = 1.0,
+    seed: int = 0,
+) -> Predictions:
+    """Fit and apply reward models to every row of the log.
+
+    The default is a ridge regression (`ridge` in rows) on state, shown items and, with
+    `item_features` (A, F), their features crossed with the state. `estimator` plugs in a
+    scikit-learn regressor or classifier instead (cloned per fold).
+
+    Raises:
+        LogError: the scores carry no slates of the target, or do not fit the log.
+    """
+    check_scores(log, scores)
+    if scores.slates is None:
+        raise LogError(
+            "a reward model needs slates that the target policy would show: pass "
+            "TargetScores(slates=...) with some draws per row, or leave out dm and dr."
+        )
+    table = None if item_features is None else _item_table(item_features, log.n_items)
+    dense = state_features(log, table)
+    logged = shown(log.slate, log.n_items, table)
+    target = expected(scores.slates, scores.slate_weight, log.n_items, table)
+    fold = assign_folds(log.session if log.user is None else log.user, folds, seed)
+    following = None if horizon == "one_step" else next_rows(log)
+    if estimator is None:
+        return _ridge(CrossFit(dense, logged, fold, ridge=ridge), target, log, following, gamma)
+    from offpolicy.plugged import plugged_predictions
+
+    return plugged_predictions(estimator, log, dense, logged, scores, table, fold, following, gamma)
+
+
+def _ridge(
+    fit: CrossFit, target: Slates, log: LoggedDataset, following: I64 | None, gamma: float
+) -> Predictions:
+    models = fit.fit(log.reward)
+    if following is not None:
+        goes_on = following >= 0
+        later = following[goes_on]
+        values = np.zeros((fit.folds, len(log)))
+        for _ in range(min(int(log.step.max()), SWEEPS)):
+            ahead = np.broadcast_to(log.reward, values.shape).copy()
+            moved = 0.0
+            for k, model in enumerate(models):
+                new = fit.apply(model, target, slice(None))
+                moved = max(moved, float(np.abs(new - values[k]).mean()))
+                values[k] = new
+                ahead[k, goes_on] += gamma * new[later]
+            models = fit.fit(ahead)
+            if moved <= SETTLED * float(values.std()):
+                break
+    return Predictions(fit.predict(models, fit.shown), fit.predict(models, target))
+
+
+def next_rows(log: LoggedDataset) -> I64:
+    """Row (N,) of the session's next step, -1 at its end.
+
+    Raises:
+        LogError: a session has missing steps.
+    """
+    require_whole_sessions(log, "the value of a step is made of the steps after it.")
+    order = in_group_order(log.groups, log.step)
+    rows = np.arange(len(log)) if order is None else order
+    code = log.sessions[rows]
+    following = np.full(len(log), -1, np.int64)
+    same = code[1:] == code[:-1]
+    following[rows[:-1][same]] = rows[1:][same]
+    return following
+
+
+def assign_folds(unit: NDArray[Any], folds: int, seed: int) -> I64:
+    """Fold (N,) 0..folds-1 of each row: whole units, equal sizes, at random by `seed`.
+
+    Raises:
+        ValueError: fewer units than folds.
+    """
+    units = group(unit)
+    if units.n < folds or folds < 2:
+        raise ValueError(
+            f"cross-fitting in {folds} folds needs 2 folds and a unit in each; there are "
+            f"{units.n} units. Log more sessions."
+        )
+    of_unit = np.random.default_rng(seed).permutation(units.n) % folds
+    return np.asarray(of_unit[units.code])
+
+
+def _item_table(item_features: ArrayLike, n_items: int) -> F64:
+    table = np.asarray(item_features, np.float64)
+    if table.ndim != 2 or len(table) != n_items:
+        raise LogError(
+            f"item_features has shape {table.shape}; it is ({n_items}, F): a row per item."
+        )
+    spread = table.std(0)
+    return np.asarray(table[:, spread > 0] / spread[spread > 0])
