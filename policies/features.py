@@ -1,4 +1,4 @@
-"""The state that bandits and RL act on: the frozen encoder's, and what the session showed so far."""
+"""The state that bandits and RL act on: the frozen encoder's and what the session showed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 
@@ -30,7 +31,8 @@ class StateFeatures:
 
     def __call__(self, obs: Observation) -> F32:
         z = (_raw(self.encoder, obs) - self.centre) / self.scale
-        return np.clip(z, -CLIP, CLIP).astype(np.float32)
+        state: F32 = np.clip(z, -CLIP, CLIP).astype(np.float32)
+        return state
 
     def fitted(self, obs: Observation) -> StateFeatures:
         """The same features, standardised to these observations."""
@@ -47,14 +49,39 @@ def state_features(serving: Serving, encoder: Encoder | None) -> StateFeatures:
     return StateFeatures(serving, encoder, np.zeros(size, np.float32), np.ones(size, np.float32))
 
 
-def item_table(serving: Serving, encoder: Encoder | None) -> F32:
-    """Standardised item vectors (A, D): what the environment shows of an item, and the encoder's."""
+def item_table(serving: Serving, encoder: Encoder | None, log: LoggedDataset | None = None) -> F32:
+    """Standardised item vectors (A, D): what the environment shows of an item, the encoder's vector
+    and, with a log, what came of showing the item."""
     parts = [serving.item_features]
     if encoder is not None:
         parts.append(encoder.item_vectors)
+    if log is not None:
+        parts.append(item_statistics(log))
     table = np.concatenate(parts, axis=1)
     spread = table.std(axis=0)
-    return ((table - table.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0)).astype(np.float32)
+    scale = np.where(spread > 1e-6, spread, 1.0)
+    vectors: F32 = ((table - table.mean(axis=0)) / scale).astype(np.float32)
+    return vectors
+
+
+def item_statistics(log: LoggedDataset, *, prior: float = 5.0) -> F32:
+    """(A, 1 + R): how often an item was taken when shown, and its mean responses when taken.
+
+    Shrunk to the mean over all items by `prior` pseudo-observations; the click response, which is 1
+    for every item taken, stays in as a constant.
+    """
+    if log.consumed is None or log.responses is None:
+        return np.zeros((log.n_items, 0), np.float32)
+    taken = log.consumed >= 0
+    item, responses = log.consumed[taken], log.responses[taken]
+    shown = np.bincount(log.slate[log.slate >= 0], minlength=log.n_items)
+    count = np.bincount(item, minlength=log.n_items)
+    rate = (count + prior * count.sum() / max(shown.sum(), 1)) / (shown + prior)
+    sums = np.zeros((log.n_items, responses.shape[1]))
+    np.add.at(sums, item, responses)
+    mean = responses.mean(axis=0) if len(item) else np.zeros(responses.shape[1])
+    means = (sums + prior * mean) / (count + prior)[:, None]
+    return np.concatenate([rate[:, None], means], axis=1, dtype=np.float32)
 
 
 def _raw(encoder: Encoder | None, obs: Observation) -> F32:

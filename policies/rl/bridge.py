@@ -43,12 +43,12 @@ class EncodedVecEnv(VecEnv):
     def encode(self, obs: dict[str, NDArray[Any]]) -> F32:
         """Environment observation of B users -> (B, D + C)."""
         seen = observation_of(obs)
-        parts = [self.state(seen)]
+        parts: list[NDArray[Any]] = [self.state(seen)]
         if seen.candidates is not None:
             parts.append(seen.candidates)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
-    def reset(self) -> F32:  # type: ignore[override]
+    def reset(self) -> F32:
         obs, _ = self.env.reset(seed=self._first_seed)
         self._first_seed = None
         return self.encode(obs)
@@ -56,7 +56,7 @@ class EncodedVecEnv(VecEnv):
     def step_async(self, actions: NDArray[Any]) -> None:
         self._actions = actions
 
-    def step_wait(self) -> tuple[F32, F32, NDArray[np.bool_], list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[F32, F32, NDArray[np.bool_], list[dict[str, Any]]]:
         obs, reward, terminated, truncated, info = self.env.step(self._actions)
         done = terminated | truncated
         infos = self._nothing

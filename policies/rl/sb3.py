@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -55,7 +56,7 @@ class PPOAgent:
     encoder: Encoder | None
     reward_scale: float = 1.0
     model: PPO | None = None
-    fitted: bool = False
+    items: NDArray[np.float32] | None = None  # (A, Di), once a log has been seen
 
     @property
     def serving(self) -> Serving:
@@ -68,7 +69,7 @@ class PPOAgent:
         if self.model is None:
             flat = masked(np.zeros((len(obs), self.serving.columns)), obs.eligible)
             return PlackettLuce(flat, places)
-        parts = [self.state(obs)]
+        parts: list[NDArray[Any]] = [self.state(obs)]
         if obs.candidates is not None:
             parts.append(obs.candidates)
         rows = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
@@ -78,11 +79,11 @@ class PPOAgent:
         return explore(PlackettLuce(logits, places), logits, places, self.config.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        """Scale state and reward to a log; PPO learns to act only in an environment, by `learn`."""
+        """Scale state, items and reward to a log; PPO learns to act only in a world, by `learn`."""
         if self.model is None:
             self.state = self.state.fitted(observation_of_log(log, self.serving))
             self.reward_scale = float(log.reward.std()) or 1.0
-            self.fitted = True
+            self.items = item_table(self.serving, self.encoder, log)
         return {"reward_scale": self.reward_scale}
 
     def learn(
@@ -97,7 +98,7 @@ class PPOAgent:
 
         on_steps: called with the decisions so far after every round of n_steps.
         """
-        if not self.fitted:  # scales from a short look at the world under uniform slates
+        if self.items is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=self.config.n_steps, seed=seed))
         bridge = EncodedVecEnv(env, self.state, reward_scale=self.reward_scale, seed=seed)
         if self.model is None:
@@ -123,7 +124,7 @@ class PPOAgent:
                 seed=c.seed,
                 device="cpu",
                 policy_kwargs={
-                    "items": torch.from_numpy(item_table(self.serving, self.encoder)),
+                    "items": torch.from_numpy(self.items),
                     "state_size": self.state.size,
                     "places": self.serving.slate_size,
                     "net_arch": [c.hidden, c.hidden],

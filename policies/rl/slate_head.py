@@ -23,7 +23,7 @@ class PlackettLuceActions(Distribution):
     """Ordered slates without replacement; logits (B, C), -inf = not eligible."""
 
     def __init__(self, logits: Tensor, places: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.logits, self.places = logits, places
 
     def proba_distribution_net(self, *args: Any, **kwargs: Any) -> nn.Module:
@@ -62,7 +62,7 @@ class PlackettLuceActions(Distribution):
 
 
 class SlateActorCritic(ActorCriticPolicy):
-    """score(a) = (query(state) . x_a) / sqrt(D) + b_a over the candidates of the row."""
+    """score(a) = query(state) . x_a / sqrt(D) + b_a over the candidates of the row."""
 
     def __init__(
         self,
@@ -110,15 +110,15 @@ class SlateActorCritic(ActorCriticPolicy):
         log_prob = d.log_prob(actions)
         return self.shaped(actions), self.value_net(vf), log_prob
 
-    def evaluate_actions(
+    def evaluate_actions(  # type: ignore[override]
         self, obs: Tensor, actions: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:  # type: ignore[override]
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         pi, vf = self.mlp_extractor(self.extract_features(obs))
         d = self.slates(obs, pi)
         return self.value_net(vf), d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
 
     def get_distribution(self, obs: Tensor) -> PlackettLuceActions:  # type: ignore[override]
-        return self.slates(obs, self.mlp_extractor.forward_actor(self.extract_features(obs)))
+        return self.slates(obs, self.mlp_extractor(self.extract_features(obs))[0])
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self.shaped(self.get_distribution(observation).get_actions(deterministic))
