@@ -71,7 +71,7 @@ class SkipMarkov:
         counts = transition_counts(sequences, self.config.skip, self.config.decay)
         total = np.asarray(counts.sum(axis=1)).ravel() + self.config.smoothing
         matrix = sparse.csr_array(sparse.diags_array(1 / total) @ counts, dtype=np.float32)
-        left, right = _factors(matrix, self.config.state_size)
+        left, right = _factors(_table(matrix), self.config.state_size)
         rest = (self.config.smoothing / sequences.n_items / total).astype(np.float32)
         return self._set(matrix, rest, log_shares(sequences.counts()), left, right)
 
@@ -133,8 +133,7 @@ class SkipMarkov:
         self.n_items, self.state_size = size, left.shape[1]
         self._matrix, self._rest, self._popularity = matrix, rest, popularity
         self._left, self._right = left, right
-        small = 4 * size * size <= DENSE_BYTES and matrix.nnz > size * size // 100
-        self._lookup = matrix.toarray() if small else matrix
+        self._lookup = _table(matrix)
         return self
 
     def _checked(self, histories: ArrayLike) -> I32:
@@ -168,7 +167,13 @@ def transition_counts(sequences: Sequences, skip: int, decay: float) -> sparse.c
     return total
 
 
-def _factors(matrix: sparse.csr_array, rank: int) -> tuple[F32, F32]:
+def _table(matrix: sparse.csr_array) -> Any:
+    """The matrix in the form that multiplies faster: dense where it is small and well filled."""
+    cells = matrix.shape[0] ** 2
+    return matrix.toarray() if 4 * cells <= DENSE_BYTES and 100 * matrix.nnz > cells else matrix
+
+
+def _factors(matrix: Any, rank: int) -> tuple[F32, F32]:
     """(left, right), each (A, D), with left @ right.T close to the matrix; the same every time."""
     size = matrix.shape[0]
     rank = min(rank, size)

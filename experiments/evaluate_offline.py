@@ -1,0 +1,188 @@
+"""`longplay evaluate`: what a policy is worth, from a log that another policy wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from experiments.datasets import data_root
+from experiments.open_bandit import item_shares, load_open_bandit, score_shares, score_uniform
+from offpolicy.evaluate import evaluate
+from offpolicy.inference import Interval
+from offpolicy.log import LoggedDataset
+from offpolicy.report import Report, bounds
+from offpolicy.store import read_log
+from offpolicy.weights import Horizon, TargetScores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Evaluate a target policy from a saved log, or one Open Bandit policy from the other's log."""
+
+    log: tyro.conf.Positional[Path | None] = None
+    """A log written by longplay (Parquet file or folder). Leave out with --data."""
+    target_scores: Path | None = None
+    """The target's probability of each logged slate: .csv or .parquet with a column `propensity`,
+    .npy (N,), or .npz with propensity and, where known, position_propensity and slates."""
+    horizon: Horizon | None = None
+    """The estimand; needed for a saved log. Open Bandit rows are single decisions: one_step."""
+    data: Literal["open-bandit"] | None = None
+    """A public log instead of a saved one."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
+    campaign: Literal["all", "men"] = "all"
+    """Open Bandit: 80 items (all) or 34 (men)."""
+    target: Literal["bts", "random"] = "bts"
+    """Open Bandit: the policy to judge, from the log of the other one."""
+    level: float = 0.95
+    """Level of the intervals."""
+    seed: int = 0
+    """Of the target's draws for the reward model and of its cross-fitting."""
+    out: Path | None = None
+    """Folder of this run; results/evaluate-... by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the target policy earned when it served itself."""
+
+    value: Interval
+    decisions: int
+
+
+def run(settings: Settings) -> int:
+    """Evaluate, print, write the run folder."""
+    if (settings.log is None) == (settings.data is None):
+        raise ValueError("name one input: a saved LOG, or --data open-bandit")
+    report, truth = _open_bandit(settings) if settings.log is None else (_saved(settings), None)
+    print(report.to_markdown())
+    folder = write_run(settings, report, truth)
+    print(f"written: {folder / 'report.html'}")
+    return 0
+
+
+def write_run(settings: Settings, report: Report, truth: Truth | None) -> Path:
+    """report.json, report.html and settings.json; files appear whole."""
+    name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = settings.out or Path("results") / f"evaluate-{name}-{stamp}"
+    folder.mkdir(parents=True, exist_ok=True)
+    told: dict[str, Any] = json.loads(report.to_json())
+    if truth is not None:
+        told["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
+    files = {
+        "report.json": json.dumps(told, indent=1),
+        "report.html": report.to_html(),
+        "settings.json": json.dumps(asdict(settings), indent=1, default=str),
+    }
+    for file, text in files.items():
+        aside = folder / f".{file}"
+        aside.write_text(text)
+        aside.replace(folder / file)
+    return folder
+
+
+def _open_bandit(settings: Settings) -> tuple[Report, Truth]:
+    root = data_root(settings.data_root)
+    behaviour: Literal["random", "bts"] = "random" if settings.target == "bts" else "bts"
+    log = load_open_bandit(root, campaign=settings.campaign, behaviour=behaviour)
+    own = load_open_bandit(root, campaign=settings.campaign, behaviour=settings.target)
+    if settings.target == "bts":
+        scores, how = score_shares(log, item_shares(own), seed=settings.seed), SHARES
+    else:
+        scores, how = score_uniform(log), UNIFORM
+    if settings.horizon not in {None, "one_step"}:
+        raise ValueError(f"--horizon {settings.horizon}: Open Bandit rows are one_step decisions")
+    report = evaluate(log, scores, horizon="one_step", level=settings.level, seed=settings.seed)
+    truth = Truth(mean_interval(own.reward, settings.level), len(own))
+    notes = (how, *compared(report, truth, settings.target))
+    return replace(report, notes=report.notes + notes), truth
+
+
+SHARES = (
+    "Target bts: the policy moved during the week and logged only the items it chose, so its item "
+    "distribution at each position is estimated by the item shares of its own log, averaged over "
+    "the week. The logging policy's propensities are true: uniform, 1 / A. The interval does not "
+    "include the error of those shares."
+)
+UNIFORM = (
+    "Target random: 1 / A for every item, exact. The logging policy's propensities are true: as "
+    "Bernoulli Thompson sampling logged them at each impression."
+)
+
+
+def compared(report: Report, truth: Truth, target: str) -> tuple[str, ...]:
+    """Estimate against what the target earned itself, as sentences."""
+    it, line = truth.value, report[report.decided_by]
+    inside = "holds" if line.value.low <= it.value <= line.value.high else "MISSES"
+    gap, error = line.value.value - it.value, math.hypot(line.value.se, it.se)
+    return (
+        f"On-policy truth: {target} earned {it.value:.5f} {bounds(it)} a decision over its own "
+        f"{truth.decisions} impressions of the same week.",
+        f"The {it.level:.0%} interval of {report.decided_by} {inside} it; estimate minus truth "
+        f"{gap:+.5f}, {abs(gap) / error:.1f} standard errors of the difference.",
+    )
+
+
+def mean_interval(reward: NDArray[np.float64], level: float) -> Interval:
+    """Mean of independent decisions with its normal interval."""
+    value, se = float(reward.mean()), float(reward.std(ddof=1) / math.sqrt(len(reward)))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    return Interval(value, value - z * se, value + z * se, se, level, len(reward))
+
+
+def _saved(settings: Settings) -> Report:
+    if settings.target_scores is None or settings.horizon is None:
+        raise ValueError(
+            "a saved log needs --target-scores FILE and --horizon: one_step (the target acts once, "
+            "in states the logger reached) or per_decision, trajectory (it serves whole sessions)"
+        )
+    assert settings.log is not None
+    log = read_log(settings.log)
+    scores = read_scores(settings.target_scores, log)
+    return evaluate(log, scores, horizon=settings.horizon, level=settings.level, seed=settings.seed)
+
+
+def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
+    """A target policy's scores from a file with one row per decision of the log, in its order.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no `propensity`, or not one for each decision.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; --target-scores names a file")
+    columns = _columns(path)
+    if "propensity" not in columns:
+        raise ValueError(f"{path} holds {', '.join(columns)}; it needs a column `propensity`")
+    if len(columns["propensity"]) != len(log):
+        raise ValueError(
+            f"{path} has {len(columns['propensity'])} rows, the log {len(log)} decisions: give the "
+            "target's probability of each logged slate, in the log's order"
+        )
+    return TargetScores(
+        np.asarray(columns["propensity"], np.float64),
+        position_propensity=columns.get("position_propensity"),
+        slates=columns.get("slates"),
+    )
+
+
+def _columns(path: Path) -> dict[str, NDArray[Any]]:
+    if path.suffix in {".npy", ".npz"}:
+        held = np.load(path, allow_pickle=False)
+        return {"propensity": held} if path.suffix == ".npy" else {k: held[k] for k in held.files}
+    import pandas as pd
+
+    if path.suffix not in {".csv", ".parquet", ".pq"}:
+        raise ValueError(f"{path}: target scores are .csv, .parquet, .npy or .npz")
+    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    return {str(name): table[name].to_numpy() for name in table.columns}
