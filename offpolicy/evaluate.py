@@ -83,6 +83,11 @@ def evaluate(
     d = diagnose(t)
     uplift = next(x.uplift for x in lines if x.estimator == primary)
     notes += _notes(log, horizon, d.ess)
+    if "dm" in found:
+        notes.append(
+            "the interval of dm speaks of the states that were met, not of the error of the model: "
+            "it does not cover the truth at its level."
+        )
     return Report(
         lines=lines,
         baseline=interval(baseline, level),

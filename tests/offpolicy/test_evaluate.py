@@ -59,7 +59,10 @@ def test_session_report_counts_sessions_and_decides() -> None:
     report = evaluate(log, target(log), horizon="per_decision")
     frame = report.to_frame().set_index("estimator")
     assert list(frame.index) == ["pdis", "snpdis", "dm", "seq_dr"]
-    assert ((frame.low < truth) & (truth < frame.high)).all()
+    sampled = frame.drop(index="dm")
+    assert ((sampled.low < truth) & (truth < sampled.high)).all()
+    assert frame.value["dm"] == pytest.approx(truth, abs=0.03)
+    assert any("dm" in x and "not of the error of the model" in x for x in report.notes)
     assert frame.se["seq_dr"] < frame.se["pdis"]
     assert report.verdict.outcome is Outcome.PASS
     assert report.baseline.value == pytest.approx(1.5, abs=0.06)
@@ -104,8 +107,8 @@ def test_scores_may_be_a_callable_and_must_fit() -> None:
     assert report.lines[0].estimator == "ips"
     with pytest.raises(LogError, match="3 target scores for 150 logged decisions"):
         evaluate(log, np.ones(3), horizon="one_step")
+    wide = TargetScores(np.ones(150), slates=np.full((150, 2, 1), 7, np.int32))
     with pytest.raises(LogError, match="another catalogue size"):
-        wide = TargetScores(np.ones(150), slates=np.full((150, 2, 1), 7, np.int32))
         evaluate(log, wide, horizon="one_step")
     with pytest.raises(LogError, match=r"target propensity\[2\] = 1.5"):
         evaluate(log, np.where(np.arange(150) == 2, 1.5, 0.5), horizon="one_step")
