@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from recsim_env import random as luck
 from recsim_env.jit import njit_cached
 from recsim_env.model import UserModel
-from recsim_env.random import BEGIN, OFFER, RESPOND, derive, integer, turn, uniform
+from recsim_env.random import BEGIN, OFFER, RESPOND, derive, integer, turn, weighted
 
 
 class Live(NamedTuple):
@@ -98,10 +98,7 @@ def _put_offer(live: Any, row: int, offer: Any, seen: Any, stamp: int) -> None:
     turn(user, OFFER)
     for c in range(size):
         while True:
-            if offer.cdf.size:
-                item = min(np.searchsorted(offer.cdf, uniform(user), side="right"), n - 1)
-            else:
-                item = integer(user, n)
+            item = weighted(user, offer.cdf) if offer.cdf.size else integer(user, n)
             if seen[item] != stamp:
                 break
         seen[item] = stamp
@@ -186,8 +183,10 @@ def _step(
     for row in range(first, last):
         user = live.users[row]
         response, paid = outcome.responses[row], outcome.position_reward[row]
-        response[:] = 0.0
-        paid[:] = 0.0
+        for r in range(response.size):
+            response[r] = 0.0
+        for k in range(paid.size):
+            paid[k] = 0.0
         outcome.consumed[row] = -1
         outcome.reward[row] = 0.0
         outcome.terminated[row] = outcome.truncated[row] = False

@@ -101,5 +101,8 @@ def constants(config: Any) -> Any:
 
 
 def user_dtype(model: UserModel, config: Any, catalogue: Catalogue) -> np.dtype[Any]:
-    """One user's record: the kernel's header, then the model's own fields."""
-    return np.dtype(HEADER + model.fields(config, catalogue), align=True)
+    """One user's record: the model's own fields, then the kernel's.
+
+    In this order no record is the beginning of another's, which numba would take for a subtype.
+    """
+    return np.dtype(model.fields(config, catalogue) + HEADER, align=True)

@@ -66,6 +66,20 @@ def integer(user: Any, n: int) -> Any:
 
 
 @njit
+def weighted(user: Any, cdf: Any) -> int:
+    """Place i with probability cdf[i] - cdf[i - 1]; the last entry of `cdf` is the total mass."""
+    luck = uniform(user) * cdf[cdf.size - 1]
+    low, high = 0, cdf.size - 1
+    while low < high:
+        middle = (low + high) // 2
+        if cdf[middle] > luck:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit
 def normal(user: Any) -> float:
     """Standard normal (Box and Muller, 1958)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - uniform(user)))

@@ -169,16 +169,15 @@ def at_length_one(vector: Row) -> None:
 def sample(user: User, world: World) -> None:
     """A person of the population, or a mixture of topics p ~ Dirichlet; nothing bores yet."""
     cfg = world.cfg
-    if user.person >= 0:
-        user.interest[:] = world.people[user.person]
-    else:
-        user.interest[:] = np.float32(0.0)
-        for z in range(world.centres.shape[0]):
+    for d in range(user.interest.size):
+        user.interest[d] = world.people[user.person, d] if user.person >= 0 else 0.0
+    for z in range(world.centres.shape[0]):
+        user.boredom[z] = 0.0
+        if user.person < 0:
             weight = np.float32(gamma(user, cfg.concentration))
             for d in range(user.interest.size):
                 user.interest[d] += weight * world.centres[z, d]
     at_length_one(user.interest)
-    user.boredom[:] = np.float32(0.0)
     user.satisfaction = 0.0
     user.budget = cfg.budget
 
@@ -262,8 +261,9 @@ def leaves(user: User, world: World) -> bool:
     """When time is up, or by chance: more likely the less satisfied and the more bored."""
     if user.budget <= 1e-9:
         return True
-    most = user.boredom.max()
-    cfg = world.cfg
+    cfg, most = world.cfg, np.float32(0.0)
+    for z in range(user.boredom.size):
+        most = max(most, user.boredom[z])
     logit = cfg.leave_base - cfg.leave_satisfaction * user.satisfaction + cfg.leave_boredom * most
     return uniform(user) < sigmoid(logit)
 
