@@ -31,6 +31,7 @@ def table_from_log(log: LoggedDataset) -> pa.Table:
         arrays.append(_column(x, rows, len(log)))
         names.append(name)
     told = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
+    told["propensity_source"] = log.propensity_source
     return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(told)})
 
 
@@ -51,7 +52,9 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
         if name not in (*ROW_COLUMNS, *PRIOR_COLUMNS):
             raise LogError(f"{source} has an unknown column {name!r}; it is of another version.")
         columns[name] = _matrix(table, name, shape)
-    return LoggedDataset.from_columns(n_items=told[0]["n_items"], **columns)
+    return LoggedDataset.from_columns(
+        n_items=told[0]["n_items"], propensity_source=told[0]["propensity_source"], **columns
+    )
 
 
 def read_metadata(schema: pa.Schema, source: str) -> dict[str, Any]:

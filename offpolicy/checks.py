@@ -46,6 +46,8 @@ def check_lengths(log: LoggedDataset, names: tuple[str, ...]) -> None:
 def check_propensities(log: LoggedDataset) -> None:
     """Propensities lie in (0, 1] and the places multiply up to the slate."""
     p = log.propensity
+    if log.propensity_source not in ("logged", "estimated"):
+        raise LogError(f"propensity_source = {log.propensity_source!r}; it is logged or estimated")
     refuse(
         ~((p > 0) & (p <= 1 + ROUNDING)),
         lambda i: (

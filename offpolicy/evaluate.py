@@ -18,6 +18,7 @@ from offpolicy.inference import adjust, difference, interval
 from offpolicy.log import LoggedDataset
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import Regressor, predict_rewards
+from offpolicy.slates import WEIGHTING, slate_terms
 from offpolicy.terms import Terms
 from offpolicy.weights import (
     ESTIMAND,
@@ -72,11 +73,15 @@ def evaluate(
     predictions = _predictions(log, told, model, horizon, item_features, gamma, seed, notes)
     t = terms(log, told, horizon=horizon, model=predictions, gamma=gamma)
     names = _names(horizon, estimators, predictions is not None)
-    baseline = estimate_forms(
-        on_policy(t), {"logging policy": ips if horizon == "one_step" else pdis}
-    )["logging policy"]
-    found = estimate_all(t, names, hyper)
+    slated = [n for n in names if n in WEIGHTING] if horizon == "one_step" else []
+    found = estimate_all(t, [n for n in names if n not in slated], hyper)
+    plain = {"logging policy": ips if horizon == "one_step" else pdis}
+    baseline = estimate_forms(on_policy(t), plain)["logging policy"]
     lines = _lines(t, found, baseline, level, hyper or {})
+    for name in slated:
+        places = slate_terms(log, told, weighting=WEIGHTING[name])
+        found |= estimate_all(places, [name])
+        lines += _lines(places, {name: found[name]}, baseline, level, {})
     primary = decide_by or next((n for n in PREFERRED if n in found), names[0])
     if primary not in found:
         raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(names)}")
@@ -186,6 +191,11 @@ def _notes(log: LoggedDataset, horizon: str, ess: float) -> list[str]:
         notes.append(
             f"{len(np.unique(log.logger))} policies served this log; every row is weighted by the "
             "policy that served it."
+        )
+    if log.propensity_source == "estimated":
+        notes.append(
+            "the propensities of this log were ESTIMATED, not logged: no interval here covers what "
+            "the serving policy saw and the log does not hold."
         )
     if ess < 100:
         notes.append(

@@ -37,6 +37,8 @@ def join_columns(logs: Sequence[LoggedDataset]) -> dict[str, Any]:
     }
     columns["session"] = _sessions(logs)
     columns["n_items"] = first.n_items
+    sources = {log.propensity_source for log in logs}
+    columns["propensity_source"] = "estimated" if "estimated" in sources else "logged"
     return columns | _priors(logs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ class LoggedDataset:
     context: NDArray[np.float32] | None = None  # (N, D) the observation's user vector
     prior_items: NDArray[np.int32] | None = None  # (S, H0) history before the session, -1 padded
     prior_responses: NDArray[np.float32] | None = None  # (S, H0, R)
+    propensity_source: str = "logged"  # or "estimated": then every report says so
     groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
 
     def __post_init__(self) -> None:
@@ -88,6 +89,7 @@ class LoggedDataset:
         context: ArrayLike | None = None,
         prior_items: ArrayLike | None = None,
         prior_responses: ArrayLike | None = None,
+        propensity_source: str = "logged",
     ) -> LoggedDataset:
         """Any array-likes -> a checked log. A slate of one place may be (N,); session and user ids
         may be strings, which are numbered as they appear.
@@ -123,6 +125,7 @@ class LoggedDataset:
             context=_narrow("context", context),
             prior_items=_ids("prior_items", prior_items),
             prior_responses=_narrow("prior_responses", prior_responses),
+            propensity_source=propensity_source,
         )
 
     def __len__(self) -> int:
@@ -155,11 +158,11 @@ class LoggedDataset:
         values; whoever asks for them is refused.
         """
         pick = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        kept = {
+        kept: dict[str, Any] = {
             k: v[pick] if k in ROW_COLUMNS else v[_first_codes(self.sessions[pick])]
             for k, v in self.columns().items()
         }
-        return LoggedDataset(n_items=self.n_items, **kept)
+        return replace(self, **kept)
 
     @classmethod
     def concat(cls, logs: Sequence[LoggedDataset]) -> LoggedDataset:
@@ -183,7 +186,7 @@ class LoggedDataset:
 
     def hash(self) -> str:
         """sha256 of the contents: names, types, shapes and values of all columns."""
-        digest = hashlib.sha256(f"longplay-log/{self.n_items}".encode())
+        digest = hashlib.sha256(f"longplay-log/{self.n_items}/{self.propensity_source}".encode())
         for name, x in self.columns().items():
             x = x.astype("U") if name == "logger" else x
             digest.update(f"|{name}:{x.dtype.str}:{x.shape}|".encode())

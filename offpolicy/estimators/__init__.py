@@ -5,37 +5,72 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
-from offpolicy.estimators import sequential, single
+from offpolicy.estimators import maps, marginal, sequential, single, slate
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form
+from offpolicy.estimators.magic import magic
 from offpolicy.terms import Terms
 
-ESTIMATORS: dict[str, Callable[..., Form]] = {
+ESTIMATORS: dict[str, Callable[..., Form | Estimate]] = {
     "ips": single.ips,
-    "clipped_ips": single.clipped_ips,
+    "clipped_ips": maps.clipped_ips,
     "snips": single.snips,
     "dm": single.dm,
     "dr": single.dr,
     "sndr": single.sndr,
-    "clipped_dr": single.clipped_dr,
-    "switch_dr": single.switch_dr,
-    "dros": single.dros,
+    "clipped_dr": maps.clipped_dr,
+    "switch_dr": maps.switch_dr,
+    "dros": maps.dros,
+    "subgaussian_ips": maps.subgaussian_ips,
+    "subgaussian_dr": maps.subgaussian_dr,
+    "exponential_ips": maps.exponential_ips,
+    "log_smoothing_ips": maps.log_smoothing_ips,
+    "mips": marginal.mips,
+    "snmips": marginal.snmips,
+    "offcem": marginal.offcem,
+    "sips": slate.sips,
+    "iips": slate.iips,
+    "rips": slate.rips,
+    "snsips": slate.snsips,
+    "sniips": slate.sniips,
+    "snrips": slate.snrips,
+    "cascade_dr": slate.cascade_dr,
+    "pi": slate.pi,
+    "wpi": slate.wpi,
+    "aips": slate.aips,
     "tis": sequential.tis,
     "sntis": sequential.sntis,
     "pdis": sequential.pdis,
     "snpdis": sequential.snpdis,
     "seq_dr": sequential.seq_dr,
     "wdr": sequential.wdr,
+    "magic": magic,
+    "mis_state": marginal.mis_state,
+    "mis_state_action": marginal.mis_state_action,
+    "drl": marginal.drl,
 }
+OF_TERMS = frozenset({"magic"})  # functions of all terms at once; the others are Forms of rows
 FOR_HORIZON: dict[str, tuple[str, ...]] = {
     "one_step": (
         "ips", "clipped_ips", "snips", "dm", "dr", "sndr", "clipped_dr", "switch_dr", "dros",
+        "subgaussian_ips", "subgaussian_dr", "exponential_ips", "log_smoothing_ips", "mips",
+        "snmips", "offcem",
     ),
-    "per_decision": ("pdis", "snpdis", "dm", "seq_dr", "wdr"),
+    "slate": (
+        "sips", "iips", "rips", "snsips", "sniips", "snrips", "cascade_dr", "pi", "wpi", "aips",
+    ),
+    "per_decision": ("pdis", "snpdis", "dm", "seq_dr", "wdr", "magic"),
     "trajectory": ("tis", "sntis"),
+    "marginal": ("mis_state", "mis_state_action", "drl", "dm"),
 }  # fmt: skip
-WITH_MODEL = frozenset({"dm", "dr", "sndr", "clipped_dr", "switch_dr", "dros", "seq_dr", "wdr"})
+WITH_MODEL = frozenset(
+    {
+        "dm", "dr", "sndr", "clipped_dr", "switch_dr", "dros", "subgaussian_dr", "offcem",
+        "cascade_dr", "seq_dr", "wdr", "magic", "drl",
+    }
+)  # fmt: skip
 
 __all__ = ["ESTIMATORS", "Estimate", "estimate", "estimate_all", "estimator", "hyper_parameters"]
 
@@ -71,10 +106,11 @@ def estimate_all(
                 f"{name} is no estimator of the {terms.horizon} estimand; there are "
                 f"{', '.join(fitting)}. Choose the horizon that {name} is for, or one of these."
             )
-    return estimate_forms(terms, forms)
+    found = estimate_forms(terms, {n: f for n, f in forms.items() if n not in OF_TERMS})
+    return {n: found[n] if n in found else forms[n](terms) for n in forms}
 
 
-def estimator(name: str, **hyper: float) -> Callable[..., Form]:
+def estimator(name: str, **hyper: float) -> Callable[..., Any]:
     """The named estimator with its settings bound.
 
     Raises:
