@@ -28,6 +28,10 @@ class Rows:
         for name in COLUMNS:
             setattr(self, name, getattr(terms, name)[rows])
 
+    def copy(self) -> Rows:
+        """The same rows, to change a column of."""
+        return Rows(self._terms, self._rows)
+
     @property
     def first(self) -> NDArray[np.bool_]:
         """The row opens its session."""
