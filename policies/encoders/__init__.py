@@ -46,7 +46,10 @@ class Lazy:
 ENCODERS: dict[str, Lazy] = {
     "popularity": Lazy("policies.encoders.popularity", "Popularity", "PopularityConfig"),
     "markov": Lazy("policies.encoders.markov", "SkipMarkov", "MarkovConfig"),
+    "gru4rec": Lazy("policies.encoders.gru4rec", "GRU4Rec", "GRU4RecConfig"),
     "sasrec": Lazy("policies.encoders.sasrec", "SASRec", "SASRecConfig"),
+    "esasrec": Lazy("policies.encoders.esasrec", "ESASRec", "ESASRecConfig"),
+    "bert4rec": Lazy("policies.encoders.bert4rec", "BERT4Rec", "BERT4RecConfig"),
 }
 
 

@@ -40,6 +40,18 @@ class Encoder(Protocol):
     def item_vectors(self) -> F32:
         """(A, D): one vector per item, in the space of the states."""
 
+    def initial_state(self, batch: int) -> Any:
+        """A `State` of `batch` users with empty histories."""
+
+    def step(self, state: Any, items: ArrayLike) -> Any:
+        """One more event for each user, items (B,), -1 = none; the state is advanced in place.
+
+        state.vectors is then `encode` of the longer histories, to 1e-5.
+        """
+
+    def state_scores(self, state: Any) -> F32:
+        """(B, A): `scores` of the histories that the state has seen."""
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything learnt, by name; `from_arrays` of the class takes it back."""
 

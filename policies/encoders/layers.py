@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -34,18 +38,39 @@ class Dropout(nn.Module):
         return x * self.noise.keep(x, share).to(x.dtype).mul_(1 / share)
 
 
-def rotary_table(length: int, width: int, *, base: float = 10_000.0) -> Tensor:
-    """(length, width / 2) unit complex numbers: angle = position * base^(-2i / width).
+def rotary_speeds(width: int, *, base: float = 10_000.0) -> Tensor:
+    """(width / 2,) frequencies; the angle of pair i at a position is position * base^(-2i / width).
 
     Su et al., RoFormer (2021): the product of two rotated vectors depends on their distance only.
     """
-    speed = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    angle = torch.arange(length, dtype=torch.float64)[:, None] * speed
-    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+    power = -torch.arange(0, width, 2, dtype=torch.float64) / width
+    speeds: Tensor = torch.exp(power * math.log(base))
+    return speeds
 
 
 def rotate(x: Tensor, turn: Tensor) -> Tensor:
     """Rotate pairs of entries: x (N, ..., width) float, turn (N, width / 2) complex."""
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
     turn = turn.view(len(turn), *[1] * (x.dim() - 2), -1)
-    return torch.view_as_real(pairs * turn).flatten(-2)
+    turned: Tensor = torch.view_as_real(pairs * turn).flatten(-2)
+    return turned
+
+
+def item_table(n_items: int, dim: int) -> Tensor:
+    """(A, D) item vectors of norm about 1."""
+    vectors: Tensor = torch.randn(n_items, dim) / math.sqrt(dim)
+    return vectors
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Initial weights from `seed`; the process's own stream goes on as if nothing was drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def noises(network: nn.Module) -> list[Noise]:
+    """The distinct noise streams of a network, in the order of its modules."""
+    found = [m.noise for m in network.modules() if isinstance(m, Dropout)]
+    return list(dict.fromkeys(found))

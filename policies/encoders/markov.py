@@ -23,6 +23,7 @@ from policies.encoders.base import (
     not_fitted,
 )
 from policies.encoders.sequences import Sequences
+from policies.encoders.state import ServesHistory
 
 DENSE_BYTES = 64 << 20  # transition matrices below this size are kept dense: faster look-ups
 
@@ -43,7 +44,7 @@ class MarkovConfig:
             )
 
 
-class SkipMarkov:
+class SkipMarkov(ServesHistory):
     """counts M = sum_l decay^(l-1) C_l, C_l the co-occurrences at distance l <= n.
 
     P(j | i) = (M_ij + smoothing / A) / (sum_j M_ij + smoothing);

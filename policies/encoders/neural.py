@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -21,9 +22,12 @@ from policies.encoders.base import (
 )
 from policies.encoders.evaluate import ndcg
 from policies.encoders.packed import pack
+from policies.encoders.parallel import World
+from policies.encoders.resume import Epoch
 from policies.encoders.sequences import Sequences
 from policies.encoders.splits import Heldout
-from policies.encoders.train import Epoch, Network, TrainConfig, torch_threads, train
+from policies.encoders.state import HistoryState, NetworkState, check_events
+from policies.encoders.train import Network, TrainConfig, to_arrays, torch_threads, train
 
 CHUNK = 16_384  # events of one inference batch: its activations stay in the cache
 
@@ -33,7 +37,7 @@ class NeuralEncoder:
 
     scores = encode @ item_vectors.T. Items that training never saw are dropped from histories and
     score with the lowest known item of their row; a history that is then empty scores by
-    log-popularity and encodes to zeros. Only the last `config.length` items are looked at.
+    log-popularity and encodes to zeros. Only the last `reach` items are looked at.
     """
 
     name: str
@@ -53,30 +57,63 @@ class NeuralEncoder:
         *,
         valid: Heldout | None = None,
         report: Callable[[Epoch], None] | None = None,
+        folder: Path | None = None,
+        world: World | None = None,
     ) -> Self:
-        """Learn; with `valid`, stop early and keep the epoch with the best NDCG@10 on it."""
+        """Learn; with `valid`, stop early and keep the epoch with the best NDCG@10 on it.
+
+        `folder` and `world` as in `policies.encoders.train.train`.
+        """
         self._build(sequences.n_items, sequences.counts())
         config: TrainConfig = self.config
         check = None if valid is None else lambda: ndcg(self, valid)
-        self.curve = train(self._net, sequences, config, validate=check, report=report)
+        self.curve = train(
+            self._net,
+            sequences,
+            config,
+            validate=check,
+            report=report,
+            folder=folder,
+            world=world,
+        )
         return self
 
     def scores(self, histories: ArrayLike) -> F32:
         """(B, H) -> (B, A)."""
         rows, inverse = unique_rows(self._known(histories))
-        state = self._states(rows)
-        with torch_threads(self.config.threads), torch.inference_mode():
-            out: F32 = (torch.from_numpy(state) @ self._table.T).numpy()
-        empty, unseen = ~(rows >= 0).any(axis=1), self._counts == 0
-        if unseen.any() and not unseen.all():
-            out[:, unseen] = out[:, ~unseen].min(axis=1, keepdims=True)
-        out[empty] = log_shares(self._counts)
-        return out[inverse]
+        out = self._scored(self._states(rows))
+        return out if len(out) == len(inverse) else out[inverse]
 
     def encode(self, histories: ArrayLike) -> F32:
         """(B, H) -> (B, D)."""
         rows, inverse = unique_rows(self._known(histories))
         return self._states(rows)[inverse]
+
+    def initial_state(self, batch: int) -> Any:
+        """`batch` users with empty histories: the network's own memory, or the last items."""
+        cache = self._net.start(batch)
+        if cache is None:
+            return HistoryState(self, batch)
+        return NetworkState(cache, np.zeros((batch, self.state_size), np.float32))
+
+    def step(self, state: Any, items: ArrayLike) -> Any:
+        """One more event for each user, -1 = none; the state is advanced in place."""
+        size = len(state.items if isinstance(state, HistoryState) else state.vectors)
+        ids = check_events(items, size, self.n_items)
+        known = np.where((ids >= 0) & (self._counts[ids] > 0), ids, np.int32(-1))
+        if isinstance(state, HistoryState):
+            state.push(known)
+            return state
+        live = torch.from_numpy(np.flatnonzero(known >= 0))
+        events = torch.from_numpy(np.maximum(known, 0).astype(np.int64))
+        with torch_threads(self.config.threads), torch.inference_mode():
+            after = self._net.step(state.cache, events, live)
+            torch.from_numpy(state.vectors)[live] = after[live]
+        return state
+
+    def state_scores(self, state: Any) -> F32:
+        """(B, A): `scores` of the histories that the state has seen."""
+        return self._scored(state.vectors)
 
     @property
     def item_vectors(self) -> F32:
@@ -86,7 +123,7 @@ class NeuralEncoder:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The network's weights and the training counts of the items."""
-        weights = {f"net.{k}": v.numpy() for k, v in self._net.state_dict().items()}
+        weights = {f"net.{k}": v for k, v in to_arrays(self._net).items()}
         return {"counts": self._counts, **weights}
 
     @classmethod
@@ -101,6 +138,16 @@ class NeuralEncoder:
         }
         made._net.load_state_dict(weights)
         return made
+
+    def _scored(self, states: F32) -> F32:
+        """(B, D) -> (B, A); a state of zeros is an empty history."""
+        with torch_threads(self.config.threads), torch.inference_mode():
+            out: F32 = (torch.from_numpy(states) @ self._table.T).numpy()
+        unseen = self._counts == 0
+        if unseen.any() and not unseen.all():
+            out[:, unseen] = out[:, ~unseen].min(axis=1, keepdims=True)
+        out[~states.any(axis=1)] = log_shares(self._counts)
+        return out
 
     def _build(self, n_items: int, counts: NDArray[np.int64]) -> None:
         self.n_items, self._counts = n_items, counts
@@ -125,7 +172,7 @@ class NeuralEncoder:
         ids = check_histories(histories, self.n_items)
         if (self._counts == 0).any():
             ids = np.where((ids >= 0) & (self._counts[ids] > 0), ids, np.int32(-1))
-        return left_padded(ids)[:, -self.config.length :]
+        return left_padded(ids)[:, -self.reach :]
 
     def _states(self, rows: I32) -> F32:
         """(B, H) left-padded histories -> (B, D) in chunks of like length."""

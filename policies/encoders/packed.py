@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-SLACK = 0.8  # a group of sequences is padded to its longest; none is shorter than this share of it
+SLACK = 0.6  # a group of sequences is padded to its longest; none is shorter than this share of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,38 +76,77 @@ def _groups(sizes: NDArray[np.int64], starts: NDArray[np.int64]) -> tuple[Group,
     return tuple(groups)
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
-    """Every event attends to itself and to earlier events of its own sequence.
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed, window: int) -> Tensor:
+    """Every event attends to the last `window` events of its own sequence, itself included.
 
     q, k, v: (N, heads, width) -> (N, heads, width). Pads stand after a sequence's events, so a
     causal mask hides them.
     """
     parts = []
-    for g in packed.groups:
-        ask, keys, values = (_pad(x[g.start : g.stop], g) for x in (q, k, v))
-        out = F.scaled_dot_product_attention(ask, keys, values, is_causal=True).transpose(1, 2)
-        rows = out.reshape(g.size * g.length, *q.shape[1:])
-        parts.append(rows if g.scatter is None else rows[g.scatter])
+    for g, *rows in zip(packed.groups, *(_split(x, packed) for x in (q, k, v)), strict=True):
+        ask, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
+        band = _band(g.length, window)
+        out = F.scaled_dot_product_attention(ask, keys, values, band, is_causal=band is None)
+        parts.append(_unpad(out, g))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def last_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
+def last_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed, window: int) -> Tensor:
     """Only each sequence's last event asks: q (B, heads, width), k and v (N, heads, width)."""
     parts, first = [], 0
-    for g in packed.groups:
-        keys, values = (_pad(x[g.start : g.stop], g) for x in (k, v))  # (S, heads, length, width)
+    for g, *rows in zip(packed.groups, _split(k, packed), _split(v, packed), strict=True):
+        keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
         mine = slice(first, first + g.size)
-        lengths = packed.position[packed.last[mine]] + 1  # (S,)
-        real = torch.arange(g.length) < lengths[:, None]
+        behind = _lengths(packed, mine) - 1 - torch.arange(g.length)  # (S, length)
+        real = (behind >= 0) & (behind < window)
         ask = q[mine].unsqueeze(2)  # (S, heads, 1, width)
-        parts.append(
-            F.scaled_dot_product_attention(ask, keys, values, real[:, None, None])[:, :, 0]
-        )
+        heard = F.scaled_dot_product_attention(ask, keys, values, real[:, None, None])
+        parts.append(heard[:, :, 0])
         first += g.size
     return torch.cat(parts)
 
 
+def full_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
+    """Every event attends to all events of its own sequence; shapes as in `causal_attention`."""
+    parts, first = [], 0
+    for g, *rows in zip(packed.groups, *(_split(x, packed) for x in (q, k, v)), strict=True):
+        ask, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
+        mine = slice(first, first + g.size)
+        real = None
+        if g.gather is not None:
+            real = (torch.arange(g.length) < _lengths(packed, mine))[:, None, None]
+        parts.append(_unpad(F.scaled_dot_product_attention(ask, keys, values, real), g))
+        first += g.size
+    return torch.cat(parts)
+
+
+def _band(length: int, window: int) -> Tensor | None:
+    """(length, length) True where a key is in reach; None where plain causality says it all."""
+    if length <= window:
+        return None
+    place = torch.arange(length)
+    behind = place[:, None] - place
+    return (behind >= 0) & (behind < window)
+
+
+def _lengths(packed: Packed, sequences: slice) -> Tensor:
+    """(S, 1)."""
+    return packed.position[packed.last[sequences]][:, None] + 1
+
+
+def _unpad(padded: Tensor, group: Group) -> Tensor:
+    """(S, heads, length, width) -> (rows, heads, width)."""
+    rows = padded.transpose(1, 2).flatten(0, 1)
+    return rows if group.scatter is None else rows.index_select(0, group.scatter)
+
+
+def _split(rows: Tensor, packed: Packed) -> tuple[Tensor, ...]:
+    """The rows of each group; one split has one cheap derivative, slices would have many."""
+    parts: tuple[Tensor, ...] = torch.split(rows, [g.stop - g.start for g in packed.groups])
+    return parts
+
+
 def _pad(rows: Tensor, group: Group) -> Tensor:
     """(rows, heads, width) -> (S, heads, length, width)."""
-    full = rows if group.gather is None else rows[group.gather]
+    full = rows if group.gather is None else rows.index_select(0, group.gather)
     return full.reshape(group.size, group.length, *rows.shape[1:]).transpose(1, 2)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from policies.encoders.base import F32, check_histories, log_shares, not_fitted
 from policies.encoders.sequences import Sequences
+from policies.encoders.state import ServesHistory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class PopularityConfig:
             raise ValueError(f"window, tail and prior must be positive: {self}")
 
 
-class Popularity:
+class Popularity(ServesHistory):
     """Scores are log-shares of the counted events; the state is the constant 1."""
 
     name = "popularity"

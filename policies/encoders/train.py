@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
-import copy
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from policies.encoders import losses
 from policies.encoders.packed import Packed, pack
+from policies.encoders.parallel import World
+from policies.encoders.resume import Epoch, Progress
 from policies.encoders.sequences import Sequences
+
+Loss = Literal["sampled", "full", "bce", "gbce"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """How a network learns; encoders add their sizes to it."""
 
-    length: int = 50  # L: events a prediction can look back at
+    length: int = 50  # W: events a prediction can look back at, and of a training window
     epochs: int = 20  # passes over all events
-    batch_tokens: int = 6400  # targets per step
-    lr: float = 1e-3
+    batch_tokens: int = 4000  # targets per step
+    lr: float = 1e-3  # peak: reached after `warmup`, then down to a tenth along a cosine
+    warmup: float = 0.02  # share of all steps
     weight_decay: float = 0.0
-    loss: Literal["sampled", "full"] = "sampled"
-    negatives: int = 256  # shared by the batch; the full softmax is used where A is no larger
-    patience: int = 5  # epochs without a better validation score before stopping
+    loss: Loss = "sampled"
+    negatives: int = 256  # shared by the batch (sampled), or of each target (bce, gbce)
+    calibration: float = 0.75  # t of gbce
+    patience: int = 10  # epochs without a better validation score before stopping
+    bf16: bool = False  # matrix products in bfloat16: pays where the CPU has units for it
     seed: int = 0
     threads: int = 1  # torch threads while learning and while scoring
+
+    def __post_init__(self) -> None:
+        sizes = (self.length, self.epochs, self.batch_tokens, self.negatives, self.threads)
+        if min(sizes) < 1 or self.lr <= 0 or not 0 < self.warmup < 1:
+            raise ValueError(f"sizes and lr must be positive, 0 < warmup < 1: {self}")
+        if self.loss not in get_args(Loss):
+            raise ValueError(f"no loss {self.loss!r}; there are {', '.join(get_args(Loss))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """One batch: sequences in, and what to predict at which of their rows."""
+
+    packed: Packed
+    target: Tensor  # (M,) item ids
+    at: Tensor | None = None  # (M,) rows whose state predicts; None: all N
 
 
 class Network(nn.Module):
@@ -45,18 +70,22 @@ class Network(nn.Module):
 
     def last(self, packed: Packed) -> Tensor:
         """(B, D): the state after each sequence's last event."""
-        return self(packed)[packed.last]  # type: ignore[no-any-return]
+        raise NotImplementedError
 
+    def start(self, batch: int) -> Any:
+        """The memory of `batch` users without events; None: a step is no cheaper than `last`."""
+        return None
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One line of the learning curve."""
+    def step(self, cache: Any, items: Tensor, live: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
+        raise NotImplementedError
 
-    epoch: int
-    loss: float  # mean over targets
-    targets: int
-    cpu_seconds: float  # of training alone
-    score: float  # of validation, nan without
+    def examples(
+        self, pieces: Sequences, rows: NDArray[np.int64], rng: np.random.Generator
+    ) -> Examples:
+        """The next event of every event, for the windows `rows`."""
+        packed = pack(pieces.items, pieces.offsets[rows], pieces.offsets[rows + 1] - 1)
+        return Examples(packed, torch.from_numpy(pieces.items[packed.rows + 1].astype(np.int64)))
 
 
 @contextmanager
@@ -70,31 +99,6 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def batches(
-    sequences: Sequences, config: TrainConfig, rng: np.random.Generator
-) -> Iterator[tuple[Packed, Tensor]]:
-    """(inputs, targets (N,)) over randomly cut and shuffled windows of the whole histories."""
-    pieces = sequences.windows(config.length + 1, rng=rng)
-    order = rng.permutation(len(pieces))
-    targets = np.cumsum(pieces.lengths[order] - 1)
-    number = (targets - 1) // config.batch_tokens
-    for rows in np.split(order, np.flatnonzero(np.diff(number)) + 1):
-        packed = pack(pieces.items, pieces.offsets[rows], pieces.offsets[rows + 1] - 1)
-        yield packed, torch.from_numpy(pieces.items[packed.rows + 1].astype(np.int64))
-
-
-def loss_of(
-    network: Network, packed: Packed, target: Tensor, config: TrainConfig, rng: np.random.Generator
-) -> Tensor:
-    """The configured loss of one batch."""
-    hidden, size = network(packed), len(network.table)
-    if config.loss == "full" or size <= config.negatives:
-        return losses.full_softmax(hidden, network.table, target)
-    drawn = torch.from_numpy(rng.integers(size, size=config.negatives))
-    log_q = torch.full((config.negatives,), -float(np.log(size)))
-    return losses.sampled_softmax(hidden, network.table, target, drawn, log_q)
-
-
 def train(
     network: Network,
     sequences: Sequences,
@@ -102,30 +106,32 @@ def train(
     *,
     validate: Callable[[], float] | None = None,
     report: Callable[[Epoch], None] | None = None,
+    folder: Path | None = None,
+    world: World | None = None,
 ) -> list[Epoch]:
-    """Fit in place; with `validate` the best epoch's weights are kept, and learning stops early."""
+    """Fit in place; with `validate` the best epoch's weights are kept, and learning stops early.
+
+    With `folder`, every epoch leaves curve.csv and the whole state of training there, and a run
+    that was killed goes on as if it had not been. With `world`, processes share each batch.
+    """
+    world = world or World()
     rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
     step = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
-    curve: list[Epoch] = []
-    best, kept = -np.inf, None
+    progress = Progress.begin(network, step, rng, config, sequences, folder)
     with torch_threads(config.threads):
-        for number in range(config.epochs):
-            epoch = _epoch(number, network, step, sequences, config, rng, validate)
-            curve.append(epoch)
+        while not progress.finished(config):
+            line = _epoch(len(progress.curve), network, step, sequences, config, rng, world)
+            if validate is not None:
+                line = line.scored(validate())
+            progress.add(line, write=world.rank == 0)
             if report is not None:
-                report(epoch)
-            if validate is None:
-                continue
-            if epoch.score > best:
-                best, kept = epoch.score, copy.deepcopy(network.state_dict())
-            elif number - int(np.nanargmax([e.score for e in curve])) >= config.patience:
-                break
-    if kept is not None:
-        network.load_state_dict(kept)
+                report(line)
+    if progress.best is not None:
+        network.load_state_dict(progress.best)
     network.eval()
-    return curve
+    return progress.curve
 
 
 def _epoch(
@@ -135,17 +141,82 @@ def _epoch(
     sequences: Sequences,
     config: TrainConfig,
     rng: np.random.Generator,
-    validate: Callable[[], float] | None,
+    world: World,
 ) -> Epoch:
-    begun, total, count = time.process_time(), 0.0, 0
+    begun, clock, total, count = time.process_time(), time.perf_counter(), 0.0, 0
+    aim = max(1, sequences.n_events - len(sequences))
     network.train()
-    for packed, target in batches(sequences, config, rng):
-        loss = loss_of(network, packed, target, config, rng)
+    for batch, everyone, shared, own in batches(network, sequences, config, rng, world):
+        done = (number + min(1.0, count / aim)) / config.epochs
+        for group in step.param_groups:
+            group["lr"] = config.lr * pace(done, config.warmup)
         step.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss_of(network, batch, config, shared, own)
+        (loss * (len(batch.target) / everyone)).backward()  # type: ignore[no-untyped-call]
+        world.sum_gradients(network)
         step.step()
-        total, count = total + loss.item() * len(target), count + len(target)
-    spent = time.process_time() - begun
+        total, count = total + loss.item() * len(batch.target), count + everyone
     network.eval()
-    score = float("nan") if validate is None else validate()
-    return Epoch(number, total / max(count, 1), count, spent, score)
+    total = world.sum(total)
+    cpu, wall = time.process_time() - begun, time.perf_counter() - clock
+    return Epoch(number, total / max(count, 1), count, cpu, wall, math.nan)
+
+
+def batches(
+    network: Network,
+    sequences: Sequences,
+    config: TrainConfig,
+    rng: np.random.Generator,
+    world: World,
+) -> Iterator[tuple[Examples, int, np.random.Generator, np.random.Generator]]:
+    """Randomly cut windows of whole histories, a batch at a time.
+
+    Yields this process's share, the targets of all processes together, and two streams of draws:
+    one that all processes see alike, one of this process's own.
+    """
+    pieces = sequences.windows(config.length + 1, rng=rng)
+    order = rng.permutation(len(pieces))
+    number = (np.cumsum(pieces.lengths[order] - 1) - 1) // config.batch_tokens
+    for rows in np.split(order, np.flatnonzero(np.diff(number)) + 1):
+        seed = int(rng.integers(1 << 62))
+        shared, own = np.random.default_rng(seed), np.random.default_rng([seed, world.rank])
+        mine = network.examples(pieces, rows[world.rank :: world.size], own)
+        everyone = int(world.sum(len(mine.target)))
+        if everyone:
+            yield mine, everyone, shared, own
+
+
+def loss_of(
+    network: Network,
+    batch: Examples,
+    config: TrainConfig,
+    shared: np.random.Generator,
+    own: np.random.Generator,
+) -> Tensor:
+    """The configured loss of one batch, a mean over its targets; see `batches` for the streams."""
+    with torch.autocast("cpu", torch.bfloat16) if config.bf16 else nullcontext():
+        hidden = network(batch.packed)
+    hidden = hidden.float() if batch.at is None else hidden.float()[batch.at]
+    table, target, size = network.table, batch.target, len(network.table)
+    if config.loss == "full" or (config.loss == "sampled" and size <= config.negatives):
+        return losses.full_softmax(hidden, table, target)
+    if config.loss == "sampled":
+        drawn = shared.choice(size, size=config.negatives, replace=False, shuffle=False)
+        weight = torch.full((config.negatives,), math.log(size / config.negatives))
+        return losses.sampled_softmax(hidden, table, target, torch.from_numpy(drawn), weight)
+    rivals = torch.from_numpy(own.integers(size, size=(len(target), config.negatives)))
+    if config.loss == "bce":
+        return losses.binary(hidden, table, target, rivals)
+    return losses.calibrated_binary(hidden, table, target, rivals, config.calibration)
+
+
+def pace(done: float, warmup: float) -> float:
+    """Share of the peak step size when `done` of all training is done (both 0..1)."""
+    if done < warmup:
+        return max(done, 1e-3) / warmup
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def to_arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
+    """The weights by name."""
+    return {k: v.detach().numpy() for k, v in network.state_dict().items()}

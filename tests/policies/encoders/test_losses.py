@@ -27,15 +27,15 @@ def test_full_softmax_by_hand() -> None:
 
 
 def test_sampled_softmax_by_hand() -> None:
-    # negatives 1 and 2 drawn with probability 1/3 each: exp(0) / (2/3) + exp(-log 2) / (2/3)
-    log_q = torch.log(torch.tensor([1 / 3, 1 / 3]))
-    got = sampled_softmax(ONE, ITEMS, torch.tensor([0]), torch.tensor([1, 2]), log_q)
+    # each negative stands for one and a half of its kind: 2 + 1.5 * 1 + 1.5 * 1/2
+    weight = torch.log(torch.tensor([1.5, 1.5]))
+    got = sampled_softmax(ONE, ITEMS, torch.tensor([0]), torch.tensor([1, 2]), weight)
     assert got.item() == pytest.approx(math.log((2 + 1.5 + 0.75) / 2))
 
 
 def test_a_negative_that_is_the_target_is_left_out_of_its_row() -> None:
-    log_q = torch.log(torch.tensor([1 / 3, 1 / 3]))
-    got = sampled_softmax(ONE, ITEMS, torch.tensor([0]), torch.tensor([1, 0]), log_q)
+    weight = torch.log(torch.tensor([1.5, 1.5]))
+    got = sampled_softmax(ONE, ITEMS, torch.tensor([0]), torch.tensor([1, 0]), weight)
     assert got.item() == pytest.approx(math.log((2 + 1.5) / 2))
 
 
@@ -60,18 +60,22 @@ def test_sampled_softmax_approaches_the_full_one_for_uneven_draws() -> None:
     share = torch.linspace(1, 3, 7, dtype=torch.float64)
     share /= share.sum()
     drawn = torch.multinomial(share, 200_000, True, generator=torch.Generator().manual_seed(2))
-    got = sampled_softmax(hidden, items, target, drawn, share[drawn].log())
+    distinct, times = drawn.unique(return_counts=True)
+    weight = torch.log(times / (len(drawn) * share[distinct]))
+    got = sampled_softmax(hidden, items, target, distinct, weight)
     assert got.item() == pytest.approx(full_softmax(hidden, items, target).item(), abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["full", "sampled", "binary", "calibrated"])
-def test_gradients_match_numeric_derivatives(name: str) -> None:
+def test_gradients_match_numeric_derivatives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.encoders.losses.BLOCK", 2)  # several blocks of rows
     hidden, items, target = random_case()
     own = torch.randint(7, (5, 3), generator=torch.Generator().manual_seed(1))
-    shared, log_q = own.flatten(), torch.full((15,), -math.log(7), dtype=torch.float64)
+    shared = torch.tensor([0, 2, 3, 6])
+    weight = torch.full((4,), math.log(7 / 4), dtype=torch.float64)
     losses = {
         "full": lambda h, v: full_softmax(h, v, target),
-        "sampled": lambda h, v: sampled_softmax(h, v, target, shared, log_q),
+        "sampled": lambda h, v: sampled_softmax(h, v, target, shared, weight),
         "binary": lambda h, v: binary(h, v, target, own),
         "calibrated": lambda h, v: calibrated_binary(h, v, target, own, 0.75),
     }

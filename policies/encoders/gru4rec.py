@@ -1,0 +1,110 @@
+"""GRU4Rec: a recurrent state that one event updates at constant cost. Hidasi et al. (2016).
+
+With the softmax losses it comes close to attention (Klenitskiy & Vasilev 2023; Petrov &
+Macdonald 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from policies.encoders.layers import Dropout, Noise, item_table, seeded
+from policies.encoders.neural import NeuralEncoder
+from policies.encoders.packed import Packed
+from policies.encoders.train import Network, TrainConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GRU4RecConfig(TrainConfig):
+    """One layer, as published; `length` cuts the gradient in time and what encode looks at."""
+
+    dim: int = 64  # D
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        TrainConfig.__post_init__(self)
+        if self.dim < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"need dim >= 1 and 0 <= dropout < 1: {self}")
+
+
+@dataclass(slots=True)
+class Hidden:
+    """The serving state; advanced in place."""
+
+    value: Tensor  # (B, D)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return self.value.nbytes
+
+    def forget(self, rows: Tensor) -> None:
+        """Users that start anew."""
+        self.value[rows] = 0
+
+
+class GRUNet(Network):
+    """Item vectors, one GRU layer, a projection back into the space of the item vectors."""
+
+    def __init__(self, config: GRU4RecConfig, n_items: int) -> None:
+        super().__init__()
+        noise = Noise(config.seed + 1)
+        with seeded(config.seed):
+            self.table = nn.Parameter(item_table(n_items, config.dim))
+            self.gru = nn.GRU(config.dim, config.dim)
+            self.project = nn.Linear(config.dim, config.dim)
+        self.norm = nn.LayerNorm(config.dim)
+        self.drop = Dropout(config.dropout, noise)
+
+    def forward(self, packed: Packed) -> Tensor:
+        """(N, D): the state after each event."""
+        place, sizes = _by_time(packed)
+        rows = nn.utils.rnn.PackedSequence(self._embed(packed.items)[place], sizes)
+        hidden = torch.empty_like(rows.data).index_copy(0, place, self.gru(rows)[0].data)
+        return self._read(hidden)
+
+    def last(self, packed: Packed) -> Tensor:
+        """(B, D): the state after each sequence's last event."""
+        place, sizes = _by_time(packed)
+        rows = nn.utils.rnn.PackedSequence(self._embed(packed.items)[place], sizes)
+        return self._read(self.gru(rows)[1][0])
+
+    def start(self, batch: int) -> Hidden:
+        """The serving state of `batch` users without events."""
+        return Hidden(torch.zeros(batch, self.gru.hidden_size))
+
+    def step(self, cache: Hidden, items: Tensor, live: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
+        after = self.gru(self._embed(items)[None], cache.value[None])[1][0]  # (B, D)
+        cache.value[live] = after[live]
+        return self._read(after)
+
+    def _embed(self, items: Tensor) -> Tensor:
+        scale = self.table.shape[1] ** 0.5  # rows of norm 1 become entries of size 1
+        rows: Tensor = self.drop(nn.functional.embedding(items, self.table) * scale)
+        return rows
+
+    def _read(self, hidden: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.project(self.drop(hidden)))
+        return out
+
+
+def _by_time(packed: Packed) -> tuple[Tensor, Tensor]:
+    """(rows in order of time, (T,) sequences that reach each time): what a GRU walks along."""
+    sizes = torch.bincount(packed.position)
+    return torch.argsort(packed.position, stable=True), sizes
+
+
+class GRU4Rec(NeuralEncoder):
+    """GRU4Rec behind the encoder contract."""
+
+    name = "gru4rec"
+
+    def __init__(self, config: GRU4RecConfig | None = None) -> None:
+        super().__init__(config or GRU4RecConfig())
+
+    def _network(self, n_items: int) -> GRUNet:
+        return GRUNet(self.config, n_items)
