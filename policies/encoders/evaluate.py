@@ -15,6 +15,16 @@ F64 = NDArray[np.float64]
 CELLS = 1 << 23  # scores held at once
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A mean over queries and its bootstrap interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
 def mid_ranks(
     scores: F32, target: NDArray[np.int32], seen: tuple[NDArray[np.int64], NDArray[np.int32]] | None
 ) -> F64:
@@ -49,6 +59,55 @@ def score_blocks(encoder: Encoder, held: Heldout) -> Iterator[tuple[NDArray[np.i
         yield rows, encoder.scores(held.history.take(rows).histories(encoder.reach))
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an encoder says on Q queries."""
+
+    rank: F64  # (Q,) mid-rank of each target among the whole catalogue (0 = first)
+    top: NDArray[np.int32]  # (Q, K) best items, in order
+
+
+def judge(encoder: Encoder, held: Heldout, *, k: int = 10, filter_seen: bool = True) -> Judged:
+    """Ranks of the targets and lists of the best k items, over the full catalogue."""
+    rank, top = np.empty(len(held)), np.empty((len(held), k), np.int32)
+    for rows, scores in score_blocks(encoder, held):
+        history = held.history.take(rows)
+        seen = (history.owner, history.items) if filter_seen else None
+        rank[rows] = mid_ranks(scores, held.target[rows], seen)
+        left = np.array(scores)
+        if filter_seen:
+            left[history.owner, history.items] = -np.inf
+        some = np.argpartition(-left, k - 1, axis=1)[:, :k]
+        best = np.argsort(-np.take_along_axis(left, some, 1), axis=1, kind="stable")
+        top[rows] = np.take_along_axis(some, best, 1)
+    return Judged(rank, top)
+
+
+def beyond_accuracy(judged: Judged, held: Heldout, counts: NDArray[np.int64]) -> dict[str, float]:
+    """What the lists are like: how much of the catalogue, how popular, how surprising.
+
+    coverage: share of all items in any list. popularity_bias: mean training count of listed items
+    over that of the items that users took; 1 = as popular as what users take. novelty: mean
+    -log2 share of training events of listed items, in bits.
+    """
+    share = (counts + 1) / (counts + 1).sum()
+    return {
+        f"coverage@{judged.top.shape[1]}": len(np.unique(judged.top)) / len(counts),
+        "popularity_bias": float(counts[judged.top].mean() / max(counts[held.target].mean(), 1e-9)),
+        "novelty": float(-np.log2(share[judged.top]).mean()),
+    }
+
+
+def paired_difference(
+    one: F64, other: F64, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> Metric:
+    """Mean of one - other over the same queries, with its bootstrap interval."""
+    rng, gap = np.random.default_rng(seed), (one - other)[:, None]
+    means = bootstrap_means(gap, draws, rng)[:, 0]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Metric("difference", float(gap.mean()), float(low), float(high))
+
+
 def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
     """(Q,) mid-rank of each query's target among the whole catalogue (0 = first)."""
     out = np.empty(len(held))
@@ -67,16 +126,6 @@ def gains(rank: F64, k: int) -> dict[str, F64]:
         f"Recall@{k}": inside.astype(np.float64),
         f"MRR@{k}": inside / (rank + 1),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A mean over queries and its bootstrap interval."""
-
-    name: str
-    value: float
-    low: float
-    high: float
 
 
 def metrics(

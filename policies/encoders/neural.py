@@ -27,6 +27,7 @@ from policies.encoders.resume import Epoch
 from policies.encoders.sequences import Sequences
 from policies.encoders.splits import Heldout
 from policies.encoders.state import HistoryState, NetworkState, check_events
+from policies.encoders.topk import Top, top_k
 from policies.encoders.train import Network, TrainConfig, to_arrays, torch_threads, train
 
 CHUNK = 16_384  # events of one inference batch: its activations stay in the cache
@@ -114,6 +115,23 @@ class NeuralEncoder:
     def state_scores(self, state: Any) -> F32:
         """(B, A): `scores` of the histories that the state has seen."""
         return self._scored(state.vectors)
+
+    def state_top(self, state: Any, k: int) -> Top:
+        """The best k trained items of each user; by popularity where the history is empty.
+
+        Never holds (B, A) scores: one million items fit in memory.
+        """
+        vectors, counts = state.vectors, self._counts
+        known = np.flatnonzero(counts > 0)
+        with torch_threads(self.config.threads):
+            table = self.item_vectors
+            best = top_k(vectors, table if len(known) == len(table) else table[known], k)
+        items = known[best.items].astype(np.int32)
+        empty = ~vectors.any(axis=1)
+        if empty.any():
+            popular = np.argsort(-counts, kind="stable")[:k]
+            items[empty], best.scores[empty] = popular, log_shares(counts)[popular]
+        return Top(items, best.scores)
 
     @property
     def item_vectors(self) -> F32:

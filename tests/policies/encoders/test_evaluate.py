@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from policies.encoders.evaluate import gains, metrics, mid_ranks, ranks
+from policies.encoders.evaluate import (
+    Judged,
+    beyond_accuracy,
+    gains,
+    judge,
+    metrics,
+    mid_ranks,
+    paired_difference,
+    ranks,
+)
 from policies.encoders.markov import SkipMarkov
 from policies.encoders.sequences import Sequences
-from policies.encoders.splits import leave_one_out
+from policies.encoders.splits import Heldout, leave_one_out
 
 
 def test_ties_share_the_middle_rank() -> None:
@@ -58,3 +67,33 @@ def test_intervals_cover_the_mean_of_users_and_move_with_the_seed() -> None:
     rank = rng.integers(40, size=150).astype(float)
     assert metrics(rank, seed=1) == metrics(rank, seed=1)
     assert metrics(rank, seed=1) != metrics(rank, seed=2)
+
+
+def test_judging_ranks_and_lists_agree_with_the_scores() -> None:
+    rng = np.random.default_rng(0)
+    lists = [rng.integers(30, size=9) for _ in range(40)]
+    held = leave_one_out(Sequences.from_lists(lists, n_items=30)).test
+    encoder = SkipMarkov().fit(held.history)
+    judged = judge(encoder, held, k=5)
+    np.testing.assert_array_equal(judged.rank, ranks(encoder, held))
+    for row in range(len(held)):
+        scores = encoder.scores(held.history[row][None])[0].copy()
+        scores[held.history[row]] = -np.inf
+        np.testing.assert_array_equal(scores[judged.top[row]], -np.sort(-scores)[:5])
+
+
+def test_beyond_accuracy_by_hand() -> None:
+    history = Sequences.from_lists([[0], [0]], n_items=4)
+    held = Heldout(history, np.array([1, 2], np.int32))
+    judged = Judged(np.zeros(2), np.array([[1, 0], [1, 2]], np.int32))
+    got = beyond_accuracy(judged, held, np.array([7, 3, 1, 1]))  # shares 8, 4, 2, 2 of 16
+    assert got == pytest.approx({
+        "coverage@2": 3 / 4, "popularity_bias": 3.5 / 2, "novelty": (2 + 1 + 2 + 3) / 4
+    })  # fmt: skip
+
+
+def test_a_paired_difference_is_surer_than_two_intervals() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.random(300)
+    got = paired_difference(one + 0.01 + 0.01 * rng.random(300), one)
+    assert 0.01 < got.low < got.value < got.high < 0.02
