@@ -1,6 +1,7 @@
 """Evidence: what a policy is worth from a log with propensities, and when the log cannot say."""
 
 from offpolicy.diagnostics import Diagnostics, diagnose
+from offpolicy.doctor import Health, LogCheck, check_log
 from offpolicy.errors import LogError
 from offpolicy.estimators import ESTIMATORS, Estimate, estimate, estimate_all
 from offpolicy.evaluate import as_scores, evaluate
@@ -19,8 +20,10 @@ __all__ = [
     "Estimate",
     "GateRule",
     "Guardrail",
+    "Health",
     "Interval",
     "Line",
+    "LogCheck",
     "LogError",
     "LoggedDataset",
     "Outcome",
@@ -32,6 +35,7 @@ __all__ = [
     "adjust",
     "append_log",
     "as_scores",
+    "check_log",
     "decide",
     "diagnose",
     "difference",

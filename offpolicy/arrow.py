@@ -52,9 +52,9 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
         if name not in (*ROW_COLUMNS, *PRIOR_COLUMNS):
             raise LogError(f"{source} has an unknown column {name!r}; it is of another version.")
         columns[name] = _matrix(table, name, shape)
-    return LoggedDataset.from_columns(
-        n_items=told[0]["n_items"], propensity_source=told[0]["propensity_source"], **columns
-    )
+    log = LoggedDataset.from_columns(n_items=told[0]["n_items"], **columns)
+    estimated = told[0]["propensity_source"] == "estimated"
+    return log.with_estimated_propensities() if estimated else log
 
 
 def read_metadata(schema: pa.Schema, source: str) -> dict[str, Any]:

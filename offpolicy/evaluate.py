@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.diagnostics import diagnose
+from offpolicy.doctor import check_log
 from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.sequential import martingale, pdis
@@ -54,6 +55,7 @@ def evaluate(
     rule: GateRule | None = None,
     guardrails: Sequence[Guardrail] = (),
     decide_by: str | None = None,
+    check: bool = True,
     seed: int = 0,
 ) -> Report:
     """What the target policy is worth, by several estimators, each against the logging policy.
@@ -62,7 +64,8 @@ def evaluate(
     log -> either. `horizon` names the estimand. `model` is the reward model behind dm and dr:
     "ridge" (needs TargetScores.slates), a scikit-learn estimator, ready Predictions, or None.
     `hyper` holds settings per estimator: {"clipped_ips": {"cap": 5}}. The verdict rests on
-    `decide_by`, by default the first doubly robust estimator there is.
+    `decide_by`, by default the first doubly robust estimator there is. `check` examines the log and
+    puts the doctor's findings into the report; a log that fails is not judged.
 
     Raises:
         LogError: the scores do not fit the log.
@@ -86,6 +89,7 @@ def evaluate(
     if primary not in found:
         raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(names)}")
     d = diagnose(t)
+    health = check_log(log, told) if check else None
     uplift = next(x.uplift for x in lines if x.estimator == primary)
     notes += _notes(log, horizon, d.ess)
     if "dm" in found:
@@ -99,10 +103,11 @@ def evaluate(
         horizon=horizon,
         estimand=ESTIMAND[horizon],
         diagnostics=d,
-        verdict=decide(uplift, d, rule, guardrails=guardrails),
+        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
         decided_by=primary,
         notes=tuple(notes),
         log_hash=log.hash(),
+        log_check=health,
     )
 
 

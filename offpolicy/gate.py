@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from offpolicy.diagnostics import Diagnostics
+from offpolicy.doctor import Health, LogCheck
 from offpolicy.inference import Interval
 
 
@@ -67,12 +68,16 @@ def decide(
     rule: GateRule | None = None,
     *,
     guardrails: Sequence[Guardrail] = (),
+    log_check: LogCheck | None = None,
 ) -> Verdict:
-    """Judge a candidate by the interval of its uplift over the policy that serves now."""
+    """Judge a candidate by the interval of its uplift over the policy that serves now.
+
+    A `log_check` that failed stops the gate where it looks at propensities.
+    """
     rule = rule or GateRule()
     return (
         _overlap(diagnostics, rule)
-        or _propensities(diagnostics)
+        or _propensities(diagnostics, log_check)
         or _guardrails(guardrails)
         or _uplift(uplift, rule)
     )
@@ -88,7 +93,11 @@ def _overlap(d: Diagnostics, rule: GateRule) -> Verdict | None:
     return Verdict(Outcome.UNDECIDED, why, "overlap")
 
 
-def _propensities(d: Diagnostics) -> Verdict | None:
+def _propensities(d: Diagnostics, check: LogCheck | None) -> Verdict | None:
+    if check is not None and check.verdict is Health.FAIL:
+        worst = check.troubles[0]
+        why = f"the log is not fit: {worst.check}: {worst.found}. {worst.mend}"
+        return Verdict(Outcome.UNDECIDED, why, "propensities")
     m = d.mean_weight
     if m is not None and m.low <= 1 <= m.high:
         return None

@@ -89,7 +89,6 @@ class LoggedDataset:
         context: ArrayLike | None = None,
         prior_items: ArrayLike | None = None,
         prior_responses: ArrayLike | None = None,
-        propensity_source: str = "logged",
     ) -> LoggedDataset:
         """Any array-likes -> a checked log. A slate of one place may be (N,); session and user ids
         may be strings, which are numbered as they appear.
@@ -125,7 +124,6 @@ class LoggedDataset:
             context=_narrow("context", context),
             prior_items=_ids("prior_items", prior_items),
             prior_responses=_narrow("prior_responses", prior_responses),
-            propensity_source=propensity_source,
         )
 
     def __len__(self) -> int:
@@ -150,6 +148,10 @@ class LoggedDataset:
         """The columns that are present, by name; `n_items` is not among them."""
         names = ROW_COLUMNS + PRIOR_COLUMNS
         return {k: v for k in names if (v := getattr(self, k)) is not None}
+
+    def with_estimated_propensities(self) -> LoggedDataset:
+        """The same log, marked for good: every report will say that nobody logged them."""
+        return replace(self, propensity_source="estimated")
 
     def take(self, rows: ArrayLike | slice) -> LoggedDataset:
         """The chosen rows (mask, indices or slice) as a log of their own.

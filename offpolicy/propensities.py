@@ -13,8 +13,8 @@ FLOOR = 1e-4  # smallest estimated probability: below it a linear model cannot t
 
 
 class EstimatedPropensity(NamedTuple):
-    """Pass `propensity` to LoggedDataset.from_columns together with propensity_source="estimated":
-    every report then says so."""
+    """Pass `propensity` to LoggedDataset.from_columns and mark the log with
+    `.with_estimated_propensities()`: every report then says so."""
 
     propensity: F64  # (N,) of the logged action
     table: F64  # (N, A) of every action, rows sum to 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from offpolicy.diagnostics import Diagnostics
+from offpolicy.doctor import LogCheck
 from offpolicy.gate import Verdict
 from offpolicy.inference import Interval
 
@@ -54,6 +55,7 @@ class Report:
     decided_by: str  # the estimator whose uplift the verdict rests on
     notes: tuple[str, ...] = ()
     log_hash: str = ""
+    log_check: LogCheck | None = None
 
     def __getitem__(self, estimator: str) -> Line:
         for line in self.lines:
@@ -102,6 +104,7 @@ class Report:
             "diagnostics": asdict(self.diagnostics),
             "notes": list(self.notes),
             "log_hash": self.log_hash,
+            "log_check": None if self.log_check is None else self._health(),
         }
         return json.dumps(_finite(told), indent=1, allow_nan=False)
 
@@ -114,7 +117,7 @@ class Report:
             "| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|",
         ]
         table = text[2:] + ["| " + " | ".join(row) + " |" for row in rows]
-        foot = [self._overlap(), *self.notes, *self._bias_notes()]
+        foot = self._footnotes()
         return "\n\n".join([*text[:2], "\n".join(table), "\n".join(f"* {x}" for x in foot)]) + "\n"
 
     def to_html(self) -> str:
@@ -124,7 +127,7 @@ class Report:
             "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows
         )
         outcome = self.verdict.outcome
-        notes = [self._overlap(), *self.notes, *self._bias_notes()]
+        notes = self._footnotes()
         return (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Off-policy evaluation'
             f"</title><style>{STYLE}</style><h1>Off-policy evaluation</h1>"
@@ -156,6 +159,20 @@ class Report:
             ["logging policy", f"{logged.value:.5g}", bounds(logged), f"{logged.se:.2g}", "", ""]
         )
         return head, rows
+
+    def _footnotes(self) -> list[str]:
+        notes = [self._overlap(), *self.notes, *self._bias_notes()]
+        if self.log_check is not None:
+            troubles = [f"{f.level.name} {f.check}: {f.found}" for f in self.log_check.troubles]
+            notes.append(
+                f"Log doctor: {self.log_check.verdict}" + "".join(f"; {x}" for x in troubles)
+            )
+        return notes
+
+    def _health(self) -> dict[str, Any]:
+        assert self.log_check is not None
+        found = [asdict(f) | {"level": f.level.name} for f in self.log_check.findings]
+        return {"verdict": self.log_check.verdict.value, "findings": found}
 
     def _overlap(self) -> str:
         d = self.diagnostics

@@ -62,8 +62,8 @@ def test_estimated_propensities_are_calibrated_and_marked() -> None:
     np.testing.assert_allclose(found.table.sum(1), 1)
     log = LoggedDataset.from_columns(
         session=np.arange(n), step=np.zeros(n), slate=a, propensity=found.propensity,
-        reward=(a == 1).astype(float), n_items=3, propensity_source="estimated",
-    )  # fmt: skip
+        reward=(a == 1).astype(float), n_items=3,
+    ).with_estimated_propensities()  # fmt: skip
     report = evaluate(log.take(slice(0, 2000)), np.full(2000, 1 / 3), horizon="one_step")
     assert any("ESTIMATED" in note for note in report.notes)
     with pytest.raises(ValueError, match="must be logged at least 6 times"):

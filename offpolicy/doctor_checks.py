@@ -1,0 +1,236 @@
+"""Checks of propensities: structure, mean weights (T1, T2), calibration (T3-T5), support."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.diagnostics import effective
+from offpolicy.estimators import estimate
+from offpolicy.findings import Finding, Level, by_p_value, two_sided
+from offpolicy.inference import standard_error
+from offpolicy.log import LoggedDataset
+from offpolicy.terms import F64, Terms
+from offpolicy.weights import TargetScores
+
+ENTRY = 1e-4  # relative: propensity against its own entry; rows against a sum of 1
+SURE = 1 - 1e-9  # a probability that leaves no choice
+FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
+# weights have a long right tail, so that honest samples err low with a small standard error
+BINS = 20  # of the reliability check, equally wide in log p
+BLOCK = 1 << 14  # rows of the candidate table looked at together
+MEND = "Log the probability of what was REALLY served, by the policy that served it, at serve time."
+
+
+def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Finding:
+    """S: the distribution's rows sum to 1, the propensity is its own entry, ids are unique."""
+    rule = "Rows of candidate_propensity sum to 1, the propensity equals its entry, ids are unique."
+    if event_id is not None:
+        _, first = np.unique(event_id, return_index=True)
+        twice = np.ones(len(event_id), bool)
+        twice[first] = False
+        if twice.any():
+            return _structural(twice, "repeat an earlier event id", rule, "Drop the repeats.")
+    if log.candidate_propensity is None:
+        return Finding("structure", Level.PASS, "ranges, order and items hold", rule)
+    total = log.candidate_propensity.sum(1)
+    off = np.abs(total - 1) > ENTRY
+    if off.any():
+        return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, MEND)
+    own = own_entry(log)
+    off = np.abs(own - first_propensity(log)) > ENTRY * own
+    if off.any():
+        return _structural(off, "have a propensity that is not their own entry", rule, MEND)
+    return Finding("structure", Level.PASS, "ranges, order, items, sums and entries hold", rule)
+
+
+def _structural(off: NDArray[np.bool_], what: str, rule: str, mend: str) -> Finding:
+    row = int(np.flatnonzero(off)[0])
+    found = f"{off.sum()} rows {what}; the first is row {row}"
+    return Finding("structure", Level.FAIL, found, rule, mend, row=row)
+
+
+def deterministic(log: LoggedDataset) -> Finding:
+    """A logger that left no choice cannot be weighed."""
+    share = float((log.propensity >= SURE).mean())
+    level = Level.FAIL if share > 0.5 else Level.WARN if share > 0.01 else Level.PASS
+    return Finding(
+        "deterministic logger",
+        level,
+        f"{share:.1%} of rows were served with probability 1",
+        "Weighting needs a logger that could have done otherwise.",
+        "Log with exploration; if the logger did explore, its propensities were not logged.",
+    )
+
+
+def mean_weight_uniform(log: LoggedDataset) -> Finding:
+    """T2: the uniform policy's mean weight, E[1 / (C p)] = 1 at the first place."""
+    p = first_propensity(log)
+    blocked = log.candidate_propensity is None or bool((log.candidate_propensity <= 0).any())
+    if log.candidates is not None:
+        count = (log.candidates >= 0).sum(1).astype(np.float64)
+    else:
+        count = np.full(len(log), float(log.n_items))
+    weight = 1 / (count * p)
+    known = None if blocked else _exact_error(log, count)
+    return _mean_weight("mean weight, uniform target (T2)", log, weight, blocked, known)
+
+
+def _exact_error(log: LoggedDataset, count: F64) -> float:
+    """Standard error of T2's mean if the logged table is right: draws are independent given it."""
+    square = np.zeros(len(log))
+    for c in _candidate_columns(log):
+        square += np.divide(1.0, c.p, out=np.zeros(len(log)), where=c.item >= 0)
+    return float(np.sqrt(np.maximum(square / count**2 - 1, 0).sum())) / len(log)
+
+
+def mean_weight_target(log: LoggedDataset, scores: TargetScores) -> Finding:
+    """T1: the target policy's mean weight."""
+    return _mean_weight("mean weight, target (T1)", log, scores.propensity / log.propensity, False)
+
+
+def _mean_weight(
+    name: str, log: LoggedDataset, weight: F64, one_sided: bool, known_error: float | None = None
+) -> Finding:
+    rule = "Mean weights are 1 under right propensities and full support."
+    unit = log.session if log.user is None else log.user
+    e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
+    ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
+    if known_error is not None:  # what the error is under right propensities: more power
+        se, ess = known_error, len(weight) / (1 + len(weight) * known_error**2)
+    told = f"{e.value:.4f} +- {se:.4f}, effective rows {ess:.0f}"
+    if ess < (FEW_LOW if e.value < 1 else FEW_HIGH) or not np.isfinite(se):
+        return Finding(name, Level.PASS, f"{told}: too thin to tell", rule)
+    z = (e.value - 1) / se if se > 0 else np.inf * np.sign(e.value - 1) if e.value != 1 else 0.0
+    found = by_p_value(name, two_sided(z), told, rule, MEND)
+    if one_sided and z < 0 and found.level is Level.FAIL:
+        mend = "Log candidates, or widen support; " + MEND
+        return Finding(
+            name, Level.WARN, f"{told}: or items without support", rule, mend, found.p_value
+        )
+    return found
+
+
+def support(log: LoggedDataset, scores: TargetScores) -> Finding:
+    """Mass that the target puts where the logger never goes."""
+    rule = "The logger serves, with some probability, all that the target would serve."
+    mend = "Widen the logger's exploration, or bound the value: the missing mass can hold anything."
+    if scores.slates is None or (log.candidates is None and log.candidate_propensity is None):
+        share = float((scores.propensity > 0).mean())
+        told = f"the target could have served {share:.1%} of the logged rows"
+        return Finding("support", Level.PASS, told, rule)
+    missing = float(_missing_mass(log, scores).mean())
+    level = Level.FAIL if missing > 0.05 else Level.WARN if missing > 0.001 else Level.PASS
+    return Finding(
+        "support", level, f"{missing:.2%} of the target's mass has no support", rule, mend
+    )
+
+
+def _missing_mass(log: LoggedDataset, scores: TargetScores) -> F64:
+    """(N,) probability that the target's first place is an item the logger would not show."""
+    assert scores.slates is not None
+    first = scores.slates[:, :, 0]
+    held = np.zeros(first.shape, bool)
+    for c in _candidate_columns(log):
+        held |= (first == c.item[:, None]) & (c.p > 0)[:, None]
+    weight = scores.slate_weight
+    share = np.full(first.shape, 1 / first.shape[1]) if weight is None else weight
+    return np.asarray((share * ~held).sum(1))
+
+
+class _Candidate(NamedTuple):
+    item: NDArray[np.int64]  # (N,)
+    p: F64  # (N,)
+
+
+def _candidate_columns(log: LoggedDataset) -> Iterator[_Candidate]:
+    width = log.n_items if log.candidates is None else log.candidates.shape[1]
+    for c in range(width):
+        item = np.full(len(log), c) if log.candidates is None else log.candidates[:, c]
+        p = (item >= 0).astype(float)
+        if log.candidate_propensity is not None:
+            p = log.candidate_propensity[:, c]
+        yield _Candidate(np.asarray(item, np.int64), p)
+
+
+def calibration(log: LoggedDataset) -> list[Finding]:
+    """T3 per item, T4 per probability, T5 entropy: does what was shown follow the distribution?"""
+    from scipy.special import chdtrc
+
+    sums = _calibration_sums(log)
+    rule = "What was shown at the first place follows the logged distribution."
+    seen = sums.item_var > 5  # expect some before judging
+    z = (sums.item_hits - sums.item_p)[seen] / np.sqrt(sums.item_var[seen])
+    worst = float(np.abs(z).max()) if z.size else 0.0
+    at = int(np.flatnonzero(seen)[np.abs(z).argmax()]) if z.size else -1
+    t3 = by_p_value(
+        "calibration per item (T3)", two_sided(worst, max(z.size, 1)),
+        f"largest |z| {worst:.1f} at item {at}", rule, MEND + " Were rows of some items lost?",
+    )  # fmt: skip
+    full = sums.bin_var > 5
+    z = (sums.bin_hits - sums.bin_p)[full] / np.sqrt(sums.bin_var[full])
+    worst = float(np.abs(z).max()) if z.size else 0.0
+    one_bin, all_bins = two_sided(worst, max(z.size, 1)), float(chdtrc(max(z.size, 1), z @ z))
+    t4 = by_p_value(
+        "reliability per probability (T4)", min(2 * min(one_bin, all_bins), 1.0),
+        f"largest |z| {worst:.1f} over {z.size} bins", rule, MEND,
+    )  # fmt: skip
+    z5 = sums.surprise / np.sqrt(sums.surprise_var) if sums.surprise_var > 0 else 0.0
+    t5 = by_p_value(
+        "entropy (T5)", two_sided(z5), f"surprise z {z5:.1f}", rule,
+        MEND + " Was a temperature or an exploration share left out?",
+    )  # fmt: skip
+    return [t3, t4, t5]
+
+
+class _Sums(NamedTuple):
+    item_hits: F64
+    item_p: F64
+    item_var: F64
+    bin_hits: F64
+    bin_p: F64
+    bin_var: F64
+    surprise: float
+    surprise_var: float
+
+
+def _calibration_sums(log: LoggedDataset) -> _Sums:
+    """Hits, expected hits and variances per item and per probability bin, a block at a time."""
+    assert log.candidate_propensity is not None
+    items, bins = np.zeros((3, log.n_items)), np.zeros((3, BINS))
+    surprise = surprise_var = 0.0
+    for at in range(0, len(log), BLOCK):
+        rows = slice(at, at + BLOCK)
+        p = log.candidate_propensity[rows]
+        every = np.arange(log.n_items)[None, :]
+        own = every if log.candidates is None else log.candidates[rows]
+        ids = np.asarray(np.broadcast_to(own, p.shape), np.int64)
+        hit = ids == log.slate[rows, :1]
+        p = p / np.maximum(p.sum(1, keepdims=True), 1e-300)
+        place = np.clip((np.log10(np.maximum(p, 1e-12)) / 4 + 1) * BINS, 0, BINS - 1).astype(int)
+        live = (p > 0) & (ids >= 0)
+        for sums, cell in ((items, ids), (bins, place)):
+            for k, x in enumerate((hit, p, p * (1 - p))):
+                sums[k] += np.bincount(cell[live], x[live], sums.shape[1])
+        log_p = np.log(np.where(live, p, 1.0))
+        entropy = -(p * log_p).sum(1)
+        surprise += float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
+        surprise_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
+    return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], surprise, surprise_var)
+
+
+def first_propensity(log: LoggedDataset) -> F64:
+    """(N,) of the first place; of the slate where places were not logged."""
+    return log.propensity if log.position_propensity is None else log.position_propensity[:, 0]
+
+
+def own_entry(log: LoggedDataset) -> F64:
+    """(N,) the candidate table's word on the item shown first."""
+    assert log.candidate_propensity is not None
+    if log.candidates is None:
+        return log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
+    hit = log.candidates == log.slate[:, :1]
+    return np.asarray((log.candidate_propensity * hit).sum(1))

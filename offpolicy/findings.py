@@ -1,0 +1,42 @@
+"""One finding of the log doctor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+WARN_BELOW, FAIL_BELOW = 1e-3, 1e-6  # p-values
+
+
+class Level(IntEnum):
+    """How bad."""
+
+    PASS = 0
+    WARN = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw."""
+
+    check: str
+    level: Level
+    found: str
+    rule: str = ""
+    mend: str = ""
+    p_value: float | None = None
+    row: int | None = None  # the first row that breaks the rule, where there is one
+
+
+def by_p_value(check: str, p: float, found: str, rule: str, mend: str) -> Finding:
+    """Warn below .001, fail below 1e-6."""
+    level = Level.FAIL if p < FAIL_BELOW else Level.WARN if p < WARN_BELOW else Level.PASS
+    return Finding(check, level, f"{found} (p = {p:.2g})", rule, mend, p)
+
+
+def two_sided(z: float, tests: int = 1) -> float:
+    """p-value of a standard normal, Bonferroni over `tests`."""
+    from scipy.special import ndtr
+
+    return min(float(2 * ndtr(-abs(z))) * tests, 1.0)
