@@ -11,14 +11,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def njit(function: Function) -> Function:
-    """Compile for machine speed: dividing by zero gives inf, as in numpy, and never raises."""
-    return cast(Function, numba.njit(error_model="numpy")(function))
+    """Compile into its callers; dividing by zero gives inf, as in numpy, and never raises."""
+    return cast(Function, numba.njit(error_model="numpy", forceinline=True)(function))
 
 
 def njit_sums(function: Function) -> Function:
     """As `njit`, and sums may be reordered, so that dot products run eight terms at a time."""
-    reorder = numba.njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
-    return cast(Function, reorder(function))
+    fast = {"reassoc", "nsz", "contract"}
+    return cast(
+        Function, numba.njit(error_model="numpy", forceinline=True, fastmath=fast)(function)
+    )
 
 
 def njit_cached(function: Function) -> Function:

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env import random as luck
-from recsim_env.jit import njit_cached
+from recsim_env.jit import njit, njit_cached
 from recsim_env.model import UserModel
 from recsim_env.random import BEGIN, OFFER, RESPOND, derive, integer, turn, weighted
+
+BLOCK = 256  # users that pass through a step together: their records stay in the cache
 
 
 class Live(NamedTuple):
@@ -67,8 +69,7 @@ class Outcome(NamedTuple):
 class Kernel(NamedTuple):
     """The compiled loops of one model."""
 
-    begin: Any  # (rows, live, offer, world, view)
-    look: Any  # (rows, live, offer, world, view)
+    begin: Any  # (rows, fresh, live, offer, world, view)
     step: Any  # (first, last, idle, live, offer, world, slates, limit, outcome, view)
     appraise: Any  # (live, world, items, scores, worths, plans, nones, plan_nones)
 
@@ -76,114 +77,19 @@ class Kernel(NamedTuple):
 # What the loops call; `compiled` puts a model's own functions in their place.
 _BOUND_LATER: Any = None
 sample = respond = advance = leaves = observe = score = worth = plan = _BOUND_LATER
-none = plan_none = put_offer = put_view = remember = _BOUND_LATER
+none = plan_none = serve = draw = look = _BOUND_LATER
 
 
-def _remember(live: Any, row: int, item: int, response: Any) -> None:
-    """Write one consumed item over the oldest of the ring."""
-    user = live.users[row]
-    length, width = live.items.shape[1], response.size
-    if length == 0:
-        return
-    live.items[row, user.head] = item
-    for r in range(width):
-        live.responses[row, user.head * width + r] = response[r]
-    user.head = user.head + 1 if user.head + 1 < length else 0
-
-
-def _put_offer(live: Any, row: int, offer: Any, seen: Any, stamp: int) -> None:
-    """Draw distinct candidates for the coming decision; `seen` (A,) marks those already drawn."""
-    user = live.users[row]
-    n, size = seen.size, live.candidates.shape[1]
-    turn(user, OFFER)
-    for c in range(size):
-        while True:
-            item = weighted(user, offer.cdf) if offer.cdf.size else integer(user, n)
-            if seen[item] != stamp:
-                break
-        seen[item] = stamp
-        live.candidates[row, c] = item
-
-
-def _put_view(live: Any, row: int, offer: Any, world: Any, view: Any) -> None:
-    """Copy what the agent may see of one user into the observation, history oldest first."""
-    user = live.users[row]
-    length = live.items.shape[1]
-    width = live.responses.shape[1] // max(length, 1)
-    head = user.head
-    for h in range(length - head):
-        view.history_items[row, h] = live.items[row, head + h]
-    for h in range(head):
-        view.history_items[row, length - head + h] = live.items[row, h]
-    cut = head * width
-    for h in range(length * width - cut):
-        view.history_responses[row, h] = live.responses[row, cut + h]
-    for h in range(cut):
-        view.history_responses[row, (length - head) * width + h] = live.responses[row, h]
-    last = view.user.shape[1]
-    observe(user, world, view.user[row])
-    view.user[row, last - 3] = user.step
-    view.user[row, last - 2] = user.watched
-    view.user[row, last - 1] = user.enjoyed
-    for c in range(live.candidates.shape[1]):
-        item = live.candidates[row, c]
-        view.candidates[row, c] = item
-        for f in range(offer.features.shape[1]):
-            view.candidate_features[row, c, f] = offer.features[item, f]
-
-
-def _begin(rows: Any, live: Any, offer: Any, world: Any, view: Any) -> None:
-    """Start the next session in each of these rows."""
-    seen = np.zeros(offer.features.shape[0], np.int64)
-    for n in range(rows.size):
-        row = rows[n]
-        user = live.users[row]
-        user.session += 1
-        user.key = derive(user.stream, user.session)
-        user.step = 0
-        user.head = 0
-        user.watched = 0.0
-        user.enjoyed = 0.0
-        turn(user, BEGIN)
-        people = offer.past_items.shape[0]
-        user.person = integer(user, people) if people else -1
-        sample(user, world)
-        for h in range(live.items.shape[1]):
-            live.items[row, h] = offer.past_items[user.person, h] if people else -1
-        for h in range(live.responses.shape[1]):
-            live.responses[row, h] = offer.past_responses[user.person, h] if people else 0.0
-        put_offer(live, row, offer, seen, n + 1)
-        put_view(live, row, offer, world, view)
-
-
-def _look(rows: Any, live: Any, offer: Any, world: Any, view: Any) -> None:
-    """Copy what the agent may see of these rows into the observation; nothing changes."""
-    for n in range(rows.size):
-        put_view(live, rows[n], offer, world, view)
-
-
-def _step(
-    first: int,
-    last: int,
-    idle: Any,
-    live: Any,
-    offer: Any,
-    world: Any,
-    slates: Any,
-    limit: int,
-    outcome: Any,
-    view: Any,
+def _serve(
+    first: int, last: int, idle: Any, live: Any, world: Any, slates: Any, limit: int, outcome: Any
 ) -> None:
-    """Serve slates (N, K) of item ids to users first..last-1, except those that are `idle` (N,).
-
-    Sessions end after `limit` steps.
-    """
+    """Users first..last-1, except the idle, answer their slates (N, K) of item ids."""
     scores = np.empty(slates.shape[1], np.float64)
-    seen = np.zeros(offer.features.shape[0], np.int64)
+    length, width = live.items.shape[1], outcome.responses.shape[1]
     for row in range(first, last):
         user = live.users[row]
         response, paid = outcome.responses[row], outcome.position_reward[row]
-        for r in range(response.size):
+        for r in range(width):
             response[r] = 0.0
         for k in range(paid.size):
             paid[k] = 0.0
@@ -201,15 +107,107 @@ def _step(
         if item >= 0:
             user.watched += response[1]
             user.enjoyed += response[1] * response[2]
-            remember(live, row, item, response)
+        if item >= 0 and length > 0:
+            live.items[row, user.head] = item
+            for r in range(width):
+                live.responses[row, user.head * width + r] = response[r]
+            user.head = user.head + 1 if user.head + 1 < length else 0
         gone = leaves(user, world)
         user.step += 1
         outcome.consumed[row] = item
         outcome.reward[row] = reward
         outcome.terminated[row] = gone
         outcome.truncated[row] = not gone and user.step >= limit
-        put_offer(live, row, offer, seen, row + 1)
-        put_view(live, row, offer, world, view)
+
+
+def _draw(rows: Any, users: Any, candidates: Any, cdf: Any, seen: Any) -> None:
+    """Draw distinct candidates for the coming decision; `seen` (A,) is zero, and is again after."""
+    for row in rows:
+        user = users[row]
+        turn(user, OFFER)
+        for c in range(candidates.shape[1]):
+            item = weighted(user, cdf) if cdf.size else integer(user, seen.size)
+            while seen[item]:
+                item = weighted(user, cdf) if cdf.size else integer(user, seen.size)
+            seen[item] = True
+            candidates[row, c] = item
+        for c in range(candidates.shape[1]):
+            seen[candidates[row, c]] = False
+
+
+def _look(rows: Any, live: Any, features: Any, world: Any, view: Any) -> None:
+    """Copy what the agent may see of these users into the observation, history oldest first."""
+    length = live.items.shape[1]
+    width = live.responses.shape[1] // max(length, 1)
+    sums = view.user.shape[1] - 3
+    for row in rows:
+        user = live.users[row]
+        old = length - user.head  # places from the oldest to the ring's end
+        for h in range(old):
+            view.history_items[row, h] = live.items[row, user.head + h]
+        for h in range(old, length):
+            view.history_items[row, h] = live.items[row, h - old]
+        for h in range(old * width):
+            view.history_responses[row, h] = live.responses[row, user.head * width + h]
+        for h in range(old * width, length * width):
+            view.history_responses[row, h] = live.responses[row, h - old * width]
+        observe(user, world, view.user[row])
+        view.user[row, sums] = user.step
+        view.user[row, sums + 1] = user.watched
+        view.user[row, sums + 2] = user.enjoyed
+        for c in range(live.candidates.shape[1]):
+            item = live.candidates[row, c]
+            view.candidates[row, c] = item
+            for f in range(features.shape[1]):
+                view.candidate_features[row, c, f] = features[item, f]
+
+
+def _begin(rows: Any, fresh: bool, live: Any, offer: Any, world: Any, view: Any) -> None:
+    """Observe these rows, after starting the next session in each if `fresh`."""
+    people = offer.past_items.shape[0]
+    for row in rows:
+        if not fresh:
+            break
+        user = live.users[row]
+        user.session += 1
+        user.key = derive(user.stream, user.session)
+        user.step = 0
+        user.head = 0
+        user.watched = 0.0
+        user.enjoyed = 0.0
+        turn(user, BEGIN)
+        user.person = integer(user, people) if people else -1
+        sample(user, world)
+        for h in range(live.items.shape[1]):
+            live.items[row, h] = offer.past_items[user.person, h] if people else -1
+        for h in range(live.responses.shape[1]):
+            live.responses[row, h] = offer.past_responses[user.person, h] if people else 0.0
+    if live.candidates.shape[1] > 0:
+        seen = np.zeros(offer.features.shape[0], np.bool_)
+        draw(rows, live.users, live.candidates, offer.cdf, seen)
+    look(rows, live, offer.features, world, view)
+
+
+def _step(
+    first: int,
+    last: int,
+    idle: Any,
+    live: Any,
+    offer: Any,
+    world: Any,
+    slates: Any,
+    limit: int,
+    outcome: Any,
+    view: Any,
+) -> None:
+    """One decision of users first..last-1: they answer, are made the next offer and observed."""
+    seen = np.zeros(offer.features.shape[0] if live.candidates.shape[1] > 0 else 0, np.bool_)
+    for start in range(first, last, BLOCK):
+        rows = range(start, min(start + BLOCK, last))
+        serve(start, min(start + BLOCK, last), idle, live, world, slates, limit, outcome)
+        if seen.size > 0:
+            draw(rows, live.users, live.candidates, offer.cdf, seen)
+        look(rows, live, offer.features, world, view)
 
 
 def _appraise(
@@ -257,15 +255,13 @@ def compiled(model: UserModel) -> Kernel:
     stamp = source_hash(model)
     names: dict[str, Any] = model.functions()
 
-    def bind(loop: Callable[..., None]) -> Any:
-        bound = FunctionType(loop.__code__, {**globals(), **names}, loop.__name__)
-        bound.__qualname__ = f"{loop.__name__}_{stamp}"
-        return njit_cached(bound)
+    def bound(loop: Callable[..., None]) -> Any:
+        twin = FunctionType(loop.__code__, {**globals(), **names}, loop.__name__)
+        twin.__qualname__ = f"{loop.__name__}_{stamp}"
+        return twin
 
-    names["remember"] = bind(_remember)
-    names["put_offer"] = bind(_put_offer)
-    names["put_view"] = bind(_put_view)
-    return Kernel(bind(_begin), bind(_look), bind(_step), bind(_appraise))
+    names |= {loop.__name__[1:]: njit(bound(loop)) for loop in (_serve, _draw, _look)}
+    return Kernel(*(njit_cached(bound(loop)) for loop in (_begin, _step, _appraise)))
 
 
 def source_hash(model: UserModel) -> str:

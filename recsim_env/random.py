@@ -23,7 +23,7 @@ UNIT = 2.0**-53
 
 BEGIN, RESPOND, OFFER = 0, 1, 2  # purposes of a step's luck
 PURPOSES = 4
-BLOCK = np.uint64(24)  # bits: numbers that one purpose of one step may draw
+ROOM = np.uint64(24)  # bits: numbers that one purpose of one step may draw
 
 
 @njit
@@ -43,7 +43,7 @@ def derive(key: Any, branch: Any) -> Any:
 @njit
 def turn(user: Any, purpose: int) -> None:
     """Open the block of luck that belongs to this step of the session and this purpose."""
-    user.counter = np.uint64(user.step * PURPOSES + purpose) << BLOCK
+    user.counter = np.uint64(user.step * PURPOSES + purpose) << ROOM
 
 
 @njit
@@ -114,7 +114,7 @@ def beta(user: Any, a: float, b: float) -> float:
 @njit
 def normal_of(user: Any, item: int) -> float:
     """Standard normal that belongs to this item at this step, wherever and if ever it is shown."""
-    here = derive(user.key + (np.uint64(user.step) << BLOCK) * GOLDEN, item)
+    here = derive(user.key + (np.uint64(user.step) << ROOM) * GOLDEN, item)
     u = 1.0 - float(here >> np.uint64(11)) * UNIT
     v = float(mixed(here + GOLDEN) >> np.uint64(11)) * UNIT
     return math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from recsim_env.buffers import Buffers
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.kernel import Live, Offer, Outcome, View, compiled, resolve
 from recsim_env.model import UserModel, user_dtype
@@ -137,6 +138,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             past = self.population.first_histories(h, r)
         past_responses = past[1].astype(np.float32).reshape(len(past[0]), h * r)
         self._offer = Offer(self.item_features, cdf, past[0], past_responses)
+        self._buffers = Buffers()
         self._ended = np.zeros(n, np.bool_)
         self._seeded = False
 
@@ -167,7 +169,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                     f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
                     f"{mask.shape}"
                 )
-            self.kernel.look(rows[~mask], self.live, self._offer, self.world, view)
+            self.kernel.begin(rows[~mask], False, self.live, self._offer, self.world, view)
             rows = rows[mask]
         self._begin(rows, view)
         return self._observation(view), {}
@@ -251,28 +253,29 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return slates
 
     def _begin(self, rows: NDArray[np.int64], view: View) -> None:
-        self.kernel.begin(rows, self.live, self._offer, self.world, view)
+        self.kernel.begin(rows, True, self.live, self._offer, self.world, view)
         self._ended[rows] = False
 
     def _fresh_view(self) -> View:
-        n, c = self.num_envs, self.n_candidates or 0
+        n, c, take = self.num_envs, self.n_candidates or 0, self._buffers.take
+        h, r = self.history_length, len(self.response_names)
         return View(
-            np.empty(self.live.items.shape, np.int32),
-            np.empty(self.live.responses.shape, np.float32),
-            np.empty((n, len(self.user_names)), np.float32),
-            np.empty((n, c), np.int32),
-            np.empty((n, c, self.item_features.shape[1]), np.float32),
+            take("history_items", (n, h), np.int32),
+            take("history_responses", (n, h * r), np.float32),
+            take("user", (n, len(self.user_names)), np.float32),
+            take("candidates", (n, c), np.int32),
+            take("candidate_features", (n, c, self.item_features.shape[1]), np.float32),
         )
 
     def _fresh_outcome(self) -> Outcome:
-        n = self.num_envs
+        n, take = self.num_envs, self._buffers.take
         return Outcome(
-            np.empty(n),
-            np.empty(n, np.bool_),
-            np.empty(n, np.bool_),
-            np.empty(n, np.int32),
-            np.empty((n, len(self.response_names)), np.float32),
-            np.empty((n, self.slate_size)),
+            take("reward", (n,), np.float64),
+            take("terminated", (n,), np.bool_),
+            take("truncated", (n,), np.bool_),
+            take("consumed", (n,), np.int32),
+            take("responses", (n, len(self.response_names)), np.float32),
+            take("position_reward", (n, self.slate_size), np.float64),
         )
 
     def _observation(self, view: View) -> Observation:
