@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from offpolicy.diagnostics import diagnose
+from offpolicy.diagnostics import Diagnostics, diagnose
 from offpolicy.doctor import check_log
+from offpolicy.errors import NoOverlapError
 from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.sequential import martingale, pdis
@@ -38,6 +40,7 @@ USUAL: dict[str, tuple[str, ...]] = {
     "per_decision": ("pdis", "snpdis", "dm", "seq_dr"),
     "trajectory": ("tis", "sntis"),
 }
+ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 PREFERRED = ("dr", "seq_dr", "sndr", "wdr", "snips", "snpdis", "ips", "pdis", "sntis", "tis")
 
 
@@ -77,18 +80,18 @@ def evaluate(
     t = terms(log, told, horizon=horizon, model=predictions, gamma=gamma)
     names = _names(horizon, estimators, predictions is not None)
     slated = [n for n in names if n in WEIGHTING] if horizon == "one_step" else []
-    found = estimate_all(t, [n for n in names if n not in slated], hyper)
+    d = diagnose(t)
+    found = _estimates(t, [n for n in names if n not in slated], hyper, notes)
     plain = {"logging policy": ips if horizon == "one_step" else pdis}
     baseline = estimate_forms(on_policy(t), plain)["logging policy"]
-    lines = _lines(t, found, baseline, level, hyper or {})
+    lines = _lines(t, found, baseline, level, hyper or {}, trusted=_trusted(d))
     for name in slated:
         places = slate_terms(log, told, weighting=WEIGHTING[name])
         found |= estimate_all(places, [name])
-        lines += _lines(places, {name: found[name]}, baseline, level, {})
+        lines += _lines(places, {name: found[name]}, baseline, level, {}, trusted=_trusted(d))
     primary = decide_by or next((n for n in PREFERRED if n in found), names[0])
     if primary not in found:
         raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(names)}")
-    d = diagnose(t)
     health = check_log(log, told) if check else None
     uplift = next(x.uplift for x in lines if x.estimator == primary)
     notes += _notes(log, horizon, d.ess)
@@ -173,14 +176,51 @@ def _lines(
     baseline: Estimate,
     level: float,
     hyper: Mapping[str, Mapping[str, float]],
+    *,
+    trusted: bool,
 ) -> tuple[Line, ...]:
+    """`trusted`: the weights average 1, so that they may serve the uplift as a control variate."""
     control = estimate_forms(t, {"control": martingale})["control"]
     lines = []
     for name, e in found.items():
         settings = hyper_parameters(name) | dict(hyper.get(name, {}))
-        uplift = adjust(difference(e, baseline), control)
+        uplift = difference(e, baseline)
+        if trusted:
+            uplift = adjust(uplift, control)
         lines.append(Line(name, interval(e, level), interval(uplift, level), settings))
     return tuple(lines)
+
+
+def _estimates(
+    t: Terms,
+    names: list[str],
+    hyper: Mapping[str, Mapping[str, float]] | None,
+    notes: list[str],
+) -> dict[str, Estimate]:
+    """All of them, or, where the log holds nothing the target would do, those that still exist."""
+    try:
+        return estimate_all(t, names, hyper)
+    except NoOverlapError:
+        found: dict[str, Estimate] = {}
+        for name in names:
+            with suppress(NoOverlapError):
+                found |= estimate_all(t, [name], hyper)
+    if not found:
+        raise NoOverlapError(
+            f"the target policy never serves what was logged, so {', '.join(names)} have no value: "
+            "log with more exploration, or try a closer policy."
+        )
+    notes.append(
+        "the target policy never serves what was logged: "
+        f"{', '.join(n for n in names if n not in found)} have no value and are left out."
+    )
+    return found
+
+
+def _trusted(d: Diagnostics) -> bool:
+    """Weights that average 1 over enough units; of degenerate ones a regression is nonsense."""
+    m = d.mean_weight
+    return m is not None and m.low <= 1 <= m.high and d.ess >= ENOUGH
 
 
 def _notes(log: LoggedDataset, horizon: str, ess: float) -> list[str]:
@@ -202,7 +242,7 @@ def _notes(log: LoggedDataset, horizon: str, ess: float) -> list[str]:
             "the propensities of this log were ESTIMATED, not logged: no interval here covers what "
             "the serving policy saw and the log does not hold."
         )
-    if ess < 100:
+    if ess < ENOUGH:
         notes.append(
             f"the effective sample is {ess:.0f} units: the intervals below are not to be trusted."
         )

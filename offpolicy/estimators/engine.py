@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.forms import Form, Ratio, Rows
 from offpolicy.groups import Groups
 from offpolicy.terms import F64, I64, Terms
@@ -81,7 +82,7 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
     """Every estimator on the same terms.
 
     Raises:
-        ValueError: a self-normalised estimator finds no weight at all.
+        NoOverlapError: a self-normalised estimator finds no weight at all.
     """
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
@@ -136,7 +137,7 @@ def _one_derivative(r: Ratio, t: Rows, ratio: F64, bottom: F64) -> F64:
 
 def _divide(a: F64, b: F64) -> F64:
     if len(b) == 1 and b[0] == 0:
-        raise ValueError(
+        raise NoOverlapError(
             "all weights are 0: the target policy never serves what was logged, and the log says "
             "nothing about it. Log with more exploration, or try a closer policy."
         )
