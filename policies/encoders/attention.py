@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from policies.encoders.layers import Dropout, Noise, rotary_speeds, rotate
+from policies.encoders.layers import Dropout, Noise, last_norm, rotary_speeds, rotate
 from policies.encoders.packed import Packed, causal_attention, last_attention
 from policies.encoders.train import Network
 
@@ -117,12 +117,17 @@ class CausalNet(Network):
     speeds: Tensor  # (width / 2,) rotary frequencies
 
     def __init__(
-        self, table: Tensor, blocks: Iterable[Block], norm: nn.Module, dropout: float, noise: Noise
+        self,
+        table: Tensor,
+        blocks: Iterable[Block],
+        temperature: float | None,
+        dropout: float,
+        noise: Noise,
     ) -> None:
-        super().__init__()
-        self.table = nn.Parameter(table)
+        super().__init__(table, temperature)
         self.blocks = nn.ModuleList(blocks)
-        self.norm, self.drop = norm, Dropout(dropout, noise)
+        self.norm = last_norm(table.shape[1], temperature)
+        self.drop = Dropout(dropout, noise)
         first = self._stack()[0].attention
         width = first.answer.in_features // first.heads
         self.register_buffer("speeds", rotary_speeds(width), persistent=False)

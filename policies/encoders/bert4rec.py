@@ -14,7 +14,15 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from policies.encoders.layers import Dropout, Noise, item_table, rotary_speeds, rotate, seeded
+from policies.encoders.layers import (
+    Dropout,
+    Noise,
+    item_table,
+    last_norm,
+    rotary_speeds,
+    rotate,
+    seeded,
+)
 from policies.encoders.neural import NeuralEncoder
 from policies.encoders.packed import Packed, full_attention, pack
 from policies.encoders.sequences import Sequences
@@ -55,9 +63,8 @@ class BERTBlock(nn.Module):
         parts = self.ask(self.before(x)).view(len(x), 3, self.heads, -1)  # (N, 3, heads, width)
         turned = rotate(parts[:, :2], turn)
         heard = full_attention(turned[:, 0], turned[:, 1], parts[:, 2], packed)
-        x = x + self.drop(self.answer(heard.flatten(1)))
-        out: Tensor = x + self.drop(self.narrow(F.gelu(self.widen(self.between(x)))))
-        return out
+        x = self.drop.join(x, self.answer(heard.flatten(1)))
+        return self.drop.join(x, self.narrow(F.gelu(self.widen(self.between(x)))))
 
 
 class BERTNet(Network):
@@ -66,14 +73,13 @@ class BERTNet(Network):
     speeds: Tensor  # (width / 2,)
 
     def __init__(self, config: BERT4RecConfig, n_items: int) -> None:
-        super().__init__()
         noise = Noise(config.seed + 1)
-        self.config = config
         with seeded(config.seed):
-            self.table = nn.Parameter(item_table(n_items, config.dim))
+            super().__init__(item_table(n_items, config.dim), config.temperature)
             self.mask = nn.Parameter(item_table(1, config.dim))
             self.blocks = nn.ModuleList(BERTBlock(config, noise) for _ in range(config.blocks))
-        self.norm = nn.LayerNorm(config.dim)
+        self.config = config
+        self.norm = last_norm(config.dim, config.temperature)
         self.drop = Dropout(config.dropout, noise)
         speeds = rotary_speeds(config.dim // config.heads)
         self.register_buffer("speeds", speeds, persistent=False)

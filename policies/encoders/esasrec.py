@@ -55,11 +55,10 @@ class LiGRBlock(Block):
 
     def finish(self, x: Tensor, heard: Tensor) -> Tensor:
         """(N, D), (N, D) -> (N, D)."""
-        x = x + self.drop(heard * torch.sigmoid(self.gate(x)))
+        x = self.drop.join(x, heard * torch.sigmoid(self.gate(x)))
         signal, switch = self.into(self.between(x)).chunk(2, dim=-1)  # (N, wide) each
         answer = self.out(signal * F.silu(switch)) * torch.sigmoid(self.second_gate(x))
-        out: Tensor = x + self.drop(answer)
-        return out
+        return self.drop.join(x, answer)
 
 
 class ESASRec(NeuralEncoder):
@@ -77,4 +76,4 @@ class ESASRec(NeuralEncoder):
         with seeded(config.seed):
             table = item_table(n_items, config.dim)
             blocks = [LiGRBlock(config, noise) for _ in range(config.blocks)]
-        return CausalNet(table, blocks, nn.LayerNorm(config.dim), config.dropout, noise)
+        return CausalNet(table, blocks, config.temperature, config.dropout, noise)

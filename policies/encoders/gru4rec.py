@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from policies.encoders.layers import Dropout, Noise, item_table, seeded
+from policies.encoders.layers import Dropout, Noise, item_table, last_norm, seeded
 from policies.encoders.neural import NeuralEncoder
 from policies.encoders.packed import Packed
 from policies.encoders.train import Network, TrainConfig
@@ -50,13 +50,12 @@ class GRUNet(Network):
     """Item vectors, one GRU layer, a projection back into the space of the item vectors."""
 
     def __init__(self, config: GRU4RecConfig, n_items: int) -> None:
-        super().__init__()
         noise = Noise(config.seed + 1)
         with seeded(config.seed):
-            self.table = nn.Parameter(item_table(n_items, config.dim))
+            super().__init__(item_table(n_items, config.dim), config.temperature)
             self.gru = nn.GRU(config.dim, config.dim)
             self.project = nn.Linear(config.dim, config.dim)
-        self.norm = nn.LayerNorm(config.dim)
+        self.norm = last_norm(config.dim, config.temperature)
         self.drop = Dropout(config.dropout, noise)
 
     def forward(self, packed: Packed) -> Tensor:

@@ -17,11 +17,12 @@ class Noise:
         self.generator = torch.Generator().manual_seed(seed)
 
     def keep(self, like: Tensor, share: float) -> Tensor:
-        """Mask of the shape of `like`, True with probability `share` (to 1/256)."""
+        """Ones with probability `share` (to 1/256), else zeros, in the shape of `like`."""
         words = -(-like.numel() // 8)
         drawn = torch.empty(words, dtype=torch.int64)
         drawn.random_(-(1 << 63), None, generator=self.generator)  # eight uniform bytes a draw
-        return drawn.view(torch.uint8)[: like.numel()].view(like.shape) < round(share * 256)
+        bytes_ = drawn.view(torch.uint8)[: like.numel()].view(like.shape)
+        return torch.lt(bytes_, round(share * 256), out=torch.empty(like.shape))
 
 
 class Dropout(nn.Module):
@@ -29,13 +30,37 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float, noise: Noise) -> None:
         super().__init__()
-        self.rate, self.noise = rate, noise
+        self.noise = noise
+        self.share = round((1 - rate) * 256) / 256
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0:
+        """x, or what is kept of it."""
+        if not self.training or self.share == 1:
             return x
-        share = round((1 - self.rate) * 256) / 256
-        return x * self.noise.keep(x, share).to(x.dtype).mul_(1 / share)
+        return x * self.noise.keep(x, self.share).mul_(1 / self.share)
+
+    def join(self, stream: Tensor, x: Tensor) -> Tensor:
+        """stream + what is kept of x, in one pass."""
+        if not self.training or self.share == 1:
+            return stream + x
+        return torch.addcmul(stream, x, self.noise.keep(x, self.share), value=1 / self.share)
+
+
+class Unit(nn.Module):
+    """Vectors of length 1 / temperature: products with unit vectors are cosines over it."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, D)."""
+        return nn.functional.normalize(x, dim=-1) / self.temperature
+
+
+def last_norm(dim: int, temperature: float | None) -> nn.Module:
+    """What a network ends with: a layer norm, or unit vectors where scores are cosines."""
+    return nn.LayerNorm(dim) if temperature is None else Unit(temperature)
 
 
 def rotary_speeds(width: int, *, base: float = 10_000.0) -> Tensor:

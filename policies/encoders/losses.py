@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-BLOCK = 1024  # rows whose logits are held at once
+BLOCK = 512  # rows whose logits are held at once
 TINY = 1e-37  # smallest probability whose logarithm is reported
 
 
@@ -58,28 +58,31 @@ class _SampledSoftmax(torch.autograd.Function):
         rivals = items[negatives]  # (M, D)
         column = torch.full((len(items),), -1, dtype=torch.int64)
         column[negatives] = torch.arange(len(negatives))
-        d_hidden, d_items = torch.empty_like(hidden), torch.zeros_like(items)
-        d_rivals, total = torch.zeros_like(rivals), 0.0
-        share = torch.empty(min(BLOCK, len(hidden)), len(negatives) + 1, dtype=hidden.dtype)
+        own, clash = items.index_select(0, target), column[target]  # (N, D), (N,)
+        positive, size = (hidden * own).sum(1), len(negatives)
+        d_hidden, d_rivals = torch.empty_like(hidden), torch.zeros_like(rivals)
+        pull = torch.empty_like(positive)  # the derivative of the target's logit
+        wide = hidden.new_empty(min(BLOCK, len(hidden)), size + 8)  # logits; rows stay aligned
         for first in range(0, len(hidden), BLOCK):
-            h, t = hidden[first : first + BLOCK], target[first : first + BLOCK]
-            own = items[t]  # (n, D)
-            p = share[: len(h)]  # (n, M + 1): the target, then the negatives
-            torch.addmm(shift, h, rivals.T, out=p[:, 1:])
-            torch.sum(h * own, dim=1, out=p[:, 0])
-            clash = column[t]
-            rows = torch.nonzero(clash >= 0).squeeze(1)
-            p[rows, clash[rows] + 1] = -torch.inf
-            p = torch.softmax(p, dim=1)
-            total -= float(p[:, 0].clamp_min(TINY).log().sum())
-            p[:, 0] -= 1  # now the gradient of the logits
-            torch.mm(p[:, 1:], rivals, out=d_hidden[first : first + BLOCK])
-            d_hidden[first : first + BLOCK].addcmul_(own, p[:, :1])
-            d_rivals.addmm_(p[:, 1:].T, h)
-            d_items.index_add_(0, t, h * p[:, :1])
+            h = hidden[first : first + BLOCK]
+            here = slice(first, first + len(h))
+            logits = wide[: len(h)]
+            torch.mm(h, rivals.T, out=logits[:, :size]).add_(shift)
+            logits[:, size] = positive[here]
+            logits[:, size + 1 :] = -torch.inf
+            rows = torch.nonzero(clash[here] >= 0).squeeze(1)
+            logits[rows, clash[here][rows]] = -torch.inf
+            share = torch.softmax(logits, dim=1)
+            pull[here] = share[:, size]
+            torch.mm(share[:, :size], rivals, out=d_hidden[here])
+            d_rivals.addmm_(share[:, :size].T, h)
+        loss = -pull.clamp_min(TINY).log().mean()
+        pull = (pull - 1)[:, None]
+        d_hidden.addcmul_(own, pull)
+        d_items = torch.zeros_like(items).index_add_(0, target, hidden * pull)
         d_items.index_add_(0, negatives, d_rivals)
         ctx.save_for_backward(d_hidden.div_(len(hidden)), d_items.div_(len(hidden)))
-        return hidden.new_tensor(total / len(hidden))
+        return loss
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, Tensor, None, None, None]:

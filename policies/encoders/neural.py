@@ -49,7 +49,8 @@ class NeuralEncoder:
         self.state_size: int = config.dim
         self.reach: int = config.length
         self.curve: list[Epoch] = []
-        self._net: Network = Network()
+        self._net: Network = Network(torch.empty(0, config.dim))
+        self._vectors: Tensor | None = None  # (A, D), made when first asked for
         self._counts: NDArray[np.int64] = np.empty(0, np.int64)  # (A,) events in training
 
     def fit(
@@ -67,16 +68,22 @@ class NeuralEncoder:
         """
         self._build(sequences.n_items, sequences.counts())
         config: TrainConfig = self.config
-        check = None if valid is None else lambda: ndcg(self, valid)
+
+        def score() -> float:
+            assert valid is not None
+            self._vectors = None  # they moved
+            return ndcg(self, valid)
+
         self.curve = train(
             self._net,
             sequences,
             config,
-            validate=check,
+            validate=None if valid is None else score,
             report=report,
             folder=folder,
             world=world,
         )
+        self._vectors = None
         return self
 
     def scores(self, histories: ArrayLike) -> F32:
@@ -180,8 +187,9 @@ class NeuralEncoder:
     def _table(self) -> Tensor:
         if not self.n_items:
             raise not_fitted(self.name)
-        table: Tensor = self._net.table.detach()
-        return table
+        if self._vectors is None:
+            self._vectors = self._net.vectors().detach()
+        return self._vectors
 
     def _known(self, histories: ArrayLike) -> I32:
         """Checked histories of trained items only, left-padded, (B, at most length)."""

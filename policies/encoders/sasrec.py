@@ -50,9 +50,8 @@ class SASRecBlock(Block):
 
     def finish(self, x: Tensor, heard: Tensor) -> Tensor:
         """(N, D), (N, D) -> (N, D)."""
-        x = x + self.drop(heard)
-        out: Tensor = x + self.drop(self.narrow(F.relu(self.widen(self.between(x)))))
-        return out
+        x = self.drop.join(x, heard)
+        return self.drop.join(x, self.narrow(F.relu(self.widen(self.between(x)))))
 
 
 class SASRec(NeuralEncoder):
@@ -70,4 +69,4 @@ class SASRec(NeuralEncoder):
         with seeded(config.seed):
             table = item_table(n_items, config.dim)
             blocks = [SASRecBlock(config, noise) for _ in range(config.blocks)]
-        return CausalNet(table, blocks, nn.LayerNorm(config.dim), config.dropout, noise)
+        return CausalNet(table, blocks, config.temperature, config.dropout, noise)

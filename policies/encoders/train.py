@@ -34,6 +34,7 @@ class TrainConfig:
     lr: float = 1e-3  # peak: reached after `warmup`, then down to a tenth along a cosine
     warmup: float = 0.02  # share of all steps
     weight_decay: float = 0.0
+    temperature: float | None = None  # scores are cosines over it; None: plain products
     loss: Loss = "sampled"
     negatives: int = 256  # shared by the batch (sampled), or of each target (bce, gbce)
     calibration: float = 0.75  # t of gbce
@@ -46,6 +47,8 @@ class TrainConfig:
         sizes = (self.length, self.epochs, self.batch_tokens, self.negatives, self.threads)
         if min(sizes) < 1 or self.lr <= 0 or not 0 < self.warmup < 1:
             raise ValueError(f"sizes and lr must be positive, 0 < warmup < 1: {self}")
+        if self.temperature is not None and self.temperature <= 0:
+            raise ValueError(f"temperature must be positive or None: {self}")
         if self.loss not in get_args(Loss):
             raise ValueError(f"no loss {self.loss!r}; there are {', '.join(get_args(Loss))}")
 
@@ -62,7 +65,15 @@ class Examples:
 class Network(nn.Module):
     """What encoders train: packed sequences in, one hidden state per event out."""
 
-    table: nn.Parameter  # (A, D) item vectors, in the space of the states
+    def __init__(self, table: Tensor, temperature: float | None = None) -> None:
+        super().__init__()
+        self.table = nn.Parameter(table)  # (A, D), what goes in
+        self.temperature = temperature
+
+    def vectors(self) -> Tensor:
+        """(A, D) item vectors that states are multiplied with; unit vectors for cosines."""
+        unit = self.temperature is not None
+        return nn.functional.normalize(self.table, dim=-1) if unit else self.table
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
@@ -197,7 +208,7 @@ def loss_of(
     with torch.autocast("cpu", torch.bfloat16) if config.bf16 else nullcontext():
         hidden = network(batch.packed)
     hidden = hidden.float() if batch.at is None else hidden.float()[batch.at]
-    table, target, size = network.table, batch.target, len(network.table)
+    table, target, size = network.vectors(), batch.target, len(network.table)
     if config.loss == "full" or (config.loss == "sampled" and size <= config.negatives):
         return losses.full_softmax(hidden, table, target)
     if config.loss == "sampled":

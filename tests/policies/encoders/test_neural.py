@@ -104,3 +104,11 @@ def test_impossible_sizes_are_refused(name: str) -> None:
         build(name, length=0)
     with pytest.raises(ValueError, match="no loss 'hinge'; there are sampled, full, bce, gbce"):
         build(name, loss="hinge")
+
+
+@every
+def test_with_a_temperature_scores_are_cosines(name: str) -> None:
+    made = build(name, temperature=0.1).fit(walks())
+    np.testing.assert_allclose(np.linalg.norm(made.item_vectors, axis=1), 1, rtol=1e-5)
+    states = made.encode(np.array([[1, 2, 3], [-1, 4, 6]]))
+    np.testing.assert_allclose(np.linalg.norm(states, axis=1), 10, rtol=1e-5)
