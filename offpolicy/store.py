@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from offpolicy.arrow import SCHEMA_VERSION, log_from_tables, table_from_log
+from offpolicy.arrow import KEY, SCHEMA_VERSION, log_from_tables, table_from_log
 from offpolicy.errors import LogError
 from offpolicy.log import LoggedDataset
 
@@ -66,8 +67,17 @@ def append_log(log: LoggedDataset, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def read_log(path: str | os.PathLike[str]) -> LoggedDataset:
-    """Read what `write_log` and `append_log` wrote.
+def read_log(
+    source: str | os.PathLike[str] | Any,
+    *,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    n_items: int | None = None,
+) -> LoggedDataset:
+    """A log from what `write_log` wrote, or from any table of decisions.
+
+    `source` is a path (a Longplay log, a Parquet file or folder) or a pandas or polars frame, an
+    Arrow table, a DuckDB relation, a mapping of arrays. `columns` and `n_items` say what foreign
+    columns mean; see `foreign.log_from_table`.
 
     Raises:
         LogError: nothing is there, or it is foreign, half-written or breaks a rule.
@@ -75,12 +85,21 @@ def read_log(path: str | os.PathLike[str]) -> LoggedDataset:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from offpolicy.foreign import log_from_table
+
+    if not isinstance(source, str | os.PathLike):
+        return log_from_table(source, columns=columns, n_items=n_items)
+    path = Path(source)
+    foreign = columns is not None or n_items is not None
+    loose = foreign and path.is_dir() and not (path / MANIFEST).exists()
     tables = []
-    for part in log_parts(path):
+    for part in sorted(path.glob("*.parquet")) if loose else log_parts(path):
         try:
             tables.append(pq.read_table(part))
         except (pa.ArrowException, OSError) as error:
             raise unreadable(part, error) from error
+    if foreign:
+        return log_from_table(pa.concat_tables(tables), columns=columns, n_items=n_items)
     return log_from_tables(tables, str(path))
 
 
@@ -138,6 +157,13 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             "Write the log again with this version."
         )
     return dict(manifest)
+
+
+def parquet_manifest(folder: Path, schema: pa.Schema, parts: list[dict[str, Any]]) -> None:
+    """Put a manifest beside parts that carry a log's schema; foreign parts need none."""
+    told = (schema.metadata or {}).get(KEY)
+    if told is not None:
+        _write_manifest(folder, json.loads(told)["n_items"], parts)
 
 
 def _write_part(log: LoggedDataset, folder: Path, number: int) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _one_derivative(r: Ratio, t: Rows, ratio: F64, bottom: F64) -> F64:
 
 
 def _divide(a: F64, b: F64) -> F64:
-    if len(b) == 1 and b[0] == 0:
+    if not b.any():
         raise NoOverlapError(
             "all weights are 0: the target policy never serves what was logged, and the log says "
             "nothing about it. Log with more exploration, or try a closer policy."

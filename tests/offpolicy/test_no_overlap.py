@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offpolicy import LoggedDataset, LogError, Outcome, TargetScores, evaluate
+from offpolicy import LogError, LoggedDataset, Outcome, TargetScores, evaluate
 
 
 def log_of(n: int = 60) -> LoggedDataset:

@@ -1,0 +1,238 @@
+"""Logs larger than memory: Parquet in, moments out, a batch at a time.
+
+A row needs a session, a step, a reward and either a weight (target / logging probability) or both
+probabilities. Rows of a session stand together and in order (`longplay compact` sees to that), and
+no session is split between files. With a column `user` all of this holds for users: they are then
+the independent units, as everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial as bound
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.errors import LogError
+from offpolicy.executors import run_on
+from offpolicy.inference import Interval
+from offpolicy.moments import Moments, merge, partial
+from offpolicy.store import MANIFEST, log_parts, unreadable
+from offpolicy.terms import F64, Terms
+from offpolicy.weights import cumulative_product
+
+BATCH = 1 << 17  # rows in memory per worker
+ROLES = ("session", "step", "reward", "propensity", "target", "weight", "user")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """What to read and what to estimate; small, so that it travels to workers."""
+
+    horizon: str  # one_step | per_decision | trajectory
+    estimators: tuple[str, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)  # role -> name in the files
+    hyper: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    gamma: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.horizon not in ("one_step", "per_decision", "trajectory"):
+            raise ValueError(
+                f"no horizon {self.horizon!r} to stream; one_step, per_decision or trajectory"
+            )
+        odd = set(self.columns) - set(ROLES)
+        if odd:
+            raise ValueError(f"columns names {', '.join(odd)}; the roles are {', '.join(ROLES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLine:
+    """One estimator's word on a streamed log."""
+
+    estimator: str
+    value: Interval
+    uplift: Interval
+
+
+def stream_estimates(
+    path: str | os.PathLike[str],
+    spec: StreamSpec,
+    *,
+    executor: str = "threads:2",
+    level: float = 0.95,
+) -> tuple[Moments, tuple[StreamLine, ...]]:
+    """Estimates over all Parquet files at `path` (a log, a folder of parts, or one file), each a
+    shard; memory is one batch per worker.
+
+    Raises:
+        LogError: nothing to read, a missing column, a session that is split or out of order.
+    """
+    shards = run_on(executor, bound(file_moments, spec=spec), parquet_files(path))
+    _check_units(np.concatenate([s.units for s in shards]), path)
+    total = merge(*(s.moments for s in shards))
+    names = spec.estimators
+    return total, tuple(
+        StreamLine(n, total.interval(n, level), total.uplift(n, level)) for n in names
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileMoments:
+    """Moments of one file, and the units in it as they came."""
+
+    moments: Moments
+    units: NDArray[Any]
+
+
+def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments:
+    """One file, a batch at a time."""
+    found: Moments | None = None
+    units = []
+    for columns in _whole_units(path, spec):
+        terms = raw_terms(columns, spec, str(path))
+        shard = partial(terms, spec.estimators, spec.hyper)
+        found = shard if found is None else merge(found, shard)
+        unit = columns[_unit(columns)]
+        units.append(unit[np.append(True, unit[1:] != unit[:-1])])
+    if found is None:
+        raise LogError(f"{path} has no rows; leave it out.")
+    return FileMoments(found, np.concatenate(units))
+
+
+def raw_terms(columns: Mapping[str, NDArray[Any]], spec: StreamSpec, source: str) -> Terms:
+    """Columns of whole, contiguous, ordered sessions -> Terms."""
+    session, reward = columns["session"], columns["reward"].astype(np.float64, copy=False)
+    ratio = _ratio(columns, source)
+    if spec.horizon == "one_step":
+        return Terms(ratio, reward, None, None, columns[_unit(columns)], horizon="one_step")
+    step = columns["step"].astype(np.int64, copy=False)
+    start = np.ones(len(session), bool)
+    start[1:] = session[1:] != session[:-1]
+    code = np.cumsum(start) - 1
+    _check_steps(step, start, session, source)
+    running = cumulative_product(ratio, code)
+    before = np.ones_like(running)
+    before[1:] = np.where(start[1:], 1.0, running[:-1])
+    if spec.horizon == "trajectory":
+        end = np.append(np.flatnonzero(start)[1:], len(session)) - 1
+        running = before = running[end][code]
+    discount = None if spec.gamma == 1 else spec.gamma**step
+    unit = columns.get("user", code)
+    return Terms(
+        running, reward, None, None, unit, before, discount, step, code, horizon=spec.horizon
+    )
+
+
+def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
+    """Files of a log, or of any folder of Parquet, by name."""
+    path = Path(path)
+    if path.is_dir() and not (path / MANIFEST).exists():
+        found = sorted(path.glob("*.parquet"))
+        if not found:
+            raise LogError(f"{path} holds no .parquet files; check the path.")
+        return found
+    return log_parts(path)
+
+
+def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
+    """Batches that end where a unit ends."""
+    kept: dict[str, NDArray[Any]] | None = None
+    for batch in _batches(path, spec):
+        if kept is not None:
+            batch = {k: np.concatenate([kept[k], x]) for k, x in batch.items()}
+        unit = batch[_unit(batch)]
+        other = unit[::-1] != unit[-1]
+        cut = len(unit) - int(other.argmax()) if other.any() else 0
+        if cut:
+            yield {k: x[:cut] for k, x in batch.items()}
+        kept = {k: x[cut:] for k, x in batch.items()}
+    if kept is not None and len(kept["session"]):
+        yield kept
+
+
+def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        names = _names(file.schema_arrow.names, spec, path)
+        for batch in file.iter_batches(BATCH, columns=list(names.values()), use_threads=False):
+            columns = {r: batch.column(n).to_numpy(zero_copy_only=False) for r, n in names.items()}
+            if batch.num_rows:
+                yield columns
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
+    wanted = {role: spec.columns.get(role, role) for role in ROLES}
+    found = {role: name for role, name in wanted.items() if name in there}
+    needed = {"session", "reward"} | (set() if spec.horizon == "one_step" else {"step"})
+    if "weight" not in found:
+        needed |= {"propensity", "target"}
+    missing = sorted(wanted[r] for r in needed - found.keys())
+    if missing:
+        raise LogError(
+            f"{path} has no column {', '.join(missing)} (it has {', '.join(there[:12])}). Say what "
+            "its columns are called: columns={'target': 'their_name'}; weight alone stands for "
+            "propensity and target."
+        )
+    return {r: n for r, n in found.items() if r in needed or r in ("weight", "user")}
+
+
+def _unit(columns: Mapping[str, Any]) -> str:
+    return "user" if "user" in columns else "session"
+
+
+def _check_units(units: NDArray[Any], path: str | os.PathLike[str]) -> None:
+    """Each unit came once: its rows stand together, in one file."""
+    if units.dtype.kind in "iu" and bool((units[1:] > units[:-1]).all()):
+        return
+    _, first = np.unique(units, return_index=True)
+    if len(first) < len(units):
+        again = np.ones(len(units), bool)
+        again[first] = False
+        raise LogError(
+            f"unit {units[again][0]} of {path} comes in several places or files; run `longplay "
+            "compact` so that the rows of a session (or user) stand together."
+        )
+
+
+def _ratio(columns: Mapping[str, NDArray[Any]], source: str) -> F64:
+    if "weight" in columns:
+        ratio = columns["weight"].astype(np.float64, copy=False)
+        bad = ~((ratio >= 0) & np.isfinite(ratio))
+        what, x = "weight", ratio
+    else:
+        x = columns["propensity"].astype(np.float64, copy=False)
+        bad = ~((x > 0) & (x <= 1 + 1e-6))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = columns["target"].astype(np.float64, copy=False) / x
+        bad |= ~((ratio >= 0) & np.isfinite(ratio))
+        what = "propensity or target"
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise LogError(
+            f"{source}: {what} of session {columns['session'][row]} is {x[row]:.6g}; propensities "
+            "are in (0, 1], target probabilities in [0, 1], weights finite. Mend or drop the row."
+        )
+    return np.asarray(ratio)
+
+
+def _check_steps(
+    step: NDArray[np.int64], start: NDArray[np.bool_], session: NDArray[Any], source: str
+) -> None:
+    bad = np.where(start, step != 0, np.diff(step, prepend=0) != 1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise LogError(
+            f"{source}: session {session[row]} comes to step {step[row]} out of order, or its rows "
+            "do not stand together. Run `longplay compact` first, or drop sessions with missing "
+            "steps."
+        )
