@@ -95,7 +95,8 @@ def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
 def conditional(prefix: F64) -> F64:
     """Per-place propensities (B, K) from prefix probabilities; 0 after an impossible place."""
     before = np.concatenate([np.ones((len(prefix), 1)), prefix[:, :-1]], axis=1)
-    return np.divide(prefix, before, out=np.zeros_like(prefix), where=before > 0)
+    share: F64 = np.divide(prefix, before, out=np.zeros_like(prefix), where=before > 0)
+    return share
 
 
 def items_of(obs: Observation, action: I32) -> I32:

@@ -26,6 +26,7 @@ class Lazy:
 POLICIES: dict[str, Lazy] = {
     "uniform": Lazy("policies.simple", "uniform"),
     "popularity": Lazy("policies.simple", "popularity"),
+    "top_rated": Lazy("policies.simple", "top_rated"),
     "greedy_encoder": Lazy("policies.simple", "greedy_encoder"),
     "softmax_encoder": Lazy("policies.simple", "softmax_encoder"),
     "greedy_reward": Lazy("policies.reward_model", "greedy_reward"),

@@ -89,7 +89,7 @@ def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int
     losses: list[float] = []
     for _ in range(model.epochs):
         losses = []
-        for rows in torch.from_numpy(model.rng.permutation(len(x))).split(batch):
+        for rows in torch.split(torch.from_numpy(model.rng.permutation(len(x))), batch):
             here = shown[rows]
             filled = here >= 0
             error = model.net(x[rows], here.clamp(min=0)) - target[rows]  # (b, K)

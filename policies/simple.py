@@ -1,4 +1,4 @@
-"""Rows that every table needs: uniform, popularity, and an encoder's own ranking."""
+"""Rows that every table needs: uniform, popularity, top rated, an encoder's own ranking."""
 
 from __future__ import annotations
 
@@ -44,6 +44,38 @@ class Popularity:
 
 
 @dataclass(slots=True)
+class TopRated:
+    """Mean of one response over an item's consumers, shrunk to the mean of all items.
+
+    Scores are in standard deviations over the catalogue, so temperatures compare.
+    """
+
+    serving: Serving
+    response: int  # column of the responses
+    prior: float  # pseudo-consumptions at the mean of all items
+    total: NDArray[np.float64]  # (A,) sum of the response
+    counts: NDArray[np.float64]  # (A,) consumptions
+
+    def scores(self, obs: Observation) -> Scores:
+        everyone = self.total.sum() / max(self.counts.sum(), 1)
+        mean = (self.total + self.prior * everyone) / (self.counts + self.prior)
+        spread = mean.std()
+        return pick((mean - mean.mean()) / (spread if spread > 0 else 1.0), obs)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        consumed = _consumed(log)
+        taken = consumed >= 0
+        if log.responses is None:
+            raise ValueError(
+                "the log has no `responses`: top_rated needs what users felt about items"
+            )
+        felt = log.responses[taken, self.response]
+        self.counts = self.counts + consumption(log)
+        self.total = self.total + np.bincount(consumed[taken], felt, minlength=log.n_items)
+        return {"items_rated": float((self.counts > 0).sum())}
+
+
+@dataclass(slots=True)
 class EncoderRanking:
     """An encoder's next-item scores: log-probabilities, so temperature 1 is its own prediction."""
 
@@ -80,6 +112,26 @@ def popularity(
     return Scored(
         Popularity(serving, counts), Exploration(temperature=temperature, epsilon=epsilon)
     )
+
+
+def top_rated(
+    serving: Serving,
+    *,
+    response: str = "quality",
+    prior: float = 5.0,
+    temperature: float | None = None,
+    epsilon: float = 0.0,
+) -> Scored:
+    """Best mean response first (the "Bayesian average"); temperature in standard deviations."""
+    if response not in serving.response_names:
+        raise ValueError(
+            f"the environment shows no response {response!r}; it shows "
+            f"{', '.join(serving.response_names)}"
+        )
+    none = np.zeros(serving.n_items)
+    column = serving.response_names.index(response)
+    scorer = TopRated(serving, column, prior, none, none.copy())
+    return Scored(scorer, Exploration(temperature=temperature, epsilon=epsilon))
 
 
 def greedy_encoder(

@@ -103,7 +103,8 @@ class Mixture:
     def sample(self, rng: np.random.Generator) -> I32:
         drawn = np.stack([part.sample(rng) for part in self.parts])  # (M, B, K)
         pick = rng.choice(len(self.parts), size=drawn.shape[1], p=self.weights)
-        return drawn[pick, np.arange(drawn.shape[1])]
+        slate: I32 = drawn[pick, np.arange(drawn.shape[1])]
+        return slate
 
     def prefix(self, slate: I32) -> F64:
         return sum_weighted([part.prefix(slate) for part in self.parts], self.weights)
@@ -164,7 +165,8 @@ def softmax(logits: F64) -> F64:
     """Row softmax (B, C); a row of -inf gives zeros."""
     p = np.exp(logits - _finite(logits.max(axis=1, keepdims=True)))
     total = p.sum(axis=1, keepdims=True)
-    return np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+    share: F64 = np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+    return share
 
 
 def sum_weighted(values: list[F64], weights: tuple[float, ...]) -> F64:

@@ -83,8 +83,12 @@ def place_rewards(log: LoggedDataset) -> F64:
     if log.position_reward is not None:
         return log.position_reward
     if log.consumed is None:
-        return np.repeat(log.reward[:, None], log.slate.shape[1], axis=1) / log.slate.shape[1]
-    return np.where(log.slate == log.consumed[:, None], log.reward[:, None], 0.0)
+        raise ValueError(
+            "the log has neither position_reward nor consumed: which place earned the reward is "
+            "unknown, so items cannot learn from it"
+        )
+    reward: F64 = np.where(log.slate == log.consumed[:, None], log.reward[:, None], 0.0)
+    return reward
 
 
 def with_constant(x: NDArray[np.float32]) -> F64:
@@ -92,7 +96,7 @@ def with_constant(x: NDArray[np.float32]) -> F64:
     return np.concatenate([x, np.ones((len(x), 1))], axis=1, dtype=np.float64)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def upper_bounds(x: F64, columns: I32, theta: F64, inverse: F64, alpha: float, out: F64) -> None:
     """Upper confidence bound of every candidate into `out` (B, C); 0 for an empty one (-1)."""
     d = x.shape[1]
@@ -113,7 +117,7 @@ def upper_bounds(x: F64, columns: I32, theta: F64, inverse: F64, alpha: float, o
             out[b, c] = mean + alpha * np.sqrt(max(variance, 0.0))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sherman_morrison(x: F64, slate: I32, reward: F64, inverse: F64, moment: F64) -> None:
     """Add every shown place to its item's regression, in place: rank-one updates of A_a^-1."""
     d = x.shape[1]

@@ -1,0 +1,115 @@
+"""The policies that a comparison trains, and how: from a log, or acting in the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+
+from offpolicy import LoggedDataset
+from policies import Encoder, Policy, Sequences, build
+
+Env = VectorEnv[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A row of the table: a policy under a name of its own, with its builder's settings."""
+
+    name: str
+    policy: str  # key of policies.POLICIES
+    settings: dict[str, Any]
+    learns: bool = True  # False: nothing to draw a learning curve of
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What candidates may learn from."""
+
+    env: Env  # sizes, and the world for policies that act while they learn
+    encoder: Encoder  # frozen
+    sequences: Sequences  # what users consumed
+    log: LoggedDataset  # the behaviour's training log
+    rounds: int  # the log is learnt in this many rounds, with a point of the curve after each
+    env_steps: int  # decisions in the world for policies that act while they learn
+    seed: int
+
+
+def default_candidates(temperature: float) -> tuple[Candidate, ...]:
+    """The rows of `longplay compare`; `temperature` is the behaviour policy's.
+
+    The first four stay close enough to the behaviour for its log to speak about them.
+    """
+    return (
+        Candidate(name="uniform", policy="uniform", settings={}, learns=False),
+        Candidate(
+            name="top rated, sharper", policy="top_rated", settings={"temperature": temperature / 2}
+        ),
+        Candidate(name="popularity", policy="popularity", settings={"temperature": 2.0}),
+        Candidate(
+            name="softmax encoder",
+            policy="softmax_encoder",
+            settings={"temperature": 4.0},
+            learns=False,
+        ),
+        Candidate(name="greedy encoder", policy="greedy_encoder", settings={}, learns=False),
+        Candidate(name="greedy reward", policy="greedy_reward", settings={}),
+        Candidate(name="LinUCB", policy="linucb", settings={}),
+        Candidate(name="PPO", policy="ppo", settings={}),
+    )
+
+
+def pick_candidates(temperature: float, names: Sequence[str]) -> tuple[Candidate, ...]:
+    """The rows asked for, all for no names; ValueError lists the names there are."""
+    every = default_candidates(temperature)
+    unknown = set(names) - {c.name for c in every}
+    if unknown:
+        raise ValueError(
+            f"no row {', '.join(sorted(map(repr, unknown)))}; there are "
+            f"{', '.join(repr(c.name) for c in every)}"
+        )
+    return tuple(c for c in every if not names or c.name in names)
+
+
+def train(candidate: Candidate, material: Material) -> Iterator[tuple[int, Policy]]:
+    """Learn in rounds; yields (decisions learned from so far, the policy) before and after each."""
+    policy = _new(candidate, material)
+    if hasattr(policy, "learn"):
+        yield from _in_world(policy, material)
+    else:
+        yield from _from_log(policy, material)
+
+
+def _new(candidate: Candidate, material: Material) -> Policy:
+    settings = dict(candidate.settings)
+    if candidate.policy not in {"uniform", "popularity", "top_rated"}:
+        settings["encoder"] = material.encoder
+    if candidate.policy == "popularity":
+        settings["sequences"] = material.sequences
+    return build(candidate.policy, material.env, **settings)
+
+
+def _from_log(policy: Policy, material: Material) -> Iterator[tuple[int, Policy]]:
+    """Rounds of whole sessions in the order they were served."""
+    log = material.log
+    edges = [log.n_sessions * i // material.rounds for i in range(material.rounds + 1)]
+    seen = 0
+    yield seen, policy
+    for low, high in pairwise(edges):
+        part = log.take((log.sessions >= low) & (log.sessions < high))
+        policy.update(part)
+        seen += len(part)
+        yield seen, policy
+
+
+def _in_world(policy: Any, material: Material) -> Iterator[tuple[int, Policy]]:
+    """The agent acts in the world; its state is scaled to the behaviour's log."""
+    policy.update(material.log)
+    steps = material.env_steps // material.rounds
+    yield 0, policy
+    for nth in range(material.rounds):
+        policy.learn(material.env, total_steps=steps, seed=material.seed + nth)
+        yield int(policy.model.num_timesteps), policy

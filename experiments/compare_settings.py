@@ -1,0 +1,74 @@
+"""What `longplay compare` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Compare policies in a world, from a log and in truth."""
+
+    data: str | None = None
+    """Real interactions to build the world from (ml-100k, ml-1m, amazon-beauty, coat, or a file of
+    user, item, timestamp); the embedded world otherwise."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
+    env: str = "recsim_env/Longplay-v0"
+    """Environment of the embedded world; one with a catalogue and candidates."""
+    out: Path = Path("results")
+    """Where run folders are made."""
+    resume: Path | None = None
+    """A run folder to go on with, under the same settings."""
+    seed: int = 0
+
+    slate_size: int = 3
+    n_candidates: int = 20
+    """Items that the candidate generator offers at each step."""
+    history_length: int = 20
+    max_steps: int = 30
+    """Decisions after which a session is cut; the value is the return up to there."""
+
+    encoder: str = "sasrec"
+    """The supervised sequence encoder under the policies, of policies.ENCODERS."""
+    temperature: float = 8.0
+    """Of the behaviour policy, a softmax over mean ratings, in standard deviations of them; higher
+    = closer to uniform slates, from which a log can speak about more policies."""
+    policies: tuple[str, ...] = ()
+    """Rows of the table to compute; all by default."""
+
+    warm_sessions: int = 4000
+    """Sessions under uniform slates: the behaviour's ratings come from them, and what the encoder
+    learns from where there are no real sequences."""
+    train_sessions: int = 6000
+    """Sessions of the behaviour that candidates learn from."""
+    log_sessions: int = 8000
+    """Sessions of the behaviour that candidates are evaluated with."""
+    truth_sessions: int = 4000
+    """Sessions that each candidate serves in the world."""
+    curve_sessions: int = 500
+    """Sessions behind each point of a learning curve."""
+    rounds: int = 4
+    """Points of a learning curve after its start."""
+    env_steps: int = 200_000
+    """Decisions in the world for policies that act while they learn."""
+    users: int = 512
+    """Parallel users."""
+    min_ess: float = 500.0
+    """Effective sessions below which the gate says that it cannot tell."""
+    level: float = 0.95
+    workers: int = 2
+    """Candidates worked on at the same time, a process each."""
+    threads: int = 1
+    """Torch threads of a process."""
+
+    def __post_init__(self) -> None:
+        if min(self.warm_sessions, self.train_sessions, self.log_sessions, self.truth_sessions) < 2:
+            raise ValueError("every number of sessions must be at least 2")
+        if min(self.rounds, self.users, self.workers, self.threads, self.max_steps) < 1:
+            raise ValueError("rounds, users, workers, threads and max_steps must be at least 1")
+        if self.slate_size > self.n_candidates:
+            raise ValueError(
+                f"a slate of {self.slate_size} cannot be drawn from {self.n_candidates} candidates"
+            )

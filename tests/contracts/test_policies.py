@@ -1,0 +1,163 @@
+"""What every policy in the registry promises; whoever joins the dict is tested without a new file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import recsim_env  # noqa: F401  (registers the environments)
+from offpolicy import LoggedDataset
+from policies import POLICIES, Observation, Policy, act, build, collect, observation_of, score_log
+from policies.slates import PlackettLuce
+
+A, C, K = 40, 6, 2
+
+
+def make_env(num_envs: int = 16, **settings: Any) -> Any:
+    sizes = {"n_items": A, "slate_size": K, "n_candidates": C, "history_length": 8} | settings
+    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+
+
+@pytest.fixture(scope="module")
+def log() -> LoggedDataset:
+    env = make_env()
+    return collect(env, build("uniform", env), n_sessions=200, seed=3)
+
+
+@pytest.fixture(scope="module")
+def learned(log: LoggedDataset) -> dict[str, Policy]:
+    env = make_env()
+    policies = {name: build(name, env) for name in POLICIES}
+    for policy in policies.values():
+        policy.update(log)
+    return policies
+
+
+@pytest.fixture(scope="module")
+def seen() -> Observation:
+    env = make_env()
+    obs, _ = env.reset(seed=11)
+    for _ in range(4):
+        obs, *_ = env.step(np.tile(np.arange(K), (16, 1)))
+    return observation_of(obs)
+
+
+@pytest.fixture(params=sorted(POLICIES))
+def policy(request: pytest.FixtureRequest, learned: dict[str, Policy]) -> Policy:
+    return learned[request.param]
+
+
+def many(obs: Observation, n: int) -> Observation:
+    """One user's observation, n times."""
+    return obs.rows(np.zeros(n, np.int64))
+
+
+def test_first_places_are_distributions(policy: Policy, seen: Observation) -> None:
+    p = policy.distribution(seen).first_place()
+    assert p.shape == (16, C)
+    assert (p >= 0).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-9)
+
+
+def test_logged_propensity_is_the_observed_frequency(policy: Policy, seen: Observation) -> None:
+    n = 20_000
+    drawn = act(policy, many(seen, n), np.random.default_rng(0))
+    code = drawn.action[:, 0] * C + drawn.action[:, 1]
+    frequency = np.bincount(code, minlength=C * C) / n
+    first_seen = np.unique(code, return_index=True)[1]
+    expected = np.zeros(C * C)
+    expected[code[first_seen]] = drawn.propensity[first_seen]
+    error = np.sqrt(np.maximum(expected * (1 - expected), 1e-12) / n)
+    assert (np.abs(frequency - expected) < 4.5 * error + 2e-4).all()
+    np.testing.assert_allclose(drawn.position_propensity.prod(axis=1), drawn.propensity, rtol=1e-9)
+
+
+def test_probabilities_do_not_move_without_update(policy: Policy, seen: Observation) -> None:
+    before = policy.distribution(seen).first_place()
+    act(policy, seen, np.random.default_rng(1))
+    np.testing.assert_array_equal(before, policy.distribution(seen).first_place())
+
+
+def test_a_slate_never_repeats_an_item_and_comes_from_the_candidates(
+    policy: Policy, seen: Observation
+) -> None:
+    drawn = act(policy, seen, np.random.default_rng(2))
+    assert (drawn.slate[:, 0] != drawn.slate[:, 1]).all()
+    assert seen.candidates is not None
+    assert (drawn.slate[:, :, None] == seen.candidates[:, None, :]).any(axis=2).all()
+
+
+def test_what_is_not_eligible_is_never_shown(policy: Policy, seen: Observation) -> None:
+    eligible = np.tile(np.arange(C) % 2 == 0, (16, 1))
+    masked = Observation(
+        history_items=seen.history_items,
+        history_responses=seen.history_responses,
+        user=seen.user,
+        candidates=seen.candidates,
+        eligible=eligible,
+    )
+    for draw in range(50):
+        assert (act(policy, masked, np.random.default_rng(draw)).action % 2 == 0).all()
+
+
+def test_the_log_scores_as_it_was_served(policy: Policy) -> None:
+    """Training-serving parity: scored from its own log a policy repeats its logged propensities."""
+    env = make_env()
+    own = collect(env, policy, n_steps=12, seed=5)
+    scores = score_log(policy, own, n_slates=2, chunk=50)
+    np.testing.assert_allclose(scores.propensity, own.propensity, rtol=2e-4, atol=1e-12)
+    assert scores.position_propensity is not None
+    assert own.position_propensity is not None
+    np.testing.assert_allclose(scores.position_propensity, own.position_propensity, rtol=2e-4)
+
+
+def test_scored_draws_follow_the_policy(policy: Policy, log: LoggedDataset) -> None:
+    """The drawn slates that reward models average over are slates of the row's candidates."""
+    part = log.take(log.sessions < 5)
+    scores = score_log(policy, part, n_slates=3)
+    assert scores.slates is not None
+    assert scores.slates.shape == (len(part), 3, K)
+    assert part.candidates is not None
+    inside = scores.slates[..., None] == part.candidates[:, None, None, :]
+    assert inside.any(axis=3).all()
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_whole_catalogue_and_single_item_slates(name: str, log: LoggedDataset) -> None:
+    env = make_env(num_envs=4, n_candidates=None, slate_size=1)
+    policy = build(name, env)
+    own = collect(env, policy, n_steps=3, seed=1)
+    assert own.slate.shape == (12, 1)
+    assert own.candidates is None
+    scores = score_log(policy, own, n_slates=0)  # before learning: as it was served
+    np.testing.assert_allclose(scores.propensity, own.propensity, rtol=2e-4)
+    policy.update(own)
+    assert (
+        act(policy, observation_of(env.reset(seed=2)[0]), np.random.default_rng(0)).slate < A
+    ).all()
+
+
+def test_unknown_policy_and_unknown_setting_are_named() -> None:
+    env = make_env(num_envs=1)
+    with pytest.raises(ValueError, match="no policy 'best'; there are .*uniform"):
+        build("best", env)
+    with pytest.raises(ValueError, match="'linucb' has no setting 'beta'; it takes .*alpha"):
+        build("linucb", env, beta=1.0)
+
+
+def test_a_policy_of_another_catalogue_is_refused(log: LoggedDataset) -> None:
+    with pytest.raises(ValueError, match="40 items and the policy's has 50"):
+        score_log(build("uniform", make_env(n_items=50)), log)
+
+
+def test_distribution_of_uniform_is_exactly_uniform(
+    learned: dict[str, Policy], seen: Observation
+) -> None:
+    d = learned["uniform"].distribution(seen)
+    assert isinstance(d, PlackettLuce)
+    np.testing.assert_allclose(
+        act(learned["uniform"], seen, np.random.default_rng(0)).propensity, 1 / 30
+    )
