@@ -187,7 +187,7 @@ def _lines(
         uplift = difference(e, baseline)
         if trusted:
             uplift = adjust(uplift, control)
-        lines.append(Line(name, interval(e, level), interval(uplift, level), settings))
+        lines.append(Line(name, interval(e, level), interval(uplift, level), settings, uplift))
     return tuple(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.doctor import LogCheck
+from offpolicy.estimators.engine import Estimate
 from offpolicy.gate import Verdict
 from offpolicy.inference import Interval
 
@@ -35,6 +36,7 @@ class Line:
     value: Interval
     uplift: Interval  # over the logging policy, paired on the same rows
     settings: Mapping[str, float]
+    influence: Estimate | None = field(default=None, repr=False, compare=False)  # of the uplift
 
     @property
     def biased(self) -> bool:
@@ -106,7 +108,7 @@ class Report:
             "log_hash": self.log_hash,
             "log_check": None if self.log_check is None else self._health(),
         }
-        return json.dumps(_finite(told), indent=1, allow_nan=False)
+        return json.dumps(finite(told), indent=1, allow_nan=False)
 
     def to_markdown(self) -> str:
         """The table, the estimand and the verdict as Markdown."""
@@ -202,12 +204,12 @@ def _settings(settings: Mapping[str, float]) -> str:
     return ", ".join(f"{k} {v:g}" for k, v in settings.items())
 
 
-def _finite(x: Any) -> Any:
+def finite(x: Any) -> Any:
     """JSON has no infinities."""
     if isinstance(x, dict):
-        return {k: _finite(v) for k, v in x.items()}
+        return {k: finite(v) for k, v in x.items()}
     if isinstance(x, list | tuple):
-        return [_finite(v) for v in x]
+        return [finite(v) for v in x]
     if isinstance(x, np.generic):
         x = x.item()
     return None if isinstance(x, float) and not np.isfinite(x) else x

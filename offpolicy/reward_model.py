@@ -7,6 +7,7 @@ the finite horizon. Le et al. (2019), Chernozhukov et al. (2018).
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,23 +54,67 @@ def predict_rewards(
     Raises:
         LogError: the scores carry no slates of the target, or do not fit the log.
     """
-    check_scores(log, scores)
-    if scores.slates is None:
-        raise LogError(
-            "a reward model needs slates that the target policy would show: pass "
-            "TargetScores(slates=...) with some draws per row, or leave out dm and dr."
-        )
-    table = None if item_features is None else _item_table(item_features, log.n_items)
-    dense = state_features(log, table)
-    logged = shown(log.slate, log.n_items, table)
-    target = expected(scores.slates, scores.slate_weight, log.n_items, table)
-    fold = assign_folds(log.session if log.user is None else log.user, folds, seed)
-    following = None if horizon == "one_step" else next_rows(log)
-    if estimator is None:
-        return _ridge(CrossFit(dense, logged, fold, ridge=ridge), target, log, following, gamma)
-    from offpolicy.plugged import plugged_predictions
+    return RewardData(
+        log, item_features=item_features, folds=folds, ridge=ridge, seed=seed
+    ).predict(scores, horizon=horizon, estimator=estimator, gamma=gamma)
 
-    return plugged_predictions(estimator, log, dense, logged, scores, table, fold, following, gamma)
+
+class RewardData:
+    """Of a log, all that its reward models share whatever the target: features, folds, and the
+    normal equations, factored on first use. Make it once to judge many targets from one log.
+
+    Memory: N (D + 2 F) + folds (D + A)^2 numbers.
+    """
+
+    def __init__(
+        self,
+        log: LoggedDataset,
+        *,
+        item_features: ArrayLike | None = None,
+        folds: int = 3,
+        ridge: float = 10.0,
+        seed: int = 0,
+    ) -> None:
+        self.log, self.ridge = log, ridge
+        self.table = None if item_features is None else _item_table(item_features, log.n_items)
+        self.dense = state_features(log, self.table)
+        self.logged = shown(log.slate, log.n_items, self.table)
+        self.fold = assign_folds(log.session if log.user is None else log.user, folds, seed)
+
+    @cached_property
+    def fit(self) -> CrossFit:
+        """The ridge regressions, ready for any target of the rows."""
+        return CrossFit(self.dense, self.logged, self.fold, ridge=self.ridge)
+
+    def predict(
+        self,
+        scores: TargetScores,
+        *,
+        horizon: str,
+        estimator: Regressor | None = None,
+        gamma: float = 1.0,
+    ) -> Predictions:
+        """As `predict_rewards`, for one more target.
+
+        Raises:
+            LogError: the scores carry no slates of the target, or do not fit the log.
+        """
+        log = self.log
+        check_scores(log, scores)
+        if scores.slates is None:
+            raise LogError(
+                "a reward model needs slates that the target policy would show: pass "
+                "TargetScores(slates=...) with some draws per row, or leave out dm and dr."
+            )
+        target = expected(scores.slates, scores.slate_weight, log.n_items, self.table)
+        following = None if horizon == "one_step" else next_rows(log)
+        if estimator is None:
+            return _ridge(self.fit, target, log, following, gamma)
+        from offpolicy.plugged import plugged_predictions
+
+        return plugged_predictions(
+            estimator, log, self.dense, self.logged, scores, self.table, self.fold, following, gamma
+        )
 
 
 def _ridge(

@@ -1,0 +1,60 @@
+"""`longplay check LOG`: is this log fit to be weighed?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from experiments.evaluate_offline import read_scores
+from offpolicy import Health, LoggedDataset, check_log, read_log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Examine a log; exit status 1 when it fails."""
+
+    log: tyro.conf.Positional[Path]
+    """A log (folder or file), or any Parquet with --columns."""
+    columns: tuple[str, ...] = ()
+    """Foreign column names, ours=theirs: slate=item_id propensity=p; slate=a,b for two places."""
+    n_items: int | None = None
+    """Size of the catalogue of a foreign log."""
+    target_scores: Path | None = None
+    """The target's probability of each logged slate, to check its support and mean weight too."""
+    json: Path | None = None
+    """Write the findings here."""
+
+
+def run(settings: Settings) -> int:
+    """Print the findings, worst last where the eye rests."""
+    log = open_log(settings.log, settings.columns, settings.n_items)
+    scores = None if settings.target_scores is None else read_scores(settings.target_scores, log)
+    found = check_log(log, scores)
+    print(log)
+    print(found)
+    if settings.json is not None:
+        told = [asdict(f) | {"level": f.level.name} for f in found.findings]
+        settings.json.write_text(json.dumps({"verdict": found.verdict, "findings": told}, indent=1))
+    return 1 if found.verdict is Health.FAIL else 0
+
+
+def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDataset:
+    """A log of this project, or a foreign one with its column names.
+
+    Raises:
+        ValueError: an entry of `columns` that is not ours=theirs.
+    """
+    if not columns and n_items is None:
+        return read_log(path)
+    named: dict[str, str | Sequence[str]] = {}
+    for entry in columns:
+        ours, found, theirs = entry.partition("=")
+        if not found:
+            raise ValueError(f"--columns {entry}: write ours=theirs, such as slate=item_id")
+        parts = theirs.split(",")
+        named[ours] = parts if len(parts) > 1 else theirs
+    return read_log(path, columns=named, n_items=n_items)

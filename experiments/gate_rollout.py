@@ -1,0 +1,108 @@
+"""`longplay gate LOG --target SCORES`: may this policy be rolled out?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from experiments.check_log import open_log
+from experiments.evaluate_offline import read_scores
+from offpolicy import GateRule, LoggedDataset, Outcome, TargetScores
+from offpolicy.guardrails import GuardrailSpec
+from offpolicy.rollout_gate import GateReport, judge
+from offpolicy.weights import Horizon
+
+STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNDECIDED: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Judge candidates from a log; exit status 0 = one passes, 1 = all fail, 3 = cannot tell."""
+
+    log: tyro.conf.Positional[Path]
+    """A log (folder or file), or any Parquet with --columns."""
+    target: tuple[str, ...]
+    """Candidates: files of target scores (.npz, .npy, .csv, .parquet), or `uniform`."""
+    horizon: Horizon
+    """The estimand: one_step, per_decision or trajectory."""
+    columns: tuple[str, ...] = ()
+    """Foreign column names, ours=theirs."""
+    n_items: int | None = None
+    """Size of the catalogue of a foreign log."""
+    min_uplift: float = 0.0
+    """Uplift to be shown; negative: a non-inferiority margin."""
+    min_ess: float = 500.0
+    """Effective units below which the gate refuses to judge."""
+    guardrail: tuple[str, ...] = ()
+    """Changes that must hold: "responses.1>=-0.01" or "position_reward.0<=0.2": column, place,
+    bound on its change against the logging policy."""
+    level: float = 0.95
+    """Level at which all candidates' intervals hold together."""
+    out: Path | None = None
+    """Write the JSON record here."""
+
+
+def run(settings: Settings) -> int:
+    """Judge, print, write."""
+    log = open_log(settings.log, settings.columns, settings.n_items)
+    candidates = {Path(t).stem: scores_of(t, log) for t in settings.target}
+    report = judge(
+        log,
+        candidates,
+        horizon=settings.horizon,
+        rule=GateRule(min_ess=settings.min_ess, min_uplift=settings.min_uplift),
+        guardrails=[guardrail_of(g, log) for g in settings.guardrail],
+        level=settings.level,
+    )
+    show(report)
+    if settings.out is not None:
+        aside = settings.out.with_name(f".{settings.out.name}")
+        aside.write_text(report.to_json())
+        aside.replace(settings.out)
+    return min(STATUS[c.verdict.outcome] for c in report.candidates)
+
+
+def show(report: GateReport) -> None:
+    """One line a candidate, then its report."""
+    for c in report.candidates:
+        print(f"{c.name}: {c.verdict}\n")
+        print(c.report.to_markdown())
+
+
+def scores_of(target: str, log: LoggedDataset) -> TargetScores:
+    """Scores from a file, or of the uniform policy over what was offered."""
+    if target != "uniform":
+        return read_scores(Path(target), log)
+    offered = np.full(len(log), float(log.n_items))
+    if log.candidates is not None:
+        offered = (log.candidates >= 0).sum(1).astype(np.float64)
+    places = np.stack([1 / (offered - k) for k in range(log.slate_size)], axis=1)
+    return TargetScores(places.prod(1), places)
+
+
+def guardrail_of(text: str, log: LoggedDataset) -> GuardrailSpec:
+    """ "responses.1>=-0.01" -> its specification.
+
+    Raises:
+        ValueError: it is written otherwise, or the log has no such column.
+    """
+    found = re.fullmatch(r"\s*([a-z_]+)(?:\.(\d+))?\s*(>=|<=)\s*(\S+)\s*", text)
+    if not found:
+        raise ValueError(f'guardrail {text!r}: write "column.place>=bound" or "column<=bound"')
+    name, place, sign, bound = found.groups()
+    column: NDArray[np.generic] | None = log.columns().get(name)
+    if column is None or (column.ndim > 1 and int(place or 0) >= column.shape[1]):
+        raise ValueError(f"guardrail {text!r}: the log has {', '.join(log.columns())}")
+    values = np.asarray(column if column.ndim == 1 else column[:, int(place or 0)], np.float64)
+    limit = float(bound)
+    return GuardrailSpec(
+        name=text,
+        values=values,
+        at_least=limit if sign == ">=" else -np.inf,
+        at_most=limit if sign == "<=" else np.inf,
+    )

@@ -1,0 +1,149 @@
+"""Choosing by evidence: a setting for an estimator, an estimator for a log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from offpolicy.estimators import estimate, estimate_all
+from offpolicy.features import state_features
+from offpolicy.groups import group
+from offpolicy.inference import Interval, interval, standard_error
+from offpolicy.log import LoggedDataset
+from offpolicy.terms import F64, I64, Terms
+
+GRID = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of caps, thresholds, shrinkages
+
+
+class Choice(NamedTuple):
+    """What was chosen, and every candidate's score (less is better)."""
+
+    best: str
+    score: dict[str, float]
+
+
+def slope(intervals: Sequence[Interval]) -> int:
+    """Lepski's walk from the widest interval (least biased) to narrower ones, as long as all kept
+    so far agree: the index of the last kept. Su et al. (2020), Tucker & Lee (2021)."""
+    reach = np.array([(i.high - i.low) / 2 for i in intervals])
+    order = np.argsort(-reach, kind="stable")
+    kept: list[int] = []
+    for i in order.tolist():
+        apart = [abs(intervals[i].value - intervals[j].value) for j in kept]
+        allowed = [reach[i] + (np.sqrt(6) - 1) * reach[j] for j in kept]
+        if any(a > b for a, b in zip(apart, allowed, strict=True)):
+            break
+        kept.append(i)
+    return kept[-1]
+
+
+def choose_setting(
+    terms: Terms, name: str, setting: str, grid: Sequence[float] = GRID, *, level: float = 0.95
+) -> float:
+    """The value of one setting by SLOPE on these terms; nothing is remembered between calls.
+
+    Raises:
+        ValueError: no such estimator or setting.
+    """
+    sampled = [
+        interval(replace(estimate(terms, name, **{setting: value}), bias=(0.0, 0.0)), level)
+        for value in grid
+    ]
+    return float(grid[slope(sampled)])
+
+
+def cross_validate(
+    terms: Terms,
+    names: Sequence[str],
+    *,
+    validator: str = "ips",
+    splits: int = 20,
+    seed: int = 0,
+) -> Choice:
+    """Out-of-sample: each estimator on a random part of the units against an unbiased validator on
+    the rest, sized by their variances; the score is mean squared gap plus one standard error.
+    Cief, Kveton & Kompan (2025)."""
+    units = terms.layout.units
+    everywhere = estimate_all(terms, dict.fromkeys([*names, validator]))
+    spread = {n: standard_error(e) ** 2 for n, e in everywhere.items()}
+    rng = np.random.default_rng(seed)
+    score = {}
+    for name in names:
+        total = spread[name] + spread[validator]
+        share = min(max(spread[validator] / total, 0.1), 0.9) if total > 0 else 0.5
+        loss = []
+        for _ in range(splits):
+            held = rng.random(units.n) < share  # tested units
+            train, test = _rows(terms, ~held[units.code]), _rows(terms, held[units.code])
+            gap = estimate(train, name).value - estimate(test, validator).value
+            loss.append(gap**2)
+        score[name] = float(np.mean(loss) + np.std(loss) / np.sqrt(splits))
+    return Choice(min(score, key=score.__getitem__), score)
+
+
+def pas_if(
+    log: LoggedDataset,
+    terms: Terms,
+    names: Sequence[str],
+    *,
+    share: float = 0.2,
+    splits: int = 20,
+    seed: int = 0,
+) -> Choice:
+    """Policy-adaptive selection: the log is split into a pseudo-logging and a pseudo-target part
+    whose density ratio follows the true weights, and each estimator on the former is compared with
+    the plain mean of the latter. One decision. After Udagawa et al. (2023), with their rule in
+    closed form: a row goes to the target's part with probability w / (w + k), k such that `share`
+    of the rows do.
+
+    Raises:
+        ValueError: terms of sessions.
+    """
+    if terms.stratum is not None:
+        raise ValueError("PAS-IF is for one decision; use cross_validate for sessions")
+    goes = _assignment(terms.weight, share)
+    dense = state_features(log, None)
+    norm = np.clip(_smooth(dense, goes), 0.01, 0.99)  # P(target part | state)
+    weight = goes / (1 - goes) * (1 - norm) / norm
+    modelled = _smooth(dense, goes * terms.q_logged) / norm
+    rng = np.random.default_rng(seed)
+    loss: dict[str, list[float]] = {n: [] for n in names}
+    for _ in range(splits):
+        target = rng.random(len(goes)) < goes
+        truth = float(terms.reward[target].mean())
+        left = ~target
+        pseudo = Terms(
+            weight[left], terms.reward[left], terms.q_logged[left], modelled[left], terms.unit[left]
+        )
+        for name, e in estimate_all(pseudo, names).items():
+            loss[name].append((e.value - truth) ** 2)
+    score = {n: float(np.mean(x)) for n, x in loss.items()}
+    return Choice(min(score, key=score.__getitem__), score)
+
+
+def _assignment(weight: F64, share: float) -> F64:
+    """w / (w + k) with mean `share`, by bisection on k."""
+    low, high = 1e-9, 1e9
+    for _ in range(200):
+        k = np.sqrt(low * high)
+        low, high = (k, high) if float((weight / (weight + k)).mean()) > share else (low, k)
+    return np.asarray(np.clip(weight / (weight + np.sqrt(low * high)), 0.0, 0.99))
+
+
+def _smooth(dense: F64, y: F64) -> F64:
+    """Least squares on the state."""
+    gram = dense.T @ dense + 1e-3 * np.eye(dense.shape[1])
+    return np.asarray(dense @ np.linalg.solve(gram, dense.T @ y))
+
+
+def _rows(t: Terms, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Terms:
+    stratum: I64 | None = None if t.stratum is None else t.stratum[keep]
+    session: I64 | None = None if t.session is None else t.session[keep]
+    return Terms(
+        t.weight[keep], t.reward[keep], t.q_logged[keep], t.v_target[keep],
+        group(t.unit[keep]).code, t.weight_before[keep], t.discount[keep], stratum, session,
+        t.horizon,
+    )  # fmt: skip
