@@ -71,3 +71,12 @@ def test_take_keeps_every_column_with_its_user() -> None:
     assert some.rewards is not None
     assert some.times.tolist() == [4, 5, 1, 2]
     assert np.array_equal(some.rewards, some.times)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 1e17])
+def test_events_in_any_order_of_any_scale_match_a_plain_sort(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    user, time = rng.integers(-3, 12, size=500), rng.integers(30, size=500) * scale
+    made = Sequences.from_events(user, np.arange(500), time=time, n_items=500)
+    order = sorted(range(500), key=lambda row: (user[row], time[row], row))
+    assert made.items.tolist() == order
