@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from experiments.show import Show, Update
 from experiments.truth import Truth, mean, serve
 from experiments.worlds import World, WorldSizes, embedded, from_data
 from offpolicy import GateRule, LoggedDataset, read_log, write_log
+from offpolicy.reward_model import RewardData
 from policies import ENCODERS, Encoder, Policy, Sequences, build, collect, serving_of
 from policies.checkpoint import Catalogue
 from policies.checkpoint import load as load_encoder
@@ -198,6 +201,12 @@ def candidate_stage(job: Job, name: str) -> None:
     job.run.stage(stage_name(name), lambda: compare_one(job, name))
 
 
+@lru_cache(maxsize=1)
+def reward_data(path: Path, seed: int) -> RewardData:
+    """The evaluation log with its reward regressions: one for all candidates of a process."""
+    return RewardData(read_log(path), seed=seed)
+
+
 def compare_one(job: Job, name: str) -> dict[str, Any]:
     """One row of the table and its learning curve, as plain data."""
     s = job.settings
@@ -221,5 +230,6 @@ def compare_one(job: Job, name: str) -> dict[str, Any]:
     truth = job.serve(policy)
     base = np.array(job.run.read_json(f"stages/{BEHAVIOUR}.json")["returns"])
     rule = GateRule(min_ess=s.min_ess)
-    row = judge(name, policy, job.log("log"), truth, base, rule=rule, level=s.level, seed=s.seed)
+    data = reward_data(job.run.path / "logs" / "log", s.seed)
+    row = judge(name, policy, data, truth, base, rule=rule, level=s.level, seed=s.seed)
     return {"row": row, "curve": curve, "by_step": truth.by_step.tolist()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.truth import Mean, Truth, mean
-from offpolicy import GateRule, LoggedDataset, Outcome, evaluate
+from offpolicy import GateRule, Outcome, Report, evaluate
+from offpolicy.reward_model import RewardData
 from policies import Policy, score_log
 
 ESTIMATORS = ("pdis", "snpdis", "dm", "seq_dr")
@@ -19,7 +21,7 @@ ONE_STEP = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr")
 def judge(
     name: str,
     policy: Policy,
-    log: LoggedDataset,
+    data: RewardData,
     truth: Truth,
     base: NDArray[np.float64],
     *,
@@ -29,31 +31,28 @@ def judge(
 ) -> dict[str, Any]:
     """Evaluate a policy from the log and hold the estimate against the truth.
 
+    data: the behaviour's log with what its reward models share.
     base: (S,) returns of the behaviour policy on the users of `truth`.
 
     Two estimands are reported: the return of a session that the policy serves from its start, on
     which the verdict rests and which the truth answers, and the reward of one decision in states
     the behaviour reached.
     """
-    scores = score_log(policy, log, seed=seed)
-    session = evaluate(
-        log,
-        scores,
-        horizon="per_decision",
-        estimators=ESTIMATORS,
-        rule=rule,
-        level=level,
-        seed=seed,
-    )
-    decision = evaluate(
-        log,
-        scores,
-        horizon="one_step",
-        estimators=ONE_STEP,
-        rule=rule,
-        level=level,
-        seed=seed,
-    )
+    scores = score_log(policy, data.log, n_slates=4, seed=seed)
+
+    def by(horizon: Literal["one_step", "per_decision"], estimators: Sequence[str]) -> Report:
+        return evaluate(
+            data.log,
+            scores,
+            horizon=horizon,
+            estimators=estimators,
+            model=data.predict(scores, horizon=horizon),
+            rule=rule,
+            level=level,
+            check=horizon == "per_decision",
+        )
+
+    session, decision = by("per_decision", ESTIMATORS), by("one_step", ONE_STEP)
     line = session[session.decided_by]
     value, uplift = mean(truth.returns, level), mean(truth.returns - base, level)
     return {

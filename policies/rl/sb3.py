@@ -33,7 +33,7 @@ class PPOConfig:
     gamma: float = 0.99  # per decision
     gae_lambda: float = 0.95
     n_steps: int = 32  # decisions of every user between updates
-    batch_size: int = 2048
+    batch_size: int = 2048  # at most; the largest divisor of n_steps x users is taken
     n_epochs: int = 4
     learning_rate: float = 1e-3
     clip_range: float = 0.2
@@ -109,6 +109,7 @@ class PPOAgent:
 
     def _new(self, bridge: EncodedVecEnv) -> PPO:
         c = self.config
+        rollout = c.n_steps * bridge.num_envs
         with torch.random.fork_rng(devices=[]):
             return PPO(
                 SlateActorCritic,
@@ -116,7 +117,7 @@ class PPOAgent:
                 gamma=c.gamma,
                 gae_lambda=c.gae_lambda,
                 n_steps=c.n_steps,
-                batch_size=c.batch_size,
+                batch_size=largest_divisor(rollout, at_most=c.batch_size),
                 n_epochs=c.n_epochs,
                 learning_rate=c.learning_rate,
                 clip_range=c.clip_range,
@@ -130,6 +131,11 @@ class PPOAgent:
                     "net_arch": [c.hidden, c.hidden],
                 },
             )
+
+
+def largest_divisor(n: int, *, at_most: int) -> int:
+    """So that minibatches are of one size."""
+    return next(d for d in range(min(n, at_most), 0, -1) if n % d == 0)
 
 
 class _Heartbeat(BaseCallback):
