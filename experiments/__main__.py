@@ -22,6 +22,18 @@ COMMANDS: dict[str, Command] = {
         "experiments.compare_policies", "train, log, evaluate, gate and check policies in a world"
     ),
     "evaluate": Command("experiments.evaluate_offline", "value of a policy from a log"),
+    "coverage": Command(
+        "experiments.estimator_coverage", "how often intervals hold the truth in the default world"
+    ),
+    "train-encoder": Command(
+        "experiments.pretrain_encoder", "learn a sequence encoder from real data and test it"
+    ),
+    "leaderboard": Command(
+        "experiments.leaderboard", "all encoders on one data set, learning-free rows first"
+    ),
+    "benchmark encoders": Command(
+        "experiments.benchmark_encoders", "training and serving speed of the encoders"
+    ),
 }
 
 MEND = (ValueError, FileNotFoundError, ImportError)

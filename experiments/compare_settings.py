@@ -51,7 +51,7 @@ class Settings:
     """Sessions behind each point of a learning curve."""
     rounds: int = 4
     """Points of a learning curve after its start."""
-    env_steps: int = 200_000
+    env_steps: int = 300_000
     """Decisions in the world for policies that act while they learn."""
     users: int = 512
     """Parallel users."""

@@ -44,7 +44,9 @@ def serve(
 ) -> Truth:
     """Run whole sessions of the policy in the world."""
     log = collect(env, policy, n_sessions=n_sessions, seed=seed, progress=progress)
-    returns = np.bincount(log.sessions, weights=log.reward, minlength=log.n_sessions)
+    returns: F64 = np.bincount(log.sessions, weights=log.reward, minlength=log.n_sessions).astype(
+        np.float64
+    )
     by_step = np.bincount(log.step, weights=log.reward) / log.n_sessions
     shown = np.unique(log.slate[log.slate >= 0])
     return Truth(returns, by_step, len(shown) / log.n_items)
