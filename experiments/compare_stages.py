@@ -21,11 +21,19 @@ from experiments.truth import Truth, mean, serve
 from experiments.worlds import World, WorldSizes, embedded, from_data
 from offpolicy import GateRule, LoggedDataset, read_log, write_log
 from offpolicy.reward_model import RewardData
-from policies import ENCODERS, Encoder, Policy, Sequences, build, collect, serving_of
+from policies import (
+    ENCODERS,
+    Encoder,
+    Policy,
+    Sequences,
+    build,
+    collect,
+    consumed_sequences,
+    serving_of,
+)
 from policies.checkpoint import Catalogue
 from policies.checkpoint import load as load_encoder
 from policies.checkpoint import save as save_encoder
-from policies.simple import consumed_sequences
 
 PURPOSES = ("warm", "train", "log", "truth", "curve", "learn")
 BEHAVIOUR = "behaviour"

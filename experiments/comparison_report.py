@@ -74,6 +74,13 @@ def text_table(lines: Sequence[Mapping[str, str]]) -> str:
     )
 
 
+def markdown_table(lines: Sequence[Mapping[str, str]]) -> str:
+    """The same table for a README."""
+    names = list(lines[0])
+    head = ["| " + " | ".join(names) + " |", "|---" + "|---:" * (len(names) - 1) + "|"]
+    return "\n".join([*head, *("| " + " | ".join(line.values()) + " |" for line in lines), ""])
+
+
 def print_table(rows: Sequence[Row], base: Row, level: float) -> None:
     """The table on the terminal."""
     print(
@@ -85,7 +92,7 @@ def print_table(rows: Sequence[Row], base: Row, level: float) -> None:
 def write_report(
     run: RunFolder, world: str, level: float, base: Row, results: Sequence[Row]
 ) -> None:
-    """report.json and report.html."""
+    """report.json, report.html, table.md and the pictures."""
     rows = [r["row"] for r in results]
     curves = [point for r in results for point in r["curve"]]
     steps = {"behaviour": base["by_step"]} | {r["row"]["policy"]: r["by_step"] for r in results}
@@ -102,11 +109,15 @@ def write_report(
             "reward_by_step": steps,
         },
     )
+    drawn = draw(rows, curves, steps)
+    for name, (_, _, image) in drawn.items():
+        run.write_bytes(name, image)
+    run.write_text("table.md", markdown_table(summary(rows)))
     lead = f"Policies in {world}, judged from a log and in truth"
     parts = [
         page.paragraph(ESTIMAND),
         table_section(rows, base, level),
-        picture_sections(rows, curves, steps),
+        *(page.section(t, page.picture(image, caption)) for t, caption, image in drawn.values()),
         page.section("Every estimator", *(estimator_tables(row) for row in rows)),
         page.fold("Settings and versions", json.dumps(run.read_json("settings.json"), indent=2)),
     ]
@@ -123,22 +134,23 @@ def table_section(rows: Sequence[Row], base: Row, level: float) -> str:
     return page.section("The table", page.table(summary(rows)), page.paragraph(text))
 
 
-def picture_sections(
+def draw(
     rows: Sequence[Row], curves: Sequence[Row], steps: Mapping[str, Sequence[float]]
-) -> str:
-    """Estimates against truth, learning curves, reward along the session."""
+) -> dict[str, tuple[str, str, bytes]]:
+    """Pictures by file name: title, caption, PNG."""
     judged = pictures.estimates_against_truth([flat(row) for row in rows])
     caption = "Bars: the log's interval for each candidate. Diamonds: what the policy earned."
-    parts = [page.section("Estimates against truth", page.picture(judged, caption))]
+    drawn = {"estimates.png": ("Estimates against truth", caption, pictures.png(judged))}
     if curves:
         caption = "Return per session on the same held-out users while each policy learns."
-        parts.append(
-            page.section("Learning", page.picture(pictures.learning_curves(curves), caption))
+        drawn["learning.png"] = (
+            "Learning",
+            caption,
+            pictures.png(pictures.learning_curves(curves)),
         )
     caption = "Mean reward at each step; users who left count 0, so losing users shows."
-    figure = pictures.reward_by_step(steps)
-    parts.append(page.section("Along the session", page.picture(figure, caption)))
-    return "\n".join(parts)
+    along = pictures.png(pictures.reward_by_step(steps))
+    return drawn | {"steps.png": ("Along the session", caption, along)}
 
 
 def flat(row: Row) -> Row:

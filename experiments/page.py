@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from experiments.pictures import data_uri
 
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733;
-  max-width: 64rem; margin: 2.5rem auto; padding: 0 1rem; }
+  max-width: 72rem; margin: 2.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .3rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
 p.lead { color: #4c5a68; margin: 0 0 1.2rem; }
 .scroll { overflow-x: auto; }
@@ -64,11 +62,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="scroll">{whole}</div>'
 
 
-def picture(figure: Figure, caption: str) -> str:
-    """A figure as embedded PNG, its caption also its alternative text."""
+def picture(image: bytes, caption: str) -> str:
+    """An embedded PNG, its caption also its alternative text."""
     text = escape(caption, quote=True)
-    image = f'<img alt="{text}" src="{data_uri(figure)}">'
-    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+    shown = f'<img alt="{text}" src="{data_uri(image)}">'
+    return f"<figure>{shown}<figcaption>{text}</figcaption></figure>"
 
 
 def fold(title: str, text: str) -> str:

@@ -57,26 +57,34 @@ def estimates_against_truth(rows: Sequence[Row]) -> Figure:
     _clip_to_truth(axes, rows)
     handles = [_handle("d", TRUTH, "truth in the world")]
     handles += [_handle("o", c, f"estimate, verdict {v}") for v, c in VERDICT.items()]
-    axes.legend(handles=handles, frameon=False, fontsize=8, loc="lower right")
+    figure.legend(handles=handles, frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     return figure
 
 
 def reward_by_step(series: Mapping[str, Sequence[float]]) -> Figure:
-    """Mean reward at each step of a session; users who left count 0."""
+    """Mean reward at each step of a session; users who left count 0. The first is the baseline."""
     figure, axes = _axes(7.5, 4.0)
-    for (name, values), colour in zip(series.items(), _cycle(len(series)), strict=True):
-        axes.plot(range(1, len(values) + 1), values, color=colour, label=name, lw=1.6)
+    for (name, values), colour in zip(
+        series.items(), (TRUTH, *_cycle(len(series) - 1)), strict=True
+    ):
+        style = "--" if colour == TRUTH else "-"
+        axes.plot(range(1, len(values) + 1), values, style, color=colour, label=name, lw=1.6)
     axes.set_xlabel("step of the session")
     axes.set_ylabel("reward per user who came")
     axes.legend(frameon=False, fontsize=8)
     return figure
 
 
-def data_uri(figure: Figure, *, dpi: int = 130) -> str:
-    """A PNG as text that a page can hold."""
+def png(figure: Figure, *, dpi: int = 130) -> bytes:
+    """The figure as a PNG file's contents."""
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=dpi)
-    return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode("ascii")
+    return held.getvalue()
+
+
+def data_uri(image: bytes) -> str:
+    """A PNG as text that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Any]:

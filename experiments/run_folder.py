@@ -22,11 +22,15 @@ class RunFolder:
     path: Path
 
     def write_text(self, name: str, text: str) -> Path:
+        """Write a text file whole or not at all."""
+        return self.write_bytes(name, text.encode("utf-8"))
+
+    def write_bytes(self, name: str, data: bytes) -> Path:
         """Write a file whole or not at all."""
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.{os.getpid()}")
-        half.write_text(text, encoding="utf-8")
+        half.write_bytes(data)
         half.replace(target)
         return target
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 Update = Callable[[float], None]
+QUIET = 15.0  # seconds between lines
 
 
 @dataclass(slots=True)
@@ -31,9 +32,22 @@ class Show:
                 yield lambda share: bar.update(task, completed=share)
         else:
             self.note(f"[{began - self.start:6.1f} s] {title} ...")
-            yield lambda share: None
+            yield self._lines(title)
         took = time.monotonic() - began
         self.note(f"[{time.monotonic() - self.start:6.1f} s] {title}: {took:.1f} s")
+
+    def _lines(self, title: str) -> Update:
+        """Where there is no terminal: how far it is, a line every QUIET seconds."""
+        last = time.monotonic()
+
+        def update(share: float) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= QUIET:
+                last = now
+                self.note(f"[{now - self.start:6.1f} s] {title}: {share:.0%}")
+
+        return update
 
     def note(self, text: str) -> None:
         """A line between stages."""

@@ -15,6 +15,7 @@ from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.rollout import collect
 from policies.scored import Exploration, Scored, Scorer
 from policies.scoring import score_log
+from policies.simple import consumed_sequences
 from policies.slates import Mixture, PlackettLuce, SlateDistribution, TopK
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "act",
     "build",
     "collect",
+    "consumed_sequences",
     "observation_of",
     "observation_of_log",
     "score_log",
