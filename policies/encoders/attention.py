@@ -115,6 +115,7 @@ class CausalNet(Network):
     """Item vectors, blocks, a last norm; the item vectors are also the output layer."""
 
     speeds: Tensor  # (width / 2,) rotary frequencies
+    turns: Tensor  # (R, width / 2) rotations of the first positions, made once
 
     def __init__(
         self,
@@ -131,6 +132,8 @@ class CausalNet(Network):
         first = self._stack()[0].attention
         width = first.answer.in_features // first.heads
         self.register_buffer("speeds", rotary_speeds(width), persistent=False)
+        near = self._rotation(torch.arange(2 * first.window))
+        self.register_buffer("turns", near, persistent=False)
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
@@ -174,5 +177,11 @@ class CausalNet(Network):
         return rows
 
     def _turn(self, position: Tensor) -> Tensor:
+        """(N, width / 2)."""
+        if int(position.max()) < len(self.turns):
+            return self.turns.index_select(0, position)
+        return self._rotation(position)
+
+    def _rotation(self, position: Tensor) -> Tensor:
         angle = position[:, None] * self.speeds  # in double: users may have many events
         return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)

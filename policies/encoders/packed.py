@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-SLACK = 0.6  # a group of sequences is padded to its longest; none is shorter than this share of it
+SLACK = 0.8  # a group of sequences is padded to its longest; none is shorter than this share of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,9 @@ class Sequences:
         """Pieces of at most `length` events over each WHOLE history, newest piece first.
 
         Neighbouring pieces share one event, so that every event but a user's first is the target
-        of exactly one piece. With `rng` the cuts of each user are moved at random; without it the
-        newest piece is full. Pieces of one event are left out.
+        of exactly one piece. With `rng` the cuts of each user are moved at random, as far as that
+        takes no further piece; without it the newest piece is full. Pieces of one event are left
+        out.
 
         Raises:
             ValueError: length < 2.
@@ -163,10 +164,10 @@ class Sequences:
         if length < 2:
             raise ValueError(f"windows of {length} events hold no target: length must be >= 2")
         stride = length - 1
-        shift = (
-            np.zeros(len(self), np.int64) if rng is None else rng.integers(stride, size=len(self))
-        )
-        pieces = np.maximum(1, -(-(self.lengths + shift - length) // stride) + 1)  # (U,)
+        pieces = np.maximum(1, -(-(self.lengths - 1) // stride))  # (U,)
+        slack = pieces * stride - (self.lengths - 1)  # (U,) how much shorter the newest may be
+        share = np.zeros(len(self)) if rng is None else rng.random(len(self))
+        shift = (share * (slack + 1)).astype(np.int64)
         rows = np.repeat(np.arange(len(self)), pieces)
         rank = np.arange(len(rows)) - (np.cumsum(pieces) - pieces)[rows]  # 0 = newest of its user
         stop = self.offsets[rows + 1] + shift[rows] - rank * stride
