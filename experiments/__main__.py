@@ -31,6 +31,20 @@ COMMANDS: dict[str, Command] = {
     "leaderboard": Command(
         "experiments.leaderboard", "all encoders on one data set, learning-free rows first"
     ),
+    "check": Command("experiments.check_log", "is this log fit to be weighed? the log doctor"),
+    "gate": Command(
+        "experiments.gate_rollout", "may these candidates be rolled out? pass, fail or cannot tell"
+    ),
+    "which-estimator": Command(
+        "experiments.which_estimator", "redraw logs like yours: which estimator errs least?"
+    ),
+    "compact": Command("experiments.compact_log", "order a log on disk so that sessions are whole"),
+    "benchmark collect": Command(
+        "experiments.benchmark_collect", "decisions logged per second, world and policy together"
+    ),
+    "benchmark faults": Command(
+        "experiments.fault_table", "how often the log doctor sees each fault"
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark_encoders", "training and serving speed of the encoders"
     ),
