@@ -31,6 +31,15 @@ __all__ = [
 # Every user model: the name in recsim_env/NAME-v0 -> its module.
 USERS: dict[str, str] = {
     "InterestEvolution": "recsim_env.users.interest_evolution",
+    "InterestExploration": "recsim_env.users.interest_exploration",
+    "LongTermSatisfaction": "recsim_env.users.long_term_satisfaction",
+    "OrganicBandit": "recsim_env.users.organic_bandit",
+    "Boredom": "recsim_env.users.boredom",
+    "BoredomInfluence": "recsim_env.users.boredom_influence",
+    "Retention": "recsim_env.users.retention",
+    "Funnel": "recsim_env.users.funnel",
+    "Curriculum": "recsim_env.users.curriculum",
+    "AdSlots": "recsim_env.users.ad_slots",
     "Longplay": "recsim_env.users.longplay",
 }
 

@@ -84,6 +84,10 @@ class Catalogue:
             names=names,
         )
 
+    def one_hot_items(self) -> NDArray[np.float32]:
+        """Items as features (A, A): for small catalogues whose items have no others."""
+        return np.eye(len(self), dtype=np.float32)
+
     def one_hot_topics(self) -> NDArray[np.float32]:
         """Topics as features (A, T)."""
         return np.eye(self.n_topics, dtype=np.float32)[self.topics]

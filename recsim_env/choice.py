@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from recsim_env.jit import njit
+from recsim_env.random import uniform
 
 
 @njit
@@ -44,3 +45,56 @@ def multinomial_logit(scores: Any, none: float, u: float) -> int:
     for k in range(scores.size):
         scores[k] = math.exp(scores[k] - top)
     return proportional(scores, math.exp(none - top), u)
+
+
+@njit
+def cascade(chances: Any, u: float) -> int:
+    """Places examined in order, the first that pleases is taken (Craswell et al., 2008).
+
+    Place i with probability c_i prod_{m < i} (1 - c_m), where c = attention x scale x score.
+    """
+    reached = 1.0
+    for k in range(chances.size):
+        u -= reached * chances[k]
+        if u < 0.0:
+            return k
+        reached *= 1.0 - chances[k]
+    return -1
+
+
+@njit
+def exponential_cascade(scores: Any, scale: float, u: float) -> int:
+    """The cascade with chances scale x e^s; `scale` must keep them at most 1."""
+    for k in range(scores.size):
+        scores[k] = min(scale * math.exp(scores[k]), 1.0)
+    return cascade(scores, u)
+
+
+@njit
+def position_based(user: Any, chances: Any, examined: Any, clicks: Any) -> int:
+    """Every place by itself: examined and relevant (Richardson et al., 2007).
+
+    Writes 1 or 0 into `clicks` (K,) and returns the last place clicked, or -1.
+    """
+    last = -1
+    for k in range(chances.size):
+        clicks[k] = 1.0 if uniform(user) < examined[k] * chances[k] else 0.0
+        if clicks[k] > 0.0:
+            last = k
+    return last
+
+
+@njit
+def dependent_click(user: Any, chances: Any, go_on: Any, clicks: Any) -> int:
+    """Places in order; after a click at l the user goes on with chance go_on[l] (Guo et al., 2009).
+
+    Writes 1 or 0 into `clicks` (K,) and returns the last place clicked, or -1.
+    """
+    last, looking = -1, True
+    for k in range(chances.size):
+        relevant, goes_on = uniform(user) < chances[k], uniform(user) < go_on[k]
+        clicks[k] = 1.0 if looking and relevant else 0.0
+        if clicks[k] > 0.0:
+            last = k
+            looking = goes_on
+    return last

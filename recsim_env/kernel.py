@@ -249,11 +249,15 @@ def resolve(actions: Any, candidates: Any, size: int, slates: Any) -> int:
     return -1
 
 
-@cache
 def compiled(model: UserModel) -> Kernel:
     """The loops with this model's functions in them, compiled on first call, cached on disk."""
-    stamp = source_hash(model)
-    names: dict[str, Any] = model.functions()
+    return _compiled(tuple(model.functions().items()))
+
+
+@cache
+def _compiled(functions: tuple[tuple[str, Any], ...]) -> Kernel:
+    names: dict[str, Any] = dict(functions)
+    stamp = source_hash(names)
 
     def bound(loop: Callable[..., None]) -> Any:
         twin = FunctionType(loop.__code__, {**globals(), **names}, loop.__name__)
@@ -264,10 +268,10 @@ def compiled(model: UserModel) -> Kernel:
     return Kernel(*(njit_cached(bound(loop)) for loop in (_begin, _step, _appraise)))
 
 
-def source_hash(model: UserModel) -> str:
-    """Hash over the files of every compiled function that the model's functions reach."""
+def source_hash(functions: dict[str, Any]) -> str:
+    """Hash of what the functions are and of the files of every compiled function they reach."""
     reached: set[str] = {__file__, str(luck.__file__)}
-    todo = list(model.functions().values())
+    todo = list(functions.values())
     done: set[int] = set()
     while todo:
         python = todo.pop().py_func
@@ -278,6 +282,9 @@ def source_hash(model: UserModel) -> str:
         called = [python.__globals__.get(name) for name in python.__code__.co_names]
         todo += [f for f in called if isinstance(f, numba.core.dispatcher.Dispatcher)]
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    for name, function in functions.items():
+        python = function.py_func
+        digest.update(f"{name} {python.__module__} {python.__qualname__}".encode())
     for path in sorted(reached):
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:16]

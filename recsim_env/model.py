@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from recsim_env.jit import njit
 User: TypeAlias = Any  # one record of the users' structured array: kernel header + model's fields
 World: TypeAlias = Any  # the model's NamedTuple of arrays and constants, the same for all users
 Row: TypeAlias = Any  # one row of an array
+
+Choice = Literal["multinomial_logit", "proportional", "independent"]
 
 HEADER: list[tuple[str, str]] = [
     ("stream", "u8"),  # key of the slot; sessions derive theirs from it
@@ -71,7 +73,7 @@ class UserModel:
 
     plan: Callable[[User, World, int], float] | None = None
     plan_none: Callable[[User, World], float] | None = None
-    choice: str = "multinomial_logit"  # or "proportional": how scores become probabilities
+    choice: Choice = "multinomial_logit"  # how scores become probabilities
     responses: Span = PLAIN_RESPONSES
     user: Callable[[Any, Catalogue], Span] = field(default=lambda config, catalogue: NOTHING)
     defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment

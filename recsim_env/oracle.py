@@ -21,7 +21,8 @@ Rule = Callable[[Any, Observation, np.random.Generator], NDArray[np.int64]]
 class Appraisal(NamedTuple):
     """What the users' true state says of every choice on offer; C = A without candidates."""
 
-    weight: F64  # (N, C) mass of choosing the item; the slate's share of it is the probability
+    weight: F64  # (N, C) mass of choosing the item, of which its share of the slate's is the
+    #              probability; where places are chosen independently, the probability itself
     worth: F64  # (N, C) expected immediate reward once chosen
     plan: F64  # (N, C) the same and what it does to the rest of the session, as the model sees it
     none: F64  # (N,) mass of choosing nothing
@@ -51,6 +52,8 @@ def appraise(env: Any) -> Appraisal:
     score, worth, plan = (np.empty(items.shape) for _ in range(3))
     none, plan_none = np.empty(len(items)), np.empty(len(items))
     core.kernel.appraise(core.live, core.world, items, score, worth, plan, none, plan_none)
+    if core.model.choice == "independent":
+        none = 1.0 - score.max(axis=1)
     if core.model.choice == "multinomial_logit":
         top = np.maximum(score.max(axis=1), none)
         score, none = np.exp(score - top[:, None]), np.exp(none - top)
@@ -60,6 +63,8 @@ def appraise(env: Any) -> Appraisal:
 def expected_reward(env: Any) -> F64:
     """Expected immediate reward (N, C) of each choice if it were the whole slate."""
     a = appraise(env)
+    if bare(env).model.choice == "independent":
+        return a.weight * a.worth
     return a.weight / (a.none[:, None] + a.weight) * a.worth
 
 
@@ -69,6 +74,8 @@ def slate_reward(env: Any, actions: NDArray[np.integer]) -> F64:
     places = np.asarray(actions).reshape(len(a.none), -1)
     weight = np.take_along_axis(a.weight, places, axis=1)
     worth = np.take_along_axis(a.worth, places, axis=1)
+    if bare(env).model.choice == "independent":
+        return np.asarray((weight * worth).sum(1))
     return np.asarray((weight * worth).sum(1) / (a.none + weight.sum(1)))
 
 
@@ -103,12 +110,16 @@ def random_slates(env: Any, obs: Observation, rng: np.random.Generator) -> NDArr
 def greedy_oracle(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
     """The slate of highest expected immediate reward: the best that does not look ahead."""
     core, a = bare(env), appraise(env)
+    if core.model.choice == "independent":
+        return shaped(core, top(a.weight * a.worth, core.slate_size, rng))
     return shaped(core, best_slate(a.weight, a.worth, a.none, core.slate_size))
 
 
 def planning_oracle(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
     """The slate of highest expected plan: immediate reward and the model's own look ahead."""
     core, a = bare(env), appraise(env)
+    if core.model.choice == "independent":
+        return shaped(core, top(a.weight * a.plan, core.slate_size, rng))
     slate = best_slate(a.weight, a.plan, a.none, core.slate_size, none_value=a.plan_none)
     return shaped(core, slate)
 

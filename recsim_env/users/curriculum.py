@@ -1,0 +1,185 @@
+"""Curriculum: skills that need other skills; practice teaches, and answers show it only noisily.
+
+Bayesian knowledge tracing (Corbett and Anderson, 1995) over a tree of prerequisites: skill s > 0
+needs skill (s - 1) // 2. A practised skill is learned with chance `learn` if its prerequisite is
+known (`blocked` times that if not), an answer is right with chance 1 - slip if known, else guess.
+Reward is assessed gain: the skills without successors are examined and pay 1 when they become
+known, the others pay next to nothing but open the way, so planning pays. With forgetting, lost
+skills cost what they paid.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.catalogue import Catalogue, Population
+from recsim_env.choice import multinomial_logit
+from recsim_env.jit import njit
+from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.random import uniform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurriculumConfig:
+    """Chances are per practice, or per step for forgetting."""
+
+    n_skills: int = 15
+    exercises: int = 8  # per skill
+    learn: float = 0.3
+    blocked: float = 0.1  # share of `learn` left when the prerequisite is missing
+    slip: float = 0.1
+    guess: float = 0.2
+    forget: float = 0.0
+    known_at_start: float = 0.1  # chance of each skill, where its prerequisite is known
+    exam_value: float = 1.0  # of a skill that no other needs
+    step_value: float = 0.05  # of a skill on the way
+    foresight: float = 0.5  # share of what a skill opens that the planning oracle counts
+    refuse: float = -1.0  # logit of not practising
+    tedium: float = 1.0  # logit lost by an exercise of a known skill
+
+
+class CurriculumWorld(NamedTuple):
+    """What is the same for all learners."""
+
+    skill: NDArray[np.int32]  # (A,)
+    value: NDArray[np.float64]  # (S,)
+    promise: NDArray[np.float64]  # (S,) the value, and a share of all that the skill opens
+    cfg: Any
+
+
+def build_catalogue(config: CurriculumConfig) -> Catalogue:
+    """The same number of exercises for every skill."""
+    skills = np.repeat(np.arange(config.n_skills), config.exercises)
+    return Catalogue.of(skills, length=np.ones(len(skills)), n_topics=config.n_skills)
+
+
+def build_world(
+    config: CurriculumConfig, catalogue: Catalogue, population: Population | None
+) -> CurriculumWorld:
+    """Arrays for the compiled functions; skills are the catalogue's topics."""
+    if population is not None:
+        raise ValueError("Curriculum draws its learners itself; drop the population")
+    n = catalogue.n_topics
+    last = 2 * np.arange(n) + 1 >= n
+    value = np.where(last, config.exam_value, config.step_value)
+    promise = value.copy()
+    for s in range(n - 1, 0, -1):
+        promise[(s - 1) // 2] += config.foresight * promise[s]
+    return CurriculumWorld(catalogue.topics, value, promise, constants(config))
+
+
+@njit
+def sample(user: User, world: World) -> None:
+    """Little is known, and nothing without its prerequisite."""
+    for s in range(user.known.size):
+        luck = uniform(user)
+        user.known[s] = 1 if ready(user, s) and luck < world.cfg.known_at_start else 0
+
+
+@njit
+def ready(user: User, s: int) -> bool:
+    """Whether the skill's prerequisite is known."""
+    return s == 0 or user.known[(s - 1) // 2] > 0
+
+
+@njit
+def learn_chance(user: User, world: World, s: int) -> float:
+    """Chance that one practice teaches the skill."""
+    if user.known[s]:
+        return 0.0
+    return world.cfg.learn * (1.0 if ready(user, s) else world.cfg.blocked)
+
+
+@njit
+def score(user: User, world: World, item: int) -> float:
+    """Logit: what is known is tedious."""
+    return -world.cfg.tedium * user.known[world.skill[item]]
+
+
+@njit
+def none(user: User, world: World) -> float:
+    """Logit of not practising."""
+    return world.cfg.refuse
+
+
+@njit
+def worth(user: User, world: World, item: int) -> float:
+    """Expected gain of one practice."""
+    s = world.skill[item]
+    return learn_chance(user, world, s) * world.value[s]
+
+
+@njit
+def plan(user: User, world: World, item: int) -> float:
+    """The gain, and a share of what the skill opens."""
+    s = world.skill[item]
+    return learn_chance(user, world, s) * world.promise[s]
+
+
+@njit
+def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
+    """Practise by multinomial logit, answer, and learn."""
+    cfg = world.cfg
+    for k in range(slate.size):
+        scores[k] = score(user, world, slate[k])
+    place = multinomial_logit(scores, none(user, world), uniform(user))
+    if place >= 0:
+        s = world.skill[slate[place]]
+        right = 1.0 - cfg.slip if user.known[s] else cfg.guess
+        response[0] = response[1] = 1.0
+        response[2] = 1.0 if uniform(user) < right else 0.0
+        if uniform(user) < learn_chance(user, world, s):
+            user.known[s] = 1
+            paid[place] = world.value[s]
+    return place
+
+
+@njit
+def advance(user: User, world: World, item: int, response: Row) -> float:
+    """Forgetting; returns the value lost."""
+    lost = 0.0
+    if world.cfg.forget > 0.0:
+        for s in range(user.known.size):
+            if uniform(user) < world.cfg.forget and user.known[s]:
+                user.known[s] = 0
+                lost += world.value[s]
+    return -lost
+
+
+@njit
+def leaves(user: User, world: World) -> bool:
+    """When everything is known."""
+    known = 0
+    for s in range(user.known.size):
+        known += user.known[s]
+    return known == user.known.size
+
+
+@njit
+def observe(user: User, world: World, out: Row) -> None:
+    """Knowledge is hidden; right and wrong answers are in the history as quality."""
+
+
+MODEL = UserModel(
+    config=CurriculumConfig,
+    catalogue=build_catalogue,
+    world=build_world,
+    fields=lambda config, catalogue: [("known", "i1", (catalogue.n_topics,))],
+    features=Catalogue.one_hot_topics,
+    sample=sample,
+    respond=respond,
+    advance=advance,
+    leaves=leaves,
+    observe=observe,
+    score=score,
+    worth=worth,
+    none=none,
+    plan=plan,
+    responses=Span(("click", "watch_time", "quality"), 0.0, 1.0),
+    defaults={"slate_size": 1, "n_candidates": 20, "max_steps": 40},
+)
