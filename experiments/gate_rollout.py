@@ -42,7 +42,9 @@ class Settings:
     """Changes that must hold: "responses.1>=-0.01" or "position_reward.0<=0.2": column, place,
     bound on its change against the logging policy."""
     level: float = 0.95
-    """Level at which all candidates' intervals hold together."""
+    """Of the reported intervals, and of all guardrails together."""
+    confidence: float = 0.95
+    """Of a pass and of a fail, all candidates together; each is a claim about one side."""
     out: Path | None = None
     """Write the JSON record here."""
 
@@ -55,7 +57,11 @@ def run(settings: Settings) -> int:
         log,
         candidates,
         horizon=settings.horizon,
-        rule=GateRule(min_ess=settings.min_ess, min_uplift=settings.min_uplift),
+        rule=GateRule(
+            min_ess=settings.min_ess,
+            min_uplift=settings.min_uplift,
+            confidence=settings.confidence,
+        ),
         guardrails=[guardrail_of(g, log) for g in settings.guardrail],
         level=settings.level,
     )

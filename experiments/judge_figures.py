@@ -8,20 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy import (
-    GateRule,
+    LoggedDataset,
     Outcome,
+    TargetScores,
     Terms,
-    adjust,
-    decide,
-    diagnose,
-    difference,
     estimate,
+    evaluate,
     interval,
-    on_policy,
 )
 from offpolicy.bounds import confidence_sequence, empirical_bernstein
-from offpolicy.estimators.engine import Estimate, estimate_forms
-from offpolicy.estimators.sequential import martingale
+from offpolicy.estimators.engine import Estimate
 
 F64 = NDArray[np.float64]
 
@@ -136,7 +132,7 @@ def gate_policies(w: Bandit, x: F64) -> tuple[F64, F64, F64]:
 
 
 def gate_power(ratio: float, logs: int = 300, n: int = 10_000) -> dict[str, float]:
-    """Shares of pass, fail and cannot tell; and the mean effective share."""
+    """Shares of pass, fail and cannot tell over whole evaluations; the mean effective share."""
     world = gate_world(ratio)
     counts = {o.value: 0.0 for o in Outcome} | {"effective share": 0.0}
     for seed in range(logs):
@@ -146,10 +142,15 @@ def gate_power(ratio: float, logs: int = 300, n: int = 10_000) -> dict[str, floa
         a = (rng.random((n, 1)) > p.cumsum(1)).sum(1).clip(max=19)
         every = np.arange(n)
         click = (rng.random(n) < pay[every, a]).astype(np.float64)
-        t = Terms(e[every, a] / p[every, a], click, None, None, every)
-        d = diagnose(t)
-        control = estimate_forms(t, {"control": martingale})["control"]
-        uplift = adjust(difference(estimate(t, "ips"), estimate(on_policy(t), "ips")), control)
-        counts[decide(interval(uplift), d, GateRule()).outcome.value] += 1 / logs
-        counts["effective share"] += d.ess_share / logs
+        log = LoggedDataset.from_columns(
+            session=every, step=np.zeros(n), slate=a, propensity=p[every, a], reward=click,
+            n_items=20, context=x,
+        )  # fmt: skip
+        all_items = np.broadcast_to(np.arange(20, dtype=np.int32)[:, None], (n, 20, 1))
+        scores = TargetScores(e[every, a], slates=all_items, slate_weight=e)
+        report = evaluate(
+            log, scores, horizon="one_step", estimators=["dr"], item_features=np.eye(20)
+        )
+        counts[report.verdict.outcome.value] += 1 / logs
+        counts["effective share"] += report.diagnostics.ess_share / logs
     return counts

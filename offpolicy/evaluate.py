@@ -93,7 +93,10 @@ def evaluate(
     if primary not in found:
         raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(names)}")
     health = check_log(log, told) if check else None
-    uplift = next(x.uplift for x in lines if x.estimator == primary)
+    rule = rule or GateRule()
+    influence = next(x.influence for x in lines if x.estimator == primary)
+    assert influence is not None
+    uplift = interval(influence, rule.level)
     notes += _notes(log, horizon, d.ess)
     if "dm" in found:
         notes.append(

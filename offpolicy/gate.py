@@ -32,12 +32,20 @@ class GateRule:
     min_ess: float = 500.0  # effective units below which the gate refuses to judge; 200 let one of
     # six honest heavy-tailed logs through
     min_uplift: float = 0.0  # superiority; a negative number is a non-inferiority margin
+    confidence: float = 0.95  # of a pass, and of a fail: each is a claim about one side
 
     def __post_init__(self) -> None:
         if not self.min_ess >= 2:
             raise ValueError(f"min_ess = {self.min_ess}: an interval needs at least 2 units")
+        if not 0.5 < self.confidence < 1:
+            raise ValueError(f"confidence = {self.confidence} is outside (0.5, 1); 0.95 is usual")
         if not np.isfinite(self.min_uplift):
             raise ValueError(f"min_uplift = {self.min_uplift} is not a number")
+
+    @property
+    def level(self) -> float:
+        """Of the two-sided interval whose each bound holds with `confidence`."""
+        return 2 * self.confidence - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,8 @@ def decide(
     guardrails: Sequence[Guardrail] = (),
     log_check: LogCheck | None = None,
 ) -> Verdict:
-    """Judge a candidate by the interval of its uplift over the policy that serves now.
+    """Judge a candidate by the interval of its uplift over the policy that serves now: its bounds
+    decide as they are (`interval(uplift, rule.level)` has those that the rule asks for).
 
     A `log_check` that failed stops the gate where it looks at propensities.
     """
@@ -121,11 +130,12 @@ def _guardrails(guardrails: Sequence[Guardrail]) -> Verdict | None:
 
 def _uplift(uplift: Interval, rule: GateRule) -> Verdict:
     wanted, bounds = rule.min_uplift, f"[{uplift.low:+.4g}, {uplift.high:+.4g}]"
+    sure = f"with {(1 + uplift.level) / 2:.4g} confidence"
     if uplift.low > wanted:
-        why = f"uplift is above {wanted:+.4g} at {uplift.level:.0%}: {bounds}"
+        why = f"uplift is above {wanted:+.4g} {sure}: {bounds}"
         return Verdict(Outcome.PASS, why, "uplift")
     if uplift.high < wanted:
-        why = f"uplift is below {wanted:+.4g} at {uplift.level:.0%}: {bounds}"
+        why = f"uplift is below {wanted:+.4g} {sure}: {bounds}"
         return Verdict(Outcome.FAIL, why, "uplift")
     why = f"uplift {bounds} holds {wanted:+.4g}: log more, or try a policy that differs more"
     return Verdict(Outcome.UNDECIDED, why, "uplift")

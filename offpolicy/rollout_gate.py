@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from offpolicy.estimators.engine import Estimate
 from offpolicy.evaluate import Model, evaluate
@@ -82,9 +83,12 @@ def judge(
     guardrails: Sequence[GuardrailSpec] = (),
     level: float = 0.95,
     model: Model = "ridge",
+    item_features: ArrayLike | None = None,
     seed: int = 0,
 ) -> GateReport:
-    """Judge every candidate; their uplift intervals hold together with `level`, however many.
+    """Judge every candidate. A wrong pass among them, however many, is as rare as `rule.confidence`
+    says: their uplift intervals hold together. `level` is that of what is reported and of the
+    guardrails together.
 
     Raises:
         LogError: scores that do not fit the log.
@@ -95,11 +99,17 @@ def judge(
     rule = rule or GateRule()
     reports = {
         name: evaluate(
-            log, scores, horizon=horizon, level=level, model=model, seed=seed, check=True
+            log,
+            scores,
+            horizon=horizon,
+            level=level,
+            model=model,
+            item_features=item_features,
+            seed=seed,
         )
         for name, scores in candidates.items()
     }
-    uplifts = simultaneous({name: _uplift(r) for name, r in reports.items()}, level)
+    uplifts = simultaneous({name: _uplift(r) for name, r in reports.items()}, rule.level)
     judged = []
     for name, scores in candidates.items():
         report = reports[name]

@@ -9,7 +9,7 @@ import numpy as np
 
 from offpolicy.estimators import OF_TERMS, estimator
 from offpolicy.estimators.engine import FormOf
-from offpolicy.estimators.forms import Form, Ratio, Rows, is_staged, ones, per_session
+from offpolicy.estimators.forms import Form, Ratio, Rows, is_staged, per_session
 from offpolicy.estimators.sequential import mean_weight, pdis
 from offpolicy.estimators.single import ips
 from offpolicy.groups import in_group_order
@@ -78,7 +78,8 @@ def _totals(r: Ratio, t: Rows, unit: I64, n: int, strata: int) -> tuple[F64, F64
     def summed(x: F64) -> F64:
         return np.asarray(np.bincount(cell, x, n * width), np.float64).reshape(n, width)
 
-    top, bottom = summed(r.top), summed(r.bottom)
+    top = summed(r.top)
+    bottom = summed(np.ones(len(unit)) if r.bottom is None else r.bottom)
     if r.carry is not None:
         ended = summed(r.carry)
         bottom[:, 1:] += np.cumsum(ended, axis=1)[:, :-1]
@@ -118,7 +119,7 @@ def _unit_blocks(code: I64) -> Iterator[slice]:
 
 def increments(t: Rows) -> Form:
     """Weight increments per stratum: the control variate before its strata are summed."""
-    bottom = per_session(t) if t.staged else ones(t)
+    bottom = per_session(t) if t.staged else None
     return Form((Ratio(t.weight - t.weight_before, bottom, staged=t.staged),))
 
 

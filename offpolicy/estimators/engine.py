@@ -50,8 +50,9 @@ class _Sums:
         for r, top, bottom in zip(form.ratios, self.top, self.bottom, strict=True):
             if not r.staged:
                 top += r.top.sum()
-                bottom += r.bottom.sum()
+                bottom += len(r.top) if r.bottom is None else r.bottom.sum()
                 continue
+            assert r.bottom is not None
             top += np.bincount(t.stratum, r.top, t.n_strata)
             bottom += np.bincount(t.stratum, r.bottom, t.n_strata)
             if r.carry is not None:
@@ -118,15 +119,20 @@ def _blocks(t: Terms) -> Iterator[tuple[Rows, slice]]:
 
 def _derivative(form: Form, t: Rows, ratios: list[F64], bottoms: list[F64]) -> F64:
     """What a unit of mass on each row adds to the value: (top - ratio * bottom) / sum(bottom)."""
-    moved = np.zeros(len(t.weight))
-    for r, ratio, bottom in zip(form.ratios, ratios, bottoms, strict=True):
-        moved += _one_derivative(r, t, ratio, bottom)
+    parts = zip(form.ratios, ratios, bottoms, strict=True)
+    moved = _one_derivative(*next(parts), t)
+    for r, ratio, bottom in parts:
+        moved += _one_derivative(r, ratio, bottom, t)
     return moved
 
 
-def _one_derivative(r: Ratio, t: Rows, ratio: F64, bottom: F64) -> F64:
+def _one_derivative(r: Ratio, ratio: F64, bottom: F64, t: Rows) -> F64:
     if not r.staged:
-        return np.asarray((r.top - float(ratio[0]) * r.bottom) / float(bottom[0]))
+        rate = float(ratio[0])
+        moved = r.top - (rate if r.bottom is None else rate * r.bottom)
+        moved *= 1 / float(bottom[0])
+        return moved
+    assert r.bottom is not None
     per = _divide(np.ones_like(bottom), bottom)
     moved = (r.top - ratio[t.stratum] * r.bottom) * per[t.stratum]
     if r.carry is not None:

@@ -62,11 +62,11 @@ class Ratio(NamedTuple):
     """sum(top) / sum(bottom) over rows; with `staged`, one such ratio a stratum, added up.
 
     A session that ended before a stratum still belongs to its bottom: there it counts with `carry`,
-    the value on its last row.
+    the value on its last row. Without a bottom the ratio is a mean over rows.
     """
 
     top: F64
-    bottom: F64
+    bottom: F64 | None = None
     staged: bool = False
     carry: F64 | None = None
 
@@ -81,11 +81,6 @@ class Form(NamedTuple):
     ratios: tuple[Ratio, ...]
     used: F64 | None = None
     residual: F64 | None = None
-
-
-def ones(t: Rows) -> F64:
-    """A bottom that counts decisions."""
-    return np.broadcast_to(1.0, t.weight.shape)
 
 
 def per_session(t: Rows) -> F64:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from offpolicy.estimators.forms import Form, Ratio, Rows, ones
+from offpolicy.estimators.forms import Form, Ratio, Rows
 from offpolicy.terms import F64
 
 
@@ -66,9 +66,9 @@ def _subgaussian(w: F64, strength: float) -> F64:
 
 
 def _ips(t: Rows, used: F64) -> Form:
-    return Form((Ratio(used * t.reward, ones(t)),), used, t.reward)
+    return Form((Ratio(used * t.reward),), used, t.reward)
 
 
 def _dr(t: Rows, used: F64) -> Form:
     residual = t.reward - t.q_logged
-    return Form((Ratio(t.v_target + used * residual, ones(t)),), used, residual)
+    return Form((Ratio(t.v_target + used * residual),), used, residual)

@@ -6,8 +6,6 @@ step's normaliser. Steps are summed with their discount.
 
 from __future__ import annotations
 
-import numpy as np
-
 from offpolicy.estimators.forms import Form, Ratio, Rows, per_session
 from offpolicy.terms import F64
 
@@ -61,8 +59,8 @@ def mean_weight(t: Rows) -> Form:
     return Form((Ratio(t.weight * t.last if t.staged else t.weight, _count(t)),))
 
 
-def _count(t: Rows) -> F64:
-    return per_session(t) if t.staged else np.broadcast_to(1.0, t.weight.shape)
+def _count(t: Rows) -> F64 | None:
+    return per_session(t) if t.staged else None
 
 
 def _normalised(t: Rows, top: F64, bottom: F64) -> Ratio:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from offpolicy.estimators.forms import Form, Ratio, Rows, ones, per_session
+from offpolicy.estimators.forms import Form, Ratio, Rows, per_session
 
 
 def ips(t: Rows) -> Form:
     """Inverse propensity score: mean(w r). Horvitz & Thompson (1952), Precup (2000)."""
-    return Form((Ratio(t.weight * t.reward, ones(t)),))
+    return Form((Ratio(t.weight * t.reward),))
 
 
 def snips(t: Rows) -> Form:
@@ -20,15 +20,15 @@ def dm(t: Rows) -> Form:
     Beygelzimer & Langford (2009)."""
     if t.staged:
         return Form((Ratio(t.v_target * t.first, per_session(t)),))
-    return Form((Ratio(t.v_target, ones(t)),))
+    return Form((Ratio(t.v_target),))
 
 
 def dr(t: Rows) -> Form:
     """Model plus weighted residual; right if either is right. Dudik et al. (2011)."""
-    return Form((Ratio(t.v_target + t.weight * (t.reward - t.q_logged), ones(t)),))
+    return Form((Ratio(t.v_target + t.weight * (t.reward - t.q_logged)),))
 
 
 def sndr(t: Rows) -> Form:
     """DR with self-normalised weights on the residual. Thomas & Brunskill (2016)."""
     residual = t.weight * (t.reward - t.q_logged)
-    return Form((Ratio(t.v_target, ones(t)), Ratio(residual, t.weight)))
+    return Form((Ratio(t.v_target), Ratio(residual, t.weight)))
