@@ -78,10 +78,8 @@ class Attention(nn.Module):
         memory.values[live, :, slot] = v[live]
         filled = min(int(count.max()) + 1, self.window)
         keys, values = memory.keys[:, :, :filled], memory.values[:, :, :filled]
-        weight = (keys @ q[..., None]).squeeze(-1) * q.shape[-1] ** -0.5  # (B, heads, filled)
-        void = torch.arange(filled) > count[:, None]
-        weight = weight.masked_fill(void[:, None], -torch.inf).softmax(-1)
-        heard = (weight[:, :, None] @ values).squeeze(2)  # (B, heads, width)
+        real = (torch.arange(filled) <= count[:, None])[:, None, None]  # (B, 1, 1, filled)
+        heard = nn.functional.scaled_dot_product_attention(q[:, :, None], keys, values, real)
         out: Tensor = self.answer(heard.flatten(1))
         return out
 

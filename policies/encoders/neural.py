@@ -130,9 +130,9 @@ class NeuralEncoder:
         """
         vectors, counts = state.vectors, self._counts
         known = np.flatnonzero(counts > 0)
+        table = self.item_vectors if len(known) == self.n_items else self.item_vectors[known]
         with torch_threads(self.config.threads):
-            table = self.item_vectors
-            best = top_k(vectors, table if len(known) == len(table) else table[known], k)
+            best = top_k(vectors, table, k)
         items = known[best.items].astype(np.int32)
         empty = ~vectors.any(axis=1)
         if empty.any():

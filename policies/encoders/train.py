@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -130,6 +132,7 @@ def train(
     step = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
     )
+    hold_memory()
     progress = Progress.begin(network, step, rng, config, sequences, folder)
     with torch_threads(config.threads):
         while not progress.finished(config):
@@ -226,6 +229,15 @@ def pace(done: float, warmup: float) -> float:
     if done < warmup:
         return max(done, 1e-3) / warmup
     return 0.1 + 0.45 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def hold_memory() -> None:
+    """Let glibc keep freed memory for the next batch: page faults took an eighth of training."""
+    if sys.platform == "linux":
+        adjust = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        if adjust is not None:
+            adjust(-1, 1 << 30)  # M_TRIM_THRESHOLD
+            adjust(-3, 32 << 20)  # M_MMAP_THRESHOLD
 
 
 def to_arrays(network: nn.Module) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ import pytest
 
 from policies.encoders import ENCODERS, Sequences
 from policies.encoders.neural import NeuralEncoder
-from policies.encoders.topk import top_k
+from policies.encoders.topk import best_of, top_k
 
 
 @pytest.mark.parametrize(("items", "k"), [(5, 5), (40, 10), (333, 10), (2000, 1), (2000, 300)])
@@ -38,3 +38,10 @@ def test_serving_lists_are_the_best_scores_of_trained_items() -> None:
     np.testing.assert_allclose(top.scores, -np.sort(-scores, axis=1)[:, :5], atol=1e-5)
     assert top.items[1].tolist() == np.argsort(-data.counts(), kind="stable")[:5].tolist()
     assert top.items.max() < 40
+
+
+def test_columns_hidden_in_the_values_change_no_order() -> None:
+    near = np.float32(1.0) + np.arange(7, dtype=np.float32) * np.finfo(np.float32).eps
+    score = np.stack([np.tile(near, 40), np.tile(-near, 40), np.zeros(280, np.float32)])
+    got = np.take_along_axis(score, best_of(score, 60), 1)
+    np.testing.assert_array_equal(got, -np.sort(-score, axis=1)[:, :60])
