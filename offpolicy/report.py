@@ -122,8 +122,8 @@ class Report:
         foot = self._footnotes()
         return "\n\n".join([*text[:2], "\n".join(table), "\n".join(f"* {x}" for x in foot)]) + "\n"
 
-    def to_html(self) -> str:
-        """One self-contained page."""
+    def to_html(self, *, pictures: bool = False) -> str:
+        """One self-contained page; `pictures` adds a forest plot (needs matplotlib)."""
         head, rows = self._table()
         cells = "".join(
             "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows
@@ -137,7 +137,7 @@ class Report:
             f"({escape(self.decided_by)}): {escape(self.verdict.reason)}</p>"
             f"<p>Estimand <code>{self.horizon}</code>: {escape(self.estimand)}.</p><table><tr>"
             + "".join(f"<th>{escape(h)}</th>" for h in head)
-            + f"</tr>{cells}</table><ul>"
+            + f"</tr>{cells}</table>{self._picture() if pictures else ''}<ul>"
             + "".join(f'<li class="note">{escape(x)}</li>' for x in notes)
             + "</ul></html>\n"
         )
@@ -161,6 +161,11 @@ class Report:
             ["logging policy", f"{logged.value:.5g}", bounds(logged), f"{logged.se:.2g}", "", ""]
         )
         return head, rows
+
+    def _picture(self) -> str:
+        from offpolicy.pictures import embedded, forest
+
+        return embedded(forest(self))
 
     def _footnotes(self) -> list[str]:
         notes = [self._overlap(), *self.notes, *self._bias_notes()]
