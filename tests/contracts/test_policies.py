@@ -1,4 +1,4 @@
-"""What every policy in the registry promises; whoever joins the dict is tested without a new file."""
+"""What every policy in the registry promises: whoever joins the dict is tested."""
 
 from __future__ import annotations
 
@@ -142,9 +142,9 @@ def test_whole_catalogue_and_single_item_slates(name: str, log: LoggedDataset) -
 
 def test_unknown_policy_and_unknown_setting_are_named() -> None:
     env = make_env(num_envs=1)
-    with pytest.raises(ValueError, match="no policy 'best'; there are .*uniform"):
+    with pytest.raises(ValueError, match=r"no policy 'best'; there are .*uniform"):
         build("best", env)
-    with pytest.raises(ValueError, match="'linucb' has no setting 'beta'; it takes .*alpha"):
+    with pytest.raises(ValueError, match=r"'linucb' has no setting 'beta'; it takes .*alpha"):
         build("linucb", env, beta=1.0)
 
 

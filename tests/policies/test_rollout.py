@@ -1,4 +1,4 @@
-"""The log's one writer: whole sessions, the users' own streams, and the histories that were shown."""
+"""The log's one writer: whole sessions, users' own streams, the histories that were shown."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""LinUCB against its equations, one observation at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from offpolicy import LoggedDataset
+from policies.bandits.linucb import linucb, place_rewards, sherman_morrison, upper_bounds
+from policies.base import Serving
+
+
+def serving() -> Serving:
+    return Serving(
+        n_items=4,
+        slate_size=2,
+        history_length=3,
+        n_candidates=None,
+        item_features=np.eye(4, dtype=np.float32),
+        user_size=1,
+        response_names=("click",),
+    )
+
+
+def test_rank_one_updates_equal_the_inverse_of_the_summed_matrix() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 3))
+    slate = rng.integers(-1, 4, size=(50, 2)).astype(np.int32)
+    reward = rng.normal(size=(50, 2))
+    inverse, moment = np.tile(np.eye(3) / 2.0, (4, 1, 1)), np.zeros((4, 3))
+    sherman_morrison(x, slate, reward, inverse, moment)
+    for a in range(4):
+        rows, places = np.nonzero(slate == a)
+        gram = 2.0 * np.eye(3) + x[rows].T @ x[rows]
+        np.testing.assert_allclose(inverse[a], np.linalg.inv(gram), atol=1e-10)
+        np.testing.assert_allclose(moment[a], x[rows].T @ reward[rows, places], atol=1e-10)
+
+
+def test_bounds_are_mean_plus_alpha_standard_errors() -> None:
+    rng = np.random.default_rng(1)
+    x, theta = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    half = rng.normal(size=(4, 3, 3))
+    inverse = half @ half.transpose(0, 2, 1)
+    columns = np.array([[0, 3], [1, -1], [2, 0], [3, 3], [1, 2]], dtype=np.int32)
+    out = np.full((5, 2), np.nan)
+    upper_bounds(x, columns, theta, inverse, 0.7, out)
+    for b in range(5):
+        for c in range(2):
+            a = columns[b, c]
+            if a < 0:
+                assert out[b, c] == 0
+                continue
+            expected = theta[a] @ x[b] + 0.7 * np.sqrt(x[b] @ inverse[a] @ x[b])
+            assert out[b, c] == pytest.approx(expected)
+
+
+def test_it_learns_which_item_pays() -> None:
+    rng = np.random.default_rng(2)
+    n = 400
+    slate = np.stack([rng.permutation(4)[:2] for _ in range(n)]).astype(np.int32)
+    paid = np.where(slate == 2, 1.0, 0.0) + 0.1 * rng.normal(size=slate.shape)
+    log = LoggedDataset.from_columns(
+        session=np.arange(n),
+        step=np.zeros(n, int),
+        slate=slate,
+        propensity=np.full(n, 1 / 12),
+        position_reward=paid,
+        reward=paid.sum(axis=1),
+        n_items=4,
+        consumed=np.full(n, -1),
+        responses=np.zeros((n, 1)),
+        context=rng.normal(size=(n, 1)),
+    )
+    policy = linucb(serving())
+    policy.update(log)
+    from policies.base import observation_of_log
+
+    best = policy.distribution(observation_of_log(log, serving())).sample(rng)[:, 0]
+    assert (best == 2).mean() > 0.99
+
+
+def test_reward_without_a_place_goes_to_the_item_taken_or_is_refused() -> None:
+    columns = {
+        "session": [0, 1], "step": [0, 0], "slate": [[0, 1], [2, 3]],
+        "propensity": [0.5, 0.5], "reward": [3.0, 1.0], "n_items": 4,
+    }  # fmt: skip
+    taken = LoggedDataset.from_columns(**columns, consumed=[1, -1])
+    np.testing.assert_array_equal(place_rewards(taken), [[0, 3], [0, 0]])
+    with pytest.raises(ValueError, match="which place earned the reward is unknown"):
+        place_rewards(LoggedDataset.from_columns(**columns))
+
+
+@pytest.mark.parametrize("settings", [{"alpha": -1.0}, {"ridge": 0.0}])
+def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="alpha >= 0 and ridge > 0"):
+        linucb(serving(), **settings)
