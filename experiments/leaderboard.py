@@ -16,6 +16,7 @@ from experiments.page import page, paragraph
 from experiments.page import table as html_table
 from experiments.pretrain_encoder import PROTOCOL, Tested, describe, figures, fit
 from experiments.run_folder import RunFolder, made_with
+from experiments.show import Show
 from policies.checkpoint import load as load_checkpoint
 from policies.checkpoint import save
 from policies.encoders import ENCODERS, Encoder
@@ -131,7 +132,7 @@ def _trained(entry: Entry, data: Interactions, split: Split, folder: Path) -> En
         kept = load_checkpoint(place / "checkpoint", catalogue=data.catalogue)
         if kept.config == wanted:
             return kept
-    made = fit(entry.model, entry.settings, split, folder=place / "training")
+    made = fit(entry.model, entry.settings, split, show=Show(), folder=place / "training")
     save(made, place / "checkpoint", catalogue=data.catalogue)
     RunFolder(place).write_json("split.json", split.rule)
     return made

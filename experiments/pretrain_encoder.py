@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from experiments.datasets import Interactions, SplitName, load
 from experiments.encoder_presets import preset
 from experiments.run_folder import RunFolder, made_with
+from experiments.show import Show
 from policies.checkpoint import save
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics
@@ -41,6 +42,8 @@ class Settings:
     """What is held out."""
     set: tuple[str, ...] = ()
     """Settings of the encoder that differ from the preset: epochs=30 lr=0.002 ..."""
+    tensorboard: bool = False
+    """Also write the learning curve for TensorBoard (needs the package)."""
     out: Path | None = None
     """Folder of this run; results/encoder-DATA-MODEL by default."""
 
@@ -65,9 +68,13 @@ def run(settings: Settings) -> int:
     split = data.split(settings.split)
     chosen = preset(data.name, settings.model, settings.set)
     folder = settings.out or Path("results") / f"encoder-{data.name}-{settings.model}"
-    say = print if world.rank == 0 else _silent
-    say(f"{data.name}: {describe(split)}")
-    encoder = fit(settings.model, chosen, split, folder=folder / "training", world=world, say=say)
+    show = Show(Console(highlight=False, quiet=world.rank > 0))
+    show.note(f"{data.name}: {describe(split)}")
+    board = folder / "tensorboard" if settings.tensorboard and world.rank == 0 else None
+    encoder = fit(
+        settings.model, chosen, split, show=show, folder=folder / "training", board=board,
+        world=world,
+    )  # fmt: skip
     if world.rank == 0:
         tested = figures(encoder, split)
         write(RunFolder(folder), settings, data, split, encoder, tested)
@@ -81,28 +88,54 @@ def fit(
     settings: dict[str, Any],
     split: Split,
     *,
+    show: Show,
     folder: Path | None = None,
+    board: Path | None = None,
     world: Any = None,
-    say: Callable[[str], object] = print,
 ) -> Encoder:
-    """Build and train; networks stop early on the validation queries and report every epoch."""
+    """Build and train; networks stop early on the validation queries and report every epoch.
+
+    With `board`, the learning curve also goes to TensorBoard there.
+    """
     encoder = ENCODERS[model](**settings)
     if not hasattr(encoder, "curve"):
         return encoder.fit(split.train)
-    epochs, begun = encoder.config.epochs, time.monotonic()
+    epochs, learn, write = encoder.config.epochs, encoder.fit, _writer(board)
+    with show.stage(f"{model}, at most {epochs} epochs") as update:
 
-    def report(line: Any) -> None:
-        say(
-            f"epoch {line.epoch + 1:>3} of {epochs}: loss {line.loss:.4f}, validation NDCG@10 "
-            f"{line.score:.4f}, {line.targets / line.cpu_seconds:,.0f} targets per CPU-second, "
-            f"{time.monotonic() - begun:,.0f} s"
+        def report(line: Any) -> None:
+            update((line.epoch + 1) / epochs)
+            write(line)
+            show.note(
+                f"epoch {line.epoch + 1:>3} of {epochs}: loss {line.loss:.4f}, validation NDCG@10 "
+                f"{line.score:.4f}, {line.targets / line.cpu_seconds:,.0f} targets per CPU-second"
+            )
+
+        learned: Any = learn
+        trained: Encoder = learned(
+            split.train, valid=split.valid, report=report, folder=folder, world=world
         )
-
-    learn: Any = encoder.fit
-    trained: Encoder = learn(
-        split.train, valid=split.valid, report=report, folder=folder, world=world
-    )
     return trained
+
+
+def _writer(board: Path | None) -> Callable[[Any], None]:
+    """A function that adds one epoch to TensorBoard's files; does nothing without a folder."""
+    if board is None:
+        return lambda line: None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError(
+            "--tensorboard needs the package tensorboard: pip install tensorboard"
+        ) from error
+    writer: Any = SummaryWriter(str(board))
+
+    def write(line: Any) -> None:
+        writer.add_scalar("loss", line.loss, line.epoch)
+        writer.add_scalar("validation NDCG@10", line.score, line.epoch)
+        writer.flush()
+
+    return write
 
 
 def figures(encoder: Encoder, split: Split) -> Tested:
@@ -162,7 +195,3 @@ def table(tested: Tested) -> str:
     lines = [f"{m.name:<12} {m.value:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in tested.metrics]
     lines += [f"{name:<16} {value:.3f}" for name, value in tested.lists.items()]
     return "\n".join(lines)
-
-
-def _silent(_: str) -> None:
-    """Processes other than the first print nothing."""

@@ -30,18 +30,21 @@ def test_an_encoder_is_trained_tested_and_saved(
     shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    settings = pretrain_encoder.Settings(data=shop, model="gru4rec", set=SMALL, out=out)
+    settings = pretrain_encoder.Settings(
+        data=shop, model="gru4rec", set=SMALL, out=out, tensorboard=True
+    )
     assert pretrain_encoder.run(settings) == 0
     told = json.loads((out / "report.json").read_text())
     assert (told["split"], told["queries"], told["epochs"]) == ("leave-one-out by user", 40, 2)
     assert "ties at mid-rank" in told["protocol"]
     names = [str(i) for i in range(30)]  # read as numbers
+    assert list((out / "tensorboard").glob("events*"))
     assert load(out / "checkpoint", catalogue=Catalogue.of("shop", names)).config.dim == 8
     printed = capsys.readouterr().out
     assert "epoch   2 of 2" in printed
     assert "NDCG@10" in printed
     assert pretrain_encoder.run(settings) == 0  # again: nothing is left to train
-    assert "epoch" not in capsys.readouterr().out
+    assert "of 2: loss" not in capsys.readouterr().out
     assert json.loads((out / "report.json").read_text())["metrics"] == told["metrics"]
 
 
