@@ -97,7 +97,7 @@ def test_it_learns_to_beat_uniform_slates() -> None:
     env = make_env(128, n_items=60, max_steps=30)
     agent = build("ppo", env, learning_rate=3e-3)
     assert isinstance(agent, PPOAgent)
-    agent.learn(env, total_steps=60_000, seed=0)
+    agent.learn(env, total_steps=40_000, seed=0)
     returns = []
     for policy in (agent, build("uniform", env)):
         log = collect(env, policy, n_sessions=1000, seed=5)

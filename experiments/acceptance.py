@@ -1,0 +1,90 @@
+"""`make acceptance`: the long runs, each recorded under experiments/results/ with its command."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from experiments.__main__ import main
+from experiments.run_folder import RunFolder
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Run(NamedTuple):
+    """A command whose output is kept as `name`.md; `data`: it needs the public data sets."""
+
+    name: str
+    command: str
+    data: bool = False
+
+
+RUNS = (
+    Run("compare", "compare"),
+    Run("compare-ml-100k", "compare --data ml-100k", data=True),
+    Run("coverage", "coverage"),
+    Run("open-bandit-bts", "evaluate --data open-bandit --campaign all --target bts", data=True),
+    Run("open-bandit-random", "evaluate --data open-bandit --campaign all --target random", True),
+    Run("benchmark-collect", "benchmark collect"),
+)
+
+
+def record(run: Run) -> int:
+    """Run one command, keep what it prints; a failed one leaves the old record as it is."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(Tee(sys.stdout, out)):
+        status = main(run.command.split())
+    if status == 0:
+        lines = [
+            x
+            for x in out.getvalue().splitlines()
+            if not x.startswith(("[", "run folder", "written"))
+        ]
+        text = "\n".join(lines).strip()
+        RunFolder(RESULTS).write_text(
+            f"{run.name}.md", f"`longplay {run.command}`\n\n```\n{text}\n```\n"
+        )
+    return status
+
+
+class Tee(io.TextIOBase):
+    """Writes to two streams."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self.streams = streams
+
+    def write(self, text: str) -> int:
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for stream in self.streams:
+            stream.flush()
+
+
+def run_all(names: list[str]) -> int:
+    """The named runs, or all; those that need data sets are left out, saying so, without them."""
+    unknown = set(names) - {r.name for r in RUNS}
+    if unknown:
+        print(f"no run {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in RUNS)}")
+        return 2
+    failed = []
+    for run in RUNS:
+        if names and run.name not in names:
+            continue
+        if run.data and not os.environ.get("LONGPLAY_DATA"):
+            print(f"left out: {run.name} (set LONGPLAY_DATA to the folder of the data sets)")
+            continue
+        if record(run) != 0:
+            failed.append(run.name)
+    print(f"failed: {', '.join(failed)}" if failed else f"recorded under {RESULTS}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_all(sys.argv[1:]))
