@@ -5,8 +5,10 @@ from __future__ import annotations
 import gymnasium
 
 from recsim_env.catalogue import Catalogue, Population
+from recsim_env.check import check_vector_env
 from recsim_env.model import UserModel
 from recsim_env.oracle import expected_reward, greedy_oracle, planning_oracle, session_returns
+from recsim_env.replay import record, replay
 from recsim_env.single import RecEnv
 from recsim_env.users.interest_evolution import InterestEvolutionConfig
 from recsim_env.users.longplay import LongplayConfig
@@ -21,10 +23,13 @@ __all__ = [
     "RecEnv",
     "RecVectorEnv",
     "UserModel",
+    "check_vector_env",
     "expected_reward",
     "greedy_oracle",
     "planning_oracle",
+    "record",
     "register",
+    "replay",
     "session_returns",
 ]
 

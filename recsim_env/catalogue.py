@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+NEVER = 2**31 - 1  # tick at which an item that stays retires
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,6 +26,10 @@ class Catalogue:
     popularity: NDArray[np.float32]  # (A,) >= 0, weight with which a candidate generator offers it
     n_topics: int
     names: tuple[str, ...] | None = None
+    since: NDArray[np.int32] | None = None  # (A,) the item may be served from this tick on
+    until: NDArray[np.int32] | None = None  # (A,) and before this one; a tick is a step of a slot
+    flags: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
+    # (A,) each: age limits, regions, sponsors ... for the rules of a policy; users ignore them
 
     def __post_init__(self) -> None:
         n = len(self.topics)
@@ -35,6 +42,13 @@ class Catalogue:
         self._refuse("topics", outside, f"must lie in 0..{self.n_topics - 1}")
         self._refuse("length", self.length <= 0, "must be above 0 minutes")
         self._refuse("popularity", self.popularity < 0, "must not be negative")
+        for name, column in self.flags.items():
+            if len(column) != n:
+                raise ValueError(f"flag {name!r} has {len(column)} rows for {n} items")
+        if (self.since is None) != (self.until is None):
+            raise ValueError("give both since and until, or neither")
+        if self.since is not None and self.until is not None:
+            self._refuse("until", self.until <= self.since, "must come after since")
         if self.names is not None and len(self.names) != n:
             raise ValueError(f"{len(self.names)} names for {n} items: give one each, or None")
 
@@ -83,6 +97,28 @@ class Catalogue:
             n_topics=width,
             names=names,
         )
+
+    @property
+    def windows(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """First tick and tick after the last of every item (A,) each; (0,) if all always serve."""
+        if self.since is None or self.until is None:
+            return np.zeros(0, np.int32), np.zeros(0, np.int32)
+        return self.since, self.until
+
+    def fewest_open(self) -> int:
+        """The fewest items that may be served at any one tick from 0 on."""
+        since, until = self.windows
+        if since.size == 0:
+            return len(self)
+        ticks = np.unique(np.concatenate([[0], since, until]))
+        ticks = ticks[(ticks >= 0) & (ticks < NEVER)]
+        opened = np.searchsorted(np.sort(since), ticks, side="right")
+        closed = np.searchsorted(np.sort(until), ticks, side="right")
+        return int((opened - closed).min())
+
+    def with_windows(self, since: NDArray[np.integer], until: NDArray[np.integer]) -> Catalogue:
+        """The same items, each served only from tick `since` until before `until`."""
+        return replace(self, since=since.astype(np.int32), until=until.astype(np.int32))
 
     def one_hot_items(self) -> NDArray[np.float32]:
         """Items as features (A, A): for small catalogues whose items have no others."""

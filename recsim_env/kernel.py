@@ -41,6 +41,8 @@ class Offer(NamedTuple):
 
     features: NDArray[np.float32]  # (A, F)
     cdf: NDArray[np.float64]  # (A,) cumulative popularity, or (0,): uniform
+    since: NDArray[np.int32]  # (A,) first tick of an item, or (0,): always available
+    until: NDArray[np.int32]  # (A,) tick after its last
     past_items: NDArray[np.int32]  # (U, H) first histories; U = 0 when there is no population
     past_responses: NDArray[np.float32]  # (U, H * R)
 
@@ -80,6 +82,12 @@ sample = respond = advance = leaves = observe = score = worth = plan = _BOUND_LA
 none = plan_none = serve = draw = look = _BOUND_LATER
 
 
+@njit
+def is_open(item: int, clock: int, since: Any, until: Any) -> Any:
+    """Whether the item may be served at this tick."""
+    return since.size == 0 or (since[item] <= clock < until[item])
+
+
 def _serve(
     first: int, last: int, idle: Any, live: Any, world: Any, slates: Any, limit: int, outcome: Any
 ) -> None:
@@ -114,20 +122,22 @@ def _serve(
             user.head = user.head + 1 if user.head + 1 < length else 0
         gone = leaves(user, world)
         user.step += 1
+        user.clock += 1
         outcome.consumed[row] = item
         outcome.reward[row] = reward
         outcome.terminated[row] = gone
         outcome.truncated[row] = not gone and user.step >= limit
 
 
-def _draw(rows: Any, users: Any, candidates: Any, cdf: Any, seen: Any) -> None:
+def _draw(rows: Any, users: Any, candidates: Any, offer: Any, seen: Any) -> None:
     """Draw distinct candidates for the coming decision; `seen` (A,) is zero, and is again after."""
+    cdf, since, until = offer.cdf, offer.since, offer.until
     for row in rows:
         user = users[row]
         turn(user, OFFER)
         for c in range(candidates.shape[1]):
             item = weighted(user, cdf) if cdf.size else integer(user, seen.size)
-            while seen[item]:
+            while seen[item] or not is_open(item, user.clock, since, until):
                 item = weighted(user, cdf) if cdf.size else integer(user, seen.size)
             seen[item] = True
             candidates[row, c] = item
@@ -184,7 +194,7 @@ def _begin(rows: Any, fresh: bool, live: Any, offer: Any, world: Any, view: Any)
             live.responses[row, h] = offer.past_responses[user.person, h] if people else 0.0
     if live.candidates.shape[1] > 0:
         seen = np.zeros(offer.features.shape[0], np.bool_)
-        draw(rows, live.users, live.candidates, offer.cdf, seen)
+        draw(rows, live.users, live.candidates, offer, seen)
     look(rows, live, offer.features, world, view)
 
 
@@ -206,7 +216,7 @@ def _step(
         rows = range(start, min(start + BLOCK, last))
         serve(start, min(start + BLOCK, last), idle, live, world, slates, limit, outcome)
         if seen.size > 0:
-            draw(rows, live.users, live.candidates, offer.cdf, seen)
+            draw(rows, live.users, live.candidates, offer, seen)
         look(rows, live, offer.features, world, view)
 
 
@@ -232,20 +242,37 @@ def _appraise(
 
 
 @njit_cached
-def resolve(actions: Any, candidates: Any, size: int, slates: Any) -> int:
+def resolve(
+    actions: Any, live: Any, offer: Any, size: int, mend: bool, slates: Any, invalid: Any
+) -> int:
     """Write the item ids of `actions` (N, K) into `slates`; the first bad row, or -1.
 
-    Bad is an index outside 0..size-1 or one that the slate already holds.
+    A place is bad when its index is outside 0..size-1, repeats one above, or names an item that is
+    not available. With `mend`, bad places get the first choices that are none of that, rows that
+    had one are marked in `invalid` (N,), and -1 is returned.
     """
+    drawn = live.candidates.shape[1] > 0
     for row in range(actions.shape[0]):
+        clock = live.users[row].clock
+        spare = -1
         for k in range(actions.shape[1]):
             a = actions[row, k]
-            if a < 0 or a >= size:
-                return row
-            for j in range(k):
-                if actions[row, j] == a:
+            while True:
+                bad = a < 0 or a >= size
+                item = -1
+                if not bad:
+                    item = live.candidates[row, a] if drawn else a
+                    bad = not is_open(item, clock, offer.since, offer.until)
+                for j in range(k):
+                    bad = bad or slates[row, j] == item
+                if not bad:
+                    break
+                if not mend:
                     return row
-            slates[row, k] = candidates[row, a] if candidates.shape[1] else a
+                invalid[row] = True
+                spare += 1
+                a = spare
+            slates[row, k] = item
     return -1
 
 

@@ -22,6 +22,7 @@ HEADER: list[tuple[str, str]] = [
     ("stream", "u8"),  # key of the slot; sessions derive theirs from it
     ("key", "u8"),  # key of this session's luck
     ("counter", "u8"),  # how far along the luck is
+    ("clock", "i8"),  # decisions made in this slot since the seed: what availability goes by
     ("session", "i8"),  # 0-based number of the session in this slot
     ("person", "i4"),  # row of the population that this user is, or -1
     ("step", "i4"),  # decisions made in this session

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 
 from recsim_env.vector import Observation, RecVectorEnv
 
@@ -33,17 +34,18 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         obs, _ = self.vector.reset(seed=seed)
         return {name: array[0] for name, array in obs.items()}, {}
 
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices may be served now: (C,), or (K * C,) for the K places of a slate."""
+        return np.tile(self.vector.action_masks()[0], self.vector.slate_size)
+
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Serve one slate (K,) of candidate indices, or one index when K = 1."""
         obs, reward, terminated, truncated, infos = self.vector.step(np.asarray(action)[None])
+        info = {name: array[0] for name, array in infos.items() if not name.startswith("_")}
         return (
             {name: array[0] for name, array in obs.items()},
             float(reward[0]),
             bool(terminated[0]),
             bool(truncated[0]),
-            {
-                "consumed": int(infos["consumed"][0]),
-                "responses": infos["responses"][0],
-                "position_reward": infos["position_reward"][0],
-            },
+            info | {"consumed": int(info["consumed"])},
         )

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
+from gymnasium.spaces import Box
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -41,6 +42,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     history_length: H items remembered in the observation.
     max_steps: sessions are truncated after so many decisions; None lets users end them.
     offer: candidates drawn "uniform", or in proportion to "popularity".
+    on_invalid: a slate that repeats an item or holds an unavailable one is refused ("raise"), or
+        mended with the first choices that are neither, at the price of `penalty` off the reward and
+        a mark in infos["invalid"] ("penalise").
     autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED.
 
     Raises ValueError on sizes that contradict each other.
@@ -59,6 +63,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         history_length: int = 20,
         max_steps: int | Literal["model"] | None = "model",
         offer: Literal["uniform", "popularity"] = "uniform",
+        on_invalid: Literal["raise", "penalise"] = "raise",
+        penalty: float = 1.0,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: None = None,
         **settings: Any,
@@ -74,6 +80,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.n_candidates = self._default("n_candidates", n_candidates)
         self.max_steps = self._default("max_steps", max_steps)
         self.history_length = history_length
+        self.on_invalid, self.penalty = on_invalid, penalty
         self.n_items = len(self.catalogue)
         self.item_features = self.model.features(self.catalogue)
         self.response_names = self.model.responses.names
@@ -93,6 +100,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             raise ValueError(f"history_length = {self.history_length} must not be negative")
         if self.max_steps is not None and self.max_steps < 1:
             raise ValueError(f"max_steps = {self.max_steps}: at least one decision, or None")
+        if self.on_invalid not in ("raise", "penalise"):
+            raise ValueError(f"on_invalid = {self.on_invalid!r}: choose 'raise' or 'penalise'")
+        needed, fewest = self.n_candidates or self.slate_size, self.catalogue.fewest_open()
+        if fewest < needed <= self.n_items:
+            raise ValueError(
+                f"at some tick only {fewest} items are available and {needed} are needed; widen "
+                "the windows since..until of the catalogue"
+            )
         if self.n_candidates is not None and not 1 <= self.n_candidates <= self.n_items:
             raise ValueError(
                 f"n_candidates = {self.n_candidates} of a catalogue of {self.n_items} items: "
@@ -112,6 +127,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             responses=self.model.responses,
             user=span,
         )
+        if self.catalogue.since is not None:
+            mask = Box(0, 1, (self.n_choices,), np.int8)
+            self.single_observation_space["action_mask"] = mask
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
@@ -137,7 +155,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if self.population is not None:
             past = self.population.first_histories(h, r)
         past_responses = past[1].astype(np.float32).reshape(len(past[0]), h * r)
-        self._offer = Offer(self.item_features, cdf, past[0], past_responses)
+        windows = self.catalogue.windows
+        self._offer = Offer(self.item_features, cdf, *windows, past[0], past_responses)
         self._buffers = Buffers()
         self._ended = np.zeros(n, np.bool_)
         self._seeded = False
@@ -186,10 +205,12 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                     _, known = seeding.np_random(one)
                     users["stream"][i] = stream_keys(known, 1)[0]
                     users["session"][i] = -1
+                    users["clock"][i] = 0
         else:
             self._np_random, self._np_random_seed = seeding.np_random(seed)
             users["stream"] = stream_keys(self._np_random_seed, self.num_envs)
             users["session"] = -1
+            users["clock"] = 0
         self._seeded = True
 
     def step(
@@ -202,7 +223,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
-        slates = self._slates(actions)
+        slates, invalid = self._slates(actions)
         mode = self.metadata["autoreset_mode"]
         if mode is AutoresetMode.DISABLED and self._ended.any():
             raise RuntimeError(
@@ -227,15 +248,29 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             self._begin(waiting, view)
         ended = outcome.terminated | outcome.truncated
         infos = self._infos(outcome)
+        if self.on_invalid == "penalise":
+            outcome.reward[invalid] -= self.penalty
+            infos["invalid"], infos["_invalid"] = invalid, np.ones(self.num_envs, np.bool_)
         if mode is not AutoresetMode.SAME_STEP:
             self._ended = ended
         elif ended.any():
             rows = np.flatnonzero(ended)
             infos["final_obs"], infos["_final_obs"] = self._final(rows, view), ended
             self._begin(rows, view)
+        if self.catalogue.since is not None:
+            infos["action_mask"] = self.action_masks()
+            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
         return self._observation(view), outcome.reward, outcome.terminated, outcome.truncated, infos
 
-    def _slates(self, actions: NDArray[Any]) -> NDArray[np.int32]:
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices (N, C) may be served now; drawn candidates always may."""
+        since, until = self.catalogue.windows
+        if since.size == 0 or self.n_candidates is not None:
+            return np.ones((self.num_envs, self.n_choices), np.bool_)
+        clock = self.live.users["clock"][:, None]
+        return np.asarray((since <= clock) & (clock < until))
+
+    def _slates(self, actions: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         given = np.asarray(actions)
         shape = (self.num_envs, self.slate_size)
         if given.shape != shape and not (self.slate_size == 1 and given.shape == shape[:1]):
@@ -244,13 +279,16 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             raise ValueError(f"actions are {given.dtype}: give integer candidate indices")
         chosen = np.ascontiguousarray(given, dtype=np.int64).reshape(shape)
         slates = np.empty(shape, np.int32)
-        bad = resolve(chosen, self.live.candidates, self.n_choices, slates)
+        invalid = np.zeros(self.num_envs, np.bool_)
+        mend = self.on_invalid == "penalise"
+        bad = resolve(chosen, self.live, self._offer, self.n_choices, mend, slates, invalid)
         if bad >= 0:
             raise ValueError(
                 f"slate {chosen[bad].tolist()} of slot {bad}: places must hold {self.slate_size} "
-                f"different indices in 0..{self.n_choices - 1}; draw slates without replacement"
+                f"different available indices in 0..{self.n_choices - 1}; draw slates without "
+                "replacement from the choices that action_masks() allows"
             )
-        return slates
+        return slates, invalid
 
     def _begin(self, rows: NDArray[np.int64], view: View) -> None:
         self.kernel.begin(rows, True, self.live, self._offer, self.world, view)
@@ -288,6 +326,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if self.n_candidates is not None:
             obs["candidates"] = view.candidates
             obs["candidate_features"] = view.candidate_features
+        if self.catalogue.since is not None:
+            obs["action_mask"] = self.action_masks().astype(np.int8)
         return obs
 
     def _infos(self, outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""Items that come and go, masks that say so, and what becomes of a slate that ignores them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from recsim_env import Catalogue, RecVectorEnv
+from recsim_env.catalogue import NEVER
+
+N = NEVER
+TICKS = np.array([[0, N], [0, N], [0, N], [0, 2], [0, 2], [2, N], [2, N], [4, N]])
+
+
+def churning() -> Catalogue:
+    plain = Catalogue.of(np.arange(8) % 3, n_topics=3)
+    return plain.with_windows(TICKS[:, 0], TICKS[:, 1])
+
+
+def made(n: int = 3, **parameters: Any) -> RecVectorEnv:
+    settings = {"n_candidates": None, "slate_size": 2} | parameters
+    return RecVectorEnv(n, model="longplay", catalogue=churning(), leave_base=-99.0, **settings)
+
+
+def open_at(tick: int) -> np.ndarray:
+    return (TICKS[:, 0] <= tick) & (tick < TICKS[:, 1])
+
+
+def test_masks_follow_the_windows_in_all_three_places() -> None:
+    env = made()
+    obs, _ = env.reset(seed=0)
+    for tick in range(6):
+        assert (obs["action_mask"] == open_at(tick)).all()
+        assert (env.action_masks() == open_at(tick)).all()
+        obs, _, _, _, infos = env.step(np.tile([0, 1], (3, 1)))
+        assert (infos["action_mask"] == open_at(tick + 1)).all()
+        assert env.observation_space.contains(obs)
+
+
+def test_candidates_are_drawn_among_the_available() -> None:
+    env = made(200, n_candidates=4)
+    obs, _ = env.reset(seed=0)
+    for tick in range(6):
+        assert set(np.unique(obs["candidates"])) == set(np.flatnonzero(open_at(tick)))
+        assert env.action_masks().all()
+        obs = env.step(env.action_space.sample())[0]
+
+
+def test_an_unavailable_item_is_refused_by_default() -> None:
+    env = made()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"slot 1.*action_masks"):
+        env.step(np.array([[0, 1], [0, 7], [1, 2]]))
+
+
+def test_or_mended_and_paid_for() -> None:
+    env, twin = made(on_invalid="penalise", penalty=5.0), made()
+    env.reset(seed=0), twin.reset(seed=0)
+    _, reward, _, _, infos = env.step(np.array([[0, 1], [0, 7], [4, 4]]))
+    _, clean, _, _, _ = twin.step(np.array([[0, 1], [0, 1], [4, 0]]))
+    assert infos["invalid"].tolist() == [False, True, True]
+    assert reward == pytest.approx(clean - [0, 5, 5])
+
+
+def test_the_space_samples_within_the_mask() -> None:
+    env = made()
+    env.reset(seed=0)
+    for _ in range(50):
+        assert open_at(0)[env.single_action_space.sample(open_at(0))].all()
+
+
+def test_one_user_has_a_mask_per_place() -> None:
+    env = gymnasium.make(
+        "recsim_env/Longplay-v0", catalogue=churning(), n_candidates=None, slate_size=2
+    )
+    env.reset(seed=0)
+    assert env.unwrapped.action_masks().tolist() == open_at(0).tolist() * 2
+
+
+def test_windows_that_leave_too_little_are_refused() -> None:
+    with pytest.raises(ValueError, match="only 5 items are available and 6 are needed"):
+        made(n_candidates=6)
+
+
+def test_catalogues_name_the_row_that_is_wrong() -> None:
+    with pytest.raises(ValueError, match=r"topics\[1\] = 4 must lie in 0..2"):
+        Catalogue.of(np.array([0, 4]), n_topics=3)
+    with pytest.raises(ValueError, match=r"length\[0\] = 0.0 must be above 0"):
+        Catalogue.of(np.array([0, 1]), length=np.array([0.0, 1.0]))
+    with pytest.raises(ValueError, match=r"until\[1\] = 3 must come after since"):
+        Catalogue.of(np.array([0, 1])).with_windows(np.array([0, 3]), np.array([1, 3]))
