@@ -1,4 +1,4 @@
-"""`longplay benchmark offpolicy`: time and memory of the evaluator, each case in its own process."""
+"""`longplay benchmark offpolicy`: time and memory of the evaluator, a process for each case."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from offpolicy.inference import adjust, difference, interval
 from offpolicy.log import LoggedDataset
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import Regressor, predict_rewards
+from offpolicy.selection import choose_settings
 from offpolicy.slates import WEIGHTING, slate_terms
 from offpolicy.terms import Terms
 from offpolicy.weights import (
@@ -54,7 +55,7 @@ def evaluate(
     gamma: float = 1.0,
     model: Model = "ridge",
     item_features: ArrayLike | None = None,
-    hyper: Mapping[str, Mapping[str, float]] | None = None,
+    hyper: Mapping[str, Mapping[str, float]] | Literal["slope"] | None = None,
     rule: GateRule | None = None,
     guardrails: Sequence[Guardrail] = (),
     decide_by: str | None = None,
@@ -66,9 +67,10 @@ def evaluate(
     `scores` are TargetScores, the target's probabilities (N,) of the logged slates, or a callable
     log -> either. `horizon` names the estimand. `model` is the reward model behind dm and dr:
     "ridge" (needs TargetScores.slates), a scikit-learn estimator, ready Predictions, or None.
-    `hyper` holds settings per estimator: {"clipped_ips": {"cap": 5}}. The verdict rests on
-    `decide_by`, by default the first doubly robust estimator there is. `check` examines the log and
-    puts the doctor's findings into the report; a log that fails is not judged.
+    `hyper` holds settings per estimator: {"clipped_ips": {"cap": 5}}; "slope" chooses them on this
+    log. The verdict rests on `decide_by`, by default the first doubly robust estimator there is.
+    `check` examines the log and puts the doctor's findings into the report; a log that fails is not
+    judged.
 
     Raises:
         LogError: the scores do not fit the log.
@@ -80,6 +82,8 @@ def evaluate(
     t = terms(log, told, horizon=horizon, model=predictions, gamma=gamma)
     names = _names(horizon, estimators, predictions is not None)
     slated = [n for n in names if n in WEIGHTING] if horizon == "one_step" else []
+    if isinstance(hyper, str):
+        hyper = choose_settings(t, names)
     d = diagnose(t)
     found = _estimates(t, [n for n in names if n not in slated], hyper, notes)
     plain = {"logging policy": ips if horizon == "one_step" else pdis}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.estimators import estimate, estimate_all
+from offpolicy.estimators import estimate, estimate_all, hyper_parameters
 from offpolicy.features import state_features
 from offpolicy.groups import group
 from offpolicy.inference import Interval, interval, standard_error
@@ -16,6 +16,7 @@ from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, I64, Terms
 
 GRID = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of caps, thresholds, shrinkages
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 class Choice(NamedTuple):
@@ -53,6 +54,15 @@ def choose_setting(
         for value in grid
     ]
     return float(grid[slope(sampled)])
+
+
+def choose_settings(terms: Terms, names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Settings of all estimators that have some, by SLOPE, for `evaluate` and `estimate_all`."""
+    return {
+        name: {s: choose_setting(terms, name, s, STRENGTHS if s == "strength" else GRID)}
+        for name in names
+        for s in hyper_parameters(name)
+    }
 
 
 def cross_validate(

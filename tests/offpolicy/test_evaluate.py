@@ -92,6 +92,15 @@ def test_clipped_values_never_stand_bare() -> None:
     assert line.value.low < truth < line.value.high
 
 
+def test_settings_are_chosen_on_the_log_when_asked() -> None:
+    log = sessions_log()
+    report = evaluate(
+        log, target(log), horizon="one_step", estimators=["clipped_ips", "dros"], hyper="slope"
+    )
+    assert report["clipped_ips"].settings["cap"] >= 2
+    assert set(report["dros"].settings) == {"shrinkage"}
+
+
 def test_without_slates_the_model_estimators_are_left_out_and_that_is_said() -> None:
     log = sessions_log()
     report = evaluate(log, target(log).propensity, horizon="one_step")

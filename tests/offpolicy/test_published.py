@@ -1,0 +1,59 @@
+"""Published figures, and the judge examined at a size that a test can afford."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import judge_figures, published_digits, published_mips, published_open_bandit
+
+DATA = Path(os.environ.get("LONGPLAY_DATA", "nowhere"))
+
+
+def test_five_arm_intervals_cover_at_their_level_and_are_narrow() -> None:
+    found = {c.estimator: c for c in judge_figures.five_arms(400)}
+    assert 0.91 <= found["snips"].coverage <= 0.98
+    assert found["snips"].width <= 0.09
+    assert found["ips, Bernstein"].coverage == 1
+
+
+@pytest.mark.slow
+def test_coverage_with_dependent_rows_and_under_peeking() -> None:
+    for c in judge_figures.dependent_rows(1000):
+        assert 0.93 <= c.coverage <= 0.97
+    alarms, naive = judge_figures.peeking(400)
+    assert alarms <= 0.05
+    assert naive > 0.25
+
+
+@pytest.mark.slow
+def test_the_gate_passes_what_is_better_and_seldom_what_is_not() -> None:
+    better, worse = judge_figures.gate_power(1.03, 60), judge_figures.gate_power(0.97, 40)
+    assert better["pass"] >= 0.55
+    assert better["fail"] <= 0.05
+    assert worse["pass"] == 0
+
+
+@pytest.mark.slow
+def test_mips_beats_ips_as_actions_grow() -> None:
+    ips, mips = published_mips.squared_errors(100)
+    assert mips < ips / 80
+
+
+@pytest.mark.slow
+def test_digits_errors_are_near_the_published() -> None:
+    found = published_digits.relative_errors(6)
+    assert found["dm"].mean() == pytest.approx(published_digits.PRINTED["dm"], abs=0.02)
+    for name in ("ips", "snips", "dr", "sndr", "dros"):
+        assert found[name].mean() < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (DATA / "open-bandit").is_dir(), reason="LONGPLAY_DATA has no open-bandit")
+def test_open_bandit_errors_are_near_the_published() -> None:
+    found = published_open_bandit.relative_errors(DATA, samples=4)
+    assert set(found) == set(published_open_bandit.PRINTED)
+    assert np.mean(list(found.values())) < 0.5
