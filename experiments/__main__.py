@@ -39,6 +39,19 @@ COMMANDS: dict[str, Command] = {
         "experiments.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),
     "compact": Command("experiments.compact_log", "order a log on disk so that sessions are whole"),
+    "published": Command(
+        "experiments.published_tables",
+        "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",
+    ),
+    "benchmark env": Command(
+        "experiments.benchmark_env", "user-steps per CPU-second of the simulators"
+    ),
+    "benchmark planning": Command(
+        "experiments.benchmark_planning", "random, greedy oracle and planning oracle in every world"
+    ),
+    "benchmark offpolicy": Command(
+        "experiments.benchmark_offpolicy", "time and memory of the evaluator"
+    ),
     "benchmark collect": Command(
         "experiments.benchmark_collect", "decisions logged per second, world and policy together"
     ),

@@ -20,7 +20,7 @@ class Settings:
     replicates: int = 200
     one_step_sessions: int = 3000
     """Decisions of a log for the one-decision estimators."""
-    sessions: int = 1500
+    sessions: int = 3000
     """Sessions of a log for the session estimators."""
     max_steps: int = 10
     """Length at which sessions are cut."""
