@@ -20,8 +20,8 @@ ESTIMAND = (
 
 THIN_ESS = 100
 THIN = (
-    f"(value) without interval: fewer than {THIN_ESS} effective sessions stand behind it, and no "
-    "interval can be trusted. ESS: effective sessions of those logged."
+    f"estimate -: fewer than {THIN_ESS} effective sessions of the log speak about the policy, and no "
+    "number can be trusted. ESS: effective sessions of those logged."
 )
 
 
@@ -32,9 +32,7 @@ def summary(rows: Sequence[Row]) -> list[dict[str, str]]:
             "policy": row["policy"],
             "truth": spread(row["truth"]),
             "true uplift": spread(row["true_uplift"], sign=True),
-            "estimate": f"({row['estimate']['value']:.1f})"
-            if thin(row)
-            else bounds(row["estimate"]),
+            "estimate": "-" if thin(row) else bounds(row["estimate"]),
             "holds truth": "-" if thin(row) else "yes" if row["holds_truth"] else "no",
             "ESS": f"{row['ess']:,.0f} of {row['sessions']:,}",
             "verdict": row["verdict"],
