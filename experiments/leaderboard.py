@@ -106,6 +106,8 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     """Whether any network passed the learning-free chain, in one sentence."""
     networks = [r for r in rows if r["epochs"]]
     winners = [r["encoder"] for r in networks if r["beats it"] == "yes"]
+    if not networks:
+        return "No network was asked for."
     if winners:
         return (
             f"Above skip-Markov by NDCG@10, paired 95 % interval without 0: {', '.join(winners)}."
