@@ -98,7 +98,7 @@ class Drift(Disturbance):
         self.kind, self.size, self.period = kind, size, period
         interest = bare(env).live.users["interest"]
         self.direction = np.random.default_rng([self.seed, 78]).normal(size=interest.shape[1])
-        self.direction /= np.linalg.norm(self.direction)
+        self.direction /= float(np.linalg.norm(self.direction))
 
     def before(self) -> None:
         """Move every user's interests along one direction, at unchanged length."""
@@ -110,11 +110,11 @@ class Drift(Disturbance):
             amount = self.size / self.period
         if self.kind == "seasonal":
             turn = 2 * np.pi / self.period
-            amount = self.size * turn * float(np.cos(turn * age))
+            amount = float(self.size * turn * np.cos(turn * age))
         interest = bare(self.env).live.users["interest"]
         length = np.linalg.norm(interest, axis=1, keepdims=True)
         moved = interest + amount * length * self.direction
-        moved *= length / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
+        moved = moved * length / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
         interest[:] = np.clip(moved, -1, 1)
 
 
