@@ -15,6 +15,7 @@ from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, Terms
 
 Horizon = Literal["one_step", "per_decision", "trajectory", "marginal"]
+ENTIRE = 1e-4  # how far probabilities of a row's slates may sum from 1
 ESTIMAND: dict[str, str] = {
     "one_step": "expected reward of one decision, in states the logging policy reached",
     "per_decision": "expected return of a session the target policy serves from its start",
@@ -55,6 +56,20 @@ class TargetScores:
             x = getattr(self, name)
             if x is not None and len(x) != len(p):
                 raise LogError(f"{name} has {len(x)} rows, propensity {len(p)}; one per decision.")
+        share = self.slate_weight
+        if share is None:
+            return
+        if self.slates is None or share.shape != self.slates.shape[:2]:
+            raise LogError(
+                "slate_weight is (N, S): the probability of each of the S slates of a row"
+            )
+        refuse(
+            (share < 0).any(1) | (np.abs(share.sum(1) - 1) > ENTIRE),
+            lambda i: (
+                f"slate_weight[{i}] sums to {share[i].sum():.6g}; the probabilities of a row's "
+                "slates are not negative and sum to 1. Leave slate_weight out for equal draws."
+            ),
+        )
 
 
 class Predictions(NamedTuple):

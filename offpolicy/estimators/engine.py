@@ -39,7 +39,7 @@ class _Sums:
     def __init__(self) -> None:
         self.top: list[F64] = []  # per ratio (T,) or (1,)
         self.bottom: list[F64] = []
-        self.used = self.gained = self.count = 0.0
+        self.used = self.gained = self.cut = self.count = 0.0
         self.low, self.high = np.inf, -np.inf
 
     def add(self, form: Form, t: Rows) -> None:
@@ -60,7 +60,9 @@ class _Sums:
                 bottom[1:] += np.cumsum(ended)[:-1]
         if form.used is not None and form.residual is not None:
             self.used += float(form.used.sum())
-            self.gained += float(np.maximum(form.used - t.weight, 0).sum())
+            change = form.used - t.weight
+            self.gained += float(np.maximum(change, 0).sum())
+            self.cut -= float(np.minimum(change, 0).sum())
             self.count += len(t.weight)
             self.low = min(self.low, float(form.residual.min()))
             self.high = max(self.high, float(form.residual.max()))
@@ -73,7 +75,9 @@ class _Sums:
         if not self.count:
             return 0.0, 0.0
         gained = self.gained / self.count
-        lost = max(1 - self.used / self.count + gained, 0.0)
+        lost = 1 - self.used / self.count + gained
+        if lost <= 0:  # this sample's weights average more than 1: what it cut is the better guess
+            lost = self.cut / self.count
         low = min(lost * self.low, 0.0) - max(gained * self.high, 0.0)
         high = max(lost * self.high, 0.0) - min(gained * self.low, 0.0)
         return min(low, high), max(low, high)

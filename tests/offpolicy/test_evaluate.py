@@ -123,6 +123,15 @@ def test_scores_may_be_a_callable_and_must_fit() -> None:
         evaluate(log, np.where(np.arange(150) == 2, 1.5, 0.5), horizon="one_step")
 
 
+def test_chosen_slates_need_probabilities_that_sum_to_one() -> None:
+    slates = np.zeros((3, 2, 1), np.int32)
+    share = np.array([[0.5, 0.5], [0.5, 0.4], [1.0, 0.0]])
+    with pytest.raises(LogError, match=r"slate_weight\[1\] sums to 0.9"):
+        TargetScores(np.ones(3), slates=slates, slate_weight=share)
+    with pytest.raises(LogError, match=r"is \(N, S\)"):
+        TargetScores(np.ones(3), slates=slates, slate_weight=share[:, :1])
+
+
 def test_estimators_of_another_estimand_are_refused() -> None:
     log = sessions_log(50)
     with pytest.raises(ValueError, match="pdis is no estimator of the one_step estimand"):

@@ -135,6 +135,8 @@ def test_missing_and_bad_columns_are_named(tmp_path: Path) -> None:
         stream_estimates(
             tmp_path / "bad.parquet", StreamSpec(horizon="one_step", estimators=("ips",))
         )
+    with pytest.raises(ValueError, match="needs a number of workers"):
+        run_on("threads:many", len, [])
     with pytest.raises(ValueError, match="no executor 'boats'"):
         run_on("boats", len, [])
 

@@ -51,9 +51,11 @@ def test_snips_error_is_the_delta_methods() -> None:
 
 
 def test_bias_of_clipping_by_hand() -> None:
-    """Weights used average (2 + .5 + 3 + 0)/4 = 1.375 > 1: nothing seems lost; at cap 1 it is
-    (1 + .5 + 1 + 0)/4 = .625, so .375 of the truth, times rewards in [0, 1], may be missing."""
-    assert estimate(T, "clipped_ips", cap=3.0).bias == (0.0, 0.0)
+    """At cap 1 the weights used average (1 + .5 + 1 + 0)/4 = .625, so .375 of the truth, times
+    rewards in [0, 1], may be missing. At cap 3 they average 1.375, more than the truth's 1: then
+    what was cut, 1/4, stands in. Above the largest weight nothing changes and nothing is lost."""
+    assert estimate(T, "clipped_ips", cap=3.0).bias == pytest.approx((0.0, 0.25))
+    assert estimate(T, "clipped_ips", cap=4.0).bias == (0.0, 0.0)
     assert estimate(T, "clipped_ips", cap=1.0).bias == pytest.approx((0.0, 0.375))
 
 
