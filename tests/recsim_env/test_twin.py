@@ -1,0 +1,135 @@
+"""The compiled step against one user at a time in plain Python, written from the equations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from recsim_env import RecVectorEnv
+
+M64 = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mixed(z: int) -> int:
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & M64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
+    return z ^ z >> 31
+
+
+class Luck:
+    """The respond stream of one step."""
+
+    def __init__(self, key: int, step: int) -> None:
+        self.key, self.counter = key, step * 4 + 1 << 24
+
+    def uniform(self) -> float:
+        self.counter += 1
+        return (mixed(self.key + self.counter * GOLDEN & M64) >> 11) * 2.0**-53
+
+
+def chosen(weights: list[float], none: float, u: float) -> int:
+    edge, total = 0.0, none + sum(weights)
+    for place, weight in enumerate(weights):
+        edge += weight / total
+        if u < edge:
+            return place
+    return -1
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def longplay_step(env: RecVectorEnv, user: dict, slate: np.ndarray) -> tuple[int, float, bool]:  # type: ignore[type-arg]
+    """One user, one slate; `user` moves on. Returns what was consumed, minutes, and if it left."""
+    c, cat = env.config, env.catalogue
+    luck = Luck(int(user["key"]), int(user["step"]))
+    x = cat.vectors / np.linalg.norm(cat.vectors, axis=1, keepdims=True)
+    u, b = user["interest"], user["boredom"]
+    utility = [
+        c.taste * (x[i] @ u) - c.dull * b[cat.topics[i]] + c.bait * cat.clickbait[i] for i in slate
+    ]
+    place = chosen([math.exp(v) for v in utility], math.exp(c.no_choice), luck.uniform())
+    item, minutes = -1, 0.0
+    if place >= 0:
+        item = int(slate[place])
+        appeal = c.watch_taste * (x[item] @ u) + c.watch_quality * (cat.quality[item] - 0.5)
+        appeal -= c.watch_dull * b[cat.topics[item]]
+        share = c.watch_floor + (1 - c.watch_floor) * sigmoid(appeal)
+        minutes = min(float(cat.length[item]) * share, float(user["budget"]))
+    b *= c.boredom_keep
+    user["satisfaction"] *= c.satisfaction_keep
+    if item < 0:
+        user["satisfaction"] -= c.satisfaction_idle
+        user["budget"] -= c.idle_cost
+    else:
+        b[cat.topics[item]] = min(b[cat.topics[item]] + c.boredom_gain, 1)
+        u += c.drift * (x[item] - u)
+        u /= np.linalg.norm(u)
+        honest = cat.quality[item] - 0.5 - (cat.clickbait[item] - c.clickbait_norm)
+        user["satisfaction"] += c.satisfaction_gain * honest
+        user["budget"] -= minutes
+    logit = c.leave_base - c.leave_satisfaction * user["satisfaction"] + c.leave_boredom * b.max()
+    left = user["budget"] <= 1e-9 or luck.uniform() < sigmoid(logit)
+    user["step"] += 1
+    return item, minutes, bool(left)
+
+
+def test_longplay_matches_one_user_at_a_time() -> None:
+    env = RecVectorEnv(25, model="longplay")
+    env.reset(seed=8)
+    names = ("key", "step", "interest", "boredom", "satisfaction", "budget")
+    twins = [{k: np.array(row[k], copy=True) for k in names} for row in env.live.users]
+    for twin in twins:
+        twin["interest"], twin["boredom"] = (
+            twin["interest"].astype(float),
+            twin["boredom"].astype(float),
+        )
+    going = np.ones(25, bool)
+    env.action_space.seed(1)
+    served = 0
+    while going.any() and served < 40:
+        action = env.action_space.sample()
+        shown = np.take_along_axis(env.live_choices(), action, axis=1)
+        _, reward, terminated, _, infos = env.step(action)
+        for i in np.flatnonzero(going):
+            item, minutes, left = longplay_step(env, twins[i], shown[i])
+            assert item == infos["consumed"][i]
+            assert reward[i] == pytest.approx(minutes, rel=1e-4)
+            assert left == terminated[i]
+        going &= ~terminated
+        served += 1
+    assert served > 10
+
+
+def test_interest_evolution_matches_one_user_at_a_time() -> None:
+    env = RecVectorEnv(25, model="interest_evolution")
+    env.reset(seed=8)
+    env.action_space.seed(1)
+    for _ in range(15):
+        before = env.live.users.copy()
+        action = env.action_space.sample()
+        shown = np.take_along_axis(env.live_choices(), action, axis=1)
+        _, reward, terminated, _, infos = env.step(action)
+        for i, user in enumerate(before):
+            luck = Luck(int(user["key"]), int(user["step"]))
+            u = user["interest"].astype(float)
+            weights = [u[env.catalogue.topics[d]] + 1 for d in shown[i]]
+            place = chosen(weights, 2.0, luck.uniform())
+            if place < 0:
+                assert (infos["consumed"][i], reward[i]) == (-1, 0)
+                assert terminated[i] == (user["budget"] - 0.5 <= 0)
+                continue
+            z, watch = env.catalogue.topics[shown[i, place]], min(float(user["budget"]), 4.0)
+            assert infos["consumed"][i] == shown[i, place]
+            assert reward[i] == watch
+            toward = luck.uniform() < (u[z] + 1) / 2
+            move = 0.3 * (1 - abs(u[z])) * (1 - u[z]) * (1 if toward else -1)
+            budget = user["budget"] - watch + 0.9 / 3.4 * watch * infos["responses"][i, 2]
+            assert terminated[i] == (budget <= 0)
+            if not terminated[i]:
+                assert env.live.users["interest"][i, z] == pytest.approx(u[z] + move, abs=1e-6)
+                assert env.live.users["budget"][i] == pytest.approx(budget)
