@@ -95,7 +95,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if asked else 2
     try:
         module = import_module(COMMANDS[name].module)
-        settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
+        try:
+            settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
+        except SystemExit as stop:  # --help, or options that it has explained on stderr
+            return stop.code if isinstance(stop.code, int) else 2
         return int(module.run(settings))
     except MEND as error:
         if os.environ.get("LONGPLAY_TRACEBACK"):

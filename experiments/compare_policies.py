@@ -15,7 +15,7 @@ __all__ = ["Settings", "run"]
 def run(settings: Settings) -> int:
     """The whole comparison; prints the table and writes the run folder."""
     from experiments.candidates import pick_candidates
-    from experiments.compare_stages import Job, prepare, run_candidates
+    from experiments.compare_stages import Job, prepare, run_candidates, world_of
     from experiments.comparison_report import print_table, write_report
     from experiments.run_folder import open_run
     from experiments.show import Show
@@ -27,7 +27,8 @@ def run(settings: Settings) -> int:
         )
     chosen = pick_candidates(settings.temperature, settings.policies)
     show = Show()
-    job = Job.of(settings, open_run(settings.out, "compare", settings, settings.resume))
+    world = world_of(settings)  # before the run folder: bad data leaves nothing behind
+    job = Job(settings, open_run(settings.out, "compare", settings, settings.resume), world)
     show.console.print(f"run folder: {job.run.path}", markup=False)
     base = prepare(job, show)
     results = run_candidates(job, [c.name for c in chosen], show)

@@ -47,20 +47,6 @@ class Job:
     run: RunFolder
     world: World
 
-    @classmethod
-    def of(cls, settings: Settings, run: RunFolder) -> Job:
-        """Build the world; one torch thread unless asked for more."""
-        torch.set_num_threads(settings.threads)
-        sizes = WorldSizes(
-            slate_size=settings.slate_size,
-            n_candidates=settings.n_candidates,
-            history_length=settings.history_length,
-            max_steps=settings.max_steps,
-        )
-        if settings.data is None:
-            return cls(settings, run, embedded(settings.env, sizes))
-        return cls(settings, run, from_data(settings.data, settings.data_root, sizes))
-
     def seed(self, purpose: str) -> int:
         """Independent seeds by purpose: users of the truth are not those of the logs."""
         return self.settings.seed * len(PURPOSES) + PURPOSES.index(purpose)
@@ -109,6 +95,20 @@ class Job:
             seed=self.seed("truth"),
             progress=None if update is None else lambda done, total: update(done / total),
         )
+
+
+def world_of(settings: Settings) -> World:
+    """The world that the settings name; one torch thread unless asked for more."""
+    torch.set_num_threads(settings.threads)
+    sizes = WorldSizes(
+        slate_size=settings.slate_size,
+        n_candidates=settings.n_candidates,
+        history_length=settings.history_length,
+        max_steps=settings.max_steps,
+    )
+    if settings.data is None:
+        return embedded(settings.env, sizes)
+    return from_data(settings.data, settings.data_root, sizes)
 
 
 def prepare(job: Job, show: Show) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def stage_name(name: str) -> str:
 
 def in_process(settings: Settings, run: RunFolder, name: str) -> None:
     """One candidate in a process of its own."""
-    candidate_stage(Job.of(settings, run), name)
+    candidate_stage(Job(settings, run, world_of(settings)), name)
 
 
 def candidate_stage(job: Job, name: str) -> None:

@@ -20,8 +20,8 @@ ESTIMAND = (
 
 THIN_ESS = 100
 THIN = (
-    f"estimate -: fewer than {THIN_ESS} effective sessions of the log speak about the policy, and no "
-    "number can be trusted. ESS: effective sessions of those logged."
+    f"estimate -: fewer than {THIN_ESS} effective sessions of the log speak about the policy, and "
+    "no number can be trusted. ESS: effective sessions of those logged."
 )
 
 
