@@ -336,8 +336,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             "responses": outcome.responses,
             "position_reward": outcome.position_reward,
         }
-        for name in tuple(infos):
-            infos[f"_{name}"] = np.ones(self.num_envs, np.bool_)
+        masks = np.ones((3, self.num_envs), np.bool_)
+        infos["_consumed"], infos["_responses"], infos["_position_reward"] = masks
         return infos
 
     def _final(self, rows: NDArray[np.int64], view: View) -> NDArray[np.object_]:
