@@ -22,6 +22,9 @@ COMMANDS: dict[str, Command] = {
         "experiments.compare_policies", "train, log, evaluate, gate and check policies in a world"
     ),
     "evaluate": Command("experiments.evaluate_offline", "value of a policy from a log"),
+    "calibrate": Command(
+        "experiments.calibrate_world", "fit a world to real interactions and report its fidelity"
+    ),
     "coverage": Command(
         "experiments.estimator_coverage", "how often intervals hold the truth in the default world"
     ),
@@ -63,7 +66,7 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 
-MEND = (ValueError, FileNotFoundError, ImportError)
+MEND = (ValueError, OSError, ImportError)
 
 
 def usage() -> str:

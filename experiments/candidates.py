@@ -87,13 +87,15 @@ def _new(candidate: Candidate, material: Material) -> Policy:
     settings = dict(candidate.settings)
     if candidate.policy not in {"uniform", "popularity", "top_rated"}:
         settings["encoder"] = material.encoder
+    if candidate.policy in {"greedy_reward", "softmax_reward", "ppo"}:
+        settings["seed"] = material.seed
     if candidate.policy == "popularity":
         settings["sequences"] = material.sequences
     return build(candidate.policy, material.env, **settings)
 
 
 def _from_log(policy: Policy, material: Material) -> Iterator[tuple[int, Policy]]:
-    """Rounds of whole sessions in the order they were served."""
+    """Rounds of whole sessions, of other users each."""
     log = material.log
     edges = [log.n_sessions * i // material.rounds for i in range(material.rounds + 1)]
     seen = 0

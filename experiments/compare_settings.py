@@ -68,6 +68,14 @@ class Settings:
             raise ValueError("every number of sessions must be at least 2")
         if min(self.rounds, self.users, self.workers, self.threads, self.max_steps) < 1:
             raise ValueError("rounds, users, workers, threads and max_steps must be at least 1")
+        if min(self.slate_size, self.history_length) < 1 or self.curve_sessions < 2:
+            raise ValueError(
+                "slate_size and history_length must be at least 1, curve_sessions at least 2"
+            )
+        if not 0 < self.level < 1:
+            raise ValueError(f"level is {self.level}; it lies between 0 and 1, 0.95 is usual")
+        if not self.temperature > 0 or self.env_steps < self.rounds:
+            raise ValueError("temperature must be above 0, and env_steps no fewer than rounds")
         if self.slate_size > self.n_candidates:
             raise ValueError(
                 f"a slate of {self.slate_size} cannot be drawn from {self.n_candidates} candidates"

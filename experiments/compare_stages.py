@@ -49,7 +49,8 @@ class Job:
 
     def seed(self, purpose: str) -> int:
         """Independent seeds by purpose: users of the truth are not those of the logs."""
-        return self.settings.seed * len(PURPOSES) + PURPOSES.index(purpose)
+        words = np.random.SeedSequence((self.settings.seed, PURPOSES.index(purpose)))
+        return int(words.generate_state(1)[0])
 
     def log(self, name: str) -> LoggedDataset:
         """A log that this run has written."""

@@ -75,8 +75,8 @@ def judge(
 
 
 def holds(low: float, high: float, truth: Mean) -> bool:
-    """Whether an interval meets the truth, which is itself known only up to its own interval."""
-    return low <= truth.high and truth.low <= high
+    """Whether an interval holds the world's mean, itself a mean of sessions with an error."""
+    return low <= truth.value <= high
 
 
 def right(outcome: Outcome, true_uplift: Mean, wanted: float) -> str:

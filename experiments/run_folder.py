@@ -8,9 +8,11 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,11 @@ class RunFolder:
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.{os.getpid()}")
-        half.write_bytes(data)
-        half.replace(target)
+        try:
+            half.write_bytes(data)
+            half.replace(target)
+        finally:
+            half.unlink(missing_ok=True)
         return target
 
     def write_json(self, name: str, value: Any) -> Path:
@@ -63,11 +68,7 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
     chosen = plain(dataclasses.asdict(settings))
     if resume is None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        path = root / f"{stamp}-{command.replace(' ', '-')}"
-        nth = 1
-        while path.exists():
-            nth += 1
-            path = root / f"{stamp}-{command.replace(' ', '-')}-{nth}"
+        path = _new_folder(root, f"{stamp}-{command.replace(' ', '-')}")
         run = RunFolder(path)
         run.write_json(
             "settings.json", {"command": command, "settings": chosen, "made": made_with()}
@@ -86,6 +87,17 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
             "to resume, or start a new run"
         )
     return run
+
+
+def _new_folder(root: Path, name: str) -> Path:
+    """A folder that nobody else has made: two runs of one second get two."""
+    root.mkdir(parents=True, exist_ok=True)
+    for nth in count(1):
+        path = root / (name if nth == 1 else f"{name}-{nth}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise AssertionError("count() does not end")
 
 
 def made_with() -> dict[str, Any]:

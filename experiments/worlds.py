@@ -45,15 +45,22 @@ def embedded(env_id: str, sizes: WorldSizes) -> World:
     """An environment by its id, with its own catalogue."""
 
     def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
-        return gymnasium.make_vec(
-            env_id,
-            num_envs=num_envs,
-            slate_size=sizes.slate_size,
-            n_candidates=sizes.n_candidates,
-            history_length=sizes.history_length,
-            max_steps=sizes.max_steps,
-        )
+        try:
+            return gymnasium.make_vec(
+                env_id,
+                num_envs=num_envs,
+                slate_size=sizes.slate_size,
+                n_candidates=sizes.n_candidates,
+                history_length=sizes.history_length,
+                max_steps=sizes.max_steps,
+            )
+        except (gymnasium.error.Error, TypeError) as error:
+            raise ValueError(
+                f"{env_id} cannot be made with slates of candidates: {error}. There are "
+                "recsim_env/Longplay-v0, recsim_env/InterestEvolution-v0 and others of recsim_env."
+            ) from None
 
+    make(1)  # a wrong name or size is refused before anything is written
     return World(env_id, make, None)
 
 

@@ -26,6 +26,7 @@ class Observation:
     user: F32  # (B, F)     observable user, then the session so far
     candidates: I32 | None = None  # (B, C)     item ids on offer; None = the whole catalogue
     eligible: Bool | None = None  # (B, C)     False = must not be shown; None = all may
+    lacks: tuple[str, ...] = ()  # columns that a log did not hold: zeros stand in for them
 
     def __len__(self) -> int:
         return len(self.history_items)
@@ -38,6 +39,7 @@ class Observation:
             user=self.user[index],
             candidates=None if self.candidates is None else self.candidates[index],
             eligible=None if self.eligible is None else self.eligible[index],
+            lacks=self.lacks,
         )
 
 
@@ -148,22 +150,66 @@ def serving_of(env: Any) -> Serving:
 
 
 def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
-    """The record from an environment's observation dict."""
-    eligible = obs.get("eligible")
+    """The record from an environment's observation dict.
+
+    An item may be shown where `action_mask` allows it, if there is one, and its place is not empty.
+    """
+    mask, candidates = obs.get("action_mask"), obs.get("candidates")
     return Observation(
         history_items=obs["history_items"],
         history_responses=obs["history_responses"],
         user=obs["user"],
-        candidates=obs.get("candidates"),
-        eligible=None if eligible is None else eligible.astype(bool, copy=False),
+        candidates=candidates,
+        eligible=eligible(None if mask is None else mask.astype(bool), candidates),
     )
+
+
+def eligible(mask: Bool | None, candidates: I32 | None) -> Bool | None:
+    """(B, C) where a mask allows it and the candidate's place is not empty (-1); None = all."""
+    if candidates is None or candidates.min(initial=0) >= 0:
+        return mask
+    filled: Bool = candidates >= 0
+    return filled if mask is None else filled & mask
+
+
+def offered(obs: Observation) -> I32 | None:
+    """What a log keeps of an offer: candidates (B, C), -1 where an item must not be shown; None for
+    the whole catalogue."""
+    if obs.eligible is None:
+        return obs.candidates
+    every = np.arange(obs.eligible.shape[1], dtype=np.int32)
+    ids = every if obs.candidates is None else obs.candidates
+    kept: I32 = np.where(obs.eligible, ids, np.int32(-1)).astype(np.int32)
+    return kept
 
 
 def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
     """The record that the serving policy saw, for every row of a log: histories are derived.
 
-    Raises ValueError when the log is of another catalogue or lacks the columns a policy needs.
+    Raises ValueError when the log is of another catalogue or candidate generator, or lacks columns
+    that the policy's observation is made of.
     """
+    _refuse_strangers(log, serving)
+    items, responses = log.histories(serving.history_length)
+    if log.responses is None:
+        responses = np.zeros((*items.shape, len(serving.response_names)), np.float32)
+    context = log.context
+    if context is None:
+        context = np.zeros((len(log), serving.user_size), np.float32)
+    candidates = log.candidates
+    allowed = eligible(None, candidates)
+    return Observation(
+        history_items=items,
+        history_responses=responses,
+        user=context,
+        candidates=None if serving.n_candidates is None else candidates,
+        eligible=allowed,
+        lacks=tuple(n for n in ("consumed", "responses", "context") if getattr(log, n) is None),
+    )
+
+
+def _refuse_strangers(log: LoggedDataset, serving: Serving) -> None:
+    """Raise unless rows of the log are decisions of the kind the policy takes."""
     if log.n_items != serving.n_items:
         raise ValueError(
             f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
@@ -174,20 +220,24 @@ def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
             f"the policy chooses among {serving.n_candidates} candidates but the log has no "
             "candidates column: log what the candidate generator offered on each row."
         )
-    n = len(log)
-    items, responses = log.histories(serving.history_length)
-    context = np.zeros((n, serving.user_size), np.float32) if log.context is None else log.context
-    if context.shape[1] != serving.user_size:
+    if log.candidates is not None and log.candidates.shape[1] != serving.columns:
         raise ValueError(
-            f"the log's context is {context.shape[1]} wide and the policy's user vector "
+            f"the log offers {log.candidates.shape[1]} candidates a row and the policy chooses "
+            f"among {serving.columns}: build the policy for the generator that was logged."
+        )
+    if log.context is not None and log.context.shape[1] != serving.user_size:
+        raise ValueError(
+            f"the log's context is {log.context.shape[1]} wide and the policy's user vector "
             f"{serving.user_size}: score with a policy built for the environment that was logged."
         )
-    candidates = log.candidates
-    eligible = None if candidates is None or candidates.min(initial=0) >= 0 else candidates >= 0
-    return Observation(
-        history_items=items,
-        history_responses=responses,
-        user=context.astype(np.float32, copy=False),
-        candidates=candidates,
-        eligible=eligible,
-    )
+
+
+def require(obs: Observation, *columns: str) -> None:
+    """Raise ValueError where a policy reads what the log of these rows does not hold."""
+    missing = [name for name in columns if name in obs.lacks]
+    if missing:
+        raise ValueError(
+            f"the policy reads {', '.join(missing)}, which the log does not hold: its "
+            "probabilities would not be those of serving. Log the column, or score a policy that "
+            "does not read it."
+        )

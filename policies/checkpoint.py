@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from policies.encoders import ENCODERS, Encoder
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+AGAIN = "delete the folder and save, or fit, the encoder again."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
     if encoder.n_items != catalogue.n_items:
         raise ValueError(f"the encoder knows {encoder.n_items} items, {catalogue} does not match")
     folder = Path(folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    aside.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         arrays = {k: np.ascontiguousarray(v) for k, v in encoder.to_arrays().items()}
         save_file(arrays, aside / WEIGHTS)
@@ -76,9 +78,14 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
             "sha256": digest(arrays),
         }
         (aside / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.rename(folder)
+        aside.chmod(0o755)
+        if folder.exists():  # moved into the new one's shadow, so that a kill loses neither
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            aside.rename(folder)
+            shutil.rmtree(old)
+        else:
+            aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return str(about["sha256"])
@@ -91,13 +98,17 @@ def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) 
         FileNotFoundError: no checkpoint there.
         ValueError: a wrong catalogue, an unknown encoder or format, or weights that were altered.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = Path(folder)
     about = _about(folder)
     if catalogue is not None:
         catalogue.refuse(Catalogue(**about["catalogue"]), folder)
-    arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS} cannot be read ({error}): {AGAIN}") from None
     if digest(arrays) != about["sha256"]:
         raise ValueError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with")
     kind = ENCODERS[about["encoder"]]
@@ -122,7 +133,10 @@ def _about(folder: Path) -> dict[str, Any]:
             f"{folder} is not a checkpoint: {' and '.join(missing)} missing. "
             "Write one with policies.checkpoint.save."
         )
-    about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    try:
+        about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{folder / CONFIG} is not JSON ({error}): {AGAIN}") from None
     if about.get("format") != FORMAT:
         raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {FORMAT}")
     if about["encoder"] not in ENCODERS:

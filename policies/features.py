@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving
+from policies.base import Observation, Serving, require
 from policies.encoders.base import Encoder
 
 F32 = NDArray[np.float32]
@@ -86,6 +86,7 @@ def item_statistics(log: LoggedDataset, *, prior: float = 5.0) -> F32:
 
 def _raw(encoder: Encoder | None, obs: Observation) -> F32:
     """[encoder state | user | mean response of the history | filled share of the history]."""
+    require(obs, "consumed", "responses", "context")
     filled = obs.history_items >= 0
     count = filled.sum(axis=1, keepdims=True)
     mean = obs.history_responses.sum(axis=1) / np.maximum(count, 1)

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Policy, act, observation_of
+from policies.base import Policy, act, observation_of, offered
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
@@ -69,8 +69,9 @@ def collect(
             "before_items": seen.history_items[keep],
             "before_responses": seen.history_responses[keep],
         }
-        if seen.candidates is not None:
-            row["candidates"] = seen.candidates[keep]
+        on_offer = offered(seen)
+        if on_offer is not None:
+            row["candidates"] = on_offer[keep]
             row["candidate_propensity"] = chosen.first_place[keep]
         _keep_first_histories(row)
         parts.append(row)

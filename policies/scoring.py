@@ -17,7 +17,8 @@ def score_log(
     n_slates: slates drawn from the policy on each row, (N, n_slates, K); reward models average over
         them to get the target's value of the row without bias. 0 draws none (then dm and dr cannot
         be had).
-    chunk: rows scored at a time; memory is chunk x (H + C) numbers beside the result.
+    chunk: rows scored at a time. Memory beside the result: the histories of all rows, N H (1 + R)
+        numbers, and C numbers for each row of a chunk.
 
     Raises ValueError when the log is of another catalogue, or shows items that were not candidates.
     """

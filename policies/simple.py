@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving
+from policies.base import Observation, Serving, require
 from policies.encoders.base import Encoder
 from policies.encoders.sequences import Sequences
 from policies.scored import Exploration, Scored, Scores, pick
@@ -84,6 +84,7 @@ class EncoderRanking:
     learns: bool = field(default=False)  # True: no encoder was given, fit this one on each log
 
     def scores(self, obs: Observation) -> Scores:
+        require(obs, "consumed")
         return pick(self.encoder.scores(obs.history_items), obs)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:

@@ -11,7 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import observation_of
+from policies.base import observation_of, offered
 from policies.features import StateFeatures
 
 F32 = NDArray[np.float32]
@@ -44,8 +44,8 @@ class EncodedVecEnv(VecEnv):
         """Environment observation of B users -> (B, D + C)."""
         seen = observation_of(obs)
         parts: list[NDArray[Any]] = [self.state(seen)]
-        if seen.candidates is not None:
-            parts.append(seen.candidates)
+        if seen.candidates is not None and (ids := offered(seen)) is not None:
+            parts.append(ids)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def reset(self) -> F32:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, observation_of_log
+from policies.base import Observation, Serving, observation_of_log, offered
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, item_table, state_features
 from policies.rl.bridge import EncodedVecEnv
@@ -70,8 +71,8 @@ class PPOAgent:
             flat = masked(np.zeros((len(obs), self.serving.columns)), obs.eligible)
             return PlackettLuce(flat, places)
         parts: list[NDArray[Any]] = [self.state(obs)]
-        if obs.candidates is not None:
-            parts.append(obs.candidates)
+        if obs.candidates is not None and (ids := offered(obs)) is not None:
+            parts.append(ids)
         rows = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
         actor = self.model.policy
         assert isinstance(actor, SlateActorCritic)
@@ -101,36 +102,51 @@ class PPOAgent:
         if self.items is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=self.config.n_steps, seed=seed))
         bridge = EncodedVecEnv(env, self.state, reward_scale=self.reward_scale, seed=seed)
-        if self.model is None:
-            self.model = self._new(bridge)
-        else:
-            self.model.set_env(bridge)
-        self.model.learn(total_steps, callback=_Heartbeat(on_steps), reset_num_timesteps=False)
+        taken = 0 if self.model is None else self.model.num_timesteps
+        with own_luck(self.config.seed, seed, taken):
+            if self.model is None:
+                self.model = self._new(bridge)
+            else:
+                self.model.set_env(bridge)
+            self.model.learn(total_steps, callback=_Heartbeat(on_steps), reset_num_timesteps=False)
 
     def _new(self, bridge: EncodedVecEnv) -> PPO:
         c = self.config
         rollout = c.n_steps * bridge.num_envs
-        with torch.random.fork_rng(devices=[]):
-            return PPO(
-                SlateActorCritic,
-                bridge,
-                gamma=c.gamma,
-                gae_lambda=c.gae_lambda,
-                n_steps=c.n_steps,
-                batch_size=largest_divisor(rollout, at_most=c.batch_size),
-                n_epochs=c.n_epochs,
-                learning_rate=c.learning_rate,
-                clip_range=c.clip_range,
-                ent_coef=c.entropy,
-                seed=c.seed,
-                device="cpu",
-                policy_kwargs={
-                    "items": torch.from_numpy(self.items),
-                    "state_size": self.state.size,
-                    "places": self.serving.slate_size,
-                    "net_arch": [c.hidden, c.hidden],
-                },
-            )
+        return PPO(
+            SlateActorCritic,
+            bridge,
+            gamma=c.gamma,
+            gae_lambda=c.gae_lambda,
+            n_steps=c.n_steps,
+            batch_size=largest_divisor(rollout, at_most=c.batch_size),
+            n_epochs=c.n_epochs,
+            learning_rate=c.learning_rate,
+            clip_range=c.clip_range,
+            ent_coef=c.entropy,
+            device="cpu",
+            policy_kwargs={
+                "items": torch.from_numpy(self.items),
+                "state_size": self.state.size,
+                "places": self.serving.slate_size,
+                "net_arch": [c.hidden, c.hidden],
+            },
+        )
+
+
+@contextmanager
+def own_luck(*seed: int) -> Iterator[None]:
+    """Stable-Baselines3 draws from torch's and numpy's global streams: seed them inside, and leave
+    the caller's as they were."""
+    state = np.random.SeedSequence(seed).generate_state(2)
+    before = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(state[0]))
+        np.random.seed(int(state[1]))  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
 
 
 def largest_divisor(n: int, *, at_most: int) -> int:

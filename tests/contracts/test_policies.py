@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,7 @@ import recsim_env  # noqa: F401  (registers the environments)
 from offpolicy import LoggedDataset
 from policies import POLICIES, Observation, Policy, act, build, collect, observation_of, score_log
 from policies.slates import PlackettLuce
+from recsim_env.catalogue import NEVER
 
 A, C, K = 40, 6, 2
 
@@ -161,3 +163,41 @@ def test_distribution_of_uniform_is_exactly_uniform(
     np.testing.assert_allclose(
         act(learned["uniform"], seen, np.random.default_rng(0)).propensity, 1 / 30
     )
+
+
+@pytest.mark.parametrize("candidates", [C, None])
+@pytest.mark.parametrize("name", ["uniform", "greedy_reward", "linucb", "softmax_encoder", "ppo"])
+def test_masks_of_the_environment_are_served_logged_and_scored_alike(
+    name: str, candidates: int | None
+) -> None:
+    """Items come and go: what may not be shown is not, and the log knows what was on offer."""
+    since = np.where(np.arange(A) < A // 2, 0, 4).astype(np.int32)
+    items = make_env(num_envs=1).catalogue
+    until = np.where(since == 0, NEVER, 7).astype(np.int32)
+    catalogue = dataclasses.replace(items, since=since, until=until)
+    env = make_env(num_envs=8, n_candidates=candidates, catalogue=catalogue)
+    policy = build(name, env)
+    log = collect(env, policy, n_steps=10, seed=4)
+    assert log.candidates is not None
+    closed = (since > 0)[np.maximum(log.candidates, 0)] & (log.candidates >= 0)
+    assert closed.any(), "items that appear later are on offer then"
+    assert not closed[:1].any(), "and not before"
+    assert (log.candidates < 0).any() == (candidates is None)
+    scores = score_log(policy, log, n_slates=2)
+    np.testing.assert_allclose(scores.propensity, log.propensity, rtol=2e-4)
+
+
+def test_a_log_of_another_candidate_generator_is_refused(log: LoggedDataset) -> None:
+    for n_candidates in (C + 2, None):
+        with pytest.raises(ValueError, match=rf"log offers {C} candidates a row"):
+            score_log(build("uniform", make_env(n_candidates=n_candidates)), log)
+
+
+@pytest.mark.parametrize("missing", ["context", "responses", "consumed"])
+def test_columns_that_a_policy_reads_are_asked_for(log: LoggedDataset, missing: str) -> None:
+    part = log.take(log.sessions < 5)
+    columns = {k: v for k, v in part.columns().items() if k != missing}
+    blind = LoggedDataset.from_columns(n_items=A, **columns)
+    score_log(build("uniform", make_env()), blind)  # reads none of them
+    with pytest.raises(ValueError, match=f"reads {missing}, which the log does not hold"):
+        score_log(build("greedy_reward", make_env()), blind)

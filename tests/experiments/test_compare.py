@@ -146,8 +146,8 @@ def test_truths_are_means_with_normal_intervals() -> None:
     m = mean(np.array([1.0, 2.0, 3.0, 4.0]))
     half = 1.959964 * np.sqrt(5 / 3) / 2
     assert (m.value, m.low, m.high) == pytest.approx((2.5, 2.5 - half, 2.5 + half), abs=1e-6)
-    assert holds(1.0, 2.0, Mean(2.5, 2.0, 3.0))
-    assert not holds(1.0, 1.9, Mean(2.5, 2.0, 3.0))
+    assert holds(1.0, 2.5, Mean(2.5, 2.0, 3.0))
+    assert not holds(1.0, 2.4, Mean(2.5, 2.0, 3.0))
 
 
 def test_the_table_says_what_cannot_be_trusted() -> None:

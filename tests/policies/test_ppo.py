@@ -138,3 +138,20 @@ def test_minibatches_are_of_one_size() -> None:
     assert largest_divisor(8192, at_most=2048) == 2048
     assert largest_divisor(512, at_most=2048) == 512
     assert largest_divisor(3000, at_most=2048) == 1500
+
+
+def test_learning_depends_on_its_seeds_alone_and_leaves_the_callers_luck() -> None:
+    def weights(luck: int, seed: int) -> float:
+        torch.manual_seed(luck)
+        np.random.seed(luck)  # noqa: NPY002
+        env = make_env(16)
+        agent = build("ppo", env, seed=seed)
+        assert isinstance(agent, PPOAgent)
+        agent.learn(env, total_steps=512, seed=3)
+        assert agent.model is not None
+        assert np.random.get_state()[1][0] == luck  # noqa: NPY002
+        assert torch.initial_seed() == luck
+        return float(sum(p.detach().abs().sum() for p in agent.model.policy.parameters()))
+
+    assert weights(1, 0) == weights(2, 0)
+    assert weights(1, 0) != weights(1, 5)
