@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -33,22 +34,33 @@ RUNS = (
 )
 
 
+PICTURES = ("table.md", "estimates.png", "learning.png", "steps.png")
+CHATTER = ("[", "  ", "run folder", "written")  # progress, and where this machine kept the run
+
+
 def record(run: Run) -> int:
-    """Run one command, keep what it prints; a failed one leaves the old record as it is."""
+    """Run one command and keep what it prints, with the table and pictures of its run folder.
+
+    A failed run leaves the old record as it is.
+    """
     out = io.StringIO()
     with contextlib.redirect_stdout(Tee(sys.stdout, out)):
         status = main(run.command.split())
     if status == 0:
-        lines = [
-            x
-            for x in out.getvalue().splitlines()
-            if not x.startswith(("[", "run folder", "written"))
-        ]
-        text = "\n".join(lines).strip()
-        RunFolder(RESULTS).write_text(
-            f"{run.name}.md", f"`longplay {run.command}`\n\n```\n{text}\n```\n"
-        )
+        text = out.getvalue()
+        kept = "\n".join(x for x in text.splitlines() if not x.startswith(CHATTER)).strip()
+        body = kept if "|---" in kept else f"```\n{kept}\n```"
+        RunFolder(RESULTS).write_text(f"{run.name}.md", f"`longplay {run.command}`\n\n{body}\n")
+        for page in re.findall(r"^written: (.*report\.html)$", text, flags=re.MULTILINE):
+            keep_pictures(Path(page).parent, RunFolder(RESULTS / run.name))
     return status
+
+
+def keep_pictures(folder: Path, to: RunFolder) -> None:
+    """The files of a run folder that a README shows."""
+    for name in PICTURES:
+        if (folder / name).exists():
+            to.write_bytes(name, (folder / name).read_bytes())
 
 
 class Tee(io.TextIOBase):
