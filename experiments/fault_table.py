@@ -62,9 +62,9 @@ def draw(table: F64, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def clean(seed: int, n: int = 20_000) -> World:
-    """A log without damage."""
+    """A log without damage, in a world of its own: a rate over logs depends on no one theta."""
     rng = np.random.default_rng([seed, 7])
-    theta = SHARP * np.random.default_rng(0).standard_normal((DIM, K))
+    theta = SHARP * np.random.default_rng([seed, 3]).standard_normal((DIM, K))
     x = rng.standard_normal((n, DIM))
     table = softmax_mix(-x @ theta)
     action = draw(table, rng)
