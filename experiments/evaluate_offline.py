@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from experiments.datasets import data_root
 from experiments.open_bandit import item_shares, load_open_bandit, score_shares, score_uniform
+from experiments.run_folder import RunFolder, made_with
 from offpolicy.evaluate import evaluate
 from offpolicy.inference import Interval
 from offpolicy.log import LoggedDataset
@@ -75,19 +76,13 @@ def write_run(settings: Settings, report: Report, truth: Truth | None) -> Path:
     name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = settings.out or Path("results") / f"evaluate-{name}-{stamp}"
-    folder.mkdir(parents=True, exist_ok=True)
     told: dict[str, Any] = json.loads(report.to_json())
     if truth is not None:
         told["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
-    files = {
-        "report.json": json.dumps(told, indent=1),
-        "report.html": report.to_html(),
-        "settings.json": json.dumps(asdict(settings), indent=1, default=str),
-    }
-    for file, text in files.items():
-        aside = folder / f".{file}"
-        aside.write_text(text)
-        aside.replace(folder / file)
+    run_folder = RunFolder(folder)
+    run_folder.write_json("report.json", told)
+    run_folder.write_text("report.html", report.to_html())
+    run_folder.write_json("settings.json", {"settings": asdict(settings), "made": made_with()})
     return folder
 
 
