@@ -126,7 +126,7 @@ def _writer(board: Path | None) -> Callable[[Any], None]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError(
-            "--tensorboard needs the package tensorboard: pip install tensorboard"
+            "--tensorboard needs an extra: pip install 'longplay[tensorboard]'"
         ) from error
     writer: Any = SummaryWriter(str(board))
 
