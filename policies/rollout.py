@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Policy, act, observation_of, offered
+from policies.base import Decision, Observation, Policy, act, observation_of, offered
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
@@ -52,28 +52,15 @@ def collect(
         action = chosen.action[:, 0] if chosen.action.shape[1] == 1 else chosen.action
         obs, reward, terminated, truncated, info = env.step(action)
         keep = np.arange(env.num_envs) if quota is None else np.flatnonzero(started < quota)
-        row: Rows = {
-            "slot": keep,
-            "session": started[keep],
-            "step": step[keep],
-            "slate": chosen.slate[keep],
-            "propensity": chosen.propensity[keep],
-            "position_propensity": chosen.position_propensity[keep],
-            "reward": np.asarray(reward, np.float64)[keep],
-            "position_reward": np.asarray(info["position_reward"], np.float64)[keep],
-            "terminated": terminated[keep],
-            "truncated": truncated[keep],
-            "consumed": info["consumed"][keep],
-            "responses": info["responses"][keep],
-            "context": seen.user[keep],
-            "before_items": seen.history_items[keep],
-            "before_responses": seen.history_responses[keep],
+        outcome = {
+            "reward": np.asarray(reward, np.float64),
+            "position_reward": np.asarray(info["position_reward"], np.float64),
+            "terminated": terminated,
+            "truncated": truncated,
+            "consumed": info["consumed"],
+            "responses": info["responses"],
         }
-        on_offer = offered(seen)
-        if on_offer is not None:
-            row["candidates"] = on_offer[keep]
-            row["candidate_propensity"] = chosen.first_place[keep]
-        _keep_first_histories(row)
+        row = _rows(seen, chosen, outcome | {"session": started, "step": step}, keep)
         parts.append(row)
         done = terminated | truncated
         started += done
@@ -115,12 +102,26 @@ def _advance(
     return int(np.minimum(started, quota).sum()), int(quota.sum())
 
 
-def _keep_first_histories(row: Rows) -> None:
-    """Of the histories before the action keep those at step 0: the rest can be derived."""
-    first = row["step"] == 0
-    row["first"] = np.flatnonzero(first)
-    row["before_items"] = row["before_items"][first]
-    row["before_responses"] = row["before_responses"][first]
+def _rows(seen: Observation, chosen: Decision, outcome: Rows, keep: NDArray[np.int64]) -> Rows:
+    """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, the
+    slate, what came of it. Histories are kept at step 0 alone: the rest can be derived."""
+    row = outcome | {
+        "slate": chosen.slate,
+        "propensity": chosen.propensity,
+        "position_propensity": chosen.position_propensity,
+        "context": seen.user,
+    }
+    on_offer = offered(seen)
+    if on_offer is not None:
+        row |= {"candidates": on_offer, "candidate_propensity": chosen.first_place}
+    row = {name: value[keep] for name, value in row.items()}
+    first = np.flatnonzero(row["step"] == 0)
+    return row | {
+        "slot": keep,
+        "first": first,
+        "before_items": seen.history_items[keep][first],
+        "before_responses": seen.history_responses[keep][first],
+    }
 
 
 def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
