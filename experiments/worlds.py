@@ -90,7 +90,7 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> World:
         names=data.item_names,
     )
     population = Population(
-        interests=interests(seq, vectors), first_items=last_items(seq, sizes.history_length)
+        interests=interests(seq, vectors), first_items=seq.histories(sizes.history_length)
     )
 
     def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
@@ -124,11 +124,6 @@ def interests(seq: Sequences, vectors: F32) -> F32:
     total = np.zeros((len(seq), vectors.shape[1]))
     np.add.at(total, seq.owner, vectors[seq.items])
     return unit(total - total.mean(axis=0))
-
-
-def last_items(seq: Sequences, length: int) -> NDArray[np.int32]:
-    """Each user's last events (U, H), padded with -1 on the left."""
-    return seq.histories(length)
 
 
 def quality(

@@ -84,6 +84,21 @@ def item_statistics(log: LoggedDataset, *, prior: float = 5.0) -> F32:
     return np.concatenate([rate[:, None], means], axis=1, dtype=np.float32)
 
 
+def place_rewards(log: LoggedDataset) -> NDArray[np.float64]:
+    """Reward of each place (N, K); without that column the consumed place gets the row's reward."""
+    if log.position_reward is not None:
+        return log.position_reward
+    if log.consumed is None:
+        raise ValueError(
+            "the log has neither position_reward nor consumed: which place earned the reward is "
+            "unknown, so items cannot learn from it"
+        )
+    reward: NDArray[np.float64] = np.where(
+        log.slate == log.consumed[:, None], log.reward[:, None], 0.0
+    )
+    return reward
+
+
 def _raw(encoder: Encoder | None, obs: Observation) -> F32:
     """[encoder state | user | mean response of the history | filled share of the history]."""
     require(obs, "consumed", "responses", "context")

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log import LoggedDataset
-from policies.bandits.linucb import place_rewards
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
-from policies.features import StateFeatures, item_table, state_features
+from policies.features import StateFeatures, item_table, place_rewards, state_features
 from policies.scored import Exploration, Scored, Scores
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
-from policies.features import StateFeatures, state_features
+from policies.features import StateFeatures, place_rewards, state_features
 from policies.scored import Exploration, Scored, Scores
 
 F64 = NDArray[np.float64]
@@ -76,19 +76,6 @@ def linucb(
     empty = np.zeros((serving.n_items, d))
     bandit = LinUCB(state, alpha, ridge, inverse, empty, empty.copy())
     return Scored(bandit, Exploration(epsilon=epsilon))
-
-
-def place_rewards(log: LoggedDataset) -> F64:
-    """Reward of each place (N, K); without that column the consumed place gets the row's reward."""
-    if log.position_reward is not None:
-        return log.position_reward
-    if log.consumed is None:
-        raise ValueError(
-            "the log has neither position_reward nor consumed: which place earned the reward is "
-            "unknown, so items cannot learn from it"
-        )
-    reward: F64 = np.where(log.slate == log.consumed[:, None], log.reward[:, None], 0.0)
-    return reward
 
 
 def with_constant(x: NDArray[np.float32]) -> F64:

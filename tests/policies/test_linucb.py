@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from offpolicy import LoggedDataset
-from policies.bandits.linucb import linucb, place_rewards, sherman_morrison, upper_bounds
+from policies.bandits.linucb import linucb, sherman_morrison, upper_bounds
 from policies.base import Serving
+from policies.features import place_rewards
 
 
 def serving() -> Serving:
