@@ -33,6 +33,7 @@ POLICIES: dict[str, Lazy] = {
     "softmax_reward": Lazy("policies.reward_model", "softmax_reward"),
     "linucb": Lazy("policies.bandits.linucb", "linucb"),
     "ppo": Lazy("policies.rl.sb3", "ppo"),
+    "slateq": Lazy("policies.rl.slateq", "slateq"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from policies.encoders.base import Encoder
 F32 = NDArray[np.float32]
 
 CLIP = 5.0  # standard deviations; a feature far outside what was logged must not run away
+LIVE_CLIP = 20.0  # the same where the policy learns in a world, and leads users far from the log
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,29 +25,64 @@ class StateFeatures:
     encoder: Encoder | None  # frozen; None = no encoder state
     centre: F32  # (D,)
     scale: F32  # (D,)
+    windows: tuple[int, ...] = ()  # means of the last so many items' vectors join the state
+    clip: float = CLIP
 
     @property
     def size(self) -> int:
         return len(self.centre)
 
     def __call__(self, obs: Observation) -> F32:
-        z = (_raw(self.encoder, obs) - self.centre) / self.scale
-        state: F32 = np.clip(z, -CLIP, CLIP).astype(np.float32)
+        z = (self.raw(obs) - self.centre) / self.scale
+        state: F32 = np.clip(z, -self.clip, self.clip).astype(np.float32)
         return state
 
     def fitted(self, obs: Observation) -> StateFeatures:
         """The same features, standardised to these observations."""
-        raw = _raw(self.encoder, obs)
+        raw = self.raw(obs)
         spread = raw.std(axis=0)
         scale = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
-        return StateFeatures(self.serving, self.encoder, raw.mean(axis=0), scale)
+        return replace(self, centre=raw.mean(axis=0), scale=scale)
+
+    def raw(self, obs: Observation) -> F32:
+        """(B, D): [encoder state | windows | user | mean response | filled share of history]."""
+        require(obs, "consumed", "responses", "context")
+        filled = obs.history_items >= 0
+        count = filled.sum(axis=1, keepdims=True)
+        mean = obs.history_responses.sum(axis=1) / np.maximum(count, 1)
+        parts = [obs.user, mean, count / filled.shape[1]]
+        parts[:0] = [window_mean(self.serving, obs, n) for n in self.windows]
+        if self.encoder is not None:
+            parts.insert(0, self.encoder.encode(obs.history_items))
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def state_features(serving: Serving, encoder: Encoder | None) -> StateFeatures:
-    """Features that are not standardised yet."""
+def state_features(
+    serving: Serving,
+    encoder: Encoder | None,
+    *,
+    windows: tuple[int, ...] = (),
+    clip: float = CLIP,
+) -> StateFeatures:
+    """Features that are not standardised yet.
+
+    Raises ValueError for a window longer than the history.
+    """
+    if any(not 1 <= n <= serving.history_length for n in windows):
+        raise ValueError(f"windows {windows} must lie in 1..{serving.history_length}, the history")
     size = 0 if encoder is None else encoder.state_size
     size += serving.user_size + len(serving.response_names) + 1
-    return StateFeatures(serving, encoder, np.zeros(size, np.float32), np.ones(size, np.float32))
+    size += len(windows) * serving.item_features.shape[1]
+    centre, scale = np.zeros(size, np.float32), np.ones(size, np.float32)
+    return StateFeatures(serving, encoder, centre, scale, windows, clip)
+
+
+def window_mean(serving: Serving, obs: Observation, n: int) -> F32:
+    """Sum of the last n consumed items' vectors over n, (B, F): an empty place counts as 0."""
+    items = obs.history_items[:, -n:]
+    vectors = serving.item_features[np.maximum(items, 0)] * (items >= 0)[..., None]  # (B, n, F)
+    mean: F32 = vectors.sum(axis=1) / np.float32(n)
+    return mean
 
 
 def item_table(serving: Serving, encoder: Encoder | None, log: LoggedDataset | None = None) -> F32:
@@ -97,15 +133,3 @@ def place_rewards(log: LoggedDataset) -> NDArray[np.float64]:
         log.slate == log.consumed[:, None], log.reward[:, None], 0.0
     )
     return reward
-
-
-def _raw(encoder: Encoder | None, obs: Observation) -> F32:
-    """[encoder state | user | mean response of the history | filled share of the history]."""
-    require(obs, "consumed", "responses", "context")
-    filled = obs.history_items >= 0
-    count = filled.sum(axis=1, keepdims=True)
-    mean = obs.history_responses.sum(axis=1) / np.maximum(count, 1)
-    parts = [obs.user, mean, count / filled.shape[1]]
-    if encoder is not None:
-        parts.insert(0, encoder.encode(obs.history_items))
-    return np.concatenate(parts, axis=1, dtype=np.float32)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World, constants
 from recsim_env.random import integer, uniform
 
 CLICKS = 10  # that boredom remembers
@@ -46,10 +46,13 @@ class BoredomConfig:
     recent: int = 5  # steps that a click counts
     bored_for: int = 5  # steps
     influence: float = 1.0  # omega: share of the interests that survives a click
+    observe: Literal["history", "latent"] = "history"  # "latent": the interests are shown as well
 
     def __post_init__(self) -> None:
         if self.variant not in ("car", "topic", "off"):
             raise ValueError(f"variant = {self.variant!r}: choose 'car', 'topic' or 'off'")
+        if self.observe not in ("history", "latent"):
+            raise ValueError(f"observe = {self.observe!r}: choose 'history' or 'latent'")
 
 
 class BoredomWorld(NamedTuple):
@@ -59,6 +62,7 @@ class BoredomWorld(NamedTuple):
     topic: NDArray[np.int32]  # (A,) largest entry of the embedding
     car: bool
     topical: bool
+    latent: bool
     cfg: Any
 
 
@@ -78,7 +82,7 @@ def build_world(
     """Arrays for the compiled functions."""
     if population is not None:
         raise ValueError("Boredom draws its users itself; drop the population")
-    kind = (config.variant == "car", config.variant == "topic")
+    kind = (config.variant == "car", config.variant == "topic", config.observe == "latent")
     return BoredomWorld(catalogue.vectors, catalogue.topics, *kind, constants(config))
 
 
@@ -214,7 +218,16 @@ def leaves(user: User, world: World) -> bool:
 
 @njit
 def observe(user: User, world: World, out: Row) -> None:
-    """Interests and boredom are hidden."""
+    """Boredom is hidden, and interests unless the world shows them."""
+    if world.latent:
+        for z in range(user.interest.size):
+            out[z] = user.interest[z]
+
+
+def seen_of_user(config: BoredomConfig, catalogue: Catalogue) -> Span:
+    """Names and bounds of what `observe` writes."""
+    topics = range(catalogue.vectors.shape[1]) if config.observe == "latent" else ()
+    return Span(tuple(f"interest_{z}" for z in topics), -1.0, 1.0)
 
 
 MODEL = UserModel(
@@ -235,6 +248,7 @@ MODEL = UserModel(
     advance=advance,
     leaves=leaves,
     observe=observe,
+    user=seen_of_user,
     score=score,
     worth=worth,
     none=none,

@@ -1,0 +1,270 @@
+"""SlateQ: a slate is worth what its items are worth, weighed by what the user picks.
+
+Ie et al. (2019, arXiv 1905.12767), with three differences that decide whether it plans at all:
+picking nothing has a learned value of its own, the slate maximises the exact ratio (ratio.py), and
+what users pick is learned beside the values, from the same decisions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from offpolicy.log import LoggedDataset
+from policies.base import Observation, Serving, observation_of_log
+from policies.encoders.base import Encoder
+from policies.features import LIVE_CLIP, StateFeatures, item_table, state_features
+from policies.rl.item_net import ItemNet
+from policies.rl.ratio import gains, one_by_one, slate_value, weighted
+from policies.rl.replay import Batch, Replay
+from policies.rl.world import Encoded, World, encode
+from policies.rollout import collect
+from policies.simple import uniform
+from policies.slates import SlateDistribution, TopK, explore, masked
+
+OnSteps = Callable[[int], None]
+Slates = Literal["ratio", "top_k", "one_by_one"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlateQConfig:
+    """Defaults suit a few hundred parallel users."""
+
+    gamma: float = 0.995  # per decision
+    slates: Slates = "ratio"  # how values become a slate; the others are those of the paper
+    hidden: int = 128
+    learning_rate: float = 1e-3
+    decay_steps: int = 5_000_000  # decisions over which the step size falls to a tenth
+    batch_size: int = 1024
+    capacity: int = 100_000  # decisions kept
+    average: float = 0.01  # share by which the averaged network follows, per update
+    item_size: int = 0  # numbers learnt of every item, beside its given vector
+    explore: float = 0.1  # share of slates by chance while learning
+    epsilon: float = 0.0  # the same when serving; the propensity counts it
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
+        if self.slates not in ("ratio", "top_k", "one_by_one"):
+            raise ValueError(f"slates = {self.slates!r}: choose ratio, top_k or one_by_one")
+
+
+class Appraised(NamedTuple):
+    """What a state says of items."""
+
+    weight: Tensor  # (B, C) of a pick, against 1 for none; 0 = not eligible
+    value: Tensor  # (B, C) return to come when picked
+    none: Tensor  # (B,) return to come when nothing is picked
+
+
+class SlateQNet(nn.Module):
+    """One network for values and one for picks."""
+
+    def __init__(self, state_size: int, items: NDArray[np.float32], config: SlateQConfig) -> None:
+        super().__init__()
+        c = config
+        self.value = ItemNet(state_size, items, c.hidden, extras=1, learned=c.item_size)
+        self.pick = ItemNet(state_size, items, c.hidden, learned=c.item_size)
+
+    def forward(self, state: Tensor, ids: Tensor) -> Appraised:
+        """state (B, D), ids (B, C)."""
+        value, none = self.value(state, ids)
+        weight = self.logit(state, ids).exp()
+        if ids.shape[1]:
+            weight = weight * (ids >= 0)
+        return Appraised(weight, value[0], none[:, 0])
+
+    def logit(self, state: Tensor, ids: Tensor) -> Tensor:
+        """Log weight (B, C) of a pick, bounded so that no weight over- or underflows."""
+        logit: Tensor = self.pick(state, ids)[0][0].clamp(-15.0, 15.0)
+        return logit
+
+
+def scores(seen: Appraised, places: int, how: Slates) -> Tensor:
+    """Scores (B, C) whose K largest are the slate to show; -inf = not eligible."""
+    if how == "top_k":
+        return weighted(seen.weight, seen.value)
+    if how == "one_by_one":
+        return one_by_one(seen.weight, seen.value, seen.none, places)
+    return gains(seen.weight, seen.value, seen.none, places)
+
+
+def bootstrap(net: SlateQNet, slow: SlateQNet, batch: Batch, places: int, how: Slates) -> Tensor:
+    """Value (B,) of the next slate: chosen by the network, valued by its averaged copy.
+
+    van Hasselt et al. (2016); the averaged target is that of Lillicrap et al. (2016).
+    """
+    seen = net(batch.next_state, batch.next_items)
+    top = scores(seen, places, how).topk(places, dim=1).indices
+    value, none = slow.value(batch.next_state, batch.next_items)
+    return slate_value(seen.weight.gather(1, top), value[0].gather(1, top), none[:, 0])
+
+
+def losses(net: SlateQNet, batch: Batch, goal: Tensor) -> tuple[Tensor, Tensor]:
+    """(temporal difference of what was picked to its goal (B,), cross-entropy of the pick)."""
+    value, none = net.value(batch.state, batch.slate)
+    picked = torch.cat([value[0], none], dim=1).gather(1, batch.place[:, None]).squeeze(1)
+    logit = net.logit(batch.state, batch.slate).masked_fill(batch.slate < 0, -torch.inf)
+    logit = torch.cat([logit, torch.zeros_like(none)], dim=1)  # (B, K + 1)
+    return nn.functional.smooth_l1_loss(picked, goal), nn.functional.cross_entropy(
+        logit, batch.place
+    )
+
+
+@dataclass(slots=True, eq=False)
+class SlateQ:
+    """Learns in a world by `learn`; serves the slate of highest value, uniform ones before."""
+
+    config: SlateQConfig
+    state: StateFeatures
+    encoder: Encoder | None
+    reward_scale: float = 1.0
+    steps: int = 0  # decisions learnt from
+    learner: Learner | None = None  # once scales are known
+
+    @property
+    def serving(self) -> Serving:
+        return self.state.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        places = self.serving.slate_size
+        flat = masked(np.zeros((len(obs), self.serving.columns)), obs.eligible)
+        if self.learner is None:
+            return explore(TopK(flat, places), flat, places, 1.0)
+        score = self.learner.scores(encode(self.state, obs), self.learner.average).double().numpy()
+        return explore(TopK(score, places), flat, places, self.config.epsilon)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Scale state, items and reward to the first log; values are learnt in a world."""
+        if self.learner is None:
+            self.state = self.state.fitted(observation_of_log(log, self.serving))
+            self.reward_scale = float(log.reward.std()) or 1.0
+            items = item_table(self.serving, self.encoder, log)
+            self.learner = Learner(self.config, self.state.size, items, self.serving.slate_size)
+        return {"reward_scale": self.reward_scale}
+
+    def learn(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        *,
+        total_steps: int,
+        seed: int,
+        on_steps: OnSteps | None = None,
+    ) -> None:
+        """Train for `total_steps` decisions over all users; call again to go on.
+
+        on_steps: called with the decisions so far after every step of the users.
+        """
+        if self.learner is None:  # scales from a short look at the world under uniform slates
+            self.update(collect(env, uniform(self.serving), n_steps=64, seed=seed))
+        learner = self.learner
+        assert learner is not None
+        rng = np.random.default_rng([self.config.seed, seed, self.steps])
+        first = int(rng.integers(2**31))
+        world = World(env, self.state, reward_scale=self.reward_scale, seed=first)
+        goal = self.steps + total_steps
+        while self.steps < goal:
+            learner.replay.add(world.step(learner.explore(world.now, rng)))
+            self.steps += env.num_envs
+            learner.improve(self.steps, rng)
+            if on_steps is not None:
+                on_steps(self.steps)
+
+
+class Learner:
+    """The networks, their optimiser and the decisions they learn from."""
+
+    def __init__(
+        self, config: SlateQConfig, state_size: int, items: NDArray[np.float32], places: int
+    ) -> None:
+        self.config, self.places = config, places
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.net = SlateQNet(state_size, items, config)
+        self.average = copy.deepcopy(self.net)  # the target of learning, and what is served
+        self.adam = torch.optim.Adam(self.net.parameters(), lr=config.learning_rate)
+        self.replay = Replay(config.capacity)
+
+    @torch.no_grad()
+    def scores(self, seen: Encoded, net: SlateQNet) -> Tensor:
+        """(B, C) of users; the K largest are the slate."""
+        state, ids = torch.from_numpy(seen.state), torch.from_numpy(seen.items).long()
+        return scores(net(state, ids), self.places, self.config.slates)
+
+    @torch.no_grad()
+    def explore(self, seen: Encoded, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Slates (B, K) of columns: the best, or for some users one by chance.
+
+        Half of these are uniform, and half in proportion to the picks: of a large catalogue users
+        take few items, and uniform slates would hardly ever show one.
+        """
+        state, ids = torch.from_numpy(seen.state), torch.from_numpy(seen.items).long()
+        known = self.net(state, ids)
+        score = scores(known, self.places, self.config.slates)
+        luck = rng.random(len(score))
+        uniform_, by_pick = luck < self.config.explore / 2, luck < self.config.explore
+        rows = torch.from_numpy(np.flatnonzero(by_pick))
+        logit = torch.where(torch.from_numpy(uniform_)[:, None], 0.0, known.weight.log())[rows]
+        chance = logit + torch.from_numpy(rng.gumbel(size=logit.shape).astype(np.float32))
+        score[rows] = torch.where(known.weight[rows] > 0, chance, -torch.inf)
+        return score.topk(self.places, dim=1).indices.numpy()
+
+    def improve(self, steps: int, rng: np.random.Generator) -> None:
+        """One step of Adam on a batch; the step size falls with the decisions taken."""
+        c = self.config
+        batch = self.replay.draw(c.batch_size, rng)
+        with torch.no_grad():
+            later = bootstrap(self.net, self.average, batch, self.places, c.slates)
+            goal = batch.reward + c.gamma * batch.alive * later
+        difference, surprise = losses(self.net, batch, goal)
+        self.adam.zero_grad()
+        (difference + surprise).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
+        self.adam.param_groups[0]["lr"] = c.learning_rate * max(
+            0.1, 1 - 0.9 * steps / c.decay_steps
+        )
+        self.adam.step()
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                slow.lerp_(fast, c.average)
+
+
+def slateq(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    gamma: float = 0.995,
+    slates: Slates = "ratio",
+    hidden: int = 128,
+    learning_rate: float = 1e-3,
+    decay_steps: int = 5_000_000,
+    item_size: int = 0,
+    windows: tuple[int, ...] = (),
+    epsilon: float = 0.0,
+    seed: int = 0,
+) -> SlateQ:
+    """An agent that has not learnt yet: call `learn(env, total_steps=, seed=)`.
+
+    windows: means of the last so many items' vectors in the state, for want of an encoder.
+    """
+    config = SlateQConfig(
+        gamma=gamma,
+        slates=slates,
+        hidden=hidden,
+        learning_rate=learning_rate,
+        decay_steps=decay_steps,
+        item_size=item_size,
+        epsilon=epsilon,
+        seed=seed,
+    )
+    state = state_features(serving, encoder, windows=windows, clip=LIVE_CLIP)
+    return SlateQ(config, state, encoder)
