@@ -114,4 +114,4 @@ def _in_world(policy: Any, material: Material) -> Iterator[tuple[int, Policy]]:
     yield 0, policy
     for nth in range(material.rounds):
         policy.learn(material.env, total_steps=steps, seed=material.seed + nth)
-        yield int(policy.model.num_timesteps), policy
+        yield policy.steps, policy

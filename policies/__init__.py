@@ -12,7 +12,10 @@ from policies.base import (
 )
 from policies.catalog import POLICIES, build
 from policies.encoders import ENCODERS, Encoder, Sequences
+from policies.one_user import recommend
 from policies.rollout import collect
+from policies.saved import Savable, Saved
+from policies.saving import load, save
 from policies.scored import Exploration, Scored, Scorer
 from policies.scoring import score_log
 from policies.simple import consumed_sequences
@@ -28,6 +31,8 @@ __all__ = [
     "Observation",
     "PlackettLuce",
     "Policy",
+    "Savable",
+    "Saved",
     "Scored",
     "Scorer",
     "Sequences",
@@ -38,8 +43,11 @@ __all__ = [
     "build",
     "collect",
     "consumed_sequences",
+    "load",
     "observation_of",
     "observation_of_log",
+    "recommend",
+    "save",
     "score_log",
     "serving_of",
 ]

@@ -239,5 +239,5 @@ def require(obs: Observation, *columns: str) -> None:
         raise ValueError(
             f"the policy reads {', '.join(missing)}, which the log does not hold: its "
             "probabilities would not be those of serving. Log the column, or score a policy that "
-            "does not read it."
+            "does not read it (`recommend` takes responses= and user=)."
         )

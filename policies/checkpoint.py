@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from policies.encoders import ENCODERS, Encoder
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-AGAIN = "delete the folder and save, or fit, the encoder again."
+AGAIN = "delete the folder and save, or fit, again."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,30 +65,17 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
 
     if encoder.n_items != catalogue.n_items:
         raise ValueError(f"the encoder knows {encoder.n_items} items, {catalogue} does not match")
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        arrays = {k: np.ascontiguousarray(v) for k, v in encoder.to_arrays().items()}
+    arrays = {k: np.ascontiguousarray(v) for k, v in encoder.to_arrays().items()}
+    about = {
+        "format": FORMAT,
+        "encoder": encoder.name,
+        "config": dataclasses.asdict(encoder.config),
+        "catalogue": dataclasses.asdict(catalogue),
+        "sha256": digest(arrays),
+    }
+    with whole_folder(folder) as aside:
         save_file(arrays, aside / WEIGHTS)
-        about = {
-            "format": FORMAT,
-            "encoder": encoder.name,
-            "config": dataclasses.asdict(encoder.config),
-            "catalogue": dataclasses.asdict(catalogue),
-            "sha256": digest(arrays),
-        }
         (aside / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
-        aside.chmod(0o755)
-        if folder.exists():  # moved into the new one's shadow, so that a kill loses neither
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old / folder.name)
-            aside.rename(folder)
-            shutil.rmtree(old)
-        else:
-            aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return str(about["sha256"])
 
 
@@ -98,19 +86,13 @@ def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) 
         FileNotFoundError: no checkpoint there.
         ValueError: a wrong catalogue, an unknown encoder or format, or weights that were altered.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     folder = Path(folder)
-    about = _about(folder)
+    about, arrays = read_folder(folder, FORMAT, "policies.checkpoint.save")
+    if about["encoder"] not in ENCODERS:
+        names = ", ".join(sorted(ENCODERS))
+        raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
     if catalogue is not None:
         catalogue.refuse(Catalogue(**about["catalogue"]), folder)
-    try:
-        arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise ValueError(f"{folder / WEIGHTS} cannot be read ({error}): {AGAIN}") from None
-    if digest(arrays) != about["sha256"]:
-        raise ValueError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with")
     kind = ENCODERS[about["encoder"]]
     made: Encoder = kind.load().from_arrays(kind.config(about["config"]), arrays)
     return made
@@ -126,20 +108,59 @@ def digest(arrays: dict[str, NDArray[Any]]) -> str:
     return whole.hexdigest()
 
 
-def _about(folder: Path) -> dict[str, Any]:
+@contextmanager
+def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` at the end, or is gone after an error."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield aside
+        aside.chmod(0o755)
+        if folder.exists():  # moved into the new one's shadow, so that a kill loses neither
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            aside.rename(folder)
+            shutil.rmtree(old)
+        else:
+            aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_folder(
+    folder: Path, form: int, writer: str
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What config.json says, and the arrays that it was written with; `writer` makes such folders.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: another format, or a file that was altered.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    about = _about(folder, form, writer)
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS} cannot be read ({error}): {AGAIN}") from None
+    if digest(arrays) != about["sha256"]:
+        raise ValueError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with")
+    return about, arrays
+
+
+def _about(folder: Path, form: int, writer: str) -> dict[str, Any]:
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
             f"{folder} is not a checkpoint: {' and '.join(missing)} missing. "
-            "Write one with policies.checkpoint.save."
+            f"Write one with {writer}."
         )
     try:
         about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{folder / CONFIG} is not JSON ({error}): {AGAIN}") from None
-    if about.get("format") != FORMAT:
-        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {FORMAT}")
-    if about["encoder"] not in ENCODERS:
-        names = ", ".join(sorted(ENCODERS))
-        raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
+    if about.get("format") != form:
+        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {form}")
     return about

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, require
 from policies.encoders.base import Encoder
+from policies.saved import Saved
 
 F32 = NDArray[np.float32]
 
@@ -56,6 +57,10 @@ class StateFeatures:
             parts.insert(0, self.encoder.encode(obs.history_items))
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
+    def to_arrays(self) -> dict[str, F32]:
+        """The standardisation, as a policy saves it; `features_of` takes it back."""
+        return {"centre": self.centre, "scale": self.scale}
+
 
 def state_features(
     serving: Serving,
@@ -83,6 +88,11 @@ def window_mean(serving: Serving, obs: Observation, n: int) -> F32:
     vectors = serving.item_features[np.maximum(items, 0)] * (items >= 0)[..., None]  # (B, n, F)
     mean: F32 = vectors.sum(axis=1) / np.float32(n)
     return mean
+
+
+def features_of(saved: Saved, serving: Serving) -> StateFeatures:
+    """The features of a policy that saved `to_arrays` and its encoder."""
+    return StateFeatures(serving, saved.encoder, saved.arrays["centre"], saved.arrays["scale"])
 
 
 def item_table(serving: Serving, encoder: Encoder | None, log: LoggedDataset | None = None) -> F32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,7 +13,14 @@ from torch import Tensor, nn
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
-from policies.features import StateFeatures, item_table, place_rewards, state_features
+from policies.features import (
+    StateFeatures,
+    features_of,
+    item_table,
+    place_rewards,
+    state_features,
+)
+from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
 from policies.scored import Exploration, Scored, Scores
 
 
@@ -76,6 +84,28 @@ class RewardModel:
         target = torch.from_numpy((reward - self.centre) / np.float32(self.scale))
         loss = fit(self, x, shown, target)
         return {"loss": loss, "explained": 1.0 - loss}
+
+    def saved(self) -> Saved:
+        config = {
+            "hidden": self.net.head.in_features,
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "decay": self.decay,
+            "fitted": self.fitted,
+            "centre": self.centre,
+            "scale": self.scale,
+        }
+        arrays = self.state.to_arrays() | {"luck": luck(self.rng)}
+        arrays |= prefixed("net.", weights(self.net))
+        return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        state, kept = features_of(saved, serving), under("net.", saved.arrays)
+        net = RewardNet(state.size, kept["items"], saved.config["hidden"])
+        set_weights(net, kept)
+        rest = {k: v for k, v in saved.config.items() if k != "hidden"}
+        return cls(state, net, rng=luck_of(saved.arrays["luck"]), **rest)
 
 
 def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int = 1024) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
+from policies.one_user import recommend
+from policies.saved import Saved
 from policies.slates import PlackettLuce, SlateDistribution, TopK, explore, masked
 
 Scores = NDArray[np.floating]
@@ -49,6 +51,8 @@ class Scored:
     scorer: Scorer
     exploration: Exploration
 
+    recommend = recommend
+
     @property
     def serving(self) -> Serving:
         return self.scorer.serving
@@ -63,6 +67,13 @@ class Scored:
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.scorer.update(log)
+
+    def saved(self) -> Saved:
+        return Saved(config=asdict(self.exploration), inner=self.scorer)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        return cls(saved.inner, Exploration(**saved.config))
 
 
 def pick(scores: Scores, obs: Observation) -> Scores:

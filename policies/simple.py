@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, require
 from policies.encoders.base import Encoder
 from policies.encoders.sequences import Sequences
+from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores, pick
 
 
@@ -25,6 +27,13 @@ class Uniform:
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return {}
+
+    def saved(self) -> Saved:
+        return Saved()
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        return cls(serving)
 
 
 @dataclass(slots=True)
@@ -41,6 +50,13 @@ class Popularity:
         if log.consumed is not None:
             self.counts = self.counts + consumption(log)
         return {"items_seen": float((self.counts > 0).sum())}
+
+    def saved(self) -> Saved:
+        return Saved(arrays={"counts": self.counts})
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        return cls(serving, **saved.arrays)
 
 
 @dataclass(slots=True)
@@ -74,6 +90,15 @@ class TopRated:
         self.total = self.total + np.bincount(consumed[taken], felt, minlength=log.n_items)
         return {"items_rated": float((self.counts > 0).sum())}
 
+    def saved(self) -> Saved:
+        arrays = {"total": self.total, "counts": self.counts}
+        return Saved(config={"response": self.response, "prior": self.prior}, arrays=arrays)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        response, prior = saved.config["response"], saved.config["prior"]
+        return cls(serving, response, prior, saved.arrays["total"], saved.arrays["counts"])
+
 
 @dataclass(slots=True)
 class EncoderRanking:
@@ -92,6 +117,14 @@ class EncoderRanking:
             return {}
         self.encoder = self.encoder.fit(consumed_sequences(log))
         return {"sequences": float(log.n_sessions)}
+
+    def saved(self) -> Saved:
+        return Saved(config={"learns": self.learns}, encoder=self.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        assert saved.encoder is not None
+        return cls(serving, saved.encoder, **saved.config)
 
 
 def uniform(serving: Serving) -> Scored:

@@ -29,6 +29,9 @@ class SlateDistribution(Protocol):
     def first_place(self) -> F64:
         """Probability (B, C) of each column to stand first."""
 
+    def ranking(self, places: int) -> I32:
+        """The columns it favours, best first (B, places), whatever its own number of places."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlackettLuce:
@@ -62,6 +65,9 @@ class PlackettLuce:
     def first_place(self) -> F64:
         return softmax(self.logits)
 
+    def ranking(self, places: int) -> I32:
+        return top_places(self.logits, places)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TopK:
@@ -85,6 +91,9 @@ class TopK:
         best = top_places(self.scores, 1)[:, 0]
         out[np.arange(len(out)), np.maximum(best, 0)] = best >= 0
         return out
+
+    def ranking(self, places: int) -> I32:
+        return top_places(self.scores, places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +120,9 @@ class Mixture:
 
     def first_place(self) -> F64:
         return sum_weighted([part.first_place() for part in self.parts], self.weights)
+
+    def ranking(self, places: int) -> I32:
+        return self.parts[int(np.argmax(self.weights))].ranking(places)
 
 
 def explore(

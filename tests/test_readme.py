@@ -19,6 +19,7 @@ def test_the_screen_of_python_runs_and_says_what_the_readme_says(
     (screen,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     exec(compile(screen, "README.md", "exec"), {})
     out = capsys.readouterr().out
+    assert re.match(r"\[ *\d+( +\d+){4}\]\n", out), "five items for one user"
     verdicts = re.findall(r"^(pass|fail|cannot tell): ", out, flags=re.MULTILINE)
     assert verdicts == ["pass", "cannot tell"]
     uniform, careful = map(float, out.splitlines()[-2:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
-from policies.features import StateFeatures, place_rewards, state_features
+from policies.features import StateFeatures, features_of, place_rewards, state_features
+from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores
 
 F64 = NDArray[np.float64]
@@ -57,6 +59,20 @@ class LinUCB:
         sherman_morrison(x, log.slate, reward, self.precision_inverse, self.moment)
         self.theta = np.einsum("aij,aj->ai", self.precision_inverse, self.moment)
         return {"observations": float((log.slate >= 0).sum())}
+
+    def saved(self) -> Saved:
+        config = {"alpha": self.alpha, "ridge": self.ridge, "fitted": self.fitted}
+        learnt = {"inverse": self.precision_inverse, "moment": self.moment, "theta": self.theta}
+        arrays = self.state.to_arrays() | learnt
+        return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        arrays, state = saved.arrays, features_of(saved, serving)
+        learnt = arrays["inverse"], arrays["moment"], arrays["theta"]
+        return cls(
+            state, saved.config["alpha"], saved.config["ridge"], *learnt, saved.config["fitted"]
+        )
 
 
 def linucb(

@@ -11,10 +11,23 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import observation_of, offered
+from policies.base import Serving, observation_of, offered
 from policies.features import StateFeatures
 
 F32 = NDArray[np.float32]
+
+
+def observation_space(state: StateFeatures) -> spaces.Box:
+    """(D + C,): the state, then item ids where there is a candidate generator."""
+    columns = state.serving.n_candidates or 0
+    return spaces.Box(-np.inf, np.inf, (state.size + columns,), np.float32)
+
+
+def slate_space(serving: Serving) -> spaces.Space[Any]:
+    """The actions of an environment of these sizes: a column, or a slate of columns."""
+    if serving.slate_size == 1:
+        return spaces.Discrete(serving.columns)
+    return spaces.MultiDiscrete([serving.columns] * serving.slate_size, dtype=np.int32)
 
 
 class EncodedVecEnv(VecEnv):
@@ -33,9 +46,7 @@ class EncodedVecEnv(VecEnv):
         seed: int,
     ) -> None:
         self.env, self.state, self.reward_scale = env, state, reward_scale
-        columns = state.serving.n_candidates or 0
-        box = spaces.Box(-np.inf, np.inf, (state.size + columns,), np.float32)
-        super().__init__(env.num_envs, box, env.single_action_space)
+        super().__init__(env.num_envs, observation_space(state), slate_space(state.serving))
         self._first_seed: int | None = seed
         self._actions: NDArray[Any] = np.zeros(0)
         self._nothing: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]

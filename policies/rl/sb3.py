@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -13,14 +14,19 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.save_util import load_from_zip_file
+from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, observation_of_log, offered
 from policies.encoders.base import Encoder
-from policies.features import StateFeatures, item_table, state_features
-from policies.rl.bridge import EncodedVecEnv
+from policies.features import StateFeatures, features_of, item_table, state_features
+from policies.one_user import recommend
+from policies.rl.bridge import EncodedVecEnv, observation_space, slate_space
+from policies.rl.machine import Blueprint, machine_arrays, set_machine
 from policies.rl.slate_head import SlateActorCritic
 from policies.rollout import collect
+from policies.saved import Arrays, Saved, prefixed, under
 from policies.simple import uniform
 from policies.slates import PlackettLuce, SlateDistribution, explore, masked
 
@@ -48,6 +54,14 @@ class PPOConfig:
             raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
 
 
+class About(NamedTuple):
+    """What a zip of Stable-Baselines3 must hold beside its own model; see `from_zip`."""
+
+    config: PPOConfig
+    state: StateFeatures
+    reward_scale: float
+
+
 @dataclass(slots=True)
 class PPOAgent:
     """Serves any observation; acts better only after `learn`."""
@@ -58,6 +72,8 @@ class PPOAgent:
     reward_scale: float = 1.0
     model: PPO | None = None
     items: NDArray[np.float32] | None = None  # (A, Di), once a log has been seen
+
+    recommend = recommend
 
     @property
     def serving(self) -> Serving:
@@ -102,7 +118,9 @@ class PPOAgent:
         if self.items is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=self.config.n_steps, seed=seed))
         bridge = EncodedVecEnv(env, self.state, reward_scale=self.reward_scale, seed=seed)
-        taken = 0 if self.model is None else self.model.num_timesteps
+        taken = self.steps
+        if self.model is not None and self.model.n_envs != bridge.num_envs:
+            self.model = self._rebuilt(machine_arrays(self.model), bridge)
         with own_luck(self.config.seed, seed, taken):
             if self.model is None:
                 self.model = self._new(bridge)
@@ -110,7 +128,43 @@ class PPOAgent:
                 self.model.set_env(bridge)
             self.model.learn(total_steps, callback=_Heartbeat(on_steps), reset_num_timesteps=False)
 
-    def _new(self, bridge: EncodedVecEnv) -> PPO:
+    @property
+    def steps(self) -> int:
+        """Decisions it has learnt from in the world."""
+        return 0 if self.model is None else self.model.num_timesteps
+
+    def saved(self) -> Saved:
+        arrays: Arrays = dict(self.state.to_arrays())
+        if self.items is not None:
+            arrays["items"] = self.items
+        config = {**asdict(self.config), "reward_scale": self.reward_scale, "users": 0}
+        if self.model is not None:
+            config["users"] = self.model.n_envs
+            arrays |= prefixed("model.", machine_arrays(self.model))
+        return Saved(config=config, arrays=arrays, encoder=self.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        settings = dict(saved.config)
+        scale, users = settings.pop("reward_scale"), settings.pop("users")
+        agent = cls(PPOConfig(**settings), features_of(saved, serving), saved.encoder, scale)
+        agent.items = saved.arrays.get("items")
+        if users:
+            agent.model = agent._rebuilt(under("model.", saved.arrays), agent.blueprint(users))
+        return agent
+
+    def blueprint(self, users: int) -> VecEnv:
+        """The spaces it learns in, without users."""
+        return Blueprint(observation_space(self.state), slate_space(self.serving), users)
+
+    def _rebuilt(self, arrays: Arrays, bridge: VecEnv) -> PPO:
+        """A model with these insides for another number of users."""
+        with own_luck(self.config.seed):
+            model = self._new(bridge)
+        set_machine(model, arrays)
+        return model
+
+    def _new(self, bridge: VecEnv) -> PPO:
         c = self.config
         rollout = c.n_steps * bridge.num_envs
         return PPO(
@@ -130,6 +184,7 @@ class PPOAgent:
                 "state_size": self.state.size,
                 "places": self.serving.slate_size,
                 "net_arch": [c.hidden, c.hidden],
+                "about": About(c, self.state, self.reward_scale),
             },
         )
 
@@ -167,6 +222,22 @@ class _Heartbeat(BaseCallback):
     def _on_rollout_end(self) -> None:
         if self.on_steps is not None:
             self.on_steps(self.num_timesteps)
+
+
+def from_zip(file: str | Path) -> PPOAgent:
+    """The agent whose `model.save(file)` wrote the zip. Reading it runs what is pickled in it."""
+    data, parameters, _ = load_from_zip_file(str(file), device="cpu")
+    about = (data or {}).get("policy_kwargs", {}).get("about")
+    if not isinstance(about, About):
+        raise ValueError(
+            f"{file} was not trained by a Longplay agent: the state that its observations are made "
+            "of is not known. Train through policies.build, then policies.save."
+        )
+    agent = PPOAgent(about.config, about.state, about.state.encoder, about.reward_scale)
+    agent.items = data["policy_kwargs"]["items"].numpy() if data else None
+    agent.model = agent._new(agent.blueprint(data["n_envs"] if data else 1))
+    agent.model.set_parameters(parameters, device="cpu")
+    return agent
 
 
 def ppo(

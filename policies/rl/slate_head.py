@@ -74,6 +74,7 @@ class SlateActorCritic(ActorCriticPolicy):
         state_size: int,
         places: int,
         net_arch: list[int],
+        about: object = None,  # kept by model.save, see sb3.from_zip
         use_sde: bool = False,
     ) -> None:
         self.item_size, self.places, self.state_size = items.shape[1], places, state_size

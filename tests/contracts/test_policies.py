@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -11,7 +13,20 @@ import pytest
 
 import recsim_env  # noqa: F401  (registers the environments)
 from offpolicy import LoggedDataset
-from policies import POLICIES, Observation, Policy, act, build, collect, observation_of, score_log
+from policies import (
+    POLICIES,
+    Observation,
+    Policy,
+    act,
+    build,
+    collect,
+    load,
+    observation_of,
+    recommend,
+    save,
+    score_log,
+)
+from policies.base import items_of
 from policies.slates import PlackettLuce
 from recsim_env.catalogue import NEVER
 
@@ -81,6 +96,39 @@ def test_probabilities_do_not_move_without_update(policy: Policy, seen: Observat
     before = policy.distribution(seen).first_place()
     act(policy, seen, np.random.default_rng(1))
     np.testing.assert_array_equal(before, policy.distribution(seen).first_place())
+
+
+def test_it_loads_to_the_same_probabilities_and_learns_on_alike(
+    policy: Policy, seen: Observation, log: LoggedDataset, tmp_path: Path
+) -> None:
+    first = save(policy, tmp_path / "it")
+    back = load(tmp_path / "it", serving=policy.serving)
+    assert save(back, tmp_path / "again") == first
+    slate = act(policy, seen, np.random.default_rng(3)).action
+    policy = copy.deepcopy(policy)
+    for part in range(2):  # as saved, and after learning from one more log
+        one, two = policy.distribution(seen), back.distribution(seen)
+        np.testing.assert_array_equal(two.first_place(), one.first_place())
+        np.testing.assert_array_equal(two.prefix(slate), one.prefix(slate))
+        more = log.take(log.sessions % 2 == part)
+        assert policy.update(more) == back.update(more)
+
+
+def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:
+    assert seen.candidates is not None
+    history = seen.history_items[0][seen.history_items[0] >= 0]
+    felt = seen.history_responses[0][-len(history) :] if len(history) else None
+    ranked = recommend(
+        policy, history, 4, responses=felt, user=seen.user[0], candidates=list(seen.candidates[0])
+    )
+    assert len(set(ranked.tolist())) == 4
+    assert set(ranked.tolist()) <= set(seen.candidates[0].tolist())
+    np.testing.assert_array_equal(
+        ranked,
+        items_of(seen.rows(slice(1)), policy.distribution(seen.rows(slice(1))).ranking(4))[0],
+    )
+    everywhere = policy.recommend(history, responses=felt, user=seen.user[0])  # type: ignore[attr-defined]
+    assert everywhere.shape == (K,)
 
 
 def test_a_slate_never_repeats_an_item_and_comes_from_the_candidates(

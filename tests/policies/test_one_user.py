@@ -1,0 +1,69 @@
+"""One user's recommendations: the policy's own ranking of what may be shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import recsim_env  # noqa: F401
+from policies import build, recommend, serving_of
+from policies.simple import Popularity
+from policies.slates import Mixture, PlackettLuce, TopK
+
+
+def make_env(**settings: Any) -> Any:
+    sizes = {"n_items": 12, "slate_size": 2, "n_candidates": 6, "history_length": 3} | settings
+    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=2, **sizes)
+
+
+@pytest.fixture(params=[6, None])
+def popular(request: pytest.FixtureRequest) -> Any:
+    """Item 11 is the most popular, 0 the least."""
+    policy: Any = build("popularity", make_env(n_candidates=request.param))
+    assert isinstance(policy.scorer, Popularity)
+    policy.scorer.counts = np.arange(12.0)
+    return policy
+
+
+def test_the_best_of_the_catalogue_or_of_the_candidates(popular: Any) -> None:
+    assert popular.recommend([1, 2], 3).tolist() == [11, 10, 9]
+    assert popular.recommend([], 2, candidates=[3, 0, 7]).tolist() == [7, 3]
+    assert recommend(popular, [11, 9], 3, exclude_history=True).tolist() == [10, 8, 7]
+    assert recommend(popular, [0, 1, 2, 3, 4]).tolist() == [11, 10]  # its own slate size
+
+
+def test_what_cannot_be_had_is_said(popular: Any) -> None:
+    with pytest.raises(ValueError, match="4 items were asked for and 3 can be shown"):
+        recommend(popular, [], 4, candidates=[3, 0, 7])
+    with pytest.raises(ValueError, match=r"history\[1\] = 12 is outside 0\.\.11"):
+        recommend(popular, [0, 12])
+    with pytest.raises(ValueError, match="list of item ids"):
+        recommend(popular, [[0, 1]])
+    with pytest.raises(ValueError, match=r"reads responses, context.*recommend"):
+        recommend(build("greedy_reward", make_env()), [0, 1])
+
+
+def test_the_last_events_stand_where_a_log_would_have_them() -> None:
+    """Padded on the left, the newest last, responses beside their items."""
+    from policies.one_user import _observation
+
+    serving = serving_of(make_env())
+    r = len(serving.response_names)
+    felt = np.arange(2 * r).reshape(2, r)
+    obs = _observation(serving, [4, 5], felt, None, None)
+    assert obs.history_items.tolist() == [[-1, 4, 5]]
+    np.testing.assert_array_equal(obs.history_responses[0, 1:], felt)
+    assert _observation(serving, [1, 2, 3, 4], None, None, None).history_items.tolist() == [
+        [2, 3, 4]
+    ]
+
+
+def test_rankings_are_of_the_best_part() -> None:
+    scores = np.array([[0.0, 3.0, 1.0, -np.inf]])
+    flat = PlackettLuce(np.zeros((1, 4)), 2)
+    assert PlackettLuce(scores, 1).ranking(3).tolist() == [[1, 2, 0]]
+    assert TopK(scores, 1).ranking(4).tolist() == [[1, 2, 0, -1]]
+    assert Mixture((flat, TopK(scores, 2)), (0.3, 0.7)).ranking(2).tolist() == [[1, 2]]

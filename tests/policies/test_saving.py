@@ -1,0 +1,179 @@
+"""Policies on disk: nothing runs at loading, nothing of another world is taken for one's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium
+import numpy as np
+import pytest
+
+import recsim_env  # noqa: F401
+from offpolicy import LoggedDataset
+from policies import (
+    ENCODERS,
+    Exploration,
+    Observation,
+    Saved,
+    Scored,
+    Serving,
+    build,
+    collect,
+    consumed_sequences,
+    load,
+    observation_of,
+    save,
+    serving_of,
+)
+from policies.saved import luck, luck_of
+
+
+def make_env(num_envs: int = 16, **settings: Any) -> Any:
+    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5} | settings
+    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+
+
+@dataclass(slots=True)
+class Ours:
+    """A scorer that no registry knows."""
+
+    serving: Serving
+    weight: np.ndarray[Any, Any]
+
+    def scores(self, obs: Observation) -> np.ndarray[Any, Any]:
+        assert obs.candidates is not None
+        return self.weight[obs.candidates]
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        return {}
+
+    def saved(self) -> Saved:
+        return Saved(arrays={"weight": self.weight})
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        return cls(serving, saved.arrays["weight"])
+
+
+def test_a_class_of_ones_own_is_named_by_the_loader_not_by_the_file(tmp_path: Path) -> None:
+    mine = Scored(Ours(serving_of(make_env()), np.arange(30.0)), Exploration(epsilon=0.25))
+    save(mine, tmp_path / "it")
+    with pytest.raises(ValueError, match=r"in no module of POLICIES.*kinds=\(Ours,\)"):
+        load(tmp_path / "it")
+    back = load(tmp_path / "it", kinds=[Ours])
+    assert isinstance(back, Scored)
+    assert back.exploration == mine.exploration
+    assert isinstance(back.scorer, Ours)
+
+
+def test_a_file_cannot_have_any_function_called(tmp_path: Path) -> None:
+    save(build("uniform", make_env()), tmp_path / "it")
+    file = tmp_path / "it" / "config.json"
+    for name in ("os.system", "policies.simple.uniform", "policies.simple.np"):
+        about = json.loads(file.read_text())
+        about["policy"][0]["kind"] = name
+        file.write_text(json.dumps(about))
+        with pytest.raises(ValueError, match=f"holds a {name}"):
+            load(tmp_path / "it")
+
+
+def test_what_cannot_be_saved_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    class Silent:
+        serving = serving_of(make_env(1))
+
+    with pytest.raises(ValueError, match="Silent cannot be saved: give it `saved"):
+        save(Silent(), tmp_path / "it")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_world_is_refused_by_what_differs(tmp_path: Path) -> None:
+    save(build("popularity", make_env()), tmp_path / "it")
+    with pytest.raises(ValueError, match="slate_size 2, not 3"):
+        load(tmp_path / "it", serving=serving_of(make_env(slate_size=3)))
+    same = serving_of(make_env())
+    other = Serving(
+        **{
+            name: getattr(same, name)
+            for name in ("n_items", "slate_size", "history_length", "n_candidates", "user_size")
+        },
+        response_names=same.response_names,
+        item_features=same.item_features[::-1],
+    )
+    with pytest.raises(ValueError, match="other features"):
+        load(tmp_path / "it", serving=other)
+
+
+def test_the_encoder_travels_with_the_policy(tmp_path: Path) -> None:
+    env = make_env()
+    log = collect(env, build("uniform", env), n_sessions=60, seed=0)
+    encoder = ENCODERS["markov"]().fit(consumed_sequences(log))
+    policy = build("linucb", env, encoder=encoder)
+    policy.update(log)
+    save(policy, tmp_path / "it")
+    obs = observation_of(env.reset(seed=3)[0])
+    for _ in range(3):
+        obs = observation_of(env.step(np.tile([0, 1], (16, 1)))[0])
+    back = load(tmp_path / "it").distribution(obs)
+    np.testing.assert_array_equal(back.ranking(6), policy.distribution(obs).ranking(6))
+    other = ENCODERS["markov"](decay=0.5).fit(consumed_sequences(log))
+    from policies import checkpoint
+
+    known = checkpoint.Catalogue("it", 30)
+    checkpoint.save(other, tmp_path / "it" / "encoder-1", catalogue=known)
+    with pytest.raises(ValueError, match="not the encoder that the policy was saved with"):
+        load(tmp_path / "it")
+
+
+def test_altered_weights_and_encoder_folders_are_refused(tmp_path: Path) -> None:
+    save(build("popularity", make_env()), tmp_path / "it")
+    file = tmp_path / "it" / "weights.safetensors"
+    whole = bytearray(file.read_bytes())
+    whole[-1] ^= 1
+    file.write_bytes(whole)
+    with pytest.raises(ValueError, match=r"is not the file that config\.json was written with"):
+        load(tmp_path / "it")
+    save(build("greedy_encoder", make_env()), tmp_path / "two")
+    with pytest.raises(ValueError, match="holds an encoder"):
+        load(tmp_path / "two" / "encoder-1")
+
+
+def test_a_generator_goes_on_where_it_stood() -> None:
+    rng = np.random.default_rng(5)
+    rng.integers(10, size=3, dtype=np.int32)  # leaves half a word behind
+    twin = luck_of(luck(rng))
+    np.testing.assert_array_equal(rng.integers(1000, size=9), twin.integers(1000, size=9))
+    np.testing.assert_array_equal(rng.normal(size=9), twin.normal(size=9))
+
+
+def test_a_trained_agent_serves_and_learns_on_as_if_it_had_never_been_saved(tmp_path: Path) -> None:
+    env = make_env()
+    agent: Any = build("ppo", env)
+    agent.learn(env, total_steps=512, seed=0)
+    save(agent, tmp_path / "it")
+    back: Any = load(tmp_path / "it")
+    obs = observation_of(env.reset(seed=3)[0])
+    first = agent.distribution(obs).first_place()
+    np.testing.assert_array_equal(back.distribution(obs).first_place(), first)
+    for one in (agent, back):
+        one.learn(env, total_steps=512, seed=1)
+    second = agent.distribution(obs).first_place()
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(back.distribution(obs).first_place(), second)
+    assert back.steps == agent.steps == 1024
+
+
+def test_a_zip_is_read_only_when_it_is_trusted(tmp_path: Path) -> None:
+    env = make_env()
+    agent: Any = build("ppo", env)
+    agent.learn(env, total_steps=512, seed=0)
+    agent.model.save(tmp_path / "it.zip")
+    with pytest.raises(ValueError, match="pickled code that runs when it is read"):
+        load(tmp_path / "it.zip")
+    back = load(tmp_path / "it.zip", trust=True)
+    obs = observation_of(env.reset(seed=3)[0])
+    np.testing.assert_array_equal(
+        back.distribution(obs).first_place(), agent.distribution(obs).first_place()
+    )
