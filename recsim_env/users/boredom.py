@@ -3,8 +3,8 @@
 Deffayet et al. (2024, arXiv 2311.16586). Relevance is a steep sigmoid of the match between user
 and item; of the last ten clicks, no older than five steps, five in one topic make it bored for five
 steps. variant "car", theirs: a user bored of anything clicks nothing at all. variant "topic": only
-the bored topics are dead. With `influence` below 1 clicks pull the interests to what was clicked
-(the mean of the clicked embeddings; the original's scalar mean is a mistake and not inherited).
+the bored topics are dead. With `influence` below 1 clicks pull the interests to the mean embedding
+of what was clicked; `scalar_mean` is their code, which averages over topics too by mistake.
 
 Planning pays about twofold under "car": the best item over and over earns half of what alternating
 between topics does. Under "topic" and "off" the gap is 0: there is always another item to click.
@@ -47,6 +47,7 @@ class BoredomConfig:
     bored_for: int = 5  # steps
     influence: float = 1.0  # omega: share of the interests that survives a click
     observe: Literal["history", "latent"] = "history"  # "latent": the interests are shown as well
+    scalar_mean: bool = False  # as published: a click pulls all interests to one number
 
     def __post_init__(self) -> None:
         if self.variant not in ("car", "topic", "off"):
@@ -198,11 +199,13 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     for z in range(user.bored.size):
         if recent_clicks(user, world, z) >= cfg.threshold and user.bored[z] <= user.step:
             user.bored[z] = user.step + 1 + cfg.bored_for
-    clicks = 0
+    clicks, average = 0, 0.0
     for i in range(CLICKS):
         clicks += user.when[i] == user.step
     for z in range(user.pull.size):
-        mean = user.pull[z] / clicks
+        average += user.pull[z] / user.pull.size
+    for z in range(user.pull.size):
+        mean = (average if cfg.scalar_mean else user.pull[z]) / clicks
         user.interest[z] = cfg.influence * user.interest[z] + (1.0 - cfg.influence) * mean
         user.pull[z] = 0.0
     if cfg.influence < 1.0:

@@ -1,7 +1,9 @@
 """Boredom and influence: SARDINE's users whom clicks also change (see `boredom`).
 
 Each click moves the interests 5 % of the way to the mean of what was clicked (Deffayet et al.,
-2024, arXiv 2311.16586). Planning pays about as much as under boredom alone.
+2024, arXiv 2311.16586). Planning pays about as much as under boredom alone. `as_published` has the
+original's scalar mean: interests flatten, relevance fades below 1, and so five clicks in a row grow
+rarer: the immediate-greedy oracle then earns 50.6 instead of 50.0.
 """
 
 from __future__ import annotations
@@ -16,6 +18,11 @@ class BoredomInfluenceConfig(boredom.BoredomConfig):
     """SARDINE's constants with influence."""
 
     influence: float = 0.95
+
+
+def as_published() -> BoredomInfluenceConfig:
+    """SingleItem-BoredInf with the original's scalar mean of what was clicked."""
+    return BoredomInfluenceConfig(scalar_mean=True)
 
 
 MODEL = replace(boredom.MODEL, config=BoredomInfluenceConfig)
