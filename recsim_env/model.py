@@ -44,9 +44,52 @@ NOTHING = Span((), 0.0, 0.0)
 PLAIN_RESPONSES = Span(("click", "watch_time", "quality"), (0, 0, -100), (1, 1e4, 100))
 
 
+class PlainWorld(NamedTuple):
+    """What is the same for all users: the catalogue's columns (A,) and the config's numbers."""
+
+    topics: NDArray[np.int32]
+    vectors: NDArray[np.float32]  # (A, D)
+    quality: NDArray[np.float32]
+    length: NDArray[np.float32]
+    clickbait: NDArray[np.float32]
+    cfg: Any
+
+
+def plain_world(config: Any, catalogue: Catalogue, population: Population | None) -> PlainWorld:
+    """The world of users who are drawn by their model, not from a population."""
+    if population is not None:
+        name = type(config).__name__.removesuffix("Config")
+        raise ValueError(f"{name} draws its users itself; drop the population")
+    c = catalogue
+    return PlainWorld(c.topics, c.vectors, c.quality, c.length, c.clickbait, constants(config))
+
+
+@njit
+def stays(user: User, world: World) -> bool:
+    """Users stay until the session is cut off."""
+    return False
+
+
+@njit
+def unseen(user: User, world: World, out: Row) -> None:
+    """Nothing of the user is observed: the history is what the agent has."""
+
+
+@njit
+def one(user: User, world: World, item: int) -> float:
+    """A click is worth 1."""
+    return 1.0
+
+
+@njit
+def nothing(user: User, world: World) -> float:
+    """Choosing nothing weighs, or is worth, nothing."""
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UserModel:
-    """One user model: five scalar functions about one user, and how its world is built.
+    """One user model: a few scalar functions about one user, and how its world is built.
 
     All functions are `@njit`. `sample` draws who the user is at the session's start. `respond`
     chooses a place of the slate (or -1), writes what is observed of it into `response` (R,) and
@@ -59,37 +102,39 @@ class UserModel:
 
     config: type  # a frozen dataclass whose number fields reach the functions as `world.cfg`
     catalogue: Callable[[Any], Catalogue]  # config -> the catalogue when none is given
-    world: Callable[[Any, Catalogue, Population | None], Any]
     fields: Callable[[Any, Catalogue], list[tuple[Any, ...]]]  # dtype of the user's own state
-    features: Callable[[Catalogue], NDArray[np.float32]]  # (A, F) shown of every candidate
 
     sample: Callable[[User, World], None]
+    score: Callable[[User, World, int], float]
     respond: Callable[[User, World, Row, Row, Row, Row], int]
     advance: Callable[[User, World, int, Row], float]
-    leaves: Callable[[User, World], bool]
-    observe: Callable[[User, World, Row], None]
-    score: Callable[[User, World, int], float]
-    worth: Callable[[User, World, int], float]
-    none: Callable[[User, World], float]
+    leaves: Callable[[User, World], bool] = stays
+    observe: Callable[[User, World, Row], None] = unseen
+    worth: Callable[[User, World, int], float] = one
+    none: Callable[[User, World], float] = nothing
+    plan: Callable[[User, World, int], float] | None = None  # None: the worth
+    plan_none: Callable[[User, World], float] = nothing
 
-    plan: Callable[[User, World, int], float] | None = None
-    plan_none: Callable[[User, World], float] | None = None
+    world: Callable[[Any, Catalogue, Population | None], Any] = plain_world
+    features: Callable[[Catalogue], NDArray[np.float32]] = Catalogue.one_hot_topics  # (A, F) shown
     choice: Choice = "multinomial_logit"  # how scores become probabilities
     responses: Span = PLAIN_RESPONSES
     user: Callable[[Any, Catalogue], Span] = field(default=lambda config, catalogue: NOTHING)
     defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment
+    tabular: Callable[[Any, Catalogue], Any] | None = None  # exact law, where states are few
 
     def functions(self) -> dict[str, Any]:
         """The compiled functions by name; without a look ahead the plan is the worth."""
         names = ("sample", "respond", "advance", "leaves", "observe", "score", "worth", "none")
         given: dict[str, Any] = {name: getattr(self, name) for name in names}
-        return given | {"plan": self.plan or self.worth, "plan_none": self.plan_none or nothing}
+        return given | {"plan": self.plan or self.worth, "plan_none": self.plan_none}
 
 
-@njit
-def nothing(user: User, world: World) -> float:
-    """Choosing nothing is worth nothing."""
-    return 0.0
+def refuse_outside(config: Any, low: float, high: float, *names: str) -> None:
+    """Raise ValueError naming the first of these fields of a config that is outside low..high."""
+    for name in names:
+        if not low <= getattr(config, name) <= high:
+            raise ValueError(f"{name} = {getattr(config, name)} must lie in {low:g}..{high:g}")
 
 
 def constants(config: Any) -> Any:

@@ -14,15 +14,14 @@ pays by spreading advertisers and by sparing the loud ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.catalogue import Catalogue, Population
+from recsim_env.catalogue import Catalogue
 from recsim_env.choice import position_based, sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Row, User, UserModel, World, constants
+from recsim_env.model import Row, User, UserModel, World
 from recsim_env.random import normal, uniform
 
 
@@ -45,16 +44,6 @@ class AdSlotsConfig:
     leave: float = -4.0  # logit
 
 
-class AdSlotsWorld(NamedTuple):
-    """What is the same for all users."""
-
-    advertiser: NDArray[np.int32]  # (A,)
-    loud: NDArray[np.float32]  # (A,) 0..1
-    bid: NDArray[np.float32]  # (A,) paid per click
-    examined: NDArray[np.float64]  # (16,) by place
-    cfg: Any
-
-
 def build_catalogue(config: AdSlotsConfig) -> Catalogue:
     """Ads with bids ~ log-normal (as quality) and loudness ~ U(0, 1) (as clickbait)."""
     rng = np.random.default_rng(config.catalogue_seed)
@@ -65,17 +54,6 @@ def build_catalogue(config: AdSlotsConfig) -> Catalogue:
         length=np.ones(config.n_items),
         n_topics=config.n_advertisers,
     )
-
-
-def build_world(
-    config: AdSlotsConfig, catalogue: Catalogue, population: Population | None
-) -> AdSlotsWorld:
-    """Arrays for the compiled functions; advertisers are the catalogue's topics."""
-    if population is not None:
-        raise ValueError("AdSlots draws its users itself; drop the population")
-    examined = config.examine ** np.arange(64.0)
-    ads = (catalogue.topics, catalogue.clickbait, catalogue.quality)
-    return AdSlotsWorld(*ads, examined, constants(config))
 
 
 @njit
@@ -90,23 +68,17 @@ def sample(user: User, world: World) -> None:
 @njit
 def score(user: User, world: World, item: int) -> float:
     """Chance of a click at the first place."""
-    cfg, a = world.cfg, world.advertiser[item]
+    cfg, a = world.cfg, world.topics[item]
     if user.exposure[a] >= cfg.cap:
         return 0.0
-    loud = cfg.loudness * (world.loud[item] - 0.5)
+    loud = cfg.loudness * (world.clickbait[item] - 0.5)
     return sigmoid(cfg.relevance + user.taste[a] + loud) * cfg.wear ** user.exposure[a]
-
-
-@njit
-def none(user: User, world: World) -> float:
-    """Not used: every place is clicked by itself."""
-    return 0.0
 
 
 @njit
 def worth(user: User, world: World, item: int) -> float:
     """The bid."""
-    return world.bid[item]
+    return world.quality[item]
 
 
 @njit
@@ -116,23 +88,26 @@ def plan(user: User, world: World, item: int) -> float:
     Costs fall on showing, not on clicking: they are spread over the chance of a click.
     """
     click = max(score(user, world, item), 1e-3)
-    worn = 0.5 * (1.0 - world.cfg.wear) * world.bid[item]
-    return world.bid[item] - worn - 0.25 * world.loud[item] / click
+    worn = 0.5 * (1.0 - world.cfg.wear) * world.quality[item]
+    return world.quality[item] - worn - 0.25 * world.clickbait[item] / click
 
 
 @njit
 def respond(user: User, world: World, slate: Row, chances: Row, response: Row, paid: Row) -> int:
     """Clicks by place; the history keeps the last."""
+    examined = 1.0
     for k in range(slate.size):
         chances[k] = score(user, world, slate[k])
-    place = position_based(user, chances, world.examined, paid)
+        paid[k] = examined  # how well a place is seen goes in where its click comes out
+        examined *= world.cfg.examine
+    place = position_based(user, chances, paid, paid)
     for k in range(slate.size):
-        user.exposure[world.advertiser[slate[k]]] += 1.0
-        user.annoyance += world.cfg.annoy * world.loud[slate[k]]
-        paid[k] *= world.bid[slate[k]]
+        user.exposure[world.topics[slate[k]]] += 1.0
+        user.annoyance += world.cfg.annoy * world.clickbait[slate[k]]
+        paid[k] *= world.quality[slate[k]]
     if place >= 0:
         response[0] = response[1] = 1.0
-        response[2] = world.bid[slate[place]]
+        response[2] = world.quality[slate[place]]
     return place
 
 
@@ -151,11 +126,6 @@ def leaves(user: User, world: World) -> bool:
     return uniform(user) < sigmoid(world.cfg.leave + user.annoyance)
 
 
-@njit
-def observe(user: User, world: World, out: Row) -> None:
-    """Tastes and annoyance are hidden."""
-
-
 def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
     """Advertiser one-hot, bid and loudness (A, T + 2)."""
     return np.column_stack([catalogue.one_hot_topics(), catalogue.quality, catalogue.clickbait])
@@ -164,7 +134,6 @@ def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
 MODEL = UserModel(
     config=AdSlotsConfig,
     catalogue=build_catalogue,
-    world=build_world,
     fields=lambda config, catalogue: [
         ("taste", "f8", (catalogue.n_topics,)),
         ("exposure", "f8", (catalogue.n_topics,)),
@@ -175,10 +144,8 @@ MODEL = UserModel(
     respond=respond,
     advance=advance,
     leaves=leaves,
-    observe=observe,
     score=score,
     worth=worth,
-    none=none,
     plan=plan,
     choice="independent",
     defaults={"slate_size": 4, "n_candidates": 20, "max_steps": 200},

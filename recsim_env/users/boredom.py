@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import integer, uniform
 
 CLICKS = 10  # that boredom remembers
@@ -56,17 +56,6 @@ class BoredomConfig:
             raise ValueError(f"observe = {self.observe!r}: choose 'history' or 'latent'")
 
 
-class BoredomWorld(NamedTuple):
-    """What is the same for all users."""
-
-    vectors: NDArray[np.float32]  # (A, T) embeddings of length 1
-    topic: NDArray[np.int32]  # (A,) largest entry of the embedding
-    car: bool
-    topical: bool
-    latent: bool
-    cfg: Any
-
-
 def build_catalogue(config: BoredomConfig) -> Catalogue:
     """Embeddings uniform on two or three random topics, at length 1."""
     rng = np.random.default_rng(config.catalogue_seed)
@@ -77,14 +66,24 @@ def build_catalogue(config: BoredomConfig) -> Catalogue:
     return Catalogue.of(vectors.argmax(1), vectors=vectors, n_topics=t)
 
 
+class BoredomWorld(NamedTuple):
+    """What is the same for all users."""
+
+    vectors: NDArray[np.float32]  # (A, T) embeddings of length 1
+    topics: NDArray[np.int32]  # (A,) largest entry of the embedding
+    car: bool
+    topical: bool
+    latent: bool
+    cfg: Any
+
+
 def build_world(
     config: BoredomConfig, catalogue: Catalogue, population: Population | None
 ) -> BoredomWorld:
     """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("Boredom draws its users itself; drop the population")
+    plain = plain_world(config, catalogue, population)
     kind = (config.variant == "car", config.variant == "topic", config.observe == "latent")
-    return BoredomWorld(catalogue.vectors, catalogue.topics, *kind, constants(config))
+    return BoredomWorld(plain.vectors, plain.topics, *kind, plain.cfg)
 
 
 @njit_sums
@@ -140,22 +139,10 @@ def score(user: User, world: World, item: int) -> float:
         for z in range(user.bored.size):
             if user.bored[z] > user.step:
                 return 0.0
-    if world.topical and user.bored[world.topic[item]] > user.step:
+    if world.topical and user.bored[world.topics[item]] > user.step:
         return 0.0
     cfg = world.cfg
     return cfg.attention * sigmoid(cfg.steepness * (match(user, world, item) - cfg.shift))
-
-
-@njit
-def none(user: User, world: World) -> float:
-    """Not used: every place is clicked by itself."""
-    return 0.0
-
-
-@njit
-def worth(user: User, world: World, item: int) -> float:
-    """A click is 1."""
-    return 1.0
 
 
 @njit
@@ -163,7 +150,7 @@ def plan(user: User, world: World, item: int) -> float:
     """A click that would bore its topic costs the steps on which the user then clicks nothing."""
     if not world.car:
         return 1.0
-    clicks = recent_clicks(user, world, world.topic[item])
+    clicks = recent_clicks(user, world, world.topics[item])
     if clicks + 1 >= world.cfg.threshold:
         return -1.0 * world.cfg.bored_for
     return 1.0 - 0.1 * clicks
@@ -180,7 +167,7 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
     for k in range(slate.size):
         if paid[k] > 0.0:
             last = k
-            user.clicked[user.next] = world.topic[slate[k]]
+            user.clicked[user.next] = world.topics[slate[k]]
             user.when[user.next] = user.step
             user.next = (user.next + 1) % CLICKS
             for z in range(user.pull.size):
@@ -214,12 +201,6 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
 
 
 @njit
-def leaves(user: User, world: World) -> bool:
-    """Users stay until the session is cut off."""
-    return False
-
-
-@njit
 def observe(user: User, world: World, out: Row) -> None:
     """Boredom is hidden, and interests unless the world shows them."""
     if world.latent:
@@ -249,12 +230,9 @@ MODEL = UserModel(
     sample=sample,
     respond=respond,
     advance=advance,
-    leaves=leaves,
     observe=observe,
     user=seen_of_user,
     score=score,
-    worth=worth,
-    none=none,
     plan=plan,
     choice="independent",
     defaults={"slate_size": 1, "n_candidates": None, "max_steps": 100},

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import uniform
 
 
@@ -62,15 +62,14 @@ def build_world(
     config: CurriculumConfig, catalogue: Catalogue, population: Population | None
 ) -> CurriculumWorld:
     """Arrays for the compiled functions; skills are the catalogue's topics."""
-    if population is not None:
-        raise ValueError("Curriculum draws its learners itself; drop the population")
+    plain = plain_world(config, catalogue, population)
     n = catalogue.n_topics
     last = 2 * np.arange(n) + 1 >= n
     value = np.where(last, config.exam_value, config.step_value)
     promise = value.copy()
     for s in range(n - 1, 0, -1):
         promise[(s - 1) // 2] += config.foresight * promise[s]
-    return CurriculumWorld(catalogue.topics, value, promise, constants(config))
+    return CurriculumWorld(plain.topics, value, promise, plain.cfg)
 
 
 @njit
@@ -160,22 +159,15 @@ def leaves(user: User, world: World) -> bool:
     return known == user.known.size
 
 
-@njit
-def observe(user: User, world: World, out: Row) -> None:
-    """Knowledge is hidden; right and wrong answers are in the history as quality."""
-
-
 MODEL = UserModel(
     config=CurriculumConfig,
     catalogue=build_catalogue,
     world=build_world,
     fields=lambda config, catalogue: [("known", "i1", (catalogue.n_topics,))],
-    features=Catalogue.one_hot_topics,
     sample=sample,
     respond=respond,
     advance=advance,
     leaves=leaves,
-    observe=observe,
     score=score,
     worth=worth,
     none=none,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import integer, uniform
 
 STAGES = ("view", "cart", "checkout", "purchase")
@@ -73,11 +73,10 @@ def build_world(
     config: FunnelConfig, catalogue: Catalogue, population: Population | None
 ) -> FunnelWorld:
     """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("Funnel draws its users itself; drop the population")
+    plain = plain_world(config, catalogue, population)
     role = catalogue.vectors.argmax(1).astype(np.int32)
     margin = (config.margin * catalogue.clickbait).astype(np.float32)
-    return FunnelWorld(catalogue.topics, role, margin, constants(config))
+    return FunnelWorld(plain.topics, role, margin, plain.cfg)
 
 
 @njit

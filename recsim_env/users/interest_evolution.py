@@ -12,15 +12,13 @@ the slate that suits the user best now.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recsim_env.catalogue import Catalogue, Population
+from recsim_env.catalogue import Catalogue
 from recsim_env.choice import proportional
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World
 from recsim_env.random import normal_of, uniform
 
 TOPICS = 20
@@ -46,15 +44,6 @@ class InterestEvolutionConfig:
             raise ValueError(f"n_items = {self.n_items} must be a multiple of the {TOPICS} topics")
 
 
-class InterestEvolutionWorld(NamedTuple):
-    """What is the same for all users."""
-
-    topic: NDArray[np.int32]  # (A,)
-    quality: NDArray[np.float32]  # (A,) mean of the document's quality
-    length: NDArray[np.float32]  # (A,) minutes
-    cfg: Any
-
-
 def build_catalogue(config: InterestEvolutionConfig) -> Catalogue:
     """Documents in topic order; topics 0..13 harm (-3..0), 14..19 do good (0..3)."""
     topics = np.repeat(np.arange(TOPICS), config.n_items // TOPICS)
@@ -64,21 +53,6 @@ def build_catalogue(config: InterestEvolutionConfig) -> Catalogue:
         quality=means[topics],
         length=np.full(config.n_items, config.length),
         n_topics=TOPICS,
-    )
-
-
-def build_world(
-    config: InterestEvolutionConfig, catalogue: Catalogue, population: Population | None
-) -> InterestEvolutionWorld:
-    """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("InterestEvolution draws its users itself; drop the population")
-    if catalogue.n_topics != TOPICS:
-        raise ValueError(
-            f"InterestEvolution has {TOPICS} topics, the catalogue {catalogue.n_topics}"
-        )
-    return InterestEvolutionWorld(
-        catalogue.topics, catalogue.quality, catalogue.length, constants(config)
     )
 
 
@@ -93,7 +67,7 @@ def sample(user: User, world: World) -> None:
 @njit
 def score(user: User, world: World, item: int) -> float:
     """Weight of a click: interest in the document's topic, less the normaliser; never negative."""
-    return max(user.interest[world.topic[item]] - world.cfg.normaliser, 0.0)
+    return max(user.interest[world.topics[item]] - world.cfg.normaliser, 0.0)
 
 
 @njit
@@ -143,7 +117,7 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     if item < 0:
         user.budget -= world.cfg.step_penalty
         return 0.0
-    z = world.topic[item]
+    z = world.topics[item]
     u = user.interest[z]
     move = world.cfg.drift * (1.0 - abs(u)) * (1.0 - u)
     moved = u + move if uniform(user) < (u + 1.0) / 2.0 else u - move
@@ -168,9 +142,7 @@ def observe(user: User, world: World, out: Row) -> None:
 MODEL = UserModel(
     config=InterestEvolutionConfig,
     catalogue=build_catalogue,
-    world=build_world,
-    fields=lambda config, catalogue: [("interest", "f4", (TOPICS,)), ("budget", "f8")],
-    features=Catalogue.one_hot_topics,
+    fields=lambda config, catalogue: [("interest", "f4", (catalogue.n_topics,)), ("budget", "f8")],
     sample=sample,
     respond=respond,
     advance=advance,
@@ -182,6 +154,8 @@ MODEL = UserModel(
     plan=plan,
     plan_none=plan_none,
     choice="proportional",
-    user=lambda config, catalogue: Span(tuple(f"interest_{z}" for z in range(TOPICS)), -1.0, 1.0),
+    user=lambda config, catalogue: Span(
+        tuple(f"interest_{z}" for z in range(catalogue.n_topics)), -1.0, 1.0
+    ),
     defaults={"slate_size": 3, "n_candidates": 10},
 )

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.catalogue import Catalogue, Population
+from recsim_env.catalogue import Catalogue
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Row, User, UserModel, World, constants
+from recsim_env.model import Row, User, UserModel, World
 from recsim_env.random import normal, uniform
 
 
@@ -40,14 +39,6 @@ class InterestExplorationConfig:
     no_click: float = 5.0  # logit
 
 
-class InterestExplorationWorld(NamedTuple):
-    """What is the same for all users."""
-
-    topic: NDArray[np.int32]  # (A,)
-    quality: NDArray[np.float32]  # (A,)
-    cfg: Any
-
-
 def build_catalogue(config: InterestExplorationConfig) -> Catalogue:
     """Documents of two topics with log-normal quality."""
     rng = np.random.default_rng(config.catalogue_seed)
@@ -55,15 +46,6 @@ def build_catalogue(config: InterestExplorationConfig) -> Catalogue:
     mean = np.where(topics == 0, config.quality_first, config.quality_second)
     quality = np.exp(mean + config.quality_sd * rng.normal(size=config.n_items))
     return Catalogue.of(topics, quality=quality, length=np.ones(config.n_items), n_topics=2)
-
-
-def build_world(
-    config: InterestExplorationConfig, catalogue: Catalogue, population: Population | None
-) -> InterestExplorationWorld:
-    """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("InterestExploration draws its users itself; drop the population")
-    return InterestExplorationWorld(catalogue.topics, catalogue.quality, constants(config))
 
 
 @njit
@@ -79,19 +61,13 @@ def sample(user: User, world: World) -> None:
 @njit
 def score(user: User, world: World, item: int) -> float:
     """Affinity to the topic plus quality."""
-    return user.affinity[world.topic[item]] + world.quality[item]
+    return user.affinity[world.topics[item]] + world.quality[item]
 
 
 @njit
 def none(user: User, world: World) -> float:
     """Logit of no click."""
     return world.cfg.no_click
-
-
-@njit
-def worth(user: User, world: World, item: int) -> float:
-    """A click is 1."""
-    return 1.0
 
 
 @njit
@@ -112,17 +88,6 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     return 0.0
 
 
-@njit
-def leaves(user: User, world: World) -> bool:
-    """Users stay until the session is cut off."""
-    return False
-
-
-@njit
-def observe(user: User, world: World, out: Row) -> None:
-    """The type is hidden."""
-
-
 def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
     """Topic one-hot and quality (A, T + 1): both are observed."""
     return np.column_stack([catalogue.one_hot_topics(), catalogue.quality])
@@ -131,16 +96,12 @@ def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
 MODEL = UserModel(
     config=InterestExplorationConfig,
     catalogue=build_catalogue,
-    world=build_world,
     fields=lambda config, catalogue: [("affinity", "f8", (2,))],
     features=item_features,
     sample=sample,
     respond=respond,
     advance=advance,
-    leaves=leaves,
-    observe=observe,
     score=score,
-    worth=worth,
     none=none,
     defaults={"slate_size": 2, "n_candidates": 5, "max_steps": 100},
 )

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.catalogue import Catalogue, Population
+from recsim_env.catalogue import Catalogue
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World, refuse_outside
 from recsim_env.random import normal, uniform
 
 
@@ -38,30 +37,13 @@ class LongTermSatisfactionConfig:
     kale_sd: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.memory < 1:
-            raise ValueError(f"memory = {self.memory} must lie in [0, 1)")
-
-
-class LongTermSatisfactionWorld(NamedTuple):
-    """What is the same for all users."""
-
-    clickbait: NDArray[np.float32]  # (A,)
-    cfg: Any
+        refuse_outside(self, 0, 0.999, "memory")
 
 
 def build_catalogue(config: LongTermSatisfactionConfig) -> Catalogue:
     """Clickbait ~ U(0, 1); what is not chocolate is kale."""
     c = np.random.default_rng(config.catalogue_seed).random(config.n_items)
     return Catalogue.of(np.zeros(config.n_items, np.int32), clickbait=c, quality=1 - c)
-
-
-def build_world(
-    config: LongTermSatisfactionConfig, catalogue: Catalogue, population: Population | None
-) -> LongTermSatisfactionWorld:
-    """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("LongTermSatisfaction draws its users itself; drop the population")
-    return LongTermSatisfactionWorld(catalogue.clickbait, constants(config))
 
 
 @njit
@@ -89,12 +71,6 @@ def log_sd(world: World, item: int) -> float:
 def score(user: User, world: World, item: int) -> float:
     """The user consumes whatever stands first."""
     return 1.0
-
-
-@njit
-def none(user: User, world: World) -> float:
-    """Never nothing."""
-    return 0.0
 
 
 @njit
@@ -134,17 +110,6 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     return 0.0
 
 
-@njit
-def leaves(user: User, world: World) -> bool:
-    """Users stay until the session is cut off."""
-    return False
-
-
-@njit
-def observe(user: User, world: World, out: Row) -> None:
-    """Satisfaction is hidden."""
-
-
 def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
     """Clickbait (A, 1) is observed."""
     return catalogue.clickbait[:, None]
@@ -153,17 +118,13 @@ def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
 MODEL = UserModel(
     config=LongTermSatisfactionConfig,
     catalogue=build_catalogue,
-    world=build_world,
     fields=lambda config, catalogue: [("exposure", "f8")],
     features=item_features,
     sample=sample,
     respond=respond,
     advance=advance,
-    leaves=leaves,
-    observe=observe,
     score=score,
     worth=worth,
-    none=none,
     plan=plan,
     choice="independent",
     responses=Span(("click", "watch_time", "quality"), (0, 0, 0), (1, 1e6, 1)),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, User, UserModel, World, constants
+from recsim_env.model import Row, User, UserModel, World, constants, refuse_outside
 from recsim_env.random import gamma, uniform
 
 
@@ -77,9 +77,8 @@ class LongplayConfig:
             raise ValueError(
                 f"lengths {self.shortest}..{self.longest} minutes: need 0 < shortest <= longest"
             )
-        for name in ("boredom_keep", "satisfaction_keep", "drift", "watch_floor"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} = {getattr(self, name)} must lie in 0..1")
+        shares = ("boredom_keep", "satisfaction_keep", "drift", "watch_floor")
+        refuse_outside(self, 0, 1, *shares)
 
 
 ITEM = np.dtype([("quality", "f4"), ("length", "f4"), ("clickbait", "f4"), ("topic", "i4")])
@@ -275,11 +274,6 @@ def leaves(user: User, world: World) -> bool:
     return uniform(user) < sigmoid(logit)
 
 
-@njit
-def observe(user: User, world: World, out: Row) -> None:
-    """Interests, boredom and satisfaction are hidden: the history is what the agent has."""
-
-
 def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
     """Topic one-hot, then the item's vector (A, T + D)."""
     return np.hstack([catalogue.one_hot_topics(), catalogue.vectors]).astype(np.float32)
@@ -300,7 +294,6 @@ MODEL = UserModel(
     respond=respond,
     advance=advance,
     leaves=leaves,
-    observe=observe,
     score=score,
     worth=worth,
     none=none,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import normal, uniform
 
 
@@ -61,12 +61,11 @@ def build_world(
     config: OrganicBanditConfig, catalogue: Catalogue, population: Population | None
 ) -> OrganicBanditWorld:
     """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("OrganicBandit draws its users itself; drop the population")
+    plain = plain_world(config, catalogue, population)
     if (catalogue.popularity <= 0).any():
         raise ValueError("every product needs a popularity above 0: its logarithm is used")
     bias = np.log(catalogue.popularity)
-    return OrganicBanditWorld(catalogue.vectors, bias, constants(config))
+    return OrganicBanditWorld(plain.vectors, bias, plain.cfg)
 
 
 @njit_sums
@@ -131,18 +130,6 @@ def score(user: User, world: World, item: int) -> float:
 
 
 @njit
-def none(user: User, world: World) -> float:
-    """Not used: every click has a chance of its own."""
-    return 0.0
-
-
-@njit
-def worth(user: User, world: World, item: int) -> float:
-    """A click is 1."""
-    return 1.0
-
-
-@njit
 def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
     """The places one after the other; the first click ends the looking."""
     for k in range(slate.size):
@@ -203,8 +190,6 @@ MODEL = UserModel(
     leaves=leaves,
     observe=observe,
     score=score,
-    worth=worth,
-    none=none,
     choice="independent",
     user=seen_of_user,
     defaults={"slate_size": 1, "n_candidates": None},

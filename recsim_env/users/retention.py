@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recsim_env.catalogue import Catalogue, Population
+from recsim_env.catalogue import Catalogue
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, constants
+from recsim_env.model import Row, Span, User, UserModel, World
 from recsim_env.random import normal, uniform
 
 LONGEST = 10  # days away at most
@@ -48,15 +46,6 @@ class RetentionConfig:
             raise ValueError(f"temper = {self.temper} must be at least 1 for a visit to begin")
 
 
-class RetentionWorld(NamedTuple):
-    """What is the same for all users."""
-
-    topic: NDArray[np.int32]  # (A,)
-    appeal: NDArray[np.float32]  # (A,) logit, what clickbait is in the catalogue
-    quality: NDArray[np.float32]  # (A,) 0..1
-    cfg: Any
-
-
 def build_catalogue(config: RetentionConfig) -> Catalogue:
     """Appeal ~ U(0, 1); the more tempting, the worse on average."""
     rng = np.random.default_rng(config.catalogue_seed)
@@ -70,16 +59,6 @@ def build_catalogue(config: RetentionConfig) -> Catalogue:
         length=np.ones(config.n_items),
         n_topics=config.n_topics,
     )
-
-
-def build_world(
-    config: RetentionConfig, catalogue: Catalogue, population: Population | None
-) -> RetentionWorld:
-    """Arrays for the compiled functions."""
-    if population is not None:
-        raise ValueError("Retention draws its users itself; drop the population")
-    appeal = 2 * catalogue.clickbait
-    return RetentionWorld(catalogue.topics, appeal, catalogue.quality, constants(config))
 
 
 @njit
@@ -121,19 +100,13 @@ def days_away(p: float, u: float) -> int:
 @njit
 def score(user: User, world: World, item: int) -> float:
     """Logit: taste for the topic and the item's appeal."""
-    return user.taste[world.topic[item]] + world.appeal[item]
+    return user.taste[world.topics[item]] + 2.0 * world.clickbait[item]
 
 
 @njit
 def none(user: User, world: World) -> float:
     """Logit of no click."""
     return world.cfg.no_click
-
-
-@njit
-def worth(user: User, world: World, item: int) -> float:
-    """A click is 1."""
-    return 1.0
 
 
 @njit
@@ -187,7 +160,6 @@ def observe(user: User, world: World, out: Row) -> None:
 MODEL = UserModel(
     config=RetentionConfig,
     catalogue=build_catalogue,
-    world=build_world,
     fields=lambda config, catalogue: [
         ("taste", "f8", (catalogue.n_topics,)),
         ("habit", "f8"),
@@ -198,14 +170,12 @@ MODEL = UserModel(
         ("visits", "i4"),
         ("served", "i4"),
     ],
-    features=Catalogue.one_hot_topics,
     sample=sample,
     respond=respond,
     advance=advance,
     leaves=leaves,
     observe=observe,
     score=score,
-    worth=worth,
     none=none,
     plan=plan,
     user=lambda config, catalogue: Span(("day", "days_away", "visits", "visit_steps"), 0.0, 1e6),
