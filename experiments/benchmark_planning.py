@@ -15,7 +15,7 @@ from recsim_env import USERS
 from recsim_env.oracle import (
     Rule,
     greedy_oracle,
-    planning_oracle,
+    look_ahead,
     random_slates,
     session_returns,
 )
@@ -23,7 +23,7 @@ from recsim_env.oracle import (
 RULES: dict[str, Rule] = {
     "random": random_slates,
     "greedy": greedy_oracle,
-    "planning": planning_oracle,
+    "planning": look_ahead,
 }
 
 

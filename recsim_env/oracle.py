@@ -115,8 +115,8 @@ def greedy_oracle(env: Any, obs: Observation, rng: np.random.Generator) -> NDArr
     return shaped(core, best_slate(a.weight, a.worth, a.none, core.slate_size))
 
 
-def planning_oracle(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The slate of highest expected plan: immediate reward and the model's own look ahead."""
+def look_ahead(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The slate of highest expected plan: immediate reward and the model's own guess of later."""
     core, a = bare(env), appraise(env)
     if core.model.choice == "independent":
         return shaped(core, top(a.weight * a.plan, core.slate_size, rng))

@@ -69,6 +69,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         render_mode: None = None,
         **settings: Any,
     ) -> None:
+        self.model_name, self.offer = model, offer  # what it takes to make the same world again
         self.model = load_model(model)
         if config is not None and settings:
             raise ValueError(f"give config= or its fields {sorted(settings)}, not both")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
+from recsim_env.dynamic import Law
 from recsim_env.jit import njit
 from recsim_env.model import Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import integer, uniform
@@ -164,6 +165,38 @@ def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
     return np.hstack([catalogue.one_hot_topics(), catalogue.vectors])
 
 
+def tabular(config: FunnelConfig, catalogue: Catalogue) -> Law:
+    """The law over favourite topic and stage: moved on or not, stayed or left."""
+    topics, items = catalogue.n_topics, len(catalogue)
+    favourite, stage = (x.ravel() for x in np.mgrid[:topics, :ROLES])
+    likes = catalogue.topics == favourite[:, None]
+    world = build_world(config, catalogue, None)
+    fits = world.role == stage[:, None]
+    moves = 1 / (1 + np.exp(-(config.base + config.fit * fits + config.taste * likes)))
+    shape = (len(stage), items + 1, 4)
+    chance, reward = np.zeros(shape), np.zeros(shape)
+    moved = np.stack([moves, 1 - moves], 2)
+    chance[:, :items, :2] = moved * (1 - config.leave_busy)
+    chance[:, :items, 2:] = moved * config.leave_busy
+    chance[:, items] = [0, 1 - config.leave_idle, 0, config.leave_idle]
+    reward[:, :items] = world.margin[:, None]
+    reward[stage == ROLES - 1, :items, ::2] += config.price
+    after = np.full(shape, -1)
+    here = np.arange(len(stage))[:, None]
+    after[:, :, 0] = np.where(stage == ROLES - 1, -1, here[:, 0] + 1)[:, None]
+    after[:, :, 1] = here
+    none = np.full((len(stage), 1), np.exp(config.no_click))
+    return Law(
+        weight=np.hstack([np.exp(config.taste * likes), none]),
+        chance=chance,
+        reward=reward,
+        after=after,
+        start=(stage == 0) / topics,
+        kind=np.arange(items),
+        state=lambda users: users["favourite"].astype(np.int64) * ROLES + users["stage"],
+    )
+
+
 MODEL = UserModel(
     config=FunnelConfig,
     catalogue=build_catalogue,
@@ -179,6 +212,7 @@ MODEL = UserModel(
     worth=worth,
     none=none,
     plan=plan,
+    tabular=tabular,
     user=lambda config, catalogue: Span(STAGES, 0.0, 1.0),
     defaults={"slate_size": 3, "n_candidates": 20},
 )

@@ -59,7 +59,7 @@ def test_planning_pays_in_the_flagship() -> None:
     env = gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=600)
     greedy, planned = (
         oracle.session_returns(env, rule, seed=2).total
-        for rule in (oracle.greedy_oracle, oracle.planning_oracle)
+        for rule in (oracle.greedy_oracle, oracle.look_ahead)
     )
     gain = planned - greedy
     assert gain.mean() - 3 * gain.std() / 600**0.5 > 0.2 * greedy.mean()

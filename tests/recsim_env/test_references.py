@@ -187,7 +187,7 @@ def test_boredom_and_influence_as_published(rule: oracle.Rule, mean: float, se: 
 
 def test_boredoms_signature() -> None:
     greedy = played("Boredom", 100, oracle.greedy_oracle).total
-    planned = played("Boredom", 100, oracle.planning_oracle).total
+    planned = played("Boredom", 100, oracle.look_ahead).total
     # five clicks, five steps of nothing; a click missed now and then puts the boredom off
     assert np.median(greedy) == 50
     assert planned.mean() > 98

@@ -18,7 +18,7 @@ def test_the_past_is_the_logs_and_the_future_the_other_rules() -> None:
     log = record(made(), oracle.random_slates, seed=5, steps=15)
     again = replay(made(), log.slates, seed=5, at=15, instead=oracle.greedy_oracle, steps=15)
     assert all(np.array_equal(a, b) for a, b in zip(log, again, strict=True))
-    other = replay(made(), log.slates, seed=5, at=6, instead=oracle.planning_oracle, steps=15)
+    other = replay(made(), log.slates, seed=5, at=6, instead=oracle.look_ahead, steps=15)
     for a, b in zip(log, other, strict=True):
         assert np.array_equal(a[:6], b[:6])
     assert not np.array_equal(log.slates[6:], other.slates[6:])
