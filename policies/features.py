@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,15 @@ class StateFeatures:
             parts.insert(0, self.encoder.encode(obs.history_items))
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
-    def to_arrays(self) -> dict[str, F32]:
-        """The standardisation, as a policy saves it; `features_of` takes it back."""
-        return {"centre": self.centre, "scale": self.scale}
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What is not the encoder, as a policy saves it; `features_of` takes it back."""
+        windows = np.array(self.windows, np.int32)
+        return {
+            "centre": self.centre,
+            "scale": self.scale,
+            "windows": windows,
+            "clip": np.array(self.clip),
+        }
 
 
 def state_features(
@@ -92,7 +99,10 @@ def window_mean(serving: Serving, obs: Observation, n: int) -> F32:
 
 def features_of(saved: Saved, serving: Serving) -> StateFeatures:
     """The features of a policy that saved `to_arrays` and its encoder."""
-    return StateFeatures(serving, saved.encoder, saved.arrays["centre"], saved.arrays["scale"])
+    a = saved.arrays
+    windows = tuple(int(n) for n in a["windows"])
+    clip = float(a["clip"])
+    return StateFeatures(serving, saved.encoder, a["centre"], a["scale"], windows, clip)
 
 
 def item_table(serving: Serving, encoder: Encoder | None, log: LoggedDataset | None = None) -> F32:

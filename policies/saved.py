@@ -12,6 +12,7 @@ from policies.base import Serving
 from policies.encoders.base import Encoder
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 Arrays = dict[str, NDArray[Any]]
@@ -59,6 +60,23 @@ def set_weights(net: nn.Module, arrays: Arrays) -> None:
     import torch
 
     net.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
+
+
+def moments(adam: torch.optim.Optimizer) -> Arrays:
+    """An optimiser's running moments by parameter and name, copied; empty before its first step."""
+    state = adam.state_dict()["state"]
+    return {f"{n}/{k}": v.numpy().copy() for n, kept in state.items() for k, v in kept.items()}
+
+
+def set_moments(adam: torch.optim.Optimizer, arrays: Arrays) -> None:
+    """Take back what `moments` gave, for the same parameters."""
+    import torch
+
+    kept: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in arrays.items():
+        number, key = name.split("/")
+        kept.setdefault(int(number), {})[key] = torch.from_numpy(value.copy())
+    adam.load_state_dict({"state": kept, "param_groups": adam.state_dict()["param_groups"]})
 
 
 def luck(rng: np.random.Generator) -> NDArray[np.uint64]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,12 +21,22 @@ from torch import Tensor, nn
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
-from policies.features import LIVE_CLIP, StateFeatures, item_table, state_features
+from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
 from policies.rl.item_net import ItemNet
 from policies.rl.ratio import gains, one_by_one, slate_value, weighted
 from policies.rl.replay import Batch, Replay
 from policies.rl.world import Encoded, World, encode
 from policies.rollout import collect
+from policies.saved import (
+    Arrays,
+    Saved,
+    moments,
+    prefixed,
+    set_moments,
+    set_weights,
+    under,
+    weights,
+)
 from policies.simple import uniform
 from policies.slates import SlateDistribution, TopK, explore, masked
 
@@ -44,7 +54,8 @@ class SlateQConfig:
     learning_rate: float = 1e-3
     decay_steps: int = 5_000_000  # decisions over which the step size falls to a tenth
     batch_size: int = 1024
-    capacity: int = 100_000  # decisions kept
+    capacity: int = 100_000  # decisions kept, of one call of `learn`
+    warm: int = 5_000  # decisions before the first update of a call
     average: float = 0.01  # share by which the averaged network follows, per update
     item_size: int = 0  # numbers learnt of every item, beside its given vector
     explore: float = 0.1  # share of slates by chance while learning
@@ -149,8 +160,28 @@ class SlateQ:
             self.state = self.state.fitted(observation_of_log(log, self.serving))
             self.reward_scale = float(log.reward.std()) or 1.0
             items = item_table(self.serving, self.encoder, log)
-            self.learner = Learner(self.config, self.state.size, items, self.serving.slate_size)
+            self.learner = self._learner(items)
         return {"reward_scale": self.reward_scale}
+
+    def _learner(self, items: NDArray[np.float32]) -> Learner:
+        return Learner(self.config, self.state.size, items, self.serving.slate_size)
+
+    def saved(self) -> Saved:
+        counts = {"reward_scale": self.reward_scale, "steps": self.steps}
+        arrays = dict(self.state.to_arrays())
+        if self.learner is not None:
+            arrays |= prefixed("learner.", self.learner.to_arrays())
+        return Saved(config=asdict(self.config) | counts, arrays=arrays, encoder=self.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        config = dict(saved.config)
+        counts = config.pop("reward_scale"), config.pop("steps")
+        agent = cls(SlateQConfig(**config), features_of(saved, serving), saved.encoder, *counts)
+        if learnt := under("learner.", saved.arrays):
+            agent.learner = agent._learner(learnt["net.value.items"])
+            agent.learner.take(learnt)
+        return agent
 
     def learn(
         self,
@@ -168,20 +199,22 @@ class SlateQ:
             self.update(collect(env, uniform(self.serving), n_steps=64, seed=seed))
         learner = self.learner
         assert learner is not None
+        replay = Replay(self.config.capacity)
         rng = np.random.default_rng([self.config.seed, seed, self.steps])
         first = int(rng.integers(2**31))
         world = World(env, self.state, reward_scale=self.reward_scale, seed=first)
         goal = self.steps + total_steps
         while self.steps < goal:
-            learner.replay.add(world.step(learner.explore(world.now, rng)))
+            replay.add(world.step(learner.explore(world.now, rng)))
             self.steps += env.num_envs
-            learner.improve(self.steps, rng)
+            if replay.size >= self.config.warm:
+                learner.improve(replay.draw(self.config.batch_size, rng), self.steps)
             if on_steps is not None:
                 on_steps(self.steps)
 
 
 class Learner:
-    """The networks, their optimiser and the decisions they learn from."""
+    """The networks and their optimiser."""
 
     def __init__(
         self, config: SlateQConfig, state_size: int, items: NDArray[np.float32], places: int
@@ -192,7 +225,17 @@ class Learner:
             self.net = SlateQNet(state_size, items, config)
         self.average = copy.deepcopy(self.net)  # the target of learning, and what is served
         self.adam = torch.optim.Adam(self.net.parameters(), lr=config.learning_rate)
-        self.replay = Replay(config.capacity)
+
+    def to_arrays(self) -> Arrays:
+        """Both networks and the optimiser's moments; `take` takes them back."""
+        both = prefixed("net.", weights(self.net)) | prefixed("average.", weights(self.average))
+        return both | prefixed("adam.", moments(self.adam))
+
+    def take(self, arrays: Arrays) -> None:
+        """Be the learner that gave these arrays."""
+        set_weights(self.net, under("net.", arrays))
+        set_weights(self.average, under("average.", arrays))
+        set_moments(self.adam, under("adam.", arrays))
 
     @torch.no_grad()
     def scores(self, seen: Encoded, net: SlateQNet) -> Tensor:
@@ -218,10 +261,9 @@ class Learner:
         score[rows] = torch.where(known.weight[rows] > 0, chance, -torch.inf)
         return score.topk(self.places, dim=1).indices.numpy()
 
-    def improve(self, steps: int, rng: np.random.Generator) -> None:
-        """One step of Adam on a batch; the step size falls with the decisions taken."""
+    def improve(self, batch: Batch, steps: int) -> None:
+        """One step of Adam; the step size falls with the decisions taken so far."""
         c = self.config
-        batch = self.replay.draw(c.batch_size, rng)
         with torch.no_grad():
             later = bootstrap(self.net, self.average, batch, self.places, c.slates)
             goal = batch.reward + c.gamma * batch.alive * later
