@@ -40,7 +40,7 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
     arrays: Arrays = {"items": serving.item_features}
     for depth, (_, saved) in enumerate(chain):
         arrays |= {f"{depth}.{name}": value for name, value in saved.arrays.items()}
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     with checkpoint.whole_folder(folder) as aside:
         save_file(arrays, aside / checkpoint.WEIGHTS)
         nodes = [

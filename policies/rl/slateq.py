@@ -22,6 +22,7 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
+from policies.one_user import recommend
 from policies.rl.item_net import ItemNet
 from policies.rl.ratio import gains, one_by_one, slate_value, weighted
 from policies.rl.replay import Batch, Replay
@@ -141,6 +142,8 @@ class SlateQ:
     reward_scale: float = 1.0
     steps: int = 0  # decisions learnt from
     learner: Learner | None = None  # once scales are known
+
+    recommend = recommend
 
     @property
     def serving(self) -> Serving:
