@@ -34,6 +34,10 @@ POLICIES: dict[str, Lazy] = {
     "linucb": Lazy("policies.bandits.linucb", "linucb"),
     "ppo": Lazy("policies.rl.sb3", "ppo"),
     "slateq": Lazy("policies.rl.slateq", "slateq"),
+    "bc": Lazy("policies.rl.offline", "bc"),
+    "reinforce": Lazy("policies.rl.offline", "reinforce"),
+    "cql": Lazy("policies.rl.offline", "cql"),
+    "snqn": Lazy("policies.rl.offline", "snqn"),
 }
 
 
