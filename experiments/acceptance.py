@@ -31,6 +31,8 @@ RUNS = (
     Run("open-bandit-bts", "evaluate --data open-bandit --campaign all --target bts", data=True),
     Run("open-bandit-random", "evaluate --data open-bandit --campaign all --target random", True),
     Run("benchmark-collect", "benchmark collect"),
+    Run("planning", "benchmark planning"),
+    Run("calibrate-ml-100k", "calibrate --data ml-100k --positions", data=True),
 )
 
 

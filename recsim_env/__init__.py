@@ -12,7 +12,7 @@ from recsim_env.replay import record, replay
 from recsim_env.search import planning_oracle
 from recsim_env.single import RecEnv
 from recsim_env.users.interest_evolution import InterestEvolutionConfig
-from recsim_env.users.longplay import LongplayConfig
+from recsim_env.users.longplay_world import LongplayConfig
 from recsim_env.vector import RecVectorEnv
 
 __all__ = [

@@ -1,8 +1,8 @@
-"""Fit a Longplay world to logged consumption: item vectors, topics, popularity, users, choice.
+"""Fit a world to logged consumption: item vectors, the chain, popularity, persons and choice.
 
-What a log of consumption identifies is fitted; what it does not (quality, clickbait, satisfaction)
-is switched off rather than guessed. Choices are fitted as a conditional logit of the next item
-against items drawn by popularity (McFadden, 1974): utility = taste x affinity - dull x boredom.
+What a log of consumption identifies is fitted; what it does not (quality, satisfaction, the utility
+of taking nothing) is left out rather than guessed. Factors and coefficients come from different
+users, so that a coefficient does not pay for what its factor has memorised.
 """
 
 from __future__ import annotations
@@ -13,47 +13,62 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
-from recsim_env.users.longplay import LongplayConfig
+from recsim_env.choice_fit import best_fit, choice_table
+from recsim_env.factors import chain_factors, item_vectors, pulls
+from recsim_env.users.calibrated import CalibratedConfig
 from recsim_env.vector import RecVectorEnv
 
 Histories = Sequence[NDArray[np.integer]]
+COLUMNS = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
+OFFER: dict[str, Any] = {"n_candidates": 50, "offer": "popularity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CalibratedWorld:
     """A config and arrays: everything that rebuilds the fitted world."""
 
-    config: LongplayConfig
+    config: CalibratedConfig
     catalogue: Catalogue
     population: Population
 
     def make_vec(self, num_envs: int, *, slate_size: int = 10, **parameters: Any) -> RecVectorEnv:
         """Users of this world who pick from popularity-drawn candidates."""
-        settings: dict[str, Any] = {"n_candidates": 50, "offer": "popularity"} | parameters
-        return RecVectorEnv(
-            num_envs,
-            model="longplay",
-            config=self.config,
-            catalogue=self.catalogue,
-            population=self.population,
-            slate_size=slate_size,
-            **settings,
+        settings = self.parameters() | OFFER | parameters
+        return RecVectorEnv(num_envs, slate_size=slate_size, **settings)
+
+    def parameters(self) -> dict[str, Any]:
+        """What RecVectorEnv is made of."""
+        parts = {"catalogue": self.catalogue, "population": self.population}
+        return {"model": "calibrated", "config": self.config} | parts
+
+    def register(self, name: str) -> str:
+        """Make `recsim_env/NAME-v0` of this world, for gymnasium.make and make_vec."""
+        env_id = f"recsim_env/{name}-v0"
+        gymnasium.register(
+            env_id,
+            entry_point="recsim_env.single:RecEnv",
+            vector_entry_point="recsim_env.vector:RecVectorEnv",
+            kwargs=self.parameters() | OFFER,
+            disable_env_checker=True,
+            order_enforce=False,
         )
+        return env_id
 
     def save(self, folder: Path) -> None:
-        """Write config.json and arrays.npz; both appear whole or not at all."""
+        """Write config.json and arrays.npz; each appears whole or not at all, the arrays first."""
         folder.mkdir(parents=True, exist_ok=True)
         c, p = self.catalogue, self.population
-        columns = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
-        arrays = {name: getattr(c, name) for name in columns}
+        arrays: dict[str, NDArray[Any]] = {name: getattr(c, name) for name in COLUMNS}
+        arrays |= {f"column {name}": column for name, column in c.columns.items()}
+        arrays |= {f"trait {name}": trait for name, trait in p.traits.items()}
         arrays["interests"] = p.interests
-        arrays["first_items"] = (
-            np.zeros((len(p), 0), np.int32) if p.first_items is None else p.first_items
-        )
+        if p.first_items is not None:
+            arrays["first_items"] = p.first_items
         with (folder / "arrays.npz.part").open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         text = json.dumps({"n_topics": c.n_topics, "config": asdict(self.config)}, indent=2)
@@ -68,65 +83,18 @@ class CalibratedWorld:
             if not (folder / name).exists():
                 raise FileNotFoundError(f"{folder / name} is missing: calibrate the world again")
         meta = json.loads((folder / "config.json").read_text())
-        with np.load(folder / "arrays.npz") as arrays:
+        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
             parts = dict(arrays)
-        people = Population(interests=parts.pop("interests"), first_items=parts.pop("first_items"))
-        catalogue = Catalogue(n_topics=meta["n_topics"], **parts)
-        return cls(config=LongplayConfig(**meta["config"]), catalogue=catalogue, population=people)
-
-
-def item_vectors(histories: Histories, n_items: int, dims: int) -> NDArray[np.float32]:
-    """Item directions (A, D): truncated SVD of users x items, each item at unit weight."""
-    from scipy import sparse
-    from scipy.sparse.linalg import svds
-
-    rows = np.repeat(np.arange(len(histories)), [len(h) for h in histories])
-    columns = np.concatenate(list(histories))
-    table = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), (len(histories), n_items))
-    seen = np.asarray(table.sum(0)).ravel()
-    active = np.asarray(table.sum(1)).ravel()
-    scaled = sparse.diags(1 / np.sqrt(np.maximum(active, 1))) @ table.tocsr()
-    scaled = scaled @ sparse.diags(1 / np.sqrt(np.maximum(seen, 1)))
-    k = min(dims + 1, min(scaled.shape) - 1)
-    _, size, right = svds(scaled, k=k, v0=np.ones(min(scaled.shape)))
-    keep = np.argsort(-size)[1:]  # the first direction is popularity, which is fitted apart
-    vectors = (right[keep].T * size[keep]).astype(np.float32)
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norm > 0, norm, 1), dtype=np.float32)
-
-
-def fit_choice(
-    histories: Histories, vectors: NDArray[np.float32], topics: NDArray[np.integer], *,
-    popularity: NDArray[np.floating], keep: float, gain: float, seed: int,
-    negatives: int = 20, most: int = 20_000,
-) -> tuple[float, float]:  # fmt: skip
-    """Taste and dull of the conditional logit, by maximum likelihood over logged choices."""
-    from scipy.optimize import minimize
-
-    rng = np.random.default_rng(seed)
-    weight = np.asarray(popularity, float) / np.sum(popularity)
-    affinity, boredom = [], []
-    for n in rng.permutation(len(histories)):
-        total = vectors[histories[n]].sum(0)
-        bored = np.zeros(int(topics.max()) + 1)
-        for item in histories[n]:
-            u = total - vectors[item]  # interests without the choice that they are to explain
-            shown = np.r_[item, rng.choice(len(weight), negatives, p=weight)]
-            affinity.append(vectors[shown] @ u / max(float(np.linalg.norm(u)), 1e-9))
-            boredom.append(bored[topics[shown]])
-            bored *= keep
-            bored[topics[item]] = min(bored[topics[item]] + gain, 1.0)
-        if len(affinity) >= most:
-            break
-    x, b = np.array(affinity), np.array(boredom)
-
-    def loss(w: NDArray[np.float64]) -> float:
-        utility = w[0] * x - w[1] * b
-        top = utility.max(1, keepdims=True)
-        return float(np.mean(np.log(np.exp(utility - top).sum(1)) + top[:, 0] - utility[:, 0]))
-
-    best = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return float(best[0]), float(best[1])
+        columns = {n.removeprefix("column "): a for n, a in parts.items() if n[:7] == "column "}
+        traits = {n.removeprefix("trait "): a for n, a in parts.items() if n[:6] == "trait "}
+        plain = {name: parts[name] for name in COLUMNS}
+        return cls(
+            config=CalibratedConfig(**meta["config"]),
+            catalogue=Catalogue(n_topics=meta["n_topics"], columns=columns, **plain),
+            population=Population(
+                interests=parts["interests"], first_items=parts.get("first_items"), traits=traits
+            ),
+        )
 
 
 def calibrate(
@@ -137,59 +105,106 @@ def calibrate(
     n_topics: int = 20,
     dims: int = 16,
     first: int = 10,
+    attention: NDArray[np.floating] | None = None,
     seed: int = 0,
 ) -> CalibratedWorld:
     """A world whose users are those of `histories` (item ids 0..A-1 in time order, one per user).
 
-    The first `first` items of a user become the first history; sessions are the rest.
+    The first `first` items of a user become the first history, or fewer where lists are short;
+    sessions are the rest. `attention` (K,): how well each place of a slate is seen (see
+    `position_effect`); without it all places are alike.
     """
-    used = [np.asarray(h) for h in histories if len(h) > first + 1]
+    used = [np.asarray(h) for h in histories if len(h) >= 2]
     if len(used) < 10:
-        raise ValueError(
-            f"{len(used)} users have more than {first + 1} items: lower first= or log for longer"
-        )
-    vectors = item_vectors(used, n_items, dims)
-    if topics is None:
-        from scipy.cluster.vq import kmeans2
-
-        topics = kmeans2(vectors, n_topics, seed=seed, minit="++")[1]
-    popularity = np.bincount(np.concatenate(used), minlength=n_items) + 0.1
-    codes = np.asarray(topics, np.int32)
-    base = LongplayConfig()
-    taste, dull = fit_choice(
-        used, vectors, codes, popularity=popularity, keep=base.boredom_keep,
-        gain=base.boredom_gain, seed=seed,
+        raise ValueError(f"{len(used)} users have 2 items or more: a world needs at least 10")
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(used))
+    cut = max(len(used) * 4 // 5, 5)
+    factor_users = [used[n] for n in order[:cut]]
+    vectors = item_vectors(factor_users, n_items, dims)
+    lead, trail = chain_factors(factor_users, n_items, dims)
+    codes = cluster(vectors, n_topics, seed) if topics is None else np.asarray(topics, np.int32)
+    popularity = smoothed(np.bincount(np.concatenate(used), minlength=n_items))
+    fame, pull = pulls(used, popularity, rng)
+    table = choice_table(
+        [used[n] for n in order[cut:]], vectors=vectors, lead=lead, trail=trail, topics=codes,
+        fame=fame, pull=pull[order[cut:]], popularity=popularity, rng=rng,
     )  # fmt: skip
-    length = float(np.mean([len(h) - first for h in used]))
-    leave = 1 / max(length, 1.001)
-    config = LongplayConfig(
-        taste=taste, dull=dull, bait=0.0, no_choice=-50.0, budget=1e6,
-        leave_base=float(np.log(leave / (1 - leave))), leave_satisfaction=0.0, leave_boredom=0.0,
-    )  # fmt: skip
+    config = best_fit(table)
+    heads = [min(first, len(h) // 2) for h in used]
+    past = np.full((len(used), max(heads)), -1, np.int32)
+    for row, (items, n) in enumerate(zip(used, heads, strict=True)):
+        past[row, past.shape[1] - n :] = items[:n]
+    traits: dict[str, NDArray[Any]] = {
+        "pull": pull.astype(np.float32),
+        "steps": np.array([len(h) - n for h, n in zip(used, heads, strict=True)], np.float32),
+    }
+    if attention is not None:
+        traits["attention"] = np.log(np.maximum(attention, 1e-6)).astype(np.float32)
     people = Population(
         interests=np.array([vectors[h].mean(0) for h in used], np.float32),
-        first_items=np.array([h[:first] for h in used], np.int32),
+        first_items=past,
+        traits=traits,
     )
     catalogue = Catalogue.of(
-        codes, vectors=vectors, popularity=popularity, n_topics=int(codes.max()) + 1
-    )
+        codes, vectors=vectors, popularity=popularity, n_topics=int(codes.max()) + 1,
+        columns={"lead": lead, "trail": trail, "fame": fame.astype(np.float32)},
+    )  # fmt: skip
     return CalibratedWorld(config=config, catalogue=catalogue, population=people)
 
 
-def simulate(world: CalibratedWorld, n: int, *, seed: int, most: int = 500) -> list[NDArray[Any]]:
-    """Item ids consumed by `n` simulated users, first histories included."""
-    env = world.make_vec(n, history_length=0 if world.population.first_items is None else 10)
-    rng = np.random.default_rng(seed)
+def smoothed(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Popularity (A,) > 0: unseen items share the mass that items seen once have (Good, 1953)."""
+    unseen, once = int((counts == 0).sum()), int((counts == 1).sum())
+    return np.asarray(counts + min(max(once / max(unseen, 1), 0.1), 1.0), np.float64)
+
+
+def cluster(vectors: NDArray[np.float32], n_topics: int, seed: int) -> NDArray[np.int32]:
+    """Topics (A,) where the data has none: k-means of the item vectors."""
+    from scipy.cluster.vq import kmeans2
+
+    return np.asarray(kmeans2(vectors, n_topics, seed=seed, minit="++")[1], np.int32)
+
+
+def position_effect(
+    position: NDArray[np.integer], click: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How well each place is seen, 1 = the best, and its standard error (K,) each.
+
+    The position-based model (Richardson et al., 2007) on rows whose item was drawn regardless of
+    the place: relevance is then the same at every place and click rates differ by attention alone.
+    """
+    shown = np.bincount(position)
+    if (shown == 0).any() or len(shown) == 0:
+        raise ValueError(f"place {int(np.argmin(shown))} was never shown: count places from 0")
+    rate = np.bincount(position, weights=click) / shown
+    if rate.max() <= 0:
+        raise ValueError("no clicks: attention cannot be told")
+    best = rate.argmax()
+    variance = (1 - rate) / np.maximum(rate * shown, 1e-12)
+    relative = np.where(np.arange(len(rate)) == best, 0.0, variance + variance[best])
+    share = rate / rate[best]
+    return share, share * np.sqrt(relative)
+
+
+def simulate(
+    world: CalibratedWorld, n: int, *, seed: int, considered: int = 100
+) -> list[NDArray[Any]]:
+    """Item ids consumed by `n` simulated users, first histories included.
+
+    Nobody serves them: each choice is among `considered` items that their popularity brought up.
+    """
+    c = min(considered, len(world.catalogue))
+    past = world.population.first_items
+    length = 0 if past is None else past.shape[1]
+    env = world.make_vec(n, slate_size=c, n_candidates=c, history_length=length)
     obs, _ = env.reset(seed=seed)
     out = [row[row >= 0].tolist() for row in obs["history_items"]]
     going = np.ones(n, np.bool_)
-    for _ in range(most):
-        luck = rng.random((n, env.n_choices))
-        action = np.argpartition(luck, env.slate_size - 1, axis=1)[:, : env.slate_size]
+    action = np.tile(np.arange(c), (n, 1))
+    while going.any():
         _, _, terminated, truncated, infos = env.step(action)
         for slot in np.flatnonzero(going & (infos["consumed"] >= 0)):
             out[slot].append(int(infos["consumed"][slot]))
         going &= ~(terminated | truncated)
-        if not going.any():
-            break
     return [np.array(items) for items in out]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,8 @@ class Catalogue:
     names: tuple[str, ...] | None = None
     since: NDArray[np.int32] | None = None  # (A,) the item may be served from this tick on
     until: NDArray[np.int32] | None = None  # (A,) and before this one; a tick is a step of a slot
-    flags: Mapping[str, NDArray[np.integer]] = field(default_factory=dict)
-    # (A,) each: age limits, regions, sponsors ... for the rules of a policy; users ignore them
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    # (A, ...) each, by name: what a user model (`calibrated`) or a policy's rule reads of an item
 
     def __post_init__(self) -> None:
         n = len(self.topics)
@@ -42,9 +43,9 @@ class Catalogue:
         self._refuse("topics", outside, f"must lie in 0..{self.n_topics - 1}")
         self._refuse("length", self.length <= 0, "must be above 0 minutes")
         self._refuse("popularity", self.popularity < 0, "must not be negative")
-        for name, column in self.flags.items():
+        for name, column in self.columns.items():
             if len(column) != n:
-                raise ValueError(f"flag {name!r} has {len(column)} rows for {n} items")
+                raise ValueError(f"column {name!r} has {len(column)} rows for {n} items")
         if (self.since is None) != (self.until is None):
             raise ValueError("give both since and until, or neither")
         if self.since is not None and self.until is not None:
@@ -73,6 +74,7 @@ class Catalogue:
         popularity: NDArray[np.floating] | None = None,
         n_topics: int | None = None,
         names: tuple[str, ...] | None = None,
+        columns: Mapping[str, NDArray[Any]] | None = None,
     ) -> Catalogue:
         """A catalogue from the columns at hand: what is left out is plain.
 
@@ -96,6 +98,7 @@ class Catalogue:
             popularity=column(popularity, 1.0),
             n_topics=width,
             names=names,
+            columns=columns or {},
         )
 
     @property
@@ -139,6 +142,7 @@ class Population:
     interests: NDArray[np.float32]  # (U, D)
     first_items: NDArray[np.int32] | None = None  # (U, H0)
     first_responses: NDArray[np.float32] | None = None  # (U, H0, R)
+    traits: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # what else a model reads
 
     def __post_init__(self) -> None:
         n = len(self.interests)

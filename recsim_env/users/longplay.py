@@ -6,139 +6,30 @@ satisfaction remembers quality against clickbait (long-term satisfaction, Ie et 
 unsatisfied user leaves (KuaiSim's temper, Zhao et al., 2023). Quality and clickbait are never
 shown to the agent; they can be learned per item from what happens after it. Reward is minutes.
 
-Planning pays here; `longplay benchmark planning` prints by how much.
+Switches of the config, all off by default, add days between visits (`days`: Retention's law of
+return), `cohorts`, `newcomers` whose taste is not formed yet, and `churn` of the catalogue.
+Planning pays here; `longplay benchmark planning` prints by how much, with every switch.
 """
 
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, User, UserModel, World, constants, refuse_outside
+from recsim_env.model import Row, User, UserModel, World
 from recsim_env.random import gamma, uniform
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LongplayConfig:
-    """Constants of the world; utilities are logits, times are minutes."""
-
-    n_items: int = 1000
-    n_topics: int = 20
-    n_dims: int = 16  # of the space that items and interests live in
-    catalogue_seed: int = 0
-    item_spread: float = 0.7  # of an item around its topic's centre
-    clickbait_a: float = 1.0  # clickbait ~ Beta(a, b)
-    clickbait_b: float = 2.5
-    clickbait_norm: float = 0.28  # the clickbait that users take as normal
-    quality_mean: float = 0.55
-    quality_cost: float = 0.5  # of quality per unit of clickbait above the norm
-    quality_sd: float = 0.18
-    shortest: float = 2.0  # minutes
-    longest: float = 6.0
-
-    concentration: float = 0.12  # Dirichlet weight of each topic in a user's interests
-    budget: float = 120.0  # minutes
-    idle_cost: float = 0.5  # minutes that a slate without a choice costs
-
-    taste: float = 5.0  # utility per unit of affinity
-    dull: float = 2.5  # utility lost to a topic that bores fully
-    bait: float = 1.6  # utility per unit of clickbait
-    no_choice: float = 2.0  # utility of taking nothing
-
-    watch_floor: float = 0.25  # share of an item watched at the least
-    watch_taste: float = 4.0
-    watch_quality: float = 2.0
-    watch_dull: float = 2.0
-
-    drift: float = 0.05  # share of the way to a consumed item that interests move
-    boredom_keep: float = 0.9  # per step
-    boredom_gain: float = 0.35  # per consumption, in the item's topic; boredom is at most 1
-    satisfaction_keep: float = 0.93  # per step
-    satisfaction_gain: float = 0.07 * 4.0  # per unit of quality less clickbait, each off its norm
-    satisfaction_idle: float = 0.035  # lost when nothing on the slate pleases
-    leave_base: float = -3.6  # logit of leaving after a step
-    leave_satisfaction: float = 2.2
-    leave_boredom: float = 1.0  # per unit of boredom of the most boring topic
-
-    plan_quality: float = 15.0  # minutes later per unit, as the planning oracle guesses them
-    plan_bait: float = 15.0
-    plan_dull: float = 5.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.shortest <= self.longest:
-            raise ValueError(
-                f"lengths {self.shortest}..{self.longest} minutes: need 0 < shortest <= longest"
-            )
-        shares = ("boredom_keep", "satisfaction_keep", "drift", "watch_floor")
-        refuse_outside(self, 0, 1, *shares)
-
-
-ITEM = np.dtype([("quality", "f4"), ("length", "f4"), ("clickbait", "f4"), ("topic", "i4")])
-
-
-class LongplayWorld(NamedTuple):
-    """What is the same for all users."""
-
-    vectors: NDArray[np.float32]  # (A, D) of length 1
-    items: NDArray[Any]  # (A,) records: topic, quality, length, clickbait
-    centres: NDArray[np.float32]  # (T, D) middle of each topic
-    people: NDArray[np.float32]  # (U, D) interests of the population, or (0, D)
-    cfg: Any
-
-
-def build_catalogue(config: LongplayConfig) -> Catalogue:
-    """Items scattered around the centres of their topics."""
-    rng = np.random.default_rng(config.catalogue_seed)
-    n, d = config.n_items, config.n_dims
-    centres = _unit(rng.normal(size=(config.n_topics, d)))
-    topics = rng.integers(config.n_topics, size=n)
-    vectors = _unit(centres[topics] + config.item_spread * rng.normal(size=(n, d)) / math.sqrt(d))
-    clickbait = rng.beta(config.clickbait_a, config.clickbait_b, size=n)
-    quality = config.quality_mean - config.quality_cost * (clickbait - config.clickbait_norm)
-    return Catalogue.of(
-        topics,
-        vectors=vectors,
-        quality=np.clip(quality + config.quality_sd * rng.normal(size=n), 0, 1),
-        length=rng.uniform(config.shortest, config.longest, size=n),
-        clickbait=clickbait,
-        n_topics=config.n_topics,
-    )
-
-
-def _unit(vectors: NDArray[Any]) -> NDArray[Any]:
-    """Rows at length 1; a row of zeros stays."""
-    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norm > 0, norm, 1)
-
-
-def build_world(
-    config: LongplayConfig, catalogue: Catalogue, population: Population | None
-) -> LongplayWorld:
-    """Arrays for the compiled functions; a topic's centre is the mean direction of its items."""
-    d = catalogue.vectors.shape[1]
-    vectors = _unit(catalogue.vectors).astype(np.float32)
-    items = np.zeros(len(catalogue), ITEM)
-    for name in ("quality", "length", "clickbait"):
-        items[name] = getattr(catalogue, name)
-    items["topic"] = catalogue.topics
-    sums = np.zeros((catalogue.n_topics, d))
-    np.add.at(sums, catalogue.topics, vectors)
-    people = np.zeros((0, d), np.float32)
-    if population is not None:
-        if population.interests.shape[1] != d:
-            raise ValueError(
-                f"interests have {population.interests.shape[1]} dimensions and item vectors {d}"
-            )
-        people = _unit(population.interests).astype(np.float32)
-    return LongplayWorld(vectors, items, _unit(sums).astype(np.float32), people, constants(config))
+from recsim_env.users.longplay_world import (
+    LongplayConfig,
+    build_catalogue,
+    build_world,
+    item_features,
+    seen_of_user,
+)
+from recsim_env.users.retention import days_away
 
 
 @njit_sums
@@ -182,8 +73,29 @@ def sample(user: User, world: World) -> None:
             for d in range(user.interest.size):
                 user.interest[d] += weight * world.centres[z, d]
     at_length_one(user.interest)
+    belong(user, world)
+    user.keen = 1.0
+    if cfg.newcomers > 0.0 and uniform(user) < cfg.newcomers:
+        user.keen = cfg.newcomer_taste
     user.satisfaction = 0.0
-    user.budget = cfg.budget
+    user.budget = user.minutes
+    user.habit = cfg.return_habit * uniform(user) if cfg.days > 0.0 else 0.0
+    user.day = user.gap = 0
+    user.visits = 1
+
+
+@njit
+def belong(user: User, world: World) -> None:
+    """A cohort, and what it says of the user."""
+    user.cohort = 0
+    if world.cohorts.shape[0] > 1:
+        luck = uniform(user)
+        while luck >= world.cohorts[user.cohort, 0]:
+            user.cohort += 1
+    row = world.cohorts[user.cohort]
+    user.minutes = world.cfg.budget * row[1]
+    user.impatience = row[2]
+    user.bait = world.cfg.bait * row[3]
 
 
 @njit
@@ -191,9 +103,9 @@ def score(user: User, world: World, item: int) -> float:
     """Utility of an item now: taste, less boredom with its topic, plus bait."""
     it, cfg = world.items[item], world.cfg
     return (
-        cfg.taste * affinity(user, world, item)
+        cfg.taste * user.keen * affinity(user, world, item)
         - cfg.dull * user.boredom[it.topic]
-        + cfg.bait * it.clickbait
+        + user.bait * it.clickbait
     )
 
 
@@ -259,24 +171,56 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     honest = (it.quality - 0.5) - (it.clickbait - cfg.clickbait_norm)
     user.satisfaction += cfg.satisfaction_gain * honest
     user.budget -= response[1]
+    user.keen += cfg.newcomer_learn * (1.0 - user.keen)
     return 0.0
 
 
 @njit
 def leaves(user: User, world: World) -> bool:
-    """When time is up, or by chance: more likely the less satisfied and the more bored."""
-    if user.budget <= 1e-9:
-        return True
+    """When time is up, or by chance: more likely the less satisfied and the more bored.
+
+    Where an episode lasts days, the user comes back after some and the episode goes on.
+    """
     cfg, most = world.cfg, np.float32(0.0)
+    if user.budget > 1e-9:
+        for z in range(user.boredom.size):
+            most = max(most, user.boredom[z])
+        logit = cfg.leave_base - cfg.leave_satisfaction * user.satisfaction
+        logit += cfg.leave_boredom * most + user.impatience
+        if uniform(user) >= sigmoid(logit):
+            return False
+    if cfg.days <= 0.0:
+        return True
+    come_back(user, world)
+    return user.day >= cfg.days
+
+
+@njit
+def come_back(user: User, world: World) -> None:
+    """Days pass, fewer the more satisfied the user left (see `retention`); a visit begins."""
+    cfg = world.cfg
+    daily = user.habit + cfg.return_base + cfg.return_pull * user.satisfaction
+    user.gap = days_away(min(max(daily, 0.001), 0.999), uniform(user))
+    user.day += user.gap
+    user.visits += 1
+    user.budget = user.minutes
+    user.satisfaction *= cfg.day_memory**user.gap
     for z in range(user.boredom.size):
-        most = max(most, user.boredom[z])
-    logit = cfg.leave_base - cfg.leave_satisfaction * user.satisfaction + cfg.leave_boredom * most
-    return uniform(user) < sigmoid(logit)
+        user.boredom[z] = 0.0
 
 
-def item_features(catalogue: Catalogue) -> NDArray[np.float32]:
-    """Topic one-hot, then the item's vector (A, T + D)."""
-    return np.hstack([catalogue.one_hot_topics(), catalogue.vectors]).astype(np.float32)
+@njit
+def observe(user: User, world: World, out: Row) -> None:
+    """The calendar and the cohort where there are any; all else of the user is hidden."""
+    place = 0
+    if world.cfg.days > 0.0:
+        out[0] = user.day
+        out[1] = user.gap
+        out[2] = user.visits
+        place = 3
+    if world.cohorts.shape[0] > 1:
+        for g in range(world.cohorts.shape[0]):
+            out[place + g] = 1.0 if user.cohort == g else 0.0
 
 
 MODEL = UserModel(
@@ -287,13 +231,24 @@ MODEL = UserModel(
         ("interest", "f4", (catalogue.vectors.shape[1],)),
         ("boredom", "f4", (catalogue.n_topics,)),
         ("satisfaction", "f8"),
-        ("budget", "f8"),
+        ("budget", "f8"),  # minutes left of this visit
+        ("minutes", "f8"),  # of a whole visit
+        ("impatience", "f8"),
+        ("bait", "f8"),
+        ("keen", "f8"),  # share of the taste that is formed
+        ("habit", "f8"),
+        ("cohort", "i4"),
+        ("day", "i4"),
+        ("gap", "i4"),
+        ("visits", "i4"),
     ],
     features=item_features,
     sample=sample,
     respond=respond,
     advance=advance,
     leaves=leaves,
+    observe=observe,
+    user=seen_of_user,
     score=score,
     worth=worth,
     none=none,
