@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from experiments import judge_figures, published_digits, published_mips, published_open_bandit
 
+WORLDS = 30  # whose expected errors are summed up (mips)
 Name = Literal["open-bandit", "digits", "mips", "coverage", "gate"]
 
 
@@ -65,10 +66,15 @@ def _errors(errors: dict[str, NDArray[np.float64]], printed: dict[str, float]) -
 
 
 def _mips(s: Settings) -> list[list[str]]:
-    rows = [["actions", "MSE IPS", "MSE MIPS", "ratio", "published"]]
+    head = ["actions", "MSE IPS", "MSE MIPS", "ratio", "published", "expected ratio, median world"]
+    rows = [head]
     for n_actions, (ips, mips) in published_mips.PRINTED.items():
-        a, b = published_mips.squared_errors(n_actions, s.repeats or 20)
-        rows.append([str(n_actions), f"{a:.3f}", f"{b:.4f}", f"{a / b:.0f}", f"{ips:g}, {mips:g}"])
+        found = published_mips.squared_errors(n_actions, s.repeats or published_mips.SEEDS)
+        (a, b), (a_se, b_se) = found.mean(0), found.std(0) / np.sqrt(len(found))
+        worlds = [published_mips.expected_errors(n_actions, seed) for seed in range(WORLDS)]
+        ratio = float(np.median([x / y for x, y in worlds]))
+        told = [f"{a:.3f} ± {a_se:.3f}", f"{b:.4f} ± {b_se:.4f}", f"{a / b:.0f}"]
+        rows.append([str(n_actions), *told, f"{ips:g}, {mips:g}", f"{ratio:.0f}"])
     return rows
 
 
@@ -101,4 +107,4 @@ def _print(rows: list[list[str]], title: str) -> None:
     table = Table(*rows[0], title=title)
     for row in rows[1:]:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=110).print(table)
