@@ -80,7 +80,9 @@ def clicks(x: F64, theta: F64, action: NDArray[np.int64], rng: np.random.Generat
 
 def examine(w: World) -> LogCheck | None:
     """The doctor's word; None where the log is refused at birth."""
-    target = softmax_mix(w.x @ w.theta)[np.arange(len(w.x)), w.action]
+    target = softmax_mix(w.x @ w.theta)
+    every = np.broadcast_to(np.arange(K, dtype=np.int32)[:, None], (len(w.x), K, 1))
+    scores = TargetScores(target[np.arange(len(w.x)), w.action], slates=every, slate_weight=target)
     try:
         log = LoggedDataset.from_columns(
             session=np.arange(len(w.x)), step=np.zeros(len(w.x)), slate=w.action,
@@ -89,9 +91,7 @@ def examine(w: World) -> LogCheck | None:
         )  # fmt: skip
     except LogError:
         return None
-    return check_log(
-        log, TargetScores(target), event_id=w.event, reward_age=w.age, mature_after=1e-9
-    )
+    return check_log(log, scores, event_id=w.event, reward_age=w.age, mature_after=1e-9)
 
 
 def _rounded(w: World, _: np.random.Generator) -> World:

@@ -22,6 +22,7 @@ FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, a
 # weights have a long right tail, so that honest samples err low with a small standard error
 BINS = 20  # of the reliability check, equally wide in log p
 BLOCK = 1 << 14  # rows of the candidate table looked at together
+BLOCK_ENTRIES = 1 << 22  # entries of a table over all items looked at together
 MEND = "Log the probability of what was REALLY served, by the policy that served it, at serve time."
 
 
@@ -89,7 +90,30 @@ def _exact_error(log: LoggedDataset, count: F64) -> float:
 
 def mean_weight_target(log: LoggedDataset, scores: TargetScores) -> Finding:
     """T1: the target policy's mean weight."""
-    return _mean_weight("mean weight, target (T1)", log, scores.propensity / log.propensity, False)
+    weight, known = scores.propensity / log.propensity, _exact_target_error(log, scores)
+    return _mean_weight("mean weight, target (T1)", log, weight, False, known)
+
+
+def _exact_target_error(log: LoggedDataset, scores: TargetScores) -> float | None:
+    """As `_exact_error`, for a target that told its probability of every item; None where it did
+    not, where slates have several places, or where it leaves the logger's support."""
+    if log.candidate_propensity is None or scores.slate_weight is None or log.slate_size > 1:
+        return None
+    assert scores.slates is not None
+    total, size = 0.0, max(BLOCK_ENTRIES // log.n_items, 1)
+    for at in range(0, len(log), size):
+        rows = slice(at, at + size)
+        items, p = scores.slates[rows, :, 0], log.candidate_propensity[rows]
+        told = np.zeros((len(items), log.n_items + 1))  # the last column: no item
+        np.add.at(told, (np.arange(len(items))[:, None], items), scores.slate_weight[rows])
+        if log.candidates is not None:
+            told = np.take_along_axis(told, log.candidates[rows].astype(np.int64), 1)
+        else:
+            told = told[:, :-1]
+        if (told > 0)[p <= 0].any() or np.abs(told.sum(1) - 1).max() > ENTRY:
+            return None
+        total += float((np.divide(told**2, p, out=np.zeros_like(p), where=p > 0)).sum() - len(p))
+    return float(np.sqrt(max(total, 0.0))) / len(log)
 
 
 def _mean_weight(
