@@ -33,6 +33,12 @@ RUNS = (
     Run("benchmark-collect", "benchmark collect"),
     Run("planning", "benchmark planning"),
     Run("calibrate-ml-100k", "calibrate --data ml-100k --positions", data=True),
+    Run("benchmark-offpolicy", "benchmark offpolicy"),
+    Run("faults", "benchmark faults"),
+    Run("published-digits", "published digits"),
+    Run("published-mips", "published mips"),
+    Run("published-coverage", "published coverage"),
+    Run("published-gate", "published gate"),
 )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tyro
 
-from experiments.evaluate_offline import read_scores
-from offpolicy import Health, LoggedDataset, check_log, read_log
+from experiments.log_files import open_log, read_scores
+from offpolicy import Health, check_log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +39,3 @@ def run(settings: Settings) -> int:
         told = [asdict(f) | {"level": f.level.name} for f in found.findings]
         settings.json.write_text(json.dumps({"verdict": found.verdict, "findings": told}, indent=1))
     return 1 if found.verdict is Health.FAIL else 0
-
-
-def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDataset:
-    """A log of this project, or a foreign one with its column names.
-
-    Raises:
-        ValueError: an entry of `columns` that is not ours=theirs.
-    """
-    if not columns and n_items is None:
-        return read_log(path)
-    named: dict[str, str | Sequence[str]] = {}
-    for entry in columns:
-        ours, found, theirs = entry.partition("=")
-        if not found:
-            raise ValueError(f"--columns {entry}: write ours=theirs, such as slate=item_id")
-        parts = theirs.split(",")
-        named[ours] = parts if len(parts) > 1 else theirs
-    return read_log(path, columns=named, n_items=n_items)

@@ -15,14 +15,14 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.datasets import data_root
+from experiments.log_files import column_of, read_scores
 from experiments.open_bandit import item_shares, load_open_bandit, score_shares, score_uniform
 from experiments.run_folder import RunFolder, made_with
 from offpolicy.evaluate import evaluate
 from offpolicy.inference import Interval
-from offpolicy.log import LoggedDataset
 from offpolicy.report import Report, bounds
 from offpolicy.store import read_log
-from offpolicy.weights import Horizon, TargetScores
+from offpolicy.weights import Horizon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,8 @@ class Settings:
     .npy (N,), or .npz with propensity and, where known, position_propensity and slates."""
     horizon: Horizon | None = None
     """The estimand; needed for a saved log. Open Bandit rows are single decisions: one_step."""
+    state: str | None = None
+    """Horizon marginal: the column of the log (column.place) whose values are a Markov state's."""
     data: Literal["open-bandit"] | None = None
     """A public log instead of a saved one."""
     data_root: Path | None = None
@@ -139,45 +141,17 @@ def _saved(settings: Settings) -> Report:
     if settings.target_scores is None or settings.horizon is None:
         raise ValueError(
             "a saved log needs --target-scores FILE and --horizon: one_step (the target acts once, "
-            "in states the logger reached) or per_decision, trajectory (it serves whole sessions)"
+            "in states the logger reached) or per_decision, trajectory, marginal (it serves whole "
+            "sessions)"
         )
     assert settings.log is not None
     log = read_log(settings.log)
     scores = read_scores(settings.target_scores, log)
-    return evaluate(log, scores, horizon=settings.horizon, level=settings.level, seed=settings.seed)
-
-
-def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
-    """A target policy's scores from a file with one row per decision of the log, in its order.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds no `propensity`, or not one for each decision.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; --target-scores names a file")
-    columns = _columns(path)
-    if "propensity" not in columns:
-        raise ValueError(f"{path} holds {', '.join(columns)}; it needs a column `propensity`")
-    if len(columns["propensity"]) != len(log):
-        raise ValueError(
-            f"{path} has {len(columns['propensity'])} rows, the log {len(log)} decisions: give the "
-            "target's probability of each logged slate, in the log's order"
-        )
-    return TargetScores(
-        np.asarray(columns["propensity"], np.float64),
-        position_propensity=columns.get("position_propensity"),
-        slates=columns.get("slates"),
+    return evaluate(
+        log,
+        scores,
+        horizon=settings.horizon,
+        level=settings.level,
+        state=None if settings.state is None else column_of(settings.state, log),
+        seed=settings.seed,
     )
-
-
-def _columns(path: Path) -> dict[str, NDArray[Any]]:
-    if path.suffix in {".npy", ".npz"}:
-        held = np.load(path, allow_pickle=False)
-        return {"propensity": held} if path.suffix == ".npy" else {k: held[k] for k in held.files}
-    import pandas as pd
-
-    if path.suffix not in {".csv", ".parquet", ".pq"}:
-        raise ValueError(f"{path}: target scores are .csv, .parquet, .npy or .npz")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    return {str(name): table[name].to_numpy() for name in table.columns}

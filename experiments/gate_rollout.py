@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from numpy.typing import NDArray
 
-from experiments.check_log import open_log
-from experiments.evaluate_offline import read_scores
-from offpolicy import GateRule, LoggedDataset, Outcome, TargetScores
+from experiments.log_files import column_of, open_log, scores_of
+from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.guardrails import GuardrailSpec
 from offpolicy.rollout_gate import GateReport, judge
 from offpolicy.weights import Horizon
@@ -29,7 +27,9 @@ class Settings:
     target: tuple[str, ...]
     """Candidates: files of target scores (.npz, .npy, .csv, .parquet), or `uniform`."""
     horizon: Horizon
-    """The estimand: one_step, per_decision or trajectory."""
+    """The estimand: one_step, per_decision, trajectory, or marginal (with --state)."""
+    state: str | None = None
+    """Marginal weights: the column of the log (column.place) whose values are a Markov state's."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
     n_items: int | None = None
@@ -64,6 +64,7 @@ def run(settings: Settings) -> int:
         ),
         guardrails=[guardrail_of(g, log) for g in settings.guardrail],
         level=settings.level,
+        state=None if settings.state is None else column_of(settings.state, log),
     )
     show(report)
     if settings.out is not None:
@@ -80,17 +81,6 @@ def show(report: GateReport) -> None:
         print(c.report.to_markdown())
 
 
-def scores_of(target: str, log: LoggedDataset) -> TargetScores:
-    """Scores from a file, or of the uniform policy over what was offered."""
-    if target != "uniform":
-        return read_scores(Path(target), log)
-    offered = np.full(len(log), float(log.n_items))
-    if log.candidates is not None:
-        offered = (log.candidates >= 0).sum(1).astype(np.float64)
-    places = np.stack([1 / (offered - k) for k in range(log.slate_size)], axis=1)
-    return TargetScores(places.prod(1), places)
-
-
 def guardrail_of(text: str, log: LoggedDataset) -> GuardrailSpec:
     """ "responses.1>=-0.01" -> its specification.
 
@@ -101,10 +91,7 @@ def guardrail_of(text: str, log: LoggedDataset) -> GuardrailSpec:
     if not found:
         raise ValueError(f'guardrail {text!r}: write "column.place>=bound" or "column<=bound"')
     name, place, sign, bound = found.groups()
-    column: NDArray[np.generic] | None = log.columns().get(name)
-    if column is None or (column.ndim > 1 and int(place or 0) >= column.shape[1]):
-        raise ValueError(f"guardrail {text!r}: the log has {', '.join(log.columns())}")
-    values = np.asarray(column if column.ndim == 1 else column[:, int(place or 0)], np.float64)
+    values = column_of(f"{name}.{place or 0}", log).astype(np.float64)
     limit = float(bound)
     return GuardrailSpec(
         name=text,

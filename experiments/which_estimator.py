@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.check_log import open_log
+from experiments.log_files import open_log
 from offpolicy.redraw import score_estimators
 
 NAMES = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian_dr")

@@ -1,5 +1,6 @@
 """Evidence: what a policy is worth from a log with propensities, and when the log cannot say."""
 
+from offpolicy.balancing import balanced_terms
 from offpolicy.bootstrap import bootstrap
 from offpolicy.bounds import (
     confidence_sequence,
@@ -30,7 +31,7 @@ from offpolicy.redraw import score_estimators
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import predict_rewards
 from offpolicy.rollout_gate import GateReport, judge
-from offpolicy.selection import choose_setting, cross_validate, pas_if, slope
+from offpolicy.selection import choose_setting, cross_validate, opera, pas_if, slope
 from offpolicy.slates import slate_terms
 from offpolicy.store import append_log, read_log, write_log
 from offpolicy.stream import StreamSpec, stream_estimates
@@ -63,6 +64,7 @@ __all__ = [
     "adjust",
     "append_log",
     "as_scores",
+    "balanced_terms",
     "bootstrap",
     "check_guardrails",
     "check_log",
@@ -91,6 +93,7 @@ __all__ = [
     "mips_terms",
     "offcem_terms",
     "on_policy",
+    "opera",
     "outcome_distribution",
     "partial",
     "pas_if",

@@ -19,6 +19,8 @@ from offpolicy.estimators.single import ips
 from offpolicy.gate import GateRule, Guardrail, decide
 from offpolicy.inference import adjust, difference, interval
 from offpolicy.log import LoggedDataset
+from offpolicy.marginals import marginal_terms, terms_of
+from offpolicy.notes import ENOUGH, notes_on
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import Regressor, predict_rewards
 from offpolicy.selection import choose_settings
@@ -31,18 +33,20 @@ from offpolicy.weights import (
     TargetScores,
     check_scores,
     on_policy,
-    terms,
 )
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
-Model = Literal["ridge"] | Predictions | Regressor | None
+Model = Literal["ridge", "robust"] | Predictions | Regressor | None
 USUAL: dict[str, tuple[str, ...]] = {
     "one_step": ("ips", "clipped_ips", "snips", "dm", "dr", "sndr"),
     "per_decision": ("pdis", "snpdis", "dm", "seq_dr"),
     "trajectory": ("tis", "sntis"),
+    "marginal": ("mis_state", "mis_state_action", "dm", "drl"),
 }
-ENOUGH = 100.0  # effective units under which an interval is not to be trusted
-PREFERRED = ("dr", "seq_dr", "sndr", "wdr", "snips", "snpdis", "ips", "pdis", "sntis", "tis")
+PREFERRED = (
+    "dr", "seq_dr", "drl", "sndr", "wdr", "snips", "snpdis", "mis_state", "ips", "pdis", "sntis",
+    "tis",
+)  # fmt: skip
 
 
 def evaluate(
@@ -55,6 +59,7 @@ def evaluate(
     gamma: float = 1.0,
     model: Model = "ridge",
     item_features: ArrayLike | None = None,
+    state: ArrayLike | None = None,
     hyper: Mapping[str, Mapping[str, float]] | Literal["slope"] | None = None,
     rule: GateRule | None = None,
     guardrails: Sequence[Guardrail] = (),
@@ -65,55 +70,51 @@ def evaluate(
     """What the target policy is worth, by several estimators, each against the logging policy.
 
     `scores` are TargetScores, the target's probabilities (N,) of the logged slates, or a callable
-    log -> either. `horizon` names the estimand. `model` is the reward model behind dm and dr:
-    "ridge" (needs TargetScores.slates), a scikit-learn estimator, ready Predictions, or None.
-    `hyper` holds settings per estimator: {"clipped_ips": {"cap": 5}}; "slope" chooses them on this
-    log. The verdict rests on `decide_by`, by default the first doubly robust estimator there is.
-    `check` examines the log and puts the doctor's findings into the report; a log that fails is not
-    judged.
+    log -> either. `horizon` names the estimand; "marginal" needs `state` (N,), codes of a Markov
+    state. `model` is the reward model behind dm and dr: "ridge" (needs TargetScores.slates),
+    "robust" (more robust doubly robust: a ridge fitted where dr needs it), a scikit-learn
+    estimator, ready Predictions, or None. `hyper` holds settings per estimator:
+    {"clipped_ips": {"cap": 5}}; "slope" chooses them on this log. The verdict rests on `decide_by`,
+    by default the first doubly robust estimator there is. `check` examines the log and puts the
+    doctor's findings into the report; a log that fails is not judged.
 
     Raises:
         LogError: the scores do not fit the log.
         ValueError: an unknown estimator, setting or horizon.
     """
-    told = as_scores(log, scores)
-    notes: list[str] = []
+    told, notes = as_scores(log, scores), list[str]()
     predictions = _predictions(log, told, model, horizon, item_features, gamma, seed, notes)
-    t = terms(log, told, horizon=horizon, model=predictions, gamma=gamma)
     names = _names(horizon, estimators, predictions is not None)
-    slated = [n for n in names if n in WEIGHTING] if horizon == "one_step" else []
+    t = terms_of(log, told, horizon=horizon, model=predictions, gamma=gamma, state=state)
+    own = _own_terms(log, told, horizon, names, gamma, state)
     if isinstance(hyper, str):
-        hyper = choose_settings(t, names)
+        hyper = choose_settings(t, [n for n in names if n not in own])
     d = diagnose(t)
-    found = _estimates(t, [n for n in names if n not in slated], hyper, notes)
+    found = _estimates({n: own.get(n, t) for n in names}, hyper or {}, notes)
+    primary = decide_by or next((n for n in PREFERRED if n in found), next(iter(found)))
+    if primary not in found:
+        raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(found)}")
     plain = {"logging policy": ips if horizon == "one_step" else pdis}
     baseline = estimate_forms(on_policy(t), plain)["logging policy"]
-    lines = _lines(t, found, baseline, level, hyper or {}, trusted=_trusted(d))
-    for name in slated:
-        places = slate_terms(log, told, weighting=WEIGHTING[name])
-        found |= estimate_all(places, [name])
-        lines += _lines(places, {name: found[name]}, baseline, level, {}, trusted=_trusted(d))
-    primary = decide_by or next((n for n in PREFERRED if n in found), names[0])
-    if primary not in found:
-        raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(names)}")
+    control = _controls([t, *own.values()]) if _trusted(d) else {}
+    lines = tuple(
+        _line(e, baseline, control.get(id(own.get(n, t))), level, (hyper or {}).get(n, {}))
+        for n, e in found.items()
+    )
     health = check_log(log, told) if check else None
     rule = rule or GateRule()
     influence = next(x.influence for x in lines if x.estimator == primary)
     assert influence is not None
-    uplift = interval(influence, rule.level)
-    notes += _notes(log, horizon, d.ess)
-    if "dm" in found:
-        notes.append(
-            "the interval of dm speaks of the states that were met, not of the error of the model: "
-            "it does not cover the truth at its level."
-        )
+    notes += notes_on(log, horizon, d.ess, found)
     return Report(
         lines=lines,
         baseline=interval(baseline, level),
         horizon=horizon,
         estimand=ESTIMAND[horizon],
         diagnostics=d,
-        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
+        verdict=decide(
+            interval(influence, rule.level), d, rule, guardrails=guardrails, log_check=health
+        ),
         decided_by=primary,
         notes=tuple(notes),
         log_hash=log.hash(),
@@ -151,14 +152,17 @@ def _predictions(
             "need one are left out."
         )
         return None
-    if isinstance(model, str) and model != "ridge":
-        raise ValueError(f'model = {model!r}; it is "ridge", a scikit-learn estimator or None')
+    if isinstance(model, str) and model not in ("ridge", "robust"):
+        raise ValueError(
+            f'model = {model!r}; it is "ridge", "robust", a scikit-learn estimator or None'
+        )
     return predict_rewards(
         log,
         scores,
         horizon=horizon,
         item_features=item_features,
         estimator=None if isinstance(model, str) else model,
+        robust=model == "robust",
         gamma=gamma,
         seed=seed,
     )
@@ -166,6 +170,8 @@ def _predictions(
 
 def _names(horizon: str, wanted: Sequence[str] | None, with_model: bool) -> list[str]:
     if wanted is None:
+        if horizon not in USUAL:
+            raise ValueError(f"no horizon {horizon!r}; there are {', '.join(USUAL)}")
         return [n for n in USUAL[horizon] if with_model or n not in WITH_MODEL]
     blind = [n for n in wanted if n in WITH_MODEL and not with_model]
     if blind:
@@ -177,87 +183,75 @@ def _names(horizon: str, wanted: Sequence[str] | None, with_model: bool) -> list
     return list(wanted)
 
 
-def _lines(
-    t: Terms,
-    found: dict[str, Estimate],
+def _own_terms(
+    log: LoggedDataset,
+    scores: TargetScores,
+    horizon: Horizon,
+    names: Sequence[str],
+    gamma: float,
+    state: ArrayLike | None,
+) -> dict[str, Terms]:
+    """Estimators that weigh the rows in a way of their own: slates a row per place, and cells of
+    state and action."""
+    if horizon == "one_step":
+        return {
+            n: slate_terms(log, scores, weighting=WEIGHTING[n]) for n in names if n in WEIGHTING
+        }
+    if horizon == "marginal" and "mis_state_action" in names and state is not None:
+        t = marginal_terms(log, scores, state=state, kind="state_action", gamma=gamma)
+        return {"mis_state_action": t}
+    return {}
+
+
+def _controls(used: Sequence[Terms]) -> dict[int, Estimate]:
+    """The control variate of each terms: of use where their weights average 1."""
+    return {id(t): estimate_forms(t, {"control": martingale})["control"] for t in used}
+
+
+def _line(
+    e: Estimate,
     baseline: Estimate,
+    control: Estimate | None,
     level: float,
-    hyper: Mapping[str, Mapping[str, float]],
-    *,
-    trusted: bool,
-) -> tuple[Line, ...]:
-    """`trusted`: the weights average 1, so that they may serve the uplift as a control variate."""
-    control = estimate_forms(t, {"control": martingale})["control"]
-    lines = []
-    for name, e in found.items():
-        settings = hyper_parameters(name) | dict(hyper.get(name, {}))
-        uplift = difference(e, baseline)
-        if trusted:
-            uplift = adjust(uplift, control)
-        lines.append(Line(name, interval(e, level), interval(uplift, level), settings, uplift))
-    return tuple(lines)
+    hyper: Mapping[str, float],
+) -> Line:
+    uplift = difference(e, baseline)
+    if control is not None:
+        uplift = adjust(uplift, control)
+    settings = hyper_parameters(e.name) | dict(hyper)
+    return Line(e.name, interval(e, level), interval(uplift, level), settings, uplift)
 
 
 def _estimates(
-    t: Terms,
-    names: list[str],
-    hyper: Mapping[str, Mapping[str, float]] | None,
-    notes: list[str],
+    asked: Mapping[str, Terms], hyper: Mapping[str, Mapping[str, float]], notes: list[str]
 ) -> dict[str, Estimate]:
     """All of them, or, where the log holds nothing the target would do, those that still exist."""
-    try:
-        return estimate_all(t, names, hyper)
-    except NoOverlapError:
-        found: dict[str, Estimate] = {}
-        for name in names:
-            with suppress(NoOverlapError):
-                found |= estimate_all(t, [name], hyper)
+    together: dict[int, tuple[Terms, list[str]]] = {}
+    for name, t in asked.items():
+        together.setdefault(id(t), (t, []))[1].append(name)
+    found: dict[str, Estimate] = {}
+    for t, names in together.values():
+        try:
+            found |= estimate_all(t, names, hyper)
+        except NoOverlapError:
+            for name in names:
+                with suppress(NoOverlapError):
+                    found |= estimate_all(t, [name], hyper)
+    lost = ", ".join(n for n in asked if n not in found)
     if not found:
         raise NoOverlapError(
-            f"the target policy never serves what was logged, so {', '.join(names)} have no value: "
+            f"the target policy never serves what was logged, so {lost} have no value: "
             "log with more exploration, or try a closer policy."
         )
-    notes.append(
-        "the target policy never serves what was logged: "
-        f"{', '.join(n for n in names if n not in found)} have no value and are left out."
-    )
-    return found
+    if lost:
+        notes.append(
+            f"the target policy never serves what was logged: {lost} have no value and are left "
+            "out."
+        )
+    return {n: found[n] for n in asked if n in found}
 
 
 def _trusted(d: Diagnostics) -> bool:
     """Weights that average 1 over enough units; of degenerate ones a regression is nonsense."""
     m = d.mean_weight
     return m is not None and m.low <= 1 <= m.high and d.ess >= ENOUGH
-
-
-def _notes(log: LoggedDataset, horizon: str, ess: float) -> list[str]:
-    notes = []
-    if horizon != "one_step":
-        cut = cut_sessions(log)
-        if cut:
-            notes.append(
-                f"{cut} of {log.n_sessions} sessions were cut by the end of logging (truncated "
-                "before the horizon): the value counts what was seen of them."
-            )
-    if log.logger is not None and len(np.unique(log.logger)) > 1:
-        notes.append(
-            f"{len(np.unique(log.logger))} policies served this log; every row is weighted by the "
-            "policy that served it."
-        )
-    if log.propensity_source == "estimated":
-        notes.append(
-            "the propensities of this log were ESTIMATED, not logged: no interval here covers what "
-            "the serving policy saw and the log does not hold."
-        )
-    if ess < ENOUGH:
-        notes.append(
-            f"the effective sample is {ess:.0f} units: the intervals below are not to be trusted."
-        )
-    return notes
-
-
-def cut_sessions(log: LoggedDataset) -> int:
-    """Sessions that neither ended by the user leaving nor reached the longest session's length."""
-    last = np.zeros(log.n_sessions, np.int64)
-    last[log.sessions] = np.arange(len(log))
-    return int((~log.terminated[last] & (log.step[last] < log.step.max())).sum())

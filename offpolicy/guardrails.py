@@ -14,8 +14,9 @@ from offpolicy.estimators.sequential import martingale
 from offpolicy.gate import Guardrail
 from offpolicy.inference import adjust, difference, interval
 from offpolicy.log import LoggedDataset
+from offpolicy.marginals import terms_of
 from offpolicy.terms import F64, Terms
-from offpolicy.weights import Horizon, TargetScores, on_policy, terms
+from offpolicy.weights import Horizon, TargetScores, on_policy
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -37,13 +38,16 @@ def check_guardrails(
     *,
     horizon: Horizon,
     level: float = 0.95,
+    state: ArrayLike | None = None,
 ) -> list[Guardrail]:
     """Each guardrail's interval, all holding together with `level` (Bonferroni: each spends its
     share of alpha)."""
-    each = 1 - (1 - level) / max(len(specs), 1)
+    if not specs:
+        return []
+    each = 1 - (1 - level) / len(specs)
+    t = terms_of(log, scores, horizon=horizon, state=state)
     return [
-        Guardrail(s.name, interval(_estimate(log, scores, s, horizon), each), s.at_least, s.at_most)
-        for s in specs
+        Guardrail(s.name, interval(_estimate(t, s), each), s.at_least, s.at_most) for s in specs
     ]
 
 
@@ -58,16 +62,17 @@ def slate_diversity(slate: NDArray[np.integer], topics: ArrayLike) -> F64:
     return np.asarray(shown.sum(1), np.float64)
 
 
-def _estimate(
-    log: LoggedDataset, scores: TargetScores, s: GuardrailSpec, horizon: Horizon
-) -> Estimate:
+def _estimate(t: Terms, s: GuardrailSpec) -> Estimate:
     values = np.asarray(s.values, np.float64)
-    if values.shape != (len(log),) or not np.isfinite(values).all():
-        raise ValueError(f"guardrail {s.name}: values must be {len(log)} finite numbers, one a row")
-    t = terms(log, scores, horizon=horizon)
+    if values.shape != (len(t),) or not np.isfinite(values).all():
+        raise ValueError(f"guardrail {s.name}: values must be {len(t)} finite numbers, one a row")
     if s.groups is None:
         return _one(t, values, s.change)
     group = np.asarray(s.groups)
+    if group.shape != (len(t),) or set(np.unique(group).tolist()) != {0, 1}:
+        raise ValueError(
+            f"guardrail {s.name}: groups must be {len(t)} entries 0 or 1, one a row, both present"
+        )
     one, zero = (_one(t, values, s.change, group == k) for k in (1, 0))
     return difference(one, zero)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,10 @@ from offpolicy.groups import I64
 from offpolicy.log import LoggedDataset
 from offpolicy.reward_model import next_rows
 from offpolicy.terms import F64, Terms
-from offpolicy.weights import Predictions, TargetScores, check_scores
+from offpolicy.weights import Horizon, Predictions, TargetScores, check_scores, terms
 
-Kind = Literal["state", "state_action", "double"]
+CONDITION = 1e12  # beyond it the balance of visits is singular
+Kind = Literal["state", "state_action", "double", "stationary"]
 
 
 def marginal_terms(
@@ -23,6 +24,7 @@ def marginal_terms(
     *,
     state: ArrayLike,
     kind: Kind = "state",
+    steps: int = 0,
     action: ArrayLike | None = None,
     model: Predictions | None = None,
     gamma: float = 1.0,
@@ -33,6 +35,11 @@ def marginal_terms(
     kind "state" (mis_state): rho_t(s) times the step's ratio. "state_action" (mis_state_action):
     its average over rows of the same step, state and action; `action` (N,) codes, by default the
     first place's item. "double" (drl): rho_t(s) ratio, and rho_t(s) on the model's word.
+    "stationary" (mis_state): one w(s) for all steps, for sessions too long for cells per step; it
+    holds gamma, and takes sessions that were cut as ended. Liu et al. (2018).
+
+    `steps`: the ratios of the last so many steps are multiplied, and rho taken before them: 0 is
+    rho alone, the whole length PDIS, between them less bias or less variance. Yuan et al. (2021).
 
     rho is learned from the same log; its own error is not in the interval.
 
@@ -42,14 +49,17 @@ def marginal_terms(
     check_scores(log, scores)
     require_whole_sessions(log, "state weights are carried from step to step.")
     ratio = scores.propensity / log.propensity
-    codes = _codes(np.asarray(state))
-    rho = state_ratios(log, ratio, codes)
-    weight = rho * ratio
+    codes = _state_codes(state, len(log))
+    if kind == "stationary":
+        before = stationary_ratios(log, ratio, codes, gamma)
+    else:
+        before = lagged(log, ratio, state_ratios(log, ratio, codes), steps)
+    weight = before * ratio
     if kind == "state_action":
         acted = _codes(log.slate[:, 0] if action is None else np.asarray(action))
         weight = _cell_means(weight, _cells(_cells(log.step, codes), acted))
-    elif kind not in ("state", "double"):
-        raise ValueError(f"no kind {kind!r}; there are state, state_action, double")
+    elif kind not in get_args(Kind):
+        raise ValueError(f"no kind {kind!r}; there are {', '.join(get_args(Kind))}")
     q, v = (None, None) if model is None else model
     return Terms(
         weight,
@@ -57,12 +67,36 @@ def marginal_terms(
         q,
         v,
         log.session if log.user is None else log.user,
-        weight_before=rho,
-        discount=gamma ** log.step.astype(np.float64),
+        weight_before=before,
+        discount=None if kind == "stationary" else gamma ** log.step.astype(np.float64),
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon="marginal",
     )
+
+
+def terms_of(
+    log: LoggedDataset,
+    scores: TargetScores,
+    *,
+    horizon: Horizon,
+    model: Predictions | None = None,
+    gamma: float = 1.0,
+    state: ArrayLike | None = None,
+) -> Terms:
+    """Terms of any estimand: `weights.terms`, or, for "marginal", those of state ratios.
+
+    Raises:
+        ValueError: "marginal" without `state`.
+    """
+    if horizon != "marginal":
+        return terms(log, scores, horizon=horizon, model=model, gamma=gamma)
+    if state is None:
+        raise ValueError(
+            'horizon="marginal" needs state (N,): codes of a Markov state, what the next reward '
+            "and state depend on besides the slate"
+        )
+    return marginal_terms(log, scores, state=state, kind="double", model=model, gamma=gamma)
 
 
 def state_ratios(log: LoggedDataset, ratio: F64, state: I64) -> F64:
@@ -76,6 +110,57 @@ def state_ratios(log: LoggedDataset, ratio: F64, state: I64) -> F64:
         rho[later] = _cell_means(rho[rows] * ratio[rows], state[later])
         rows = later
     return rho
+
+
+def lagged(log: LoggedDataset, ratio: F64, rho: F64, steps: int) -> F64:
+    """(N,) rho of the row `steps` before, times the ratios from there to the row before this; from
+    the session's start where it is nearer."""
+    if steps < 0:
+        raise ValueError(f"steps = {steps}; it is the number of ratios multiplied, 0 or more")
+    following = next_rows(log)
+    back = np.full(len(log), -1, np.int64)
+    back[following[following >= 0]] = np.flatnonzero(following >= 0)
+    at, product = np.arange(len(log)), np.ones(len(log))
+    for _ in range(min(steps, int(log.step.max()))):
+        inside = back[at] >= 0
+        at = np.where(inside, back[at], at)
+        product[inside] *= ratio[at[inside]]
+    return product * rho[at]
+
+
+def stationary_ratios(log: LoggedDataset, ratio: F64, state: I64, gamma: float) -> F64:
+    """w(s) (N,): discounted visits to the state under the target for each visit in the log, from
+    the balance visits(s) = starts(s) + gamma * flow into s. Liu et al. (2018), tabular.
+
+    Raises:
+        ValueError: the balance has no one solution (gamma = 1 and states that are never left).
+    """
+    following, n_states = next_rows(log), int(state.max()) + 1
+    seen = np.bincount(state, minlength=n_states).astype(np.float64)
+    starts = np.bincount(state[log.step == 0], minlength=n_states).astype(np.float64)
+    moved = np.flatnonzero(following >= 0)
+    flow = np.zeros((n_states, n_states))
+    np.add.at(flow, (state[following[moved]], state[moved]), ratio[moved])
+    balance = np.diag(seen) - gamma * flow
+    if np.linalg.cond(balance) > CONDITION:
+        raise ValueError(
+            "the target's visits cannot be solved for: with gamma = 1 it must be able to leave "
+            "every state. Set gamma below 1, or use coarser states."
+        )
+    visits = np.linalg.solve(balance, starts)
+    if (visits < -1e-9 * np.abs(visits).max()).any():
+        raise ValueError(
+            "the logged weights let some state be entered more often than visited: too few "
+            "sessions for these states. Use coarser states, gamma below 1 or more sessions."
+        )
+    return np.asarray(np.maximum(visits, 0.0)[state])
+
+
+def _state_codes(state: ArrayLike, n: int) -> I64:
+    found = np.asarray(state)
+    if found.shape != (n,):
+        raise ValueError(f"state has shape {found.shape}; it is ({n},), one code a decision")
+    return _codes(found)
 
 
 def _cell_means(x: F64, cell: I64) -> F64:

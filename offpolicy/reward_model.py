@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.checks import require_whole_sessions
-from offpolicy.errors import LogError
+from offpolicy.errors import LogError, NoOverlapError
 from offpolicy.features import Slates, expected, shown, state_features
 from offpolicy.groups import I64, group, in_group_order
 from offpolicy.log import LoggedDataset
@@ -40,6 +40,7 @@ def predict_rewards(
     horizon: str,
     item_features: ArrayLike | None = None,
     estimator: Regressor | None = None,
+    robust: bool = False,
     folds: int = 3,
     ridge: float = 10.0,
     gamma: float = 1.0,
@@ -49,14 +50,16 @@ def predict_rewards(
 
     The default is a ridge regression (`ridge` in rows) on state, shown items and, with
     `item_features` (A, F), their features crossed with the state. `estimator` plugs in a
-    scikit-learn regressor or classifier instead (cloned per fold).
+    scikit-learn regressor or classifier instead (cloned per fold). `robust` fits the ridge where
+    the doubly robust estimate needs it: squared errors weighted by pi_e (1 - p) / p^2, for one
+    decision. Farajtabar, Chow & Ghavamzadeh (2018).
 
     Raises:
         LogError: the scores carry no slates of the target, or do not fit the log.
     """
     return RewardData(
         log, item_features=item_features, folds=folds, ridge=ridge, seed=seed
-    ).predict(scores, horizon=horizon, estimator=estimator, gamma=gamma)
+    ).predict(scores, horizon=horizon, estimator=estimator, robust=robust, gamma=gamma)
 
 
 class RewardData:
@@ -92,6 +95,7 @@ class RewardData:
         *,
         horizon: str,
         estimator: Regressor | None = None,
+        robust: bool = False,
         gamma: float = 1.0,
     ) -> Predictions:
         """As `predict_rewards`, for one more target.
@@ -109,11 +113,28 @@ class RewardData:
         target = expected(scores.slates, scores.slate_weight, log.n_items, self.table)
         following = None if horizon == "one_step" else next_rows(log)
         if estimator is None:
-            return _ridge(self.fit, target, log, following, gamma)
+            fit = self._robust_fit(scores, horizon) if robust else self.fit
+            return _ridge(fit, target, log, following, gamma)
+        if robust:
+            raise ValueError("robust weights are for the ridge; leave estimator out")
         from offpolicy.plugged import plugged_predictions
 
         return plugged_predictions(
             estimator, log, self.dense, self.logged, scores, self.table, self.fold, following, gamma
+        )
+
+    def _robust_fit(self, scores: TargetScores, horizon: str) -> CrossFit:
+        """Its variance is what these weights make least, as far as the model allows."""
+        if horizon != "one_step":
+            raise ValueError("robust weights are of one decision; fit sessions without them")
+        p = self.log.propensity
+        weight = scores.propensity * (1 - p) / p**2
+        if not weight.any():
+            raise NoOverlapError(
+                "the target never serves what was logged with a choice: no row has a robust weight"
+            )
+        return CrossFit(
+            self.dense, self.logged, self.fold, ridge=self.ridge, weight=weight / weight.mean()
         )
 
 

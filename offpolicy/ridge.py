@@ -25,11 +25,14 @@ class Coefficients(NamedTuple):
 class CrossFit:
     """Ridge models that never saw the rows they speak about. Memory: folds x P^2 numbers."""
 
-    def __init__(self, dense: F64, shown: Slates, fold: I64, *, ridge: float) -> None:
-        """dense (N, D), shown slates of N rows, fold (N,) 0..K-1 of each row's unit."""
+    def __init__(
+        self, dense: F64, shown: Slates, fold: I64, *, ridge: float, weight: F64 | None = None
+    ) -> None:
+        """dense (N, D), shown slates of N rows, fold (N,) 0..K-1 of each row's unit, weight (N,) of
+        each row's squared error."""
         from scipy.linalg import cho_factor
 
-        self.dense, self.shown, self.fold = dense, shown, fold
+        self.dense, self.shown, self.fold, self.weight = dense, shown, fold, weight
         self.folds = int(fold.max()) + 1
         self.cross = shown.z.shape[1] > 0
         grams = [self._gram(np.flatnonzero(fold == k)) for k in range(self.folds)]
@@ -67,6 +70,7 @@ class CrossFit:
         from scipy.linalg import cho_solve
 
         y = np.where(self.fold == k, 0.0, target)  # the fold's own rows stay out
+        y = y if self.weight is None else y * self.weight
         d, z, counts = self.dense, self.shown.z, self.shown.counts
         parts = [d.T @ y]
         if self.cross:
@@ -86,10 +90,12 @@ class CrossFit:
         for at in range(0, len(rows), BLOCK):
             block = rows[at : at + BLOCK]
             left = self._left(block)
-            gram[:n_left, :n_left] += left.T @ left
-            gram[n_left:, :n_left] += self.shown.counts[block].T @ left
+            right = left if self.weight is None else left * self.weight[block, None]
+            gram[:n_left, :n_left] += left.T @ right
+            gram[n_left:, :n_left] += self.shown.counts[block].T @ right
         counts = self.shown.counts[rows]
-        gram[n_left:, n_left:] = (counts.T @ counts).toarray()
+        scaled = counts if self.weight is None else counts * self.weight[rows, None]
+        gram[n_left:, n_left:] = (counts.T @ scaled).toarray()
         gram[:n_left, n_left:] = gram[n_left:, :n_left].T
         return gram
 

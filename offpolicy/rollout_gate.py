@@ -84,11 +84,12 @@ def judge(
     level: float = 0.95,
     model: Model = "ridge",
     item_features: ArrayLike | None = None,
+    state: ArrayLike | None = None,
     seed: int = 0,
 ) -> GateReport:
     """Judge every candidate. A wrong pass among them, however many, is as rare as `rule.confidence`
     says: their uplift intervals hold together. `level` is that of what is reported and of the
-    guardrails together.
+    guardrails together; `state` is for horizon "marginal", as in `evaluate`.
 
     Raises:
         LogError: scores that do not fit the log.
@@ -105,6 +106,7 @@ def judge(
             level=level,
             model=model,
             item_features=item_features,
+            state=state,
             seed=seed,
         )
         for name, scores in candidates.items()
@@ -113,7 +115,7 @@ def judge(
     judged = []
     for name, scores in candidates.items():
         report = reports[name]
-        rails = check_guardrails(log, scores, guardrails, horizon=horizon, level=level)
+        rails = check_guardrails(log, scores, guardrails, horizon=horizon, level=level, state=state)
         verdict = decide(
             uplifts[name], report.diagnostics, rule, guardrails=rails, log_check=report.log_check
         )

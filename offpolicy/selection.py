@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.estimators import estimate, estimate_all, hyper_parameters
+from offpolicy.estimators import Estimate, estimate, estimate_all, hyper_parameters
 from offpolicy.features import state_features
 from offpolicy.groups import group
-from offpolicy.inference import Interval, interval, standard_error
+from offpolicy.inference import Interval, difference, interval, standard_error
 from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, I64, Terms
 
@@ -92,6 +92,28 @@ def cross_validate(
             loss.append(gap**2)
         score[name] = float(np.mean(loss) + np.std(loss) / np.sqrt(splits))
     return Choice(min(score, key=score.__getitem__), score)
+
+
+def opera(estimates: Sequence[Estimate]) -> tuple[Estimate, F64]:
+    """Several estimates of one value as one: weights (they sum to 1, and may be negative) that make
+    the mixture's squared error least, as the bootstrap sees it, whose error moments are those of
+    the influences. Returns the mixture, its weights held fixed, and them. Nie et al. (2024).
+
+    Raises:
+        ValueError: no estimates, or estimates on different units.
+    """
+    if not estimates:
+        raise ValueError("a mixture needs an estimate")
+    for e in estimates[1:]:
+        difference(estimates[0], e)  # refuses other units
+    psi = np.stack([e.psi for e in estimates])
+    moments = psi @ psi.T / psi.shape[1] ** 2
+    moments += 1e-9 * max(float(np.trace(moments)), np.finfo(float).tiny) * np.eye(len(psi))
+    weight = np.linalg.solve(moments, np.ones(len(psi)))
+    weight /= weight.sum()
+    value = float(weight @ np.array([e.value for e in estimates]))
+    first = estimates[0]
+    return Estimate(value, weight @ psi, first.unit, name="opera", horizon=first.horizon), weight
 
 
 def pas_if(

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.evaluate_offline import Settings, mean_interval, read_scores, run
+from experiments.evaluate_offline import Settings, mean_interval, run
+from experiments.log_files import read_scores
 from offpolicy import LoggedDataset, write_log
 
 ROOT = os.environ.get("LONGPLAY_DATA")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offpolicy import LogError, LoggedDataset, TargetScores, estimate, terms
+from offpolicy import LogError, LoggedDataset, TargetScores, estimate, evaluate, terms
 from offpolicy.marginals import marginal_terms
 
 STEPS = 15
@@ -76,3 +76,70 @@ def test_holes_are_refused() -> None:
     keep = np.arange(len(log)) != 1
     with pytest.raises(LogError, match="missing steps"):
         marginal_terms(log.take(keep), TargetScores(scores.propensity[keep]), state=state[keep])
+
+
+def test_evaluate_takes_the_marginal_estimand() -> None:
+    log, scores, state = logged(2000, 5)
+    report = evaluate(log, scores, horizon="marginal", state=state)
+    assert [x.estimator for x in report.lines] == ["mis_state", "mis_state_action"]
+    for line in report.lines:
+        assert line.value.low - 0.1 < truth() < line.value.high + 0.1  # rho's own error is not in
+    assert report.horizon == "marginal"
+    by_hand = estimate(marginal_terms(log, scores, state=state), "mis_state").value
+    assert report["mis_state"].value.value == pytest.approx(by_hand)
+    draws = (np.random.default_rng(0).random((len(log), 4)) < P_E[state][:, None])[..., None]
+    told = TargetScores(scores.propensity, slates=draws.astype(np.int32))
+    modelled = evaluate(log, told, horizon="marginal", state=state)
+    assert modelled.decided_by == "drl"
+    with pytest.raises(ValueError, match=r"needs state \(N,\)"):
+        evaluate(log, scores, horizon="marginal")
+    with pytest.raises(ValueError, match=r"state has shape \(3,\)"):
+        evaluate(log, scores, horizon="marginal", state=[1, 2, 3])
+
+
+def test_lagged_ratios_lie_between_the_marginal_and_the_product() -> None:
+    """Hand-worked: three steps of one session, rho of another state at each step."""
+    log = LoggedDataset.from_columns(
+        session=[0, 0, 0, 1, 1, 1], step=[0, 1, 2] * 2, slate=[0, 1, 0, 1, 1, 1],
+        propensity=[0.5] * 6, reward=np.arange(6.0), n_items=2,
+    )  # fmt: skip
+    scores = TargetScores(np.array([1.0, 0.25, 0.5, 0.5, 0.75, 1.0]))  # ratios 2 .5 1, 1 1.5 2
+    state = [7, 9, 5, 7, 9, 5]  # rho: 1, 1.5, (1.5 * .5 + 1.5 * 1.5) / 2 = 1.5
+    one = marginal_terms(log, scores, state=state, steps=1)
+    assert one.weight_before.tolist() == [1, 2, 0.75, 1, 1, 2.25]
+    assert one.weight.tolist() == [2, 1, 0.75, 1, 1.5, 4.5]
+    none, all_ = (marginal_terms(log, scores, state=state, steps=k) for k in (0, 9))
+    assert none.weight.tolist() == marginal_terms(log, scores, state=state).weight.tolist()
+    product = terms(log, scores, horizon="per_decision")
+    assert all_.weight.tolist() == product.weight.tolist()
+    with pytest.raises(ValueError, match="0 or more"):
+        marginal_terms(log, scores, state=state, steps=-1)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.9])
+def test_stationary_weights_are_exact_where_the_log_is_the_world(gamma: float) -> None:
+    """Action 0 goes to the other state, action 1 ends. In these three sessions both actions are
+    taken equally often in each state, so that the log's frequencies ARE a uniform logger's."""
+    log = LoggedDataset.from_columns(
+        session=[0, 1, 1, 2, 2, 2], step=[0, 0, 1, 0, 1, 2], slate=[1, 0, 1, 0, 0, 1],
+        propensity=[0.5] * 6, reward=[3.0, 1.0, -1.0, 1.0, 2.0, 3.0], n_items=2,
+    )  # fmt: skip
+    state = np.asarray(log.step) % 2  # pays 1, 3 in state 0 and 2, -1 in state 1
+    p_e = np.array([0.25, 0.4])[state]  # of action 1
+    scores = TargetScores(np.where(log.slate[:, 0] == 1, p_e, 1 - p_e))
+    t = marginal_terms(log, scores, state=state, kind="stationary", gamma=gamma)
+    goes = np.array([[1, -gamma * 0.75], [-gamma * 0.6, 1]])  # V = pay + gamma goes V
+    value = np.linalg.solve(goes, [0.75 * 1 + 0.25 * 3, 0.6 * 2 + 0.4 * -1])[0]
+    assert estimate(t, "mis_state").value == pytest.approx(value, abs=1e-12)
+
+
+def test_a_target_that_never_leaves_has_no_stationary_value_without_discount() -> None:
+    log = LoggedDataset.from_columns(
+        session=[0, 0, 0], step=[0, 1, 2], slate=[0, 0, 1], propensity=[2 / 3, 2 / 3, 1 / 3],
+        reward=[1.0, 1, 1], n_items=2,
+    )  # fmt: skip
+    stays = TargetScores(np.array([1.0, 1.0, 0.0]))
+    with pytest.raises(ValueError, match="Set gamma below 1"):
+        marginal_terms(log, stays, state=[0, 0, 0], kind="stationary")
+    half = marginal_terms(log, stays, state=[0, 0, 0], kind="stationary", gamma=0.5)
+    assert estimate(half, "mis_state").value == pytest.approx(2.0)

@@ -98,7 +98,7 @@ def test_commands_say_what_is_written_wrong(tmp_path: Path) -> None:
     path, _, log, _ = saved(tmp_path)
     with pytest.raises(ValueError, match="write ours=theirs"):
         check_command.run(check_command.Settings(log=path, columns=("slate",)))
-    with pytest.raises(ValueError, match="the log has session, step"):
+    with pytest.raises(ValueError, match=r"no column joy\.0; it has session, step"):
         gate_rollout.guardrail_of("joy>=1", log)
     with pytest.raises(ValueError, match=r"column\.place>=bound"):
         gate_rollout.guardrail_of("joy", log)

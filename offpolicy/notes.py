@@ -1,0 +1,52 @@
+"""What a reader of a report must know beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from offpolicy.log import LoggedDataset
+
+ENOUGH = 100.0  # effective units under which an interval is not to be trusted
+
+
+def notes_on(
+    log: LoggedDataset, horizon: str, ess: float, estimators: Collection[str]
+) -> list[str]:
+    """What bears on every line: cut sessions, loggers, estimated propensities, thin overlap."""
+    notes = []
+    if horizon != "one_step":
+        cut = cut_sessions(log)
+        if cut:
+            notes.append(
+                f"{cut} of {log.n_sessions} sessions were cut by the end of logging (truncated "
+                "before the horizon): the value counts what was seen of them."
+            )
+    if log.logger is not None and len(np.unique(log.logger)) > 1:
+        notes.append(
+            f"{len(np.unique(log.logger))} policies served this log; every row is weighted by the "
+            "policy that served it."
+        )
+    if log.propensity_source == "estimated":
+        notes.append(
+            "the propensities of this log were ESTIMATED, not logged: no interval here covers what "
+            "the serving policy saw and the log does not hold."
+        )
+    if ess < ENOUGH:
+        notes.append(
+            f"the effective sample is {ess:.0f} units: the intervals below are not to be trusted."
+        )
+    if "dm" in estimators:
+        notes.append(
+            "the interval of dm speaks of the states that were met, not of the error of the model: "
+            "it does not cover the truth at its level."
+        )
+    return notes
+
+
+def cut_sessions(log: LoggedDataset) -> int:
+    """Sessions that neither ended by the user leaving nor reached the longest session's length."""
+    last = np.zeros(log.n_sessions, np.int64)
+    last[log.sessions] = np.arange(len(log))
+    return int((~log.terminated[last] & (log.step[last] < log.step.max())).sum())
