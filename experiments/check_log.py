@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.log_files import open_log, read_scores
+from experiments.log_files import open_log, scores_of
 from offpolicy import Health, check_log
 
 
@@ -23,7 +23,8 @@ class Settings:
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     target_scores: Path | None = None
-    """The target's probability of each logged slate, to check its support and mean weight too."""
+    """The target's probability of each logged slate (a file, or a folder that policies.save
+    wrote), to check its support and mean weight too."""
     json: Path | None = None
     """Write the findings here."""
 
@@ -31,7 +32,8 @@ class Settings:
 def run(settings: Settings) -> int:
     """Print the findings, worst last where the eye rests."""
     log = open_log(settings.log, settings.columns, settings.n_items)
-    scores = None if settings.target_scores is None else read_scores(settings.target_scores, log)
+    target = settings.target_scores
+    scores = None if target is None else scores_of(str(target), log)
     found = check_log(log, scores)
     print(log)
     print(found)

@@ -15,7 +15,7 @@ import tyro
 from numpy.typing import NDArray
 
 from experiments.datasets import data_root
-from experiments.log_files import column_of, read_scores
+from experiments.log_files import column_of, scores_of
 from experiments.open_bandit import item_shares, load_open_bandit, score_shares, score_uniform
 from experiments.run_folder import RunFolder, made_with
 from offpolicy.evaluate import evaluate
@@ -33,7 +33,8 @@ class Settings:
     """A log written by longplay (Parquet file or folder). Leave out with --data."""
     target_scores: Path | None = None
     """The target's probability of each logged slate: .csv or .parquet with a column `propensity`,
-    .npy (N,), or .npz with propensity and, where known, position_propensity and slates."""
+    .npy (N,), or .npz with propensity and, where known, position_propensity, slates, slate_weight;
+    or a folder that policies.save wrote."""
     horizon: Horizon | None = None
     """The estimand; needed for a saved log. Open Bandit rows are single decisions: one_step."""
     state: str | None = None
@@ -146,7 +147,7 @@ def _saved(settings: Settings) -> Report:
         )
     assert settings.log is not None
     log = read_log(settings.log)
-    scores = read_scores(settings.target_scores, log)
+    scores = scores_of(str(settings.target_scores), log, seed=settings.seed)
     return evaluate(
         log,
         scores,

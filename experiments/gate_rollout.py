@@ -1,4 +1,4 @@
-"""`longplay gate LOG --target SCORES`: may this policy be rolled out?"""
+"""`longplay gate LOG --target POLICY`: may this policy be rolled out?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Settings:
     log: tyro.conf.Positional[Path]
     """A log (folder or file), or any Parquet with --columns."""
     target: tuple[str, ...]
-    """Candidates: files of target scores (.npz, .npy, .csv, .parquet), or `uniform`."""
+    """Candidates: folders of saved policies (policies.save), files of target scores (.npz, .npy,
+    .csv, .parquet), or `uniform`."""
     horizon: Horizon
     """The estimand: one_step, per_decision, trajectory, or marginal (with --state)."""
     state: str | None = None
@@ -45,6 +46,8 @@ class Settings:
     """Of the reported intervals, and of all guardrails together."""
     confidence: float = 0.95
     """Of a pass and of a fail, all candidates together; each is a claim about one side."""
+    seed: int = 0
+    """Of saved policies' draws for the reward model, and of its cross-fitting."""
     out: Path | None = None
     """Write the JSON record here."""
 
@@ -52,7 +55,10 @@ class Settings:
 def run(settings: Settings) -> int:
     """Judge, print, write."""
     log = open_log(settings.log, settings.columns, settings.n_items)
-    candidates = {Path(t).stem: scores_of(t, log) for t in settings.target}
+    candidates = {
+        name: scores_of(target, log, seed=settings.seed)
+        for name, target in named(settings.target).items()
+    }
     report = judge(
         log,
         candidates,
@@ -64,6 +70,7 @@ def run(settings: Settings) -> int:
         ),
         guardrails=[guardrail_of(g, log) for g in settings.guardrail],
         level=settings.level,
+        seed=settings.seed,
         state=None if settings.state is None else column_of(settings.state, log),
     )
     show(report)
@@ -72,6 +79,18 @@ def run(settings: Settings) -> int:
         aside.write_text(report.to_json())
         aside.replace(settings.out)
     return min(STATUS[c.verdict.outcome] for c in report.candidates)
+
+
+def named(targets: tuple[str, ...]) -> dict[str, str]:
+    """Candidates by a short name; where two would share one, by what was written.
+
+    Raises:
+        ValueError: a candidate is named twice.
+    """
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"a candidate is named twice: {' '.join(targets)}")
+    short = [Path(t).stem for t in targets]
+    return {s if short.count(s) == 1 else t: t for s, t in zip(short, targets, strict=True)}
 
 
 def show(report: GateReport) -> None:

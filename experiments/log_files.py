@@ -30,14 +30,30 @@ def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedD
     return read_log(path, columns=named, n_items=n_items)
 
 
-def scores_of(target: str, log: LoggedDataset) -> TargetScores:
-    """Scores from a file, or of the uniform policy over what was offered."""
-    if target != "uniform":
-        return read_scores(Path(target), log)
+def scores_of(target: str, log: LoggedDataset, *, seed: int = 0) -> TargetScores:
+    """What a target policy says of the log: a folder that `policies.save` wrote, a file of scores,
+    or `uniform` over what was offered. `seed` is of a saved policy's draws for reward models.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: the policy is of another catalogue or slate size, or the scores do not fit.
+    """
+    if target == "uniform":
+        return _uniform(log)
+    if Path(target).is_dir():
+        from policies import load, score_log
+
+        return score_log(load(target), log, seed=seed)
+    return read_scores(Path(target), log)
+
+
+def _uniform(log: LoggedDataset) -> TargetScores:
     offered = np.full(len(log), float(log.n_items))
     if log.candidates is not None:
         offered = (log.candidates >= 0).sum(1).astype(np.float64)
-    places = np.stack([1 / (offered - k) for k in range(log.slate_size)], axis=1)
+    held = np.cumsum(log.slate >= 0, axis=1) - 1  # places filled above this one
+    chance = 1 / np.maximum(offered[:, None] - held, 1)
+    places = np.where(log.slate >= 0, chance, 1.0)
     return TargetScores(places.prod(1), places)
 
 
@@ -49,7 +65,9 @@ def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
         ValueError: it holds no `propensity`, or not one for each decision.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; --target-scores names a file")
+        raise FileNotFoundError(
+            f"{path} does not exist; name a file of scores, or a folder that policies.save wrote"
+        )
     columns = _columns(path)
     if "propensity" not in columns:
         raise ValueError(f"{path} holds {', '.join(columns)}; it needs a column `propensity`")
@@ -62,6 +80,7 @@ def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
         np.asarray(columns["propensity"], np.float64),
         position_propensity=columns.get("position_propensity"),
         slates=columns.get("slates"),
+        slate_weight=columns.get("slate_weight"),
     )
 
 

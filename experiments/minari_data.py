@@ -60,7 +60,8 @@ def from_minari(dataset: Any) -> LoggedDataset:
     """
     told = _told(dataset)
     episodes = list(dataset.iterate_episodes())
-    if not episodes or "propensity" not in episodes[0].infos:
+    infos = (episodes[0].infos or {}) if episodes else {}
+    if "propensity" not in infos:
         raise LogError(
             "the dataset's infos hold no propensity, so it cannot be weighed: log, at serve time, "
             "the probability the serving policy gave each action."
@@ -76,7 +77,7 @@ def from_minari(dataset: Any) -> LoggedDataset:
     }
     if told["context"]:
         columns["context"] = np.concatenate([e.observations[: len(e)] for e in episodes])
-    for name in episodes[0].infos:
+    for name in infos:
         if name in ROW_COLUMNS:
             columns[name] = np.concatenate([e.infos[name][: len(e)] for e in episodes])
         elif name in PRIOR_COLUMNS:

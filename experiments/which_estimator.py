@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from experiments.log_files import open_log
+from offpolicy import LoggedDataset
 from offpolicy.redraw import score_estimators
+from offpolicy.redraw_sessions import score_session_estimators
 
+Horizon = Literal["one_step", "per_decision"]
+SESSIONS = ("pdis", "snpdis", "dm", "seq_dr", "wdr", "magic")
 NAMES = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian_dr")
 
 
@@ -19,6 +26,8 @@ class Settings:
 
     log: tyro.conf.Positional[Path]
     """A log (folder or file), or any Parquet with --columns."""
+    horizon: Horizon = "one_step"
+    """The estimand: single decisions, or sessions (these need the logger's whole distribution)."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
     n_items: int | None = None
@@ -28,7 +37,7 @@ class Settings:
     redraws: int = 100
     """Logs per target."""
     rows: int = 20_000
-    """At most this many of the log's decisions are used."""
+    """At most this many of the log's decisions are used; whole sessions."""
     seed: int = 0
     """Of the redraws."""
 
@@ -39,12 +48,12 @@ def run(settings: Settings) -> int:
     from rich.table import Table
 
     log = open_log(settings.log, settings.columns, settings.n_items)
-    log = log.take(slice(0, settings.rows))
+    log = log.take(whole_sessions(log, settings.rows))
+    one = settings.horizon == "one_step"
+    score, names = (score_estimators, NAMES) if one else (score_session_estimators, SESSIONS)
     for tilt in settings.tilt:
-        scored, share = score_estimators(
-            log, NAMES, tilt=tilt, redraws=settings.redraws, seed=settings.seed
-        )
-        title = f"one_step, target tilted by {tilt:g} sd; effective share {share:.1%}"
+        scored, share = score(log, names, tilt=tilt, redraws=settings.redraws, seed=settings.seed)
+        title = f"{settings.horizon}, target tilted by {tilt:g} sd; effective share {share:.1%}"
         table = Table("estimator", "rmse", "bias", "coverage of 95 %", "width", title=title)
         for s in scored:
             table.add_row(
@@ -57,3 +66,10 @@ def run(settings: Settings) -> int:
         Console().print(table)
         print(f"least error: {scored[0].estimator}\n")
     return 0
+
+
+def whole_sessions(log: LoggedDataset, rows: int) -> NDArray[np.bool_]:
+    """(N,) the first sessions, as many as have at most `rows` decisions together; at least one."""
+    size = np.bincount(log.sessions)
+    kept = np.cumsum(size) <= max(rows, int(size[0]))
+    return np.asarray(kept[log.sessions])

@@ -28,6 +28,7 @@ from offpolicy.moments import Moments, merge, partial
 from offpolicy.multiplicity import simultaneous
 from offpolicy.propensities import estimate_propensity
 from offpolicy.redraw import score_estimators
+from offpolicy.redraw_sessions import score_session_estimators
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import predict_rewards
 from offpolicy.rollout_gate import GateReport, judge
@@ -100,6 +101,7 @@ __all__ = [
     "predict_rewards",
     "read_log",
     "score_estimators",
+    "score_session_estimators",
     "simultaneous",
     "slate_terms",
     "slope",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from offpolicy.errors import NoOverlapError
 from offpolicy.inference import Interval
 from offpolicy.terms import F64, Terms
 from offpolicy.unit_totals import any_staged, forms_of, lay_out, unit_totals
@@ -25,6 +26,7 @@ def bootstrap(
 
     Raises:
         ValueError: fewer than 2 units.
+        NoOverlapError: draws without any weight, of a self-normalised estimator.
     """
     if terms.layout.units.n < 2:
         raise ValueError("a bootstrap needs 2 independent units; log more sessions")
@@ -42,6 +44,11 @@ def bootstrap(
         own = [c for c in columns if c.name == name]
         values = np.sum([_ratio(sums[:, c.top], sums[:, c.bottom]) for c in own], axis=0)
         value = float(np.sum([_ratio(plain[None, c.top], plain[None, c.bottom]) for c in own]))
+        if np.isnan(values).any() or np.isnan(value):
+            raise NoOverlapError(
+                f"{name} has no value in {np.isnan(values).mean():.0%} of the draws: too few units "
+                "carry weight to be drawn again. Log with more exploration, or try a closer policy."
+            )
         low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
         found[name] = Interval(
             value, float(low), float(high), float(values.std(ddof=1)), level, terms.layout.units.n
@@ -52,4 +59,6 @@ def bootstrap(
 def _ratio(top: F64, bottom: F64) -> F64:
     """(B, T) sums -> (B,) values."""
     part = np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
-    return np.asarray(part.sum(1))
+    value = part.sum(1)
+    value[~bottom.any(1)] = np.nan  # a draw without any weight has no value
+    return np.asarray(value)

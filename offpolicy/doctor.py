@@ -13,6 +13,7 @@ from offpolicy import doctor_checks as checks
 from offpolicy import doctor_context as context
 from offpolicy.findings import Finding, Level
 from offpolicy.log import LoggedDataset
+from offpolicy.terms import F64
 from offpolicy.weights import TargetScores
 
 
@@ -75,8 +76,12 @@ def check_log(
     A check warns at p < .001 and fails at p < 1e-6 (after Bonferroni inside the check), so that
     clean logs pass.
     """
+    moment, age = _column(log, "time", time), _column(log, "reward_age", reward_age)
+    event = None if event_id is None else np.asarray(event_id)
+    if event is not None and event.shape != (len(log),):
+        raise ValueError(f"event_id has shape {event.shape}; it is ({len(log)},), one a decision")
     found = [
-        checks.structure(log, None if event_id is None else np.asarray(event_id)),
+        checks.structure(log, event),
         context.duplicates(log),
         checks.deterministic(log),
         checks.mean_weight_uniform(log),
@@ -90,8 +95,21 @@ def check_log(
     if expected_shares is not None:
         found.append(context.sample_ratio(log, expected_shares))
     found.append(context.heavy_units(log))
-    if time is not None:
-        found += context.per_day(log, np.asarray(time, np.float64))
-    if reward_age is not None:
-        found.append(context.maturity(np.asarray(reward_age, np.float64), mature_after))
+    if moment is not None:
+        found += context.per_day(log, moment)
+    if age is not None:
+        found.append(context.maturity(age, mature_after))
     return LogCheck(tuple(found))
+
+
+def _column(log: LoggedDataset, name: str, x: ArrayLike | None) -> F64 | None:
+    """(N,) finite numbers beside the log."""
+    if x is None:
+        return None
+    column = np.asarray(x, np.float64)
+    if column.shape != (len(log),):
+        raise ValueError(f"{name} has shape {column.shape}; it is ({len(log)},), one a decision")
+    if not np.isfinite(column).all():
+        row = int(np.flatnonzero(~np.isfinite(column))[0])
+        raise ValueError(f"{name}[{row}] = {column[row]} is not finite; drop the row or mend it")
+    return column

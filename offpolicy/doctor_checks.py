@@ -13,7 +13,7 @@ from offpolicy.estimators import estimate
 from offpolicy.findings import Finding, Level, by_p_value, two_sided
 from offpolicy.inference import standard_error
 from offpolicy.log import LoggedDataset
-from offpolicy.terms import F64, Terms
+from offpolicy.terms import F64, LARGEST, Terms
 from offpolicy.weights import TargetScores
 
 ENTRY = 1e-4  # relative: propensity against its own entry; rows against a sum of 1
@@ -75,7 +75,8 @@ def mean_weight_uniform(log: LoggedDataset) -> Finding:
         count = (log.candidates >= 0).sum(1).astype(np.float64)
     else:
         count = np.full(len(log), float(log.n_items))
-    weight = 1 / (count * p)
+    with np.errstate(over="ignore"):  # told as beyond reckoning
+        weight = 1 / (count * p)
     known = None if blocked else _exact_error(log, count)
     return _mean_weight("mean weight, uniform target (T2)", log, weight, blocked, known)
 
@@ -90,7 +91,8 @@ def _exact_error(log: LoggedDataset, count: F64) -> float:
 
 def mean_weight_target(log: LoggedDataset, scores: TargetScores) -> Finding:
     """T1: the target policy's mean weight."""
-    weight, known = scores.propensity / log.propensity, _exact_target_error(log, scores)
+    with np.errstate(over="ignore"):  # told as beyond reckoning
+        weight, known = scores.propensity / log.propensity, _exact_target_error(log, scores)
     return _mean_weight("mean weight, target (T1)", log, weight, False, known)
 
 
@@ -120,6 +122,9 @@ def _mean_weight(
     name: str, log: LoggedDataset, weight: F64, one_sided: bool, known_error: float | None = None
 ) -> Finding:
     rule = "Mean weights are 1 under right propensities and full support."
+    if not weight.max() <= LARGEST:
+        found = f"a propensity of {log.propensity.min():.3g} gives a weight beyond reckoning"
+        return Finding(name, Level.FAIL, found, rule, MEND, row=int(weight.argmax()))
     unit = log.session if log.user is None else log.user
     e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
     ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf

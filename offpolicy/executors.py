@@ -47,10 +47,19 @@ def _workers(executor: str, where: str) -> int:
 
 def _on_ray(address: str, work: Callable[[Any], Any], items: list[Any]) -> list[Any]:
     ray = _extra("ray", "ray")
-    if not ray.is_initialized():
+    mine = not ray.is_initialized()
+    if mine:
         ray.init(address=address or None, log_to_driver=False)
-    remote = ray.remote(work)
-    return list(ray.get([remote.remote(item) for item in items]))
+
+    def task(item: Any) -> Any:  # Ray takes functions, not what is merely called like one
+        return work(item)
+
+    try:
+        remote = ray.remote(task)
+        return list(ray.get([remote.remote(item) for item in items]))
+    finally:
+        if mine:
+            ray.shutdown()
 
 
 def _on_dask(address: str, work: Callable[[Any], Any], items: list[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
-from offpolicy.log import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset
+from offpolicy.log import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset, whole_numbers
 
 Mapped = Mapping[str, str | Sequence[str]]
 
@@ -64,13 +64,20 @@ def _filled(found: dict[str, Any], n_items: int | None, there: list[str]) -> dic
     found.setdefault("step", None)
     if found["step"] is None:
         raise LogError("the table names sessions but no step; add each row's place in its session.")
-    ids = [np.max(found[n]) for n in ("slate", "candidates", "consumed") if n in found]
-    return found | {"n_items": int(max(ids)) + 1 if n_items is None else n_items}
+    if n_items is not None:
+        return found | {"n_items": n_items}
+    ids = (n for n in ("slate", "candidates", "consumed") if n in found)
+    largest = [whole_numbers(n, found[n], np.int32).max(initial=-1) for n in ids]
+    return found | {"n_items": max(int(max(largest)) + 1, 1)}
 
 
 def _columns(source: Any) -> dict[str, NDArray[Any]]:
     if isinstance(source, Mapping):
-        return {str(k): np.asarray(v) for k, v in source.items()}
+        columns = {str(k): np.asarray(v) for k, v in source.items()}
+        for name, x in columns.items():
+            if x.ndim == 0:
+                raise LogError(f"{name} is one value; a column has one entry per decision.")
+        return columns
     import pyarrow as pa
 
     if isinstance(source, pa.Table):

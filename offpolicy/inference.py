@@ -60,6 +60,8 @@ def interval(
 def standard_error(estimate: Estimate) -> float:
     """Clustered standard error, with the small-sample factor G / (G - 1)."""
     n = len(estimate.psi)
+    if n < 2:
+        raise ValueError(f"a standard error needs 2 independent units, got {n}; log more sessions")
     return float(np.sqrt(estimate.psi @ estimate.psi / (n - 1) / n))
 
 

@@ -102,12 +102,12 @@ class LoggedDataset:
                 "probability the serving policy gave the slate. To estimate it from the log "
                 "instead, which marks every result, use offpolicy.estimate_propensity."
             )
-        ids = _integers("session", session, np.int64, names=True)
+        ids = whole_numbers("session", session, np.int64, names=True)
         never = np.zeros(len(ids), bool)
         return cls(
             session=ids,
-            step=_integers("step", step, np.int32),
-            slate=_matrix(_integers("slate", slate, np.int32)),
+            step=whole_numbers("step", step, np.int32),
+            slate=_matrix(whole_numbers("slate", slate, np.int32)),
             propensity=_floats("propensity", propensity),
             reward=_floats("reward", reward),
             n_items=_catalogue_size(n_items),
@@ -115,7 +115,7 @@ class LoggedDataset:
             truncated=never if truncated is None else np.asarray(truncated, bool),
             position_propensity=_floats2("position_propensity", position_propensity),
             position_reward=_floats2("position_reward", position_reward),
-            user=None if user is None else _integers("user", user, np.int64, names=True),
+            user=None if user is None else whole_numbers("user", user, np.int64, names=True),
             logger=None if logger is None else _labels(logger),
             candidates=_ids("candidates", candidates),
             candidate_propensity=_floats2("candidate_propensity", candidate_propensity),
@@ -207,13 +207,13 @@ def _first_codes(code: NDArray[np.int64]) -> NDArray[np.int64]:
     return code[group(code).first]
 
 
-def _integers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> NDArray[Any]:
+def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> NDArray[Any]:
     """Whole numbers of the wanted type; strings are numbered in order of appearance."""
     a = np.asarray(x)
     if a.dtype.kind in "iub":
-        return a.astype(kind, copy=False)
+        return _narrowed(name, a, kind)
     if names and a.dtype.kind in "OUST":
-        return group(a.astype("U")).code
+        return group(_named(name, a)).code
     try:
         numbers = a.astype(np.float64)
     except (TypeError, ValueError):
@@ -228,7 +228,30 @@ def _integers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> ND
             "write -1 for an empty place."
         ),
     )
-    return numbers.astype(kind)
+    return _narrowed(name, numbers, kind)
+
+
+def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
+    """Whole numbers as the wanted type, none of them wrapped around."""
+    low, high = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
+    checks.refuse(
+        checks.any_of((a < low) | (a >= high)),
+        lambda i: (
+            f"{name}[{i}] = {a[i].tolist()} does not fit {np.dtype(kind)}. Number the ids from 0 "
+            "on, or pass them as strings where the column takes names."
+        ),
+    )
+    return a.astype(kind, copy=False)
+
+
+def _named(name: str, a: NDArray[Any]) -> NDArray[np.str_]:
+    """Ids that are names; a missing one is no name."""
+    if a.dtype.kind == "O":
+        checks.refuse(
+            np.array([x is None or x != x for x in a.tolist()], bool),
+            lambda i: f"{name}[{i}] is missing. Drop the row, or give it an id of its own.",
+        )
+    return a.astype("U")
 
 
 def _floats(name: str, x: ArrayLike) -> NDArray[np.float64]:
@@ -256,7 +279,7 @@ def _odd(x: ArrayLike) -> bool:
 
 
 def _ids(name: str, x: ArrayLike | None) -> NDArray[np.int32] | None:
-    return None if x is None else _integers(name, x, np.int32)
+    return None if x is None else whole_numbers(name, x, np.int32)
 
 
 def _matrix(x: NDArray[Any]) -> NDArray[Any]:

@@ -47,6 +47,8 @@ def marginal_terms(
         LogError: a session has missing steps, or the scores do not fit.
     """
     check_scores(log, scores)
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma = {gamma} is outside [0, 1]; 1 counts all steps alike")
     require_whole_sessions(log, "state weights are carried from step to step.")
     ratio = scores.propensity / log.propensity
     codes = _state_codes(state, len(log))

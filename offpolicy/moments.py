@@ -139,6 +139,8 @@ def merge(*shards: Moments) -> Moments:
     Raises:
         ValueError: shards of different estimators.
     """
+    if not shards:
+        raise ValueError("nothing to merge; pass the moments of at least one shard")
     return reduce(_merge_two, shards)
 
 

@@ -29,6 +29,8 @@ def simultaneous(
         ValueError: estimates on different units.
     """
     found = list(estimates.values())
+    if not found:
+        raise ValueError("no estimates; pass {name: estimate}")
     if len({len(e.psi) for e in found}) != 1:
         raise ValueError("estimates are on different units; estimate all on the same rows")
     psi = np.stack([e.psi for e in found])

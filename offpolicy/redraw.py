@@ -8,7 +8,7 @@ rows themselves are the actions: they are drawn with replacement and the tilt is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,12 +66,17 @@ def score_estimators(
             errors[name].append(
                 (e.value - people.truth, i.low <= people.truth <= i.high, i.high - i.low)
             )
+    return summary(errors), float(np.mean(share))
+
+
+def summary(errors: Mapping[str, Sequence[tuple[float, bool, float]]]) -> list[Scored]:
+    """Least error first, from (error, interval holds, width) of every redraw."""
     scored = []
     for name, found in errors.items():
         x = np.array(found, np.float64)
         rmse = float(np.sqrt((x[:, 0] ** 2).mean()))
         scored.append(Scored(name, rmse, *(float(m) for m in x.mean(0))))
-    return sorted(scored, key=lambda s: s.rmse), float(np.mean(share))
+    return sorted(scored, key=lambda s: s.rmse)
 
 
 def population(log: LoggedDataset, tilt: float, rng: np.random.Generator) -> Population:
@@ -106,13 +111,18 @@ def redraw(people: Population, rng: np.random.Generator) -> Terms:
         modelled = np.full(n, float((people.target * people.model).mean()))
         return Terms(weight, reward, people.model[rows, 0], modelled, np.arange(n))
     p, e = people.logging[rows], people.target[rows]
-    last = p.shape[1] - 1
-    a = (rng.random((n, 1)) > p.cumsum(1)).sum(1).clip(max=last)
+    a = draw_actions(p, rng)
     every = np.arange(n)
     reward = people.reward[rows, a] + rng.choice(people.noise, n)
     guess = people.model[rows]
     weight = e[every, a] / np.maximum(p[every, a], 1e-300)
     return Terms(weight, reward, guess[every, a], (e * guess).sum(1), every)
+
+
+def draw_actions(p: F64, rng: np.random.Generator) -> I64:
+    """One column (N,) for each row of probabilities (N, C), never one of probability 0."""
+    reach = p.cumsum(1)
+    return np.asarray((rng.random((len(p), 1)) * reach[:, -1:] >= reach).sum(1), np.int64)
 
 
 def _rows_as_actions(log: LoggedDataset, dense: F64, tilt: float) -> Population:

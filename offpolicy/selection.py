@@ -16,6 +16,7 @@ from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, I64, Terms
 
 GRID = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of caps, thresholds, shrinkages
+FEWEST = 20  # units that a random split leaves some of on both sides
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -77,6 +78,8 @@ def cross_validate(
     the rest, sized by their variances; the score is mean squared gap plus one standard error.
     Cief, Kveton & Kompan (2025)."""
     units = terms.layout.units
+    if units.n < FEWEST:
+        raise ValueError(f"{units.n} units cannot be split again and again; log {FEWEST} or more")
     everywhere = estimate_all(terms, dict.fromkeys([*names, validator]))
     spread = {n: standard_error(e) ** 2 for n, e in everywhere.items()}
     rng = np.random.default_rng(seed)
@@ -108,6 +111,8 @@ def opera(estimates: Sequence[Estimate]) -> tuple[Estimate, F64]:
         difference(estimates[0], e)  # refuses other units
     psi = np.stack([e.psi for e in estimates])
     moments = psi @ psi.T / psi.shape[1] ** 2
+    if not moments.any():
+        moments = np.eye(len(psi))  # none of them moves: all alike
     moments += 1e-9 * max(float(np.trace(moments)), np.finfo(float).tiny) * np.eye(len(psi))
     weight = np.linalg.solve(moments, np.ones(len(psi)))
     weight /= weight.sum()
@@ -136,6 +141,8 @@ def pas_if(
     """
     if terms.stratum is not None:
         raise ValueError("PAS-IF is for one decision; use cross_validate for sessions")
+    if len(terms) < FEWEST:
+        raise ValueError(f"{len(terms)} rows cannot be split again and again; log {FEWEST} or more")
     goes = _assignment(terms.weight, share)
     dense = state_features(log, None)
     norm = np.clip(_smooth(dense, goes), 0.01, 0.99)  # P(target part | state)

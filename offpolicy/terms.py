@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.groups import Groups, group, in_group_order, rank_in_group
 
+LARGEST = 1e120  # weight whose square, summed, is still a number
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -165,4 +166,18 @@ def _check(columns: dict[str, Any]) -> None:
         bad = ~np.isfinite(x) if x.strides[0] else np.zeros(0, bool)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{name}[{row}] = {x[row]} is not finite; drop the row or mend it")
+            raise ValueError(f"{name}[{row}] = {x[row]} is not finite; {_mend(name)}")
+    for name in ("weight", "weight_before"):
+        x = columns[name]
+        if x.strides[0] and len(x) and float(np.abs(x).max()) > LARGEST:
+            row = int(np.abs(x).argmax())
+            raise ValueError(f"{name}[{row}] = {x[row]:.3g} cannot be reckoned with; {_mend(name)}")
+
+
+def _mend(name: str) -> str:
+    if not name.startswith("weight"):
+        return "drop the row or mend it"
+    return (
+        "target and logger differ too much, or over too many steps. Check the propensities; ask "
+        'for one_step or horizon="marginal", or try a closer policy'
+    )

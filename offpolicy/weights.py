@@ -101,7 +101,10 @@ def terms(
         LogError: the scores do not fit the log, or a session estimand meets missing steps.
     """
     check_scores(log, scores)
-    ratio = scores.propensity / log.propensity
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma = {gamma} is outside [0, 1]; 1 counts all steps alike")
+    with np.errstate(over="ignore"):  # Terms refuse what is not finite
+        ratio = scores.propensity / log.propensity
     q, v = (None, None) if model is None else model
     unit = log.session if log.user is None else log.user
     if horizon == "one_step":
@@ -194,7 +197,8 @@ def cumulative_product(x: F64, code: NDArray[np.int64]) -> F64:
     step = 1
     while (alive := length > step).any():
         start, length = start[alive], length[alive]
-        out[start + step] *= out[start + step - 1]
+        with np.errstate(over="ignore", invalid="ignore"):  # Terms refuse what is not finite
+            out[start + step] *= out[start + step - 1]
         step += 1
     return out
 

@@ -97,7 +97,10 @@ def estimate_all(
     Raises:
         ValueError: as `estimate`.
     """
-    settings = hyper or {}
+    settings, names = hyper or {}, list(names)
+    unknown = sorted(settings.keys() - ESTIMATORS.keys())
+    if unknown:
+        raise ValueError(f"settings for {', '.join(unknown)}; there are {', '.join(ESTIMATORS)}")
     forms = {name: estimator(name, **settings.get(name, {})) for name in names}
     fitting = FOR_HORIZON.get(terms.horizon)
     for name in forms:

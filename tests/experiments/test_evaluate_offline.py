@@ -104,5 +104,5 @@ def test_scores_that_do_not_fit_the_log_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bare.csv").write_text("score\n1\n")
     with pytest.raises(ValueError, match="needs a column `propensity`"):
         read_scores(tmp_path / "bare.csv", uniform_log())
-    with pytest.raises(FileNotFoundError, match="--target-scores names a file"):
+    with pytest.raises(FileNotFoundError, match="name a file of scores"):
         read_scores(tmp_path / "none.csv", uniform_log())

@@ -10,7 +10,7 @@ import pytest
 
 from experiments import check_log as check_command
 from experiments import compact_log, gate_rollout, which_estimator
-from offpolicy import GateRule, LoggedDataset, Outcome, TargetScores, read_log, write_log
+from offpolicy import GateRule, LogError, LoggedDataset, Outcome, TargetScores, read_log, write_log
 from offpolicy.guardrails import GuardrailSpec, check_guardrails, slate_diversity
 from offpolicy.rollout_gate import judge
 from tests.offpolicy.test_evaluate import sessions_log, target
@@ -90,6 +90,9 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     which = which_estimator.Settings(log=path, redraws=5, tilt=(1.0,))
     assert which_estimator.run(which) == 0
     assert "least error" in capsys.readouterr().out
+    per_session = which_estimator.Settings(log=path, redraws=5, horizon="per_decision")
+    with pytest.raises(LogError, match="log candidate_propensity"):
+        which_estimator.run(per_session)
     assert compact_log.run(compact_log.Settings(source=path, destination=tmp_path / "tidy")) == 0
     assert read_log(tmp_path / "tidy").hash() == log.hash()
 
