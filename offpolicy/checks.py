@@ -28,7 +28,7 @@ def refuse(bad: NDArray[np.bool_] | np.bool_, say: Callable[[int], str]) -> None
 
 def any_of(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(N, ...) -> (N,): does any entry of the row break the rule."""
-    return np.asarray(bad.reshape(len(bad), -1).any(1)) if bad.ndim > 1 else bad
+    return np.asarray(bad.any(axis=tuple(range(1, bad.ndim)))) if bad.ndim > 1 else bad
 
 
 def check_lengths(log: LoggedDataset, names: tuple[str, ...]) -> None:
@@ -56,9 +56,12 @@ def check_propensities(log: LoggedDataset) -> None:
             "drop those rows with log.take(~overridden) and say so in the report."
         ),
     )
-    pp = log.position_propensity
-    if pp is None:
-        return
+    if log.position_propensity is not None:
+        _check_places(log, log.position_propensity)
+
+
+def _check_places(log: LoggedDataset, pp: NDArray[np.float64]) -> None:
+    """Each place's probability lies in (0, 1], and together they make the slate's."""
     _check_shape("position_propensity", pp, log.slate.shape)
     refuse(
         any_of(~((pp > 0) & (pp <= 1 + ROUNDING))),
@@ -67,7 +70,7 @@ def check_propensities(log: LoggedDataset) -> None:
             "probability of its item given the places above; an empty place carries 1."
         ),
     )
-    product = pp.prod(1)
+    product, p = pp.prod(1), log.propensity
     refuse(
         np.abs(product - p) > PRODUCT * p,
         lambda i: (
@@ -110,37 +113,46 @@ def check_items(log: LoggedDataset) -> None:
     """Item ids belong to the catalogue and no slate or candidate set repeats one."""
     for name in ("slate", "candidates", "consumed", "prior_items"):
         ids = getattr(log, name)
-        if ids is None:
-            continue
-        refuse(
-            any_of((ids < -1) | (ids >= log.n_items)),
-            lambda i, ids=ids, name=name: (  # type: ignore[misc]
-                f"{name}[{i}] = {ids[i].tolist()} holds an unknown item. Ids run from 0 to "
-                f"n_items - 1 = {log.n_items - 1}, -1 is empty; map foreign ids before logging, "
-                "or pass the right n_items."
-            ),
-        )
+        if ids is not None:
+            _check_known(name, ids, log.n_items)
     for name in ("slate", "candidates"):
         ids = getattr(log, name)
         if ids is not None and ids.shape[1] > 1:
-            refuse(
-                repeats(ids),
-                lambda i, ids=ids, name=name: (  # type: ignore[misc]
-                    f"{name}[{i}] = {ids[i].tolist()} repeats an item. An item stands in one "
-                    "place only; drop the repeated place (-1) and its propensity before logging."
-                ),
-            )
+            _check_repeats(name, ids)
     if log.candidates is not None:
-        offered = log.candidates
-        refuse(
-            np.stack([(s >= 0) & ~(offered == s[:, None]).any(1) for s in log.slate.T], axis=1).any(
-                1
-            ),
-            lambda i: (
-                f"slate[{i}] = {log.slate[i].tolist()} shows an item that candidates[{i}] did not "
-                "offer. Log the candidates the policy chose from, or leave the column out."
-            ),
-        )
+        _check_offered(log.slate, log.candidates)
+
+
+def _check_known(name: str, ids: NDArray[Any], n_items: int) -> None:
+    refuse(
+        any_of((ids < -1) | (ids >= n_items)),
+        lambda i: (
+            f"{name}[{i}] = {ids[i].tolist()} holds an unknown item. Ids run from 0 to "
+            f"n_items - 1 = {n_items - 1}, -1 is empty; map foreign ids before logging, "
+            "or pass the right n_items."
+        ),
+    )
+
+
+def _check_repeats(name: str, ids: NDArray[Any]) -> None:
+    refuse(
+        repeats(ids),
+        lambda i: (
+            f"{name}[{i}] = {ids[i].tolist()} repeats an item. An item stands in one "
+            "place only; drop the repeated place (-1) and its propensity before logging."
+        ),
+    )
+
+
+def _check_offered(slate: NDArray[Any], offered: NDArray[Any]) -> None:
+    shown = [(s >= 0) & ~(offered == s[:, None]).any(1) for s in slate.T]
+    refuse(
+        np.stack(shown, axis=1).any(1),
+        lambda i: (
+            f"slate[{i}] = {slate[i].tolist()} shows an item that candidates[{i}] did not "
+            "offer. Log the candidates the policy chose from, or leave the column out."
+        ),
+    )
 
 
 def repeats(ids: NDArray[Any]) -> NDArray[np.bool_]:
@@ -167,8 +179,16 @@ def check_sessions(log: LoggedDataset, sessions: Groups) -> None:
         if not sessions.contiguous
         else np.arange(len(log.step))
     )
-    a, b = order[:-1], order[1:]
-    same = sessions.code[a] == sessions.code[b]
+    same = sessions.code[order[:-1]] == sessions.code[order[1:]]
+    _check_order(log, order[:-1], order[1:], same)
+    if log.user is not None:
+        _check_users(log, log.user, order[:-1], order[1:], same)
+
+
+def _check_order(
+    log: LoggedDataset, a: NDArray[Any], b: NDArray[Any], same: NDArray[np.bool_]
+) -> None:
+    """Rows a and the next rows b, of the `same` session: steps grow, and nothing follows an end."""
     _refuse_pairs(
         same & (log.step[b] <= log.step[a]),
         b,
@@ -187,16 +207,23 @@ def check_sessions(log: LoggedDataset, sessions: Groups) -> None:
             "truncated is the last of its session; give what follows a new session id."
         ),
     )
-    if log.user is not None:
-        user = log.user
-        _refuse_pairs(
-            same & (user[a] != user[b]),
-            b,
-            lambda i: (
-                f"row {i} gives session {log.session[i]} a second user ({user[i]}). A session "
-                "belongs to one user; make session ids unique across users."
-            ),
-        )
+
+
+def _check_users(
+    log: LoggedDataset,
+    user: NDArray[Any],
+    a: NDArray[Any],
+    b: NDArray[Any],
+    same: NDArray[np.bool_],
+) -> None:
+    _refuse_pairs(
+        same & (user[a] != user[b]),
+        b,
+        lambda i: (
+            f"row {i} gives session {log.session[i]} a second user ({user[i]}). A session "
+            "belongs to one user; make session ids unique across users."
+        ),
+    )
 
 
 def check_prior(log: LoggedDataset, n_sessions: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from offpolicy import doctor_checks as checks
 from offpolicy import doctor_context as context
+from offpolicy import doctor_weights as weights
 from offpolicy.findings import Finding, Level
 from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64
@@ -84,10 +85,10 @@ def check_log(
         checks.structure(log, event),
         context.duplicates(log),
         checks.deterministic(log),
-        checks.mean_weight_uniform(log),
+        weights.mean_weight_uniform(log),
     ]
     if scores is not None:
-        found += [checks.mean_weight_target(log, scores), checks.support(log, scores)]
+        found += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
     if log.candidate_propensity is not None:
         found += checks.calibration(log)
     if log.logger is not None:

@@ -1,29 +1,22 @@
-"""Checks of propensities: structure, mean weights (T1, T2), calibration (T3-T5), support."""
+"""Checks of propensities: structure, support, calibration (T3-T5)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.diagnostics import effective
-from offpolicy.estimators import estimate
-from offpolicy.findings import Finding, Level, by_p_value, two_sided
-from offpolicy.inference import standard_error
+from offpolicy.doctor_weights import candidate_columns, first_propensity
+from offpolicy.findings import MEND, Finding, Level, by_p_value, two_sided
 from offpolicy.log import LoggedDataset
-from offpolicy.terms import F64, LARGEST, Terms
+from offpolicy.terms import F64
 from offpolicy.weights import TargetScores
 
 ENTRY = 1e-4  # relative: propensity against its own entry; rows against a sum of 1
 SURE = 1 - 1e-9  # a probability that leaves no choice
-FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
-# weights have a long right tail, so that honest samples err low with a small standard error
 BINS = 20  # of the reliability check, equally wide in log p
 BLOCK = 1 << 14  # rows of the candidate table looked at together
-BLOCK_ENTRIES = 1 << 22  # entries of a table over all items looked at together
-MEND = "Log the probability of what was REALLY served, by the policy that served it, at serve time."
 
 
 def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Finding:
@@ -67,82 +60,6 @@ def deterministic(log: LoggedDataset) -> Finding:
     )
 
 
-def mean_weight_uniform(log: LoggedDataset) -> Finding:
-    """T2: the uniform policy's mean weight, E[1 / (C p)] = 1 at the first place."""
-    p = first_propensity(log)
-    blocked = log.candidate_propensity is None or bool((log.candidate_propensity <= 0).any())
-    if log.candidates is not None:
-        count = (log.candidates >= 0).sum(1).astype(np.float64)
-    else:
-        count = np.full(len(log), float(log.n_items))
-    with np.errstate(over="ignore"):  # told as beyond reckoning
-        weight = 1 / (count * p)
-    known = None if blocked else _exact_error(log, count)
-    return _mean_weight("mean weight, uniform target (T2)", log, weight, blocked, known)
-
-
-def _exact_error(log: LoggedDataset, count: F64) -> float:
-    """Standard error of T2's mean if the logged table is right: draws are independent given it."""
-    square = np.zeros(len(log))
-    for c in _candidate_columns(log):
-        square += np.divide(1.0, c.p, out=np.zeros(len(log)), where=c.item >= 0)
-    return float(np.sqrt(np.maximum(square / count**2 - 1, 0).sum())) / len(log)
-
-
-def mean_weight_target(log: LoggedDataset, scores: TargetScores) -> Finding:
-    """T1: the target policy's mean weight."""
-    with np.errstate(over="ignore"):  # told as beyond reckoning
-        weight, known = scores.propensity / log.propensity, _exact_target_error(log, scores)
-    return _mean_weight("mean weight, target (T1)", log, weight, False, known)
-
-
-def _exact_target_error(log: LoggedDataset, scores: TargetScores) -> float | None:
-    """As `_exact_error`, for a target that told its probability of every item; None where it did
-    not, where slates have several places, or where it leaves the logger's support."""
-    if log.candidate_propensity is None or scores.slate_weight is None or log.slate_size > 1:
-        return None
-    assert scores.slates is not None
-    total, size = 0.0, max(BLOCK_ENTRIES // log.n_items, 1)
-    for at in range(0, len(log), size):
-        rows = slice(at, at + size)
-        items, p = scores.slates[rows, :, 0], log.candidate_propensity[rows]
-        told = np.zeros((len(items), log.n_items + 1))  # the last column: no item
-        np.add.at(told, (np.arange(len(items))[:, None], items), scores.slate_weight[rows])
-        if log.candidates is not None:
-            told = np.take_along_axis(told, log.candidates[rows].astype(np.int64), 1)
-        else:
-            told = told[:, :-1]
-        if (told > 0)[p <= 0].any() or np.abs(told.sum(1) - 1).max() > ENTRY:
-            return None
-        total += float((np.divide(told**2, p, out=np.zeros_like(p), where=p > 0)).sum() - len(p))
-    return float(np.sqrt(max(total, 0.0))) / len(log)
-
-
-def _mean_weight(
-    name: str, log: LoggedDataset, weight: F64, one_sided: bool, known_error: float | None = None
-) -> Finding:
-    rule = "Mean weights are 1 under right propensities and full support."
-    if not weight.max() <= LARGEST:
-        found = f"a propensity of {log.propensity.min():.3g} gives a weight beyond reckoning"
-        return Finding(name, Level.FAIL, found, rule, MEND, row=int(weight.argmax()))
-    unit = log.session if log.user is None else log.user
-    e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
-    ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
-    if known_error is not None:  # what the error is under right propensities: more power
-        se, ess = known_error, len(weight) / (1 + len(weight) * known_error**2)
-    told = f"{e.value:.4f} +- {se:.4f}, effective rows {ess:.0f}"
-    if ess < (FEW_LOW if e.value < 1 else FEW_HIGH) or not np.isfinite(se):
-        return Finding(name, Level.PASS, f"{told}: too thin to tell", rule)
-    z = (e.value - 1) / se if se > 0 else np.inf * np.sign(e.value - 1) if e.value != 1 else 0.0
-    found = by_p_value(name, two_sided(z), told, rule, MEND)
-    if one_sided and z < 0 and found.level is Level.FAIL:
-        mend = "Log candidates, or widen support; " + MEND
-        return Finding(
-            name, Level.WARN, f"{told}: or items without support", rule, mend, found.p_value
-        )
-    return found
-
-
 def support(log: LoggedDataset, scores: TargetScores) -> Finding:
     """Mass that the target puts where the logger never goes."""
     rule = "The logger serves, with some probability, all that the target would serve."
@@ -163,26 +80,11 @@ def _missing_mass(log: LoggedDataset, scores: TargetScores) -> F64:
     assert scores.slates is not None
     first = scores.slates[:, :, 0]
     held = np.zeros(first.shape, bool)
-    for c in _candidate_columns(log):
+    for c in candidate_columns(log):
         held |= (first == c.item[:, None]) & (c.p > 0)[:, None]
     weight = scores.slate_weight
     share = np.full(first.shape, 1 / first.shape[1]) if weight is None else weight
     return np.asarray((share * ~held).sum(1))
-
-
-class _Candidate(NamedTuple):
-    item: NDArray[np.int64]  # (N,)
-    p: F64  # (N,)
-
-
-def _candidate_columns(log: LoggedDataset) -> Iterator[_Candidate]:
-    width = log.n_items if log.candidates is None else log.candidates.shape[1]
-    for c in range(width):
-        item = np.full(len(log), c) if log.candidates is None else log.candidates[:, c]
-        p = (item >= 0).astype(float)
-        if log.candidate_propensity is not None:
-            p = log.candidate_propensity[:, c]
-        yield _Candidate(np.asarray(item, np.int64), p)
 
 
 def calibration(log: LoggedDataset) -> list[Finding]:
@@ -249,11 +151,6 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
         surprise += float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
         surprise_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
     return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], surprise, surprise_var)
-
-
-def first_propensity(log: LoggedDataset) -> F64:
-    """(N,) of the first place; of the slate where places were not logged."""
-    return log.propensity if log.position_propensity is None else log.position_propensity[:, 0]
 
 
 def own_entry(log: LoggedDataset) -> F64:

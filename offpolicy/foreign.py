@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.columns import whole_numbers
 from offpolicy.errors import LogError
-from offpolicy.log import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset, whole_numbers
+from offpolicy.log import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset
 
 Mapped = Mapping[str, str | Sequence[str]]
 

@@ -12,6 +12,7 @@ from offpolicy.terms import F64, Terms
 
 Probabilities = Callable[[slice], tuple[ArrayLike, ArrayLike]]  # rows -> logging, target: (b, A)
 Values = Callable[[slice], ArrayLike]  # rows -> the model's reward of every action: (b, A)
+ENTIRE = 1e-4  # how far a row of probabilities may sum from 1
 BLOCK_ENTRIES = 1 << 22  # actions x rows looked at together
 
 
@@ -33,13 +34,15 @@ def mips_terms(
     """
     tables = [np.ascontiguousarray(t.T) for t in embedding_given_action]  # (categories, A)
     n, n_actions = len(reward), tables[0].shape[1]
+    for d, table in enumerate(tables):
+        _check_codes(f"embedding[:, {d}]", embedding[:, d], len(table))
     weight = np.empty(n)
     for rows in row_blocks(n, n_actions):
-        logging, target = probabilities(rows)
+        logging, target = _distributions(probabilities, rows, n_actions)
         chance = tables[0][embedding[rows, 0]]
         for d in range(1, len(tables)):
             chance = chance * tables[d][embedding[rows, d]]
-        weight[rows] = _ratio(chance, np.asarray(logging), np.asarray(target), rows)
+        weight[rows] = _ratio(chance, logging, target, rows)
     return _terms(weight, reward, None, None, unit)
 
 
@@ -58,12 +61,15 @@ def offcem_terms(
     from scipy.sparse import csr_array
 
     n, n_actions = len(reward), len(cluster)
+    _check_codes("action", action, n_actions)
     member = csr_array((np.ones(n_actions), (np.arange(n_actions), cluster)))
     weight, q, v = np.empty(n), np.zeros(n), np.zeros(n)
     for rows in row_blocks(n, n_actions):
-        logging, target = (np.asarray(p, np.float64) for p in probabilities(rows))
+        logging, target = _distributions(probabilities, rows, n_actions)
         at = np.arange(len(logging)), cluster[action[rows]]
-        weight[rows] = np.asarray(target @ member)[at] / np.asarray(logging @ member)[at]
+        below = np.asarray(logging @ member)[at]
+        _check_support(below, rows, "the cluster of the logged action")
+        weight[rows] = np.asarray(target @ member)[at] / below
         if values is not None:
             worth = np.asarray(values(rows))
             q[rows] = worth[at[0], action[rows]]
@@ -115,7 +121,7 @@ def estimated_mips_terms(
     weight = np.empty(len(x))
     n_actions = int(action.max()) + 1
     for rows in row_blocks(len(x), n_actions):
-        logging, target = (np.asarray(p, np.float64) for p in probabilities(rows))
+        logging, target = _distributions(probabilities, rows, n_actions)
         ratio = np.divide(target, logging, out=np.zeros_like(target), where=logging > 0)
         for k, model in enumerate(models):
             own = np.flatnonzero(fold[rows] == k)
@@ -133,13 +139,40 @@ def row_blocks(n: int, n_actions: int) -> list[slice]:
 
 def _ratio(chance: F64, logging: F64, target: F64, rows: slice) -> F64:
     below = np.einsum("ba,ba->b", logging, chance)
+    _check_support(below, rows, "the logged embedding")
+    return np.asarray(np.einsum("ba,ba->b", target, chance) / below)
+
+
+def _check_support(below: F64, rows: slice, what: str) -> None:
     if (below <= 0).any():
         row = rows.start + int(np.flatnonzero(below <= 0)[0])
         raise ValueError(
-            f"row {row}: the logged embedding has probability 0 under the logging policy; check "
-            "p(e|a) and the logging probabilities"
+            f"row {row}: {what} has probability 0 under the logging policy; check the logging "
+            "probabilities, and p(e|a) where there are embeddings"
         )
-    return np.asarray(np.einsum("ba,ba->b", target, chance) / below)
+
+
+def _check_codes(name: str, codes: NDArray[np.integer], n: int) -> None:
+    bad = np.flatnonzero((codes < 0) | (codes >= n))
+    if bad.size:
+        row = int(bad[0])
+        raise ValueError(f"{name} of row {row} is {codes[row]}; codes run from 0 to {n - 1}")
+
+
+def _distributions(probabilities: Probabilities, rows: slice, n_actions: int) -> tuple[F64, F64]:
+    """Logging and target probabilities (b, A) of a block of rows; each row sums to 1."""
+    both = tuple(np.asarray(p, np.float64) for p in probabilities(rows))
+    for name, p in zip(("logging", "target"), both, strict=True):
+        shape = (rows.stop - rows.start, n_actions)
+        if p.shape != shape:
+            raise ValueError(f"the {name} probabilities of {rows} are {p.shape}, not {shape}")
+        off = np.flatnonzero(~(np.abs(p.sum(1) - 1) <= ENTIRE))
+        if off.size:
+            row = int(off[0])
+            raise ValueError(
+                f"row {rows.start + row}: the {name} probabilities sum to {p[row].sum():.6g}, not 1"
+            )
+    return both[0], both[1]
 
 
 def _terms(

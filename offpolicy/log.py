@@ -11,6 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy import checks
+from offpolicy.columns import (
+    item_ids,
+    labels,
+    matrix,
+    numbers,
+    numbers2,
+    numbers32,
+    whole_numbers,
+)
 from offpolicy.errors import LogError
 from offpolicy.groups import Groups, group
 from offpolicy.histories import histories
@@ -107,23 +116,23 @@ class LoggedDataset:
         return cls(
             session=ids,
             step=whole_numbers("step", step, np.int32),
-            slate=_matrix(whole_numbers("slate", slate, np.int32)),
-            propensity=_floats("propensity", propensity),
-            reward=_floats("reward", reward),
+            slate=matrix(whole_numbers("slate", slate, np.int32)),
+            propensity=numbers("propensity", propensity),
+            reward=numbers("reward", reward),
             n_items=_catalogue_size(n_items),
             terminated=never if terminated is None else np.asarray(terminated, bool),
             truncated=never if truncated is None else np.asarray(truncated, bool),
-            position_propensity=_floats2("position_propensity", position_propensity),
-            position_reward=_floats2("position_reward", position_reward),
+            position_propensity=numbers2("position_propensity", position_propensity),
+            position_reward=numbers2("position_reward", position_reward),
             user=None if user is None else whole_numbers("user", user, np.int64, names=True),
-            logger=None if logger is None else _labels(logger),
-            candidates=_ids("candidates", candidates),
-            candidate_propensity=_floats2("candidate_propensity", candidate_propensity),
-            consumed=_ids("consumed", consumed),
-            responses=_narrow("responses", responses),
-            context=_narrow("context", context),
-            prior_items=_ids("prior_items", prior_items),
-            prior_responses=_narrow("prior_responses", prior_responses),
+            logger=None if logger is None else labels(logger),
+            candidates=item_ids("candidates", candidates),
+            candidate_propensity=numbers2("candidate_propensity", candidate_propensity),
+            consumed=item_ids("consumed", consumed),
+            responses=numbers32("responses", responses),
+            context=numbers32("context", context),
+            prior_items=item_ids("prior_items", prior_items),
+            prior_responses=numbers32("prior_responses", prior_responses),
         )
 
     def __len__(self) -> int:
@@ -205,90 +214,6 @@ class LoggedDataset:
 
 def _first_codes(code: NDArray[np.int64]) -> NDArray[np.int64]:
     return code[group(code).first]
-
-
-def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> NDArray[Any]:
-    """Whole numbers of the wanted type; strings are numbered in order of appearance."""
-    a = np.asarray(x)
-    if a.dtype.kind in "iub":
-        return _narrowed(name, a, kind)
-    if names and a.dtype.kind in "OUST":
-        return group(_named(name, a)).code
-    try:
-        numbers = a.astype(np.float64)
-    except (TypeError, ValueError):
-        raise LogError(
-            f"{name} holds {a.dtype} entries such as {a.ravel()[0]!r}; it must hold whole numbers. "
-            "Map foreign ids to 0..n_items-1 before logging."
-        ) from None
-    checks.refuse(
-        checks.any_of(~(np.isfinite(numbers) & (numbers == np.floor(numbers)))),
-        lambda i: (
-            f"{name}[{i}] = {a[i].tolist()} is not a whole number. Ids and steps are integers; "
-            "write -1 for an empty place."
-        ),
-    )
-    return _narrowed(name, numbers, kind)
-
-
-def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
-    """Whole numbers as the wanted type, none of them wrapped around."""
-    low, high = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
-    checks.refuse(
-        checks.any_of((a < low) | (a >= high)),
-        lambda i: (
-            f"{name}[{i}] = {a[i].tolist()} does not fit {np.dtype(kind)}. Number the ids from 0 "
-            "on, or pass them as strings where the column takes names."
-        ),
-    )
-    return a.astype(kind, copy=False)
-
-
-def _named(name: str, a: NDArray[Any]) -> NDArray[np.str_]:
-    """Ids that are names; a missing one is no name."""
-    if a.dtype.kind == "O":
-        checks.refuse(
-            np.array([x is None or x != x for x in a.tolist()], bool),
-            lambda i: f"{name}[{i}] is missing. Drop the row, or give it an id of its own.",
-        )
-    return a.astype("U")
-
-
-def _floats(name: str, x: ArrayLike) -> NDArray[np.float64]:
-    try:
-        return np.asarray(x, np.float64)
-    except (TypeError, ValueError) as error:
-        raise LogError(
-            f"{name} holds entries that are not numbers ({error}); a missing {name} is never "
-            "filled in. Drop those rows, or log the number."
-        ) from None
-
-
-def _floats2(name: str, x: ArrayLike | None) -> NDArray[np.float64] | None:
-    return None if x is None else _matrix(_floats(name, x))
-
-
-def _narrow(name: str, x: ArrayLike | None) -> NDArray[np.float32] | None:
-    return (
-        None if x is None else _matrix(_floats(name, x) if _odd(x) else np.asarray(x, np.float32))
-    )
-
-
-def _odd(x: ArrayLike) -> bool:
-    return np.asarray(x).dtype.kind not in "fiub"
-
-
-def _ids(name: str, x: ArrayLike | None) -> NDArray[np.int32] | None:
-    return None if x is None else whole_numbers(name, x, np.int32)
-
-
-def _matrix(x: NDArray[Any]) -> NDArray[Any]:
-    return x[:, None] if x.ndim == 1 else x
-
-
-def _labels(x: ArrayLike) -> NDArray[Any]:
-    a = np.asarray(x)
-    return a if a.dtype.kind in "iuU" else a.astype("U")
 
 
 def _catalogue_size(n_items: int) -> int:

@@ -56,7 +56,7 @@ def precision_shares(x: F64, code: np.ndarray[tuple[int], np.dtype[np.int64]], n
     size = np.bincount(code, minlength=n).astype(np.float64)
     mean = np.bincount(code, x, n) / size
     spread = np.bincount(code, (x - mean[code]) ** 2, n) / size
-    precision = size / np.maximum(spread, np.finfo(float).tiny)
+    precision = size / np.maximum(spread, 1e-12 * spread.max()) if spread.any() else size
     share = precision / precision.sum()
     return np.asarray((share * len(x) / size)[code])
 

@@ -13,6 +13,7 @@ from functools import reduce
 
 import numpy as np
 
+from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.forms import is_staged
 from offpolicy.inference import Interval, quantile
 from offpolicy.terms import F64, Terms
@@ -45,7 +46,13 @@ class Moments:
         """The estimate."""
         if name == CONTROL:
             return float(self._steps_left() @ self._control[0]) / float(self._control[1].sum())
-        return sum(float(self._ratio(c).sum()) for c in self.columns if c.name == name)
+        own = [c for c in self.columns if c.name == name]
+        if any(not self.sums[c.bottom].any() for c in own):
+            raise NoOverlapError(
+                f"{name} has no value: the target policy never serves what was logged. Log with "
+                "more exploration, or try a closer policy."
+            )
+        return sum(float(self._ratio(c).sum()) for c in own)
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
         """Clustered t interval of the estimate."""

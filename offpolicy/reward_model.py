@@ -198,5 +198,8 @@ def _item_table(item_features: ArrayLike, n_items: int) -> F64:
         raise LogError(
             f"item_features has shape {table.shape}; it is ({n_items}, F): a row per item."
         )
+    if not np.isfinite(table).all():
+        row = int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+        raise LogError(f"item_features[{row}] = {table[row].tolist()} is not finite; fill it.")
     spread = table.std(0)
     return np.asarray(table[:, spread > 0] / spread[spread > 0])

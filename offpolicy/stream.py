@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
+from offpolicy.estimators import FOR_HORIZON, WITH_MODEL
 from offpolicy.executors import run_on
 from offpolicy.inference import Interval
 from offpolicy.moments import Moments, merge, partial
@@ -45,6 +46,15 @@ class StreamSpec:
             raise ValueError(
                 f"no horizon {self.horizon!r} to stream; one_step, per_decision or trajectory"
             )
+        known = [n for n in FOR_HORIZON[self.horizon] if n not in WITH_MODEL]
+        strange = [n for n in self.estimators if n not in known]
+        if strange or not self.estimators:
+            raise ValueError(
+                f"estimators = {', '.join(self.estimators) or 'none'}: a stream holds no model, so "
+                f"that of {self.horizon} there are {', '.join(known)}"
+            )
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma = {self.gamma} is outside [0, 1]; 1 counts all steps alike")
         odd = set(self.columns) - set(ROLES)
         if odd:
             raise ValueError(f"columns names {', '.join(odd)}; the roles are {', '.join(ROLES)}")
@@ -163,11 +173,20 @@ def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
         file = pq.ParquetFile(path)
         names = _names(file.schema_arrow.names, spec, path)
         for batch in file.iter_batches(BATCH, columns=list(names.values()), use_threads=False):
-            columns = {r: batch.column(n).to_numpy(zero_copy_only=False) for r, n in names.items()}
+            columns = {r: _numbers(batch.column(n), r, n, path) for r, n in names.items()}
             if batch.num_rows:
                 yield columns
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
+
+
+def _numbers(column: Any, role: str, name: str, path: Path) -> NDArray[Any]:
+    """A column; only sessions and users may be names, and nothing may be missing."""
+    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if column.null_count or (role not in ("session", "user") and found.dtype.kind not in "iufb"):
+        what = "misses entries" if column.null_count else f"holds {column.type}, no numbers"
+        raise LogError(f"{path}: {name} {what}; mend the column, or drop those rows.")
+    return found
 
 
 def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
@@ -213,9 +232,10 @@ def _ratio(columns: Mapping[str, NDArray[Any]], source: str) -> F64:
         x = columns["propensity"].astype(np.float64, copy=False)
         bad = ~((x > 0) & (x <= 1 + 1e-6))
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = columns["target"].astype(np.float64, copy=False) / x
-        bad |= ~((ratio >= 0) & np.isfinite(ratio))
-        what = "propensity or target"
+            target = columns["target"].astype(np.float64, copy=False)
+            ratio = target / x
+        off = ~((target >= 0) & (target <= 1 + 1e-6) & np.isfinite(ratio))
+        what, x, bad = ("propensity", x, bad) if bad.any() else ("target", target, off)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise LogError(

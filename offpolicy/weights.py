@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.checks import ROUNDING, refuse, require_whole_sessions
+from offpolicy.checks import PRODUCT, ROUNDING, refuse, require_whole_sessions
+from offpolicy.columns import matrix, whole_numbers
 from offpolicy.errors import LogError
 from offpolicy.groups import in_group_order
 from offpolicy.log import LoggedDataset
@@ -56,15 +57,33 @@ class TargetScores:
             x = getattr(self, name)
             if x is not None and len(x) != len(p):
                 raise LogError(f"{name} has {len(x)} rows, propensity {len(p)}; one per decision.")
-        share = self.slate_weight
-        if share is None:
-            return
+        if self.position_propensity is not None:
+            self._check_places(p)
+        if self.slates is not None:
+            object.__setattr__(self, "slates", whole_numbers("slates", self.slates, np.int32))
+        if self.slate_weight is not None:
+            self._check_shares(np.asarray(self.slate_weight, np.float64))
+
+    def _check_places(self, p: F64) -> None:
+        pp = matrix(np.asarray(self.position_propensity, np.float64))
+        object.__setattr__(self, "position_propensity", pp)
+        product = pp.prod(1)
+        refuse(
+            ~((pp >= 0) & (pp <= 1 + ROUNDING)).all(1) | ~(np.abs(product - p) <= PRODUCT * p),
+            lambda i: (
+                f"target position_propensity[{i}] = {pp[i].tolist()} does not multiply to its "
+                f"propensity {p[i]:.6g}. Each place carries the target's probability of its item "
+                "given the places above, an empty place 1; their product is the slate's."
+            ),
+        )
+
+    def _check_shares(self, share: F64) -> None:
         if self.slates is None or share.shape != self.slates.shape[:2]:
             raise LogError(
                 "slate_weight is (N, S): the probability of each of the S slates of a row"
             )
         refuse(
-            (share < 0).any(1) | (np.abs(share.sum(1) - 1) > ENTIRE),
+            ~(share >= 0).all(1) | ~(np.abs(share.sum(1) - 1) <= ENTIRE),
             lambda i: (
                 f"slate_weight[{i}] sums to {share[i].sum():.6g}; the probabilities of a row's "
                 "slates are not negative and sum to 1. Leave slate_weight out for equal draws."
@@ -155,13 +174,24 @@ def check_scores(log: LoggedDataset, scores: TargetScores) -> None:
             f"{len(scores.propensity)} target scores for {len(log)} logged decisions; score the "
             "same rows that are evaluated."
         )
+    places = scores.position_propensity
+    if places is not None and places.shape[1] != log.slate_size:
+        raise LogError(
+            f"target position_propensity has {places.shape[1]} places, the log {log.slate_size}; "
+            "score the slates that were logged."
+        )
     drawn = scores.slates
     if drawn is None:
         return
-    if drawn.ndim != 3 or drawn.shape[2] != log.slate_size:
+    if drawn.ndim != 3 or drawn.shape[2] != log.slate_size or not drawn.shape[1]:
         raise LogError(
-            f"target slates have shape {drawn.shape}; they are (N, draws, {log.slate_size})."
+            f"target slates have shape {drawn.shape}; they are (N, draws, {log.slate_size}) with "
+            "one draw at least."
         )
+    refuse(
+        (drawn.reshape(len(drawn), -1) < -1).any(1),
+        lambda i: f"target slates[{i}] holds item {drawn[i].min()}; -1 is an empty place.",
+    )
     refuse(
         (drawn.reshape(len(drawn), -1) >= log.n_items).any(1),
         lambda i: (

@@ -98,10 +98,10 @@ def estimate_all(
         ValueError: as `estimate`.
     """
     settings, names = hyper or {}, list(names)
+    forms = {name: estimator(name, **settings.get(name, {})) for name in names}
     unknown = sorted(settings.keys() - ESTIMATORS.keys())
     if unknown:
         raise ValueError(f"settings for {', '.join(unknown)}; there are {', '.join(ESTIMATORS)}")
-    forms = {name: estimator(name, **settings.get(name, {})) for name in names}
     fitting = FOR_HORIZON.get(terms.horizon)
     for name in forms:
         if fitting is not None and name not in fitting:

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.fault_table import FAULTS, clean, examine, flag_rates
 from offpolicy import Health, LoggedDataset, Outcome, TargetScores, check_log, decide, evaluate
-from offpolicy.doctor_checks import _exact_target_error
+from offpolicy.doctor_weights import _exact_target_variance
 from tests.offpolicy.test_evaluate import sessions_log, target
 from tests.offpolicy.test_gate import GOOD, even
 
@@ -109,7 +109,7 @@ def evaluate_diagnostics():  # type: ignore[no-untyped-def]
 
 
 def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -> None:
-    """Three rows by hand: the variance of w is sum e^2 / p - 1 = 1.28, 0 and 1/3."""
+    """Three rows by hand: the variance of w is sum e^2 / p - 1 = 1.08, 0 and 1/3."""
     log = LoggedDataset.from_columns(
         session=np.arange(3), step=np.zeros(3), slate=[0, 1, 0], propensity=[0.5, 0.5, 0.25],
         reward=np.ones(3), n_items=3, candidates=[[0, 1, 2], [1, 0, -1], [0, 2, -1]],
@@ -118,11 +118,10 @@ def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -
     slates = np.array([[0, 1, 2], [0, 1, -1], [2, 0, -1]], np.int32)[:, :, None]
     share = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
     told = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
-    exact = np.sqrt((0.04 / 0.5 + 0.49 / 0.25 + 0.01 / 0.25 - 1) + 0 + (1 + 1 / 3 - 1)) / 3
-    assert _exact_target_error(log, told) == pytest.approx(exact)
+    np.testing.assert_allclose(_exact_target_variance(log, told), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
     beyond = TargetScores(
         np.array([0.2, 0.5, 0.5]), slates=np.where(slates == -1, 2, slates),
         slate_weight=np.array([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0]]),
     )  # fmt: skip
-    assert _exact_target_error(log, beyond) is None
-    assert _exact_target_error(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None
+    assert _exact_target_variance(log, beyond) is None
+    assert _exact_target_variance(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None

@@ -105,6 +105,35 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
+ONE_PLACE: dict[str, tuple[dict[str, Any], str]] = {
+    "no number": ({"position_propensity": np.full((40, 1), np.nan)}, "does not multiply"),
+    "another product": ({"position_propensity": np.full((40, 1), 0.9)}, "does not multiply"),
+    "too many places": ({"position_propensity": np.full((40, 2), np.sqrt(0.2))}, "has 2 places"),
+    "no draws": ({"slates": np.zeros((40, 0, 1), int)}, "one draw at least"),
+    "strange draws": ({"slates": np.full((40, 2, 1), -7)}, "holds item -7"),
+    "wrapped draws": ({"slates": np.full((40, 2, 1), 2**33)}, "does not fit int32"),
+    "half draws": ({"slates": np.full((40, 2, 1), 0.5)}, "is not a whole number"),
+    "no shares": (
+        {"slates": np.zeros((40, 2, 1), int), "slate_weight": np.full((40, 2), np.nan)},
+        "sums to nan",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ONE_PLACE)
+def test_scores_that_contradict_themselves_are_refused(case: str) -> None:
+    more, said = ONE_PLACE[case]
+    with pytest.raises(LogError, match=said):
+        evaluate(log_of(), TargetScores(np.full(40, 0.2), **more), horizon="one_step")
+
+
+def test_holes_in_item_features_are_refused() -> None:
+    scores = TargetScores(np.full(40, 0.2), slates=np.zeros((40, 1, 1), np.int32))
+    holes = np.array([[1.0], [np.nan], [2.0], [3.0]])
+    with pytest.raises(LogError, match=r"item_features\[1\] = \[nan\]"):
+        evaluate(log_of(), scores, horizon="one_step", item_features=holes)
+
+
 def flat(n: int) -> Terms:
     return Terms(np.ones(n), np.ones(n), None, None, np.arange(n))
 

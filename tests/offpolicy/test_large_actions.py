@@ -161,3 +161,32 @@ def test_mixture_weights_by_hand_and_refusals() -> None:
     )
     with pytest.raises(LogError, match="follow the loggers' first appearance"):
         logger_terms(log, scores, mode="balanced", logger_propensity=table[:, ::-1])
+
+
+THIRDS = np.full((2, 3), 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("action", "logging", "said"),
+    [
+        ([5, 0], THIRDS, "action of row 0 is 5; codes run from 0 to 2"),
+        ([0, -1], THIRDS, "action of row 1 is -1"),
+        ([0, 0], np.full((2, 3), 0.9), "row 0: the logging probabilities sum to 2.7"),
+        ([0, 0], np.array([[0, 0.5, 0.5], [1, 0, 0]]), "row 0: the cluster .* has probability 0"),
+        ([0, 0], np.full((2, 2), 0.5), r"are \(2, 2\), not \(2, 3\)"),
+    ],
+)
+def test_codes_and_distributions_that_cannot_be_are_refused(
+    action: list[int], logging: np.ndarray, said: str
+) -> None:
+    """A code of -1 would have read the last action's column without a word."""
+    with pytest.raises(ValueError, match=said):
+        offcem_terms(
+            lambda rows: (logging[rows], THIRDS[rows]), action=np.array(action),
+            cluster=np.array([0, 1, 1]), reward=np.ones(2),
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="codes run from 0 to 2"):
+        mips_terms(
+            lambda rows: (THIRDS[rows], THIRDS[rows]), embedding=np.array([[-1], [0]]),
+            embedding_given_action=[np.eye(3)], reward=np.ones(2),
+        )  # fmt: skip

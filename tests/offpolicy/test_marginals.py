@@ -7,6 +7,7 @@ import pytest
 
 from offpolicy import LogError, LoggedDataset, TargetScores, estimate, evaluate, terms
 from offpolicy.marginals import marginal_terms
+from offpolicy.weights import Predictions
 
 STEPS = 15
 TO_1 = np.array([[0.2, 0.7], [0.4, 0.9]])  # probability of state 1 after (state, action)
@@ -143,3 +144,37 @@ def test_a_target_that_never_leaves_has_no_stationary_value_without_discount() -
         marginal_terms(log, stays, state=[0, 0, 0], kind="stationary")
     half = marginal_terms(log, stays, state=[0, 0, 0], kind="stationary", gamma=0.5)
     assert estimate(half, "mis_state").value == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("mis_state", "state"), ("mis_state_action", "state_action"), ("drl", "double")],
+)
+def test_exact_by_enumeration_where_the_log_is_the_world(name: str, kind: str) -> None:
+    """All paths of two steps, each 100 P(s1) P(s2) times: the log's frequencies are the chain's."""
+    paths = []
+    for a0, s1, a1, s2 in np.ndindex(2, 2, 2, 2):
+        first, second = TO_1[0, a0], TO_1[s1, a1]
+        p = (first if s1 else 1 - first) * (second if s2 else 1 - second)
+        paths += [(a0, s1, a1, s2)] * round(100 * p)
+    a0, s1, a1, s2 = np.array(paths).T
+    n = len(paths)
+    assert n == 400
+    action, state = np.column_stack([a0, a1]).ravel(), np.column_stack([0 * s1, s1]).ravel()
+    reward = np.column_stack([s1 + 0.5 * a0, s2 + 0.5 * a1]).ravel()
+    log = LoggedDataset.from_columns(
+        session=np.repeat(np.arange(n), 2), step=np.tile([0, 1], n), slate=action,
+        propensity=np.full(2 * n, 0.5), reward=reward, n_items=2,
+    )  # fmt: skip
+    scores = TargetScores(np.where(action == 1, P_E[state], 1 - P_E[state]))
+    q = np.array([[0.3, 2.0], [-1.0, 0.7]])  # a model that is wrong
+    v = (1 - P_E) * q[:, 0] + P_E * q[:, 1]
+    model = Predictions(q[state, action], v[state]) if kind == "double" else None
+    t = marginal_terms(log, scores, state=state, kind=kind, model=model)  # type: ignore[arg-type]
+    start = np.array([1 - P_E[0], P_E[0]])  # of the first action
+    to_1 = float(start @ TO_1[0])
+    later = np.array([[1 - p, p] for p in P_E]) * (TO_1 + np.array([0.0, 0.5]))
+    exact = float(start @ (TO_1[0] + np.array([0.0, 0.5]))) + np.array([1 - to_1, to_1]) @ (
+        later.sum(1)
+    )
+    assert estimate(t, name).value == pytest.approx(exact, abs=1e-12)

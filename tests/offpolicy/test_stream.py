@@ -135,6 +135,19 @@ def test_missing_and_bad_columns_are_named(tmp_path: Path) -> None:
         stream_estimates(
             tmp_path / "bad.parquet", StreamSpec(horizon="one_step", estimators=("ips",))
         )
+    whole = {"session": [1, 2], "reward": [0.0, 1.0], "propensity": [0.5, 0.5], "target": [0.5, 0]}
+    spec = StreamSpec(horizon="one_step", estimators=("snips",))
+    for column, values, said in (
+        ("target", [5.0, 0.5], "target of session 1 is 5"),
+        ("reward", [0.0, None], "reward misses entries"),
+        ("reward", ["a", "b"], "reward holds string, no numbers"),
+        ("target", [0.0, 0.0], "snips has no value"),
+    ):
+        pq.write_table(pa.table(whole | {column: values}), tmp_path / "odd.parquet")
+        with pytest.raises(LogError, match=said):
+            stream_estimates(tmp_path / "odd.parquet", spec, executor="threads:1")
+    with pytest.raises(ValueError, match="a stream holds no model, so that of per_decision"):
+        StreamSpec(horizon="per_decision", estimators=("seq_dr",))
     with pytest.raises(ValueError, match="needs a number of workers"):
         run_on("threads:many", len, [])
     with pytest.raises(ValueError, match="no executor 'boats'"):
