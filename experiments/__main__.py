@@ -31,6 +31,9 @@ COMMANDS: dict[str, Command] = {
     "train-encoder": Command(
         "experiments.pretrain_encoder", "learn a sequence encoder from real data and test it"
     ),
+    "train-policy": Command(
+        "experiments.train_policy", "train a policy in a world; resumes after a kill"
+    ),
     "leaderboard": Command(
         "experiments.leaderboard", "all encoders on one data set, learning-free rows first"
     ),
@@ -57,6 +60,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark collect": Command(
         "experiments.benchmark_collect", "decisions logged per second, world and policy together"
+    ),
+    "benchmark bandits": Command(
+        "experiments.benchmark_bandits", "predictions and updates of linear bandits"
     ),
     "benchmark faults": Command(
         "experiments.fault_table", "how often the log doctor sees each fault"

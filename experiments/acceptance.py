@@ -39,6 +39,7 @@ RUNS = (
     Run("published-mips", "published mips"),
     Run("published-coverage", "published coverage"),
     Run("published-gate", "published gate"),
+    Run("benchmark-bandits", "benchmark bandits"),
 )
 
 

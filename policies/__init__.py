@@ -11,9 +11,12 @@ from policies.base import (
     serving_of,
 )
 from policies.catalog import POLICIES, build
+from policies.constraints import constrained
 from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.one_user import recommend
+from policies.rerank import reranked
 from policies.rollout import collect
+from policies.rules import Banned, Cap, Quota, Repeats
 from policies.saved import Savable, Saved
 from policies.saving import load, save
 from policies.scored import Exploration, Scored, Scorer
@@ -24,6 +27,8 @@ from policies.slates import Mixture, PlackettLuce, SlateDistribution, TopK
 __all__ = [
     "ENCODERS",
     "POLICIES",
+    "Banned",
+    "Cap",
     "Decision",
     "Encoder",
     "Exploration",
@@ -31,6 +36,8 @@ __all__ = [
     "Observation",
     "PlackettLuce",
     "Policy",
+    "Quota",
+    "Repeats",
     "Savable",
     "Saved",
     "Scored",
@@ -42,11 +49,13 @@ __all__ = [
     "act",
     "build",
     "collect",
+    "constrained",
     "consumed_sequences",
     "load",
     "observation_of",
     "observation_of_log",
     "recommend",
+    "reranked",
     "save",
     "score_log",
     "serving_of",

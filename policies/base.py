@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +30,10 @@ class Observation:
 
     def __len__(self) -> int:
         return len(self.history_items)
+
+    def with_eligible(self, eligible: Bool) -> Observation:
+        """The same record, where only these columns (B, C) may be shown."""
+        return replace(self, eligible=eligible)
 
     def rows(self, index: slice | NDArray[np.int64]) -> Observation:
         """The same record for some of the users."""

@@ -85,14 +85,7 @@ def _observation(
 def _without(obs: Observation, seen: NDArray[np.int64], n_items: int) -> Observation:
     """The same row, where what was seen must not be shown."""
     offered = np.arange(n_items, dtype=np.int32)[None] if obs.candidates is None else obs.candidates
-    return Observation(
-        history_items=obs.history_items,
-        history_responses=obs.history_responses,
-        user=obs.user,
-        candidates=obs.candidates,
-        eligible=~np.isin(offered, seen),
-        lacks=obs.lacks,
-    )
+    return obs.with_eligible(~np.isin(offered, seen))
 
 
 def _known(items: ArrayLike, n_items: int, what: str) -> I32:

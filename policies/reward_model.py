@@ -131,21 +131,16 @@ def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int
     return float(np.mean(losses))
 
 
-def _build(
-    serving: Serving,
-    encoder: Encoder | None,
-    exploration: Exploration,
-    hidden: int,
-    epochs: int,
-    seed: int,
-) -> Scored:
+def reward_model(
+    serving: Serving, encoder: Encoder | None, hidden: int, epochs: int, seed: int
+) -> RewardModel:
+    """A model that has seen nothing."""
     state = state_features(serving, encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = RewardNet(state.size, item_table(serving, encoder), hidden)
     rng = np.random.default_rng(seed)
-    model = RewardModel(state, net, epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
-    return Scored(model, exploration)
+    return RewardModel(state, net, epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
 
 
 def greedy_reward(
@@ -158,7 +153,8 @@ def greedy_reward(
     seed: int = 0,
 ) -> Scored:
     """The K items of highest predicted immediate reward."""
-    return _build(serving, encoder, Exploration(epsilon=epsilon), hidden, epochs, seed)
+    model = reward_model(serving, encoder, hidden, epochs, seed)
+    return Scored(model, Exploration(epsilon=epsilon))
 
 
 def softmax_reward(
@@ -172,5 +168,5 @@ def softmax_reward(
     seed: int = 0,
 ) -> Scored:
     """Plackett-Luce over predicted immediate rewards; temperature in units of the reward."""
-    rule = Exploration(temperature=temperature, epsilon=epsilon)
-    return _build(serving, encoder, rule, hidden, epochs, seed)
+    model = reward_model(serving, encoder, hidden, epochs, seed)
+    return Scored(model, Exploration(temperature=temperature, epsilon=epsilon))

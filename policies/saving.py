@@ -25,7 +25,7 @@ from policies.saved import Arrays, Savable, Saved, under
 
 FORMAT = 1
 ENCODER = "encoder"  # folder of the encoder's own checkpoint; encoder-1 for the policy inside ...
-WRAPPERS = ("policies.scored",)  # modules whose classes hold another policy
+KNOWN = ("policies.scored", "policies.constraints", "policies.rerank", "policies.rl.agent")
 
 
 def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
@@ -129,7 +129,7 @@ def _kind(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
     if named is not None:
         return named
     module, _, cls = name.rpartition(".")
-    known = {*WRAPPERS, *(entry.module for entry in POLICIES.values())}
+    known = {*KNOWN, *(entry.module for entry in POLICIES.values())}
     found = getattr(import_module(module), cls, None) if module in known else None
     if not isinstance(found, type) or not hasattr(found, "from_saved"):
         raise ValueError(

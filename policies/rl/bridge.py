@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from policies.base import Serving, observation_of, offered
 from policies.features import StateFeatures
 
 F32 = NDArray[np.float32]
+Decode = Callable[[NDArray[Any], F32], NDArray[Any]]
 
 
 def observation_space(state: StateFeatures) -> spaces.Box:
@@ -44,9 +45,15 @@ class EncodedVecEnv(VecEnv):
         *,
         reward_scale: float = 1.0,
         seed: int,
+        space: spaces.Space[Any] | None = None,
+        decode: Decode | None = None,
     ) -> None:
+        """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
         self.env, self.state, self.reward_scale = env, state, reward_scale
-        super().__init__(env.num_envs, observation_space(state), slate_space(state.serving))
+        space = slate_space(state.serving) if space is None else space
+        super().__init__(env.num_envs, observation_space(state), space)
+        self.decode = decode
+        self._seen: F32 = np.zeros((0, 0), np.float32)
         self._first_seed: int | None = seed
         self._actions: NDArray[Any] = np.zeros(0)
         self._nothing: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
@@ -62,9 +69,13 @@ class EncodedVecEnv(VecEnv):
     def reset(self) -> F32:
         obs, _ = self.env.reset(seed=self._first_seed)
         self._first_seed = None
-        return self.encode(obs)
+        self._seen = self.encode(obs)
+        return self._seen
 
     def step_async(self, actions: NDArray[Any]) -> None:
+        if self.decode is not None:
+            actions = self.decode(actions, self._seen)
+            actions = actions[:, 0] if actions.shape[1] == 1 else actions
         self._actions = actions
 
     def step_wait(self) -> tuple[F32, F32, NDArray[np.bool_], list[dict[str, Any]]]:
@@ -80,7 +91,8 @@ class EncodedVecEnv(VecEnv):
                 cut = bool(truncated[i] and not terminated[i])
                 infos[i] = {"terminal_observation": encoded, "TimeLimit.truncated": cut}
         scaled = np.asarray(reward / self.reward_scale, np.float32)
-        return self.encode(obs), scaled, done, infos
+        self._seen = self.encode(obs)
+        return self._seen, scaled, done, infos
 
     def close(self) -> None:
         self.env.close()

@@ -10,7 +10,15 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.saved import Arrays, under
+from policies.saved import (
+    Arrays,
+    moments,
+    prefixed,
+    set_moments,
+    set_weights,
+    under,
+    weights,
+)
 
 COUNTERS = ("num_timesteps", "_n_updates", "_n_calls")  # what schedules and target copies count
 
@@ -18,32 +26,32 @@ COUNTERS = ("num_timesteps", "_n_updates", "_n_calls")  # what schedules and tar
 def machine_arrays(model: BaseAlgorithm) -> Arrays:
     """Networks, optimiser moments and counters: all that decides how learning goes on."""
     arrays: Arrays = {}
-    for part, state in model.get_parameters().items():
-        if "param_groups" in state:
-            for number, moments in state["state"].items():
-                arrays |= {f"{part}/{number}/{k}": _copied(v) for k, v in moments.items()}
-        else:
-            arrays |= {f"{part}/{k}": _copied(v) for k, v in state.items()}
+    for name in model.get_parameters():
+        part = _attribute(model, name)
+        arrays |= prefixed(f"{name}/", moments(part) if _steps(part) else weights(part))
+    for name in model._get_torch_save_params()[1]:
+        arrays[f"{name}/"] = getattr(model, name).detach().numpy().copy()
     counts = [getattr(model, name, 0) for name in COUNTERS]
     return arrays | {"counters": np.array(counts, np.int64)}
 
 
 def set_machine(model: BaseAlgorithm, arrays: Arrays) -> None:
     """Take back what `machine_arrays` gave, into a model of the same networks."""
-    for part, state in model.get_parameters().items():
-        mine = {k: torch.from_numpy(v.copy()) for k, v in under(f"{part}/", arrays).items()}
-        target: Any = _attribute(model, part)
-        if "param_groups" not in state:
-            target.load_state_dict(mine)
-            continue
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in mine.items():
-            number, key = name.split("/", 1)
-            moments.setdefault(int(number), {})[key] = value
-        target.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+    for name in model.get_parameters():
+        part, mine = _attribute(model, name), under(f"{name}/", arrays)
+        if _steps(part):
+            set_moments(part, mine)
+        else:
+            set_weights(part, mine)
+    for name in model._get_torch_save_params()[1]:
+        getattr(model, name).data.copy_(torch.from_numpy(arrays[f"{name}/"]))
     for name, count in zip(COUNTERS, arrays["counters"], strict=True):
         if hasattr(model, name):
             setattr(model, name, int(count))
+
+
+def _steps(part: Any) -> bool:
+    return isinstance(part, torch.optim.Optimizer)
 
 
 class Blueprint(VecEnv):
@@ -87,7 +95,3 @@ def _attribute(model: Any, path: str) -> Any:
     for name in path.split("."):
         model = getattr(model, name)
     return model
-
-
-def _copied(value: Any) -> Any:
-    return torch.as_tensor(value).detach().numpy().copy()

@@ -27,6 +27,8 @@ from policies import (
     score_log,
 )
 from policies.base import items_of
+from policies.constraints import constrained
+from policies.rules import Banned, Cap, Quota, Repeats
 from policies.slates import PlackettLuce
 from recsim_env.catalogue import NEVER
 
@@ -112,6 +114,35 @@ def test_it_loads_to_the_same_probabilities_and_learns_on_alike(
         np.testing.assert_array_equal(two.prefix(slate), one.prefix(slate))
         more = log.take(log.sessions % 2 == part)
         assert policy.update(more) == back.update(more)
+
+
+def test_under_rules_the_propensity_is_that_of_the_slate_shown(
+    policy: Policy, seen: Observation
+) -> None:
+    """Joint and per place, against the frequencies of 20,000 slates; no rule is ever broken."""
+    group = (np.arange(A) % 5).astype(np.int32)
+    offer = seen.candidates
+    assert offer is not None
+    sponsors = np.isin(np.arange(A), offer[0, 2:4])
+    rules = (
+        Banned("recalled", np.arange(A) == offer[0, 5]),
+        Repeats("no repeats", np.arange(A, dtype=np.int32)),
+        Cap("one of a group", group, most=1),
+        Quota("a sponsor", sponsors, least=1),
+    )
+    ruled = constrained(policy, *rules)
+    n, one = 20_000, seen.rows(slice(1))
+    drawn = act(ruled, many(one, n), np.random.default_rng(0))
+    assert not ruled.audit(many(one, n), drawn.slate).broken.any()
+    code, first, count = np.unique(drawn.action @ [C + 1, 1], return_index=True, return_counts=True)
+    expected = drawn.propensity[first]
+    error = np.sqrt(expected * (1 - expected) / n)
+    assert (np.abs(count / n - expected) < 4.5 * error + 2e-4).all(), code
+    place = drawn.position_propensity
+    np.testing.assert_allclose(place.prod(axis=1), drawn.propensity, rtol=1e-9)
+    lead, first, count = np.unique(drawn.action[:, 0], return_index=True, return_counts=True)
+    error = np.sqrt(place[first, 0] * (1 - place[first, 0]) / n)
+    assert (np.abs(count / n - place[first, 0]) < 4.5 * error + 2e-4).all(), lead
 
 
 def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:

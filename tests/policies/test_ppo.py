@@ -14,8 +14,9 @@ import recsim_env  # noqa: F401
 from policies import build, collect, observation_of, score_log
 from policies.base import serving_of
 from policies.features import item_statistics, state_features
+from policies.rl.agent import SB3Agent
+from policies.rl.algorithms import largest_divisor
 from policies.rl.bridge import EncodedVecEnv
-from policies.rl.sb3 import PPOAgent, largest_divisor
 from policies.rl.slate_head import PlackettLuceActions
 from policies.slates import PlackettLuce
 
@@ -82,7 +83,7 @@ def test_the_bridge_hands_over_the_last_observation_of_ended_sessions() -> None:
 def test_a_trained_agent_is_scored_as_it_served(sizes: dict[str, Any]) -> None:
     env = make_env(**sizes)
     agent = build("ppo", env, epsilon=0.1)
-    assert isinstance(agent, PPOAgent)
+    assert isinstance(agent, SB3Agent)
     rounds: list[int] = []
     agent.learn(env, total_steps=1024, seed=0, on_steps=rounds.append)
     assert rounds == [1024]
@@ -96,7 +97,7 @@ def test_a_trained_agent_is_scored_as_it_served(sizes: dict[str, Any]) -> None:
 def test_it_learns_to_beat_uniform_slates() -> None:
     env = make_env(128, n_items=60, max_steps=30)
     agent = build("ppo", env, learning_rate=3e-3)
-    assert isinstance(agent, PPOAgent)
+    assert isinstance(agent, SB3Agent)
     agent.learn(env, total_steps=40_000, seed=0)
     returns = []
     for policy in (agent, build("uniform", env)):
@@ -146,7 +147,7 @@ def test_learning_depends_on_its_seeds_alone_and_leaves_the_callers_luck() -> No
         np.random.seed(luck)  # noqa: NPY002
         env = make_env(16)
         agent = build("ppo", env, seed=seed)
-        assert isinstance(agent, PPOAgent)
+        assert isinstance(agent, SB3Agent)
         agent.learn(env, total_steps=512, seed=3)
         assert agent.model is not None
         assert np.random.get_state()[1][0] == luck  # noqa: NPY002

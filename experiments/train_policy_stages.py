@@ -1,0 +1,267 @@
+"""The stages of `longplay train-policy`: encoder, rounds of learning, test on other users."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+import recsim_env  # noqa: F401  (registers the environments)
+from experiments import page, pictures
+from experiments.learning import BEST, Plan, Row, Standing, Worlds, keep, rounds, take_up
+from experiments.run_folder import RunFolder
+from experiments.show import Show
+from experiments.train_policy import Settings
+from experiments.truth import mean, serve
+from policies import (
+    ENCODERS,
+    POLICIES,
+    Encoder,
+    Policy,
+    build,
+    collect,
+    consumed_sequences,
+    load,
+    serving_of,
+)
+from policies.checkpoint import Catalogue
+from policies.checkpoint import load as load_encoder
+from policies.checkpoint import save as save_encoder
+
+ENCODER = "encoder"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A run: what was asked for, and the folder that holds what is done."""
+
+    settings: Settings
+    run: RunFolder
+
+    @property
+    def plan(self) -> Plan:
+        """The rounds that were asked for."""
+        s = self.settings
+        return Plan(
+            rounds=s.rounds,
+            steps=s.steps,
+            sessions=s.sessions,
+            patience=s.patience,
+            learn_from=s.learn_from,
+            level=s.level,
+            seed=s.seed,
+        )
+
+
+def check(settings: Settings) -> None:
+    """Build everything once, small; ValueError names what cannot be."""
+    if settings.encoder is not None and settings.encoder not in ENCODERS:
+        names = ", ".join(sorted(ENCODERS))
+        raise ValueError(f"no encoder {settings.encoder!r}; there are {names}")
+    build(settings.policy, make(settings, 1), **parse(settings.set))
+    if settings.encoder is not None:
+        ENCODERS[settings.encoder].config(parse(settings.encoder_set))
+        if "encoder" not in _parameters(settings.policy):
+            raise ValueError(
+                f"policy {settings.policy!r} stands on no encoder: leave out --encoder"
+            )
+
+
+def make(settings: Settings, users: int) -> Any:
+    """The world for so many parallel users."""
+    try:
+        return gymnasium.make_vec(settings.env, num_envs=users, **parse(settings.env_set))
+    except (gymnasium.error.Error, TypeError) as error:
+        raise ValueError(f"{settings.env} cannot be made: {error}") from None
+
+
+def parse(changes: tuple[str, ...]) -> dict[str, Any]:
+    """`key=value` pairs: values as Python writes numbers, booleans, None and tuples, else text."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{change!r} is no setting: write key=value")
+        try:
+            found[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            found[key] = text
+    return found
+
+
+def train(training: Training, show: Show) -> Standing:
+    """All rounds, each kept when it is done; ends where an uninterrupted run would end."""
+    s, plan = training.settings, training.plan
+    torch.set_num_threads(s.threads)
+    encoder = fit_encoder(training, show)
+    worlds = worlds_of(training, show)
+    standing = take_up(training.run, lambda: fresh(s, encoder))
+    write = board(training.run.path / "tensorboard") if s.tensorboard else no_board
+    with show.stage(f"{s.policy}: at most {plan.rounds} rounds of {plan.steps:,}") as update:
+        total = plan.rounds * plan.steps
+        for row in rounds(standing, worlds, plan, lambda done: update(min(done / total, 1.0))):
+            keep(training.run, standing)
+            write(row)
+            show.note(line(row, standing))
+    return standing
+
+
+def fresh(settings: Settings, encoder: Encoder | None) -> Policy:
+    """A policy that has learnt nothing."""
+    chosen, known = parse(settings.set), _parameters(settings.policy)
+    if "seed" in known:
+        chosen = {"seed": settings.seed} | chosen
+    if encoder is not None:
+        chosen["encoder"] = encoder
+    return build(settings.policy, make(settings, 1), **chosen)
+
+
+def fit_encoder(training: Training, show: Show) -> Encoder | None:
+    """The frozen encoder, fitted once on what users consumed under uniform slates."""
+    s = training.settings
+    if s.encoder is None:
+        return None
+    folder = training.run.path / ENCODER
+    items = Catalogue(s.env, serving_of(make(s, 1)).n_items)
+    if not folder.exists():
+        with show.stage(f"encoder {s.encoder} on {s.warm_sessions:,} sessions of uniform slates"):
+            env = make(s, s.users)
+            seed = training.plan.seed_of("warm")
+            log = collect(env, build("uniform", env), n_sessions=s.warm_sessions, seed=seed)
+            made = ENCODERS[s.encoder](**parse(s.encoder_set)).fit(consumed_sequences(log))
+            save_encoder(made, folder, catalogue=items)
+    return load_encoder(folder, catalogue=items)
+
+
+def worlds_of(training: Training, show: Show) -> Worlds:
+    """The worlds of learning and of held-out users, and what these earn under uniform slates."""
+    s, plan = training.settings, training.plan
+    held_out = make(s, min(s.sessions, s.users))
+
+    def earn() -> list[float]:
+        seed = plan.seed_of("curve")
+        seen = serve(held_out, build("uniform", held_out), n_sessions=plan.sessions, seed=seed)
+        returns: list[float] = seen.returns.tolist()
+        return returns
+
+    with show.stage("uniform slates for the held-out users"):
+        baseline = np.array(training.run.stage("uniform", earn))
+    return Worlds(make(s, s.users), held_out, baseline)
+
+
+def test(training: Training, show: Show) -> dict[str, Any]:
+    """The best policy, and uniform slates, on users that chose nothing."""
+    s = training.settings
+
+    def judge() -> dict[str, Any]:
+        env, seed = make(s, s.users), training.plan.seed_of("test")
+        best = load(training.run.path / BEST, serving=serving_of(env))
+        ours, plain = (
+            serve(env, policy, n_sessions=s.test_sessions, seed=seed)
+            for policy in (best, build("uniform", env))
+        )
+        gain = mean(ours.returns - plain.returns, s.level)
+        return {
+            "value": asdict(mean(ours.returns, s.level)),
+            "uniform": asdict(mean(plain.returns, s.level)),
+            "gain": asdict(gain),
+            "coverage": ours.coverage,
+            "by_step": {"uniform": plain.by_step.tolist(), s.policy: ours.by_step.tolist()},
+        }
+
+    with show.stage(f"test: {s.test_sessions:,} sessions of other users"):
+        result: dict[str, Any] = training.run.stage("test", judge)
+    return result
+
+
+def report(training: Training, standing: Standing, tested: dict[str, Any]) -> str:
+    """report.html and report.json in the run folder; the sentence that sums them up."""
+    s, run = training.settings, training.run
+    curve = [{"policy": s.policy, **row} for row in standing.rows]
+    value, gain = tested["value"], tested["gain"]
+    said = (
+        f"{s.policy} in {s.env}: {interval(value)} a session over {s.test_sessions:,} sessions of "
+        f"users it never met, {interval(gain, sign='+')} more than uniform slates on the same "
+        f"users; best of {len(standing.rows)} points, after "
+        f"{standing.rows[standing.best]['decisions']:,.0f} decisions; "
+        f"{tested['coverage']:.0%} of the catalogue shown"
+    )
+    run.write_json("report.json", {"said": said, "best": standing.best, "test": tested})
+    parts = [
+        page.section(
+            "Learning curve",
+            page.picture(
+                pictures.png(pictures.learning_curves(curve)),
+                f"Return of a session on the same {s.sessions:,} held-out users",
+            ),
+        ),
+        page.section(
+            "Along the session",
+            page.picture(
+                pictures.png(pictures.reward_by_step(tested["by_step"])),
+                "Mean reward at each step of a session, users who left counted 0",
+            ),
+        ),
+        page.section("Rounds", page.table([shown(row) for row in standing.rows])),
+        page.fold("Settings", (run.path / "settings.json").read_text()),
+        page.paragraph(
+            "best/ is the policy of the best point: policies.load reads it. The best of several "
+            "points flatters itself on the held-out users; the test users chose nothing."
+        ),
+    ]
+    run.write_text("report.html", page.page(f"{s.policy} in {s.env}", said, parts))
+    return said
+
+
+def interval(value: dict[str, float], sign: str = "") -> str:
+    """A mean and its interval."""
+    return f"{value['value']:{sign}.2f} [{value['low']:{sign}.2f}, {value['high']:{sign}.2f}]"
+
+
+def line(row: Row, standing: Standing) -> str:
+    """One round as a line of text."""
+    star = " (best)" if standing.best == row["round"] else ""
+    return (
+        f"round {row['round']:>3.0f}, {row['decisions']:>11,.0f} decisions: "
+        f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}], "
+        f"{row['gain']:+.2f} [{row['gain_low']:+.2f}, {row['gain_high']:+.2f}] "
+        f"against uniform{star}"
+    )
+
+
+def shown(row: Row) -> dict[str, str]:
+    """One round as cells of a table."""
+    return {name: f"{value:,.4g}" for name, value in row.items()}
+
+
+def no_board(row: Row) -> None:
+    """Where no TensorBoard is wanted or installed."""
+
+
+def board(folder: Path) -> Callable[[Row], None]:
+    """A function that adds a round to TensorBoard's files, if that is installed."""
+    if find_spec("tensorboard") is None:
+        return no_board
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer: Any = SummaryWriter(str(folder))
+
+    def write(row: Row) -> None:
+        for name, value in row.items():
+            if name not in {"round", "decisions"}:
+                writer.add_scalar(name, value, int(row["decisions"]))
+        writer.flush()
+
+    return write
+
+
+def _parameters(policy: str) -> set[str]:
+    return set(inspect.signature(POLICIES[policy].load()).parameters)

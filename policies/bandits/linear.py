@@ -1,0 +1,150 @@
+"""Ridge regressions of reward on a state: one for every item, or one that all items share.
+
+The inverses are kept and moved by Sherman & Morrison (1950), one observation after the other, so a
+batch costs what its rows cost, however late it comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+BLOCK = 32  # rows whose squares stay in the cache while the arms pass by
+
+
+@dataclass(slots=True)
+class Regressions:
+    """M regressions over d numbers. Memory: 1.25 M d^2 doubles.
+
+    Widths are summed in single precision: they are right to 1e-6, and cost half the time.
+    """
+
+    inverse: F64  # (M, d, d) of the precision, prior included
+    moment: F64  # (M, d)     sum of reward times features
+    theta: F64  # (M, d)     the posterior mean
+    packed: F32  # (M, d (d + 1) / 2) upper triangle of the inverse, twice off the diagonal
+
+    @classmethod
+    def empty(cls, count: int, size: int, ridge: float) -> Self:
+        """Nothing seen; ridge: prior precision of every weight."""
+        inverse = np.tile(np.eye(size) / ridge, (count, 1, 1))
+        none = np.zeros((count, size))
+        return cls(inverse, none, none.copy(), triangles(inverse))
+
+    def add(self, x: F64, arms: I32, reward: F64) -> None:
+        """Rows x (N, d) that each saw some arms (N, K), -1 = none, with their rewards (N, K)."""
+        sherman_morrison(x, arms, reward, self.inverse, self.moment)
+        seen = np.unique(arms[arms >= 0])
+        self.theta[seen] = np.einsum("aij,aj->ai", self.inverse[seen], self.moment[seen])
+        self.packed[seen] = triangles(self.inverse[seen])
+
+    def bounds(self, x: F64, arms: I32, alpha: float) -> F64:
+        """theta_a.x + alpha sqrt(x' A_a^-1 x) of arms (B, C) for rows x (B, d); 0 for arm -1."""
+        out = np.empty(arms.shape)
+        upper_bounds(x, arms, self.theta, self.packed, alpha, out)
+        return out
+
+    def draws(self, count: int, width: float, rng: np.random.Generator) -> F64:
+        """(S, M, d) weights from normal posteriors whose spread is `width` standard errors."""
+        root = np.linalg.cholesky(self.inverse)  # (M, d, d)
+        noise = rng.normal(size=(count, *self.theta.shape))
+        drawn: F64 = self.theta + width * np.einsum("aij,saj->sai", root, noise)
+        return drawn
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What a policy saves; `of_arrays` takes it back."""
+        return {"inverse": self.inverse, "moment": self.moment, "theta": self.theta}
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+        """The regressions that gave the arrays."""
+        inverse = arrays["inverse"].copy()
+        moment, theta = arrays["moment"].copy(), arrays["theta"].copy()
+        return cls(inverse, moment, theta, triangles(inverse))
+
+
+def means(x: F64, arms: I32, theta: F64) -> F64:
+    """theta_a.x of arms (B, C) for rows x (B, d); 0 for arm -1."""
+    out = np.empty(arms.shape)
+    products(x, arms, theta, out)
+    return out
+
+
+def triangles(inverse: F64) -> F32:
+    """(M, d (d + 1) / 2): x' A x is this times the products x_i x_j, i <= j."""
+    d = inverse.shape[1]
+    row, column = np.triu_indices(d)
+    twice = np.where(row == column, 1.0, 2.0)
+    return np.ascontiguousarray(inverse[:, row, column] * twice, np.float32)  # rows lie together
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def upper_bounds(x: F64, arms: I32, theta: F64, packed: F32, alpha: float, out: F64) -> None:
+    """Upper confidence bounds into `out` (B, C), blocks of rows at a time."""
+    rows, d = x.shape
+    square = np.empty((BLOCK, packed.shape[1]), np.float32)
+    for start in range(0, rows, BLOCK):
+        stop = min(start + BLOCK, rows)
+        for b in range(start, stop):
+            n = 0
+            for i in range(d):
+                for j in range(i, d):
+                    square[b - start, n] = x[b, i] * x[b, j]
+                    n += 1
+        for c in range(arms.shape[1]):
+            for b in range(start, stop):
+                a = arms[b, c]
+                if a < 0:
+                    out[b, c] = 0.0
+                    continue
+                mean = 0.0
+                for i in range(d):
+                    mean += theta[a, i] * x[b, i]
+                variance = np.float32(0.0)
+                for n in range(packed.shape[1]):
+                    variance += packed[a, n] * square[b - start, n]
+                out[b, c] = mean + alpha * np.sqrt(max(variance, np.float32(0.0)))
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def products(x: F64, arms: I32, theta: F64, out: F64) -> None:
+    """theta_a.x into `out` (B, C)."""
+    for b in range(arms.shape[0]):
+        for c in range(arms.shape[1]):
+            a = arms[b, c]
+            mean = 0.0
+            if a >= 0:
+                for i in range(x.shape[1]):
+                    mean += theta[a, i] * x[b, i]
+            out[b, c] = mean
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def sherman_morrison(x: F64, arms: I32, reward: F64, inverse: F64, moment: F64) -> None:
+    """Add every row to the regressions of its arms, in place: rank-one updates of A_a^-1."""
+    d = x.shape[1]
+    v = np.empty(d)
+    for n in range(arms.shape[0]):
+        for k in range(arms.shape[1]):
+            a = arms[n, k]
+            if a < 0:
+                continue
+            scale = 1.0
+            for i in range(d):
+                total = 0.0
+                for j in range(d):
+                    total += inverse[a, i, j] * x[n, j]
+                v[i] = total
+                scale += total * x[n, i]
+            for i in range(d):
+                share = v[i] / scale
+                for j in range(d):
+                    inverse[a, i, j] -= share * v[j]
+                moment[a, i] += reward[n, k] * x[n, i]

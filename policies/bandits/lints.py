@@ -1,0 +1,102 @@
+"""Linear Thompson sampling. Agrawal & Goyal (2013). The draws are fixed between updates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.bandits.arms import Kind, LinearArms, linear_arms
+from policies.bandits.draws import Draws
+from policies.bandits.linear import means
+from policies.base import Observation, Serving
+from policies.encoders.base import Encoder
+from policies.one_user import recommend
+from policies.saved import Saved
+from policies.slates import SlateDistribution, explore, masked
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThompsonConfig:
+    """How the posterior is drawn from."""
+
+    width: float = 0.5  # of the posterior, in standard errors
+    draws: int = 32  # S; memory and time grow with it, probabilities are multiples of 1 / S
+    epsilon: float = 0.02  # share of uniform slates: what no draw shows has a propensity, too
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width < 0 or self.draws < 1 or not 0 <= self.epsilon <= 1:
+            raise ValueError(f"need width >= 0, draws >= 1 and epsilon in 0..1: {self}")
+
+
+@dataclass(slots=True)
+class LinTS:
+    """The best slate under one of S draws of all regressions' weights."""
+
+    config: ThompsonConfig
+    arms: LinearArms
+    theta: F64  # (S, M, d)
+    updates: int = 0
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.arms.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        asked, places = self.arms.ask(obs), self.serving.slate_size
+
+        def scored(theta: F64) -> F64:
+            return masked(means(asked.x, asked.arms, theta).reshape(asked.shape), obs.eligible)
+
+        drawn: Iterator[F64] = (scored(one) for one in self.theta)
+        mean = scored(self.arms.regressions.theta)
+        return explore(Draws.of(drawn, mean, places), mean, places, self.config.epsilon)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        learnt = self.arms.learn(log)
+        self.updates += 1
+        self.theta = draw(self.arms, self.config, self.updates)
+        return learnt
+
+    def saved(self) -> Saved:
+        return self.arms.saved({**asdict(self.config), "updates": self.updates})
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        arms = LinearArms.from_saved(saved, serving)
+        config = ThompsonConfig(**{k: saved.config[k] for k in ThompsonConfig.__slots__})
+        updates = saved.config["updates"]
+        return cls(config, arms, draw(arms, config, updates), updates)
+
+
+def draw(arms: LinearArms, config: ThompsonConfig, updates: int) -> F64:
+    """The S draws after so many updates: the same whenever they are asked for."""
+    rng = np.random.default_rng([config.seed, updates])
+    return arms.regressions.draws(config.draws, config.width, rng)
+
+
+def lints(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    width: float = 0.5,
+    draws: int = 32,
+    ridge: float = 10.0,
+    arms: Kind = "disjoint",
+    rank: int = 7,
+    epsilon: float = 0.02,
+    seed: int = 0,
+) -> LinTS:
+    """width: spread of the draws in standard errors; the rest as in linucb."""
+    config = ThompsonConfig(width=width, draws=draws, epsilon=epsilon, seed=seed)
+    linear = linear_arms(serving, encoder, arms, ridge=ridge, rank=rank)
+    return LinTS(config, linear, draw(linear, config, 0))

@@ -1,0 +1,178 @@
+"""Neural-linear Thompson sampling: Bayesian weights on a learned representation.
+
+Riquelme, Tucker & Snoek (2018). The network is trained as a reward model; its last layer is a
+regression shared by all items, computed anew from the remembered decisions after every training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.bandits.draws import Draws
+from policies.bandits.linear import Regressions, means
+from policies.bandits.lints import ThompsonConfig
+from policies.base import Observation, Serving, observation_of_log
+from policies.encoders.base import Encoder
+from policies.features import place_rewards
+from policies.one_user import recommend
+from policies.reward_model import RewardModel, reward_model
+from policies.saved import Saved
+from policies.slates import SlateDistribution, explore, masked
+
+F64 = NDArray[np.float64]
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuralLinearConfig(ThompsonConfig):
+    """The posterior's draws, and what it is computed from."""
+
+    ridge: float = 10.0  # prior precision of every last-layer weight
+    memory: int = 50_000  # shown places remembered, the newest
+
+    def __post_init__(self) -> None:
+        super(NeuralLinearConfig, self).__post_init__()
+        if self.ridge <= 0 or self.memory < 1:
+            raise ValueError(f"need ridge > 0 and memory >= 1: {self}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """M shown places: raw rows, so that a new representation can be asked about them."""
+
+    state: F32  # (M, D)
+    item: NDArray[np.int64]  # (M,)
+    reward: F32  # (M,) in the model's units
+
+
+@dataclass(slots=True)
+class NeuralLinear:
+    """The best slate under one of S draws of the last layer."""
+
+    config: NeuralLinearConfig
+    model: RewardModel
+    memory: Memory
+    last: Regressions  # one, over [hidden, 1]
+    theta: F64  # (S, 1, d)
+    updates: int = 0
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.model.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        columns = obs.candidates
+        if columns is None:
+            every = np.arange(self.serving.n_items)
+            columns = np.broadcast_to(every, (len(obs), len(every)))
+        shape, places = columns.shape, self.serving.slate_size
+        state = np.repeat(self.model.state(obs), shape[1], axis=0)
+        hidden = self.represent(state, np.maximum(columns, 0).ravel().astype(np.int64))
+        arm = np.zeros((len(hidden), 1), np.int32)
+
+        def scored(theta: F64) -> F64:
+            return masked(means(hidden, arm, theta).reshape(shape), obs.eligible)
+
+        mean = scored(self.last.theta)
+        drawn = Draws.of((scored(one) for one in self.theta), mean, places)
+        return explore(drawn, mean, places, self.config.epsilon)
+
+    @torch.no_grad()
+    def represent(self, state: F32, item: NDArray[np.int64]) -> F64:
+        """(M, hidden + 1): what the network's last layer reads, and a constant."""
+        net = self.model.net
+        seen = net.of_item(net.items[torch.from_numpy(item)])
+        hidden = torch.relu(net.of_state(torch.from_numpy(state)) + seen).double().numpy()
+        return np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        learnt = self.model.update(log)
+        self.memory = remember(self.memory, self.model, log, self.config.memory)
+        self.updates += 1
+        self._refit()
+        return learnt
+
+    def _refit(self) -> None:
+        """The last layer's posterior on everything remembered, and its draws."""
+        c, kept = self.config, self.memory
+        size = self.model.net.head.in_features + 1
+        self.last = Regressions.empty(1, size, c.ridge)
+        if len(kept.item):
+            x = self.represent(kept.state, kept.item)
+            inverse = np.linalg.inv(c.ridge * np.eye(size) + x.T @ x)
+            moment = x.T @ kept.reward
+            self.last = Regressions.of_arrays(
+                {
+                    "inverse": ((inverse + inverse.T) / 2)[None],
+                    "moment": moment[None],
+                    "theta": (inverse @ moment)[None],
+                }
+            )
+        rng = np.random.default_rng([c.seed, self.updates])
+        self.theta = self.last.draws(c.draws, c.width, rng)
+
+    def saved(self) -> Saved:
+        own = {f"memory.{k}": v for k, v in asdict(self.memory).items()}
+        config = {**asdict(self.config), "updates": self.updates}
+        return Saved(config=config, arrays=own, inner=self.model)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> NeuralLinear:
+        settings = dict(saved.config)
+        updates = settings.pop("updates")
+        memory = Memory(*(saved.arrays[f"memory.{k}"] for k in ("state", "item", "reward")))
+        bandit = _new(NeuralLinearConfig(**settings), saved.inner)
+        bandit.memory, bandit.updates = memory, updates
+        bandit._refit()
+        return bandit
+
+
+def remember(memory: Memory, model: RewardModel, log: LoggedDataset, size: int) -> Memory:
+    """The newest `size` shown places, those of the log among them."""
+    row, place = np.nonzero(log.slate >= 0)
+    row, place = row[-size:], place[-size:]
+    state = model.state(observation_of_log(log, model.serving))[row]
+    reward = (place_rewards(log)[row, place] - model.centre) / model.scale
+    return Memory(
+        np.concatenate([memory.state, state])[-size:],
+        np.concatenate([memory.item, log.slate[row, place].astype(np.int64)])[-size:],
+        np.concatenate([memory.reward, reward.astype(np.float32)])[-size:],
+    )
+
+
+def _new(config: NeuralLinearConfig, model: RewardModel) -> NeuralLinear:
+    """A bandit that remembers nothing."""
+    none = Memory(
+        np.zeros((0, model.state.size), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
+    )
+    empty = Regressions.empty(1, 1, 1.0)
+    return NeuralLinear(config, model, none, empty, np.zeros((0, 1, 1)))
+
+
+def neural_linear(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    width: float = 1.0,
+    draws: int = 32,
+    ridge: float = 10.0,
+    memory: int = 50_000,
+    epsilon: float = 0.02,
+    hidden: int = 32,
+    epochs: int = 5,
+    seed: int = 0,
+) -> NeuralLinear:
+    """width: spread of the draws in standard errors; hidden: size of the representation."""
+    config = NeuralLinearConfig(
+        width=width, draws=draws, ridge=ridge, memory=memory, epsilon=epsilon, seed=seed
+    )
+    bandit = _new(config, reward_model(serving, encoder, hidden, epochs, seed))
+    bandit._refit()
+    return bandit

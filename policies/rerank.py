@@ -1,0 +1,250 @@
+"""Diversity, freshness and fair exposure as adjustments of the logits, before the draw.
+
+What is drawn is then the adjusted policy, and its propensity is exact. Weights are in the units of
+the policy's logits (of its scores, where it shows the best).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.base import Observation, Policy, Serving
+from policies.constraints import candidate_items
+from policies.one_user import recommend
+from policies.saved import Saved
+from policies.sequential import Term, Walk, with_terms
+from policies.slates import SlateDistribution
+
+Bool = NDArray[np.bool_]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+
+class Taste(Protocol):
+    """What is liked about a slate beside the scores of its items."""
+
+    def term(self, items: I32) -> Term:
+        """For candidates items (B, C)."""
+
+    def update(self, log: LoggedDataset) -> None:
+        """Take note of what was shown."""
+
+
+@dataclass(slots=True, eq=False)
+class MMR:
+    """- weight times the cosine with the most similar item above. Carbonell & Goldstein (1998)."""
+
+    vectors: F32  # (A, D)
+    weight: float
+
+    def term(self, items: I32) -> Term:
+        return _Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, _NearestWalk)
+
+    def update(self, log: LoggedDataset) -> None:
+        """Similarity does not depend on what was shown."""
+
+
+@dataclass(slots=True, eq=False)
+class Determinantal:
+    """+ weight times the log of the volume that an item adds to the items above.
+
+    The greedy step of a determinantal point process, one Cholesky row for each place. Chen, Zhang &
+    Zhou (2018).
+    """
+
+    vectors: F32  # (A, D)
+    weight: float
+
+    def term(self, items: I32) -> Term:
+        return _Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, _VolumeWalk)
+
+    def update(self, log: LoggedDataset) -> None:
+        """Volumes do not depend on what was shown."""
+
+
+@dataclass(slots=True, eq=False)
+class Fresh:
+    """+ weight halved for every `half_life` of an item's age."""
+
+    age: F64  # (A,) in any unit of time, >= 0
+    half_life: float
+    weight: float
+
+    def term(self, items: I32) -> Term:
+        return _Bonus((self.weight * 0.5 ** (self.age / self.half_life))[np.maximum(items, 0)])
+
+    def update(self, log: LoggedDataset) -> None:
+        """Ages are given, not learned."""
+
+
+@dataclass(slots=True, eq=False)
+class FairExposure:
+    """+ weight times how far a provider's exposure lags behind its due. Morik et al. (2020).
+
+    Exposure of place k counts 1 / log2(k + 2); dues are shares of all exposure. The lag is
+    1 - (share so far) / due, times the updates so far: as long as it lasts, it weighs more.
+    """
+
+    provider: I32  # (A,)
+    due: F64  # (P,) shares that sum to 1
+    weight: float
+    exposure: F64  # (P,) so far; `update` adds a log's
+    updates: int = 0
+
+    def term(self, items: I32) -> Term:
+        total = self.exposure.sum()
+        share = self.exposure / total if total > 0 else self.due
+        lag = self.updates * (1.0 - share / np.maximum(self.due, 1e-12))
+        return _Bonus(self.weight * lag[self.provider[np.maximum(items, 0)]])
+
+    def update(self, log: LoggedDataset) -> None:
+        shown = log.slate >= 0
+        seen = np.broadcast_to(1 / np.log2(np.arange(log.slate.shape[1]) + 2), log.slate.shape)
+        owner = self.provider[log.slate[shown]]
+        self.exposure = self.exposure + np.bincount(owner, seen[shown], len(self.exposure))
+        self.updates += 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bonus:
+    """The same at every place."""
+
+    bonus: F64  # (B, C)
+
+    def start(self, places: int) -> Walk:
+        return self
+
+    def logits(self) -> F64:
+        return self.bonus
+
+    def wants(self) -> None:
+        return None
+
+    def push(self, column: I64) -> None:
+        """Nothing moves."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Similar:
+    """Candidates as unit vectors, and the walk that compares them."""
+
+    vectors: F64  # (B, C, D)
+    weight: float
+    walk: type[_NearestWalk] | type[_VolumeWalk]
+
+    def start(self, places: int) -> Walk:
+        return self.walk(self.vectors, self.weight)
+
+
+class _NearestWalk:
+    def __init__(self, vectors: F64, weight: float) -> None:
+        self.vectors, self.weight = vectors, weight
+        self.nearest = np.zeros(vectors.shape[:2])  # cosine; 0 before the first place
+
+    def logits(self) -> F64:
+        return -self.weight * self.nearest
+
+    def wants(self) -> None:
+        return None
+
+    def push(self, column: I64) -> None:
+        cosine = np.einsum("bcd,bd->bc", self.vectors, _placed(self.vectors, column))
+        self.nearest = np.maximum(self.nearest, np.where((column >= 0)[:, None], cosine, -1.0))
+
+
+class _VolumeWalk:
+    """Residual of every candidate after projecting out those above (Gram-Schmidt)."""
+
+    def __init__(self, vectors: F64, weight: float) -> None:
+        self.residual, self.weight = vectors.copy(), weight
+
+    def logits(self) -> F64:
+        left = np.einsum("bcd,bcd->bc", self.residual, self.residual)
+        gain: F64 = 0.5 * self.weight * np.log(np.maximum(left, 1e-6))  # a copy adds a little
+        return gain
+
+    def wants(self) -> None:
+        return None
+
+    def push(self, column: I64) -> None:
+        axis = _placed(self.residual, column)
+        norm = np.linalg.norm(axis, axis=1, keepdims=True)
+        axis = np.where((norm > 1e-6) & (column >= 0)[:, None], axis / np.maximum(norm, 1e-12), 0.0)
+        along = np.einsum("bcd,bd->bc", self.residual, axis)
+        self.residual -= along[:, :, None] * axis[:, None, :]
+
+
+@dataclass(slots=True)
+class Reranked:
+    """A policy with tastes."""
+
+    policy: Policy
+    tastes: tuple[Taste, ...]
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.policy.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        items = candidate_items(obs, self.serving)
+        terms = tuple(taste.term(items) for taste in self.tastes)
+        return with_terms(self.policy.distribution(obs), terms)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        for taste in self.tastes:
+            taste.update(log)
+        return self.policy.update(log)
+
+    def saved(self) -> Saved:
+        config: dict[str, Any] = {"tastes": []}
+        arrays: dict[str, NDArray[Any]] = {}
+        for nth, taste in enumerate(self.tastes):
+            about = {"kind": type(taste).__name__}
+            for name in (f.name for f in fields(TASTES[about["kind"]])):
+                value = getattr(taste, name)
+                if isinstance(value, np.ndarray):
+                    arrays[f"{nth}.{name}"] = value
+                else:
+                    about[name] = value
+            config["tastes"].append(about)
+        return Saved(config=config, arrays=arrays, inner=self.policy)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        tastes = []
+        for nth, about in enumerate(saved.config["tastes"]):
+            kind: Any = TASTES[about["kind"]]
+            mine = {k[2:]: v for k, v in saved.arrays.items() if k.split(".")[0] == str(nth)}
+            tastes.append(kind(**{k: v for k, v in about.items() if k != "kind"}, **mine))
+        return cls(saved.inner, tuple(tastes))
+
+
+TASTES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (MMR, Determinantal, Fresh, FairExposure)
+}
+
+
+def reranked(policy: Policy, *tastes: Taste) -> Reranked:
+    """The policy with tastes, which are added up."""
+    return Reranked(policy, tastes)
+
+
+def _placed(vectors: F64, column: I64) -> F64:
+    """(B, D) of the columns just placed."""
+    placed: F64 = vectors[np.arange(len(column)), np.maximum(column, 0)]
+    return placed
+
+
+def _unit(vectors: F32) -> F64:
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: F64 = (vectors / np.where(norm > 0, norm, 1.0)).astype(np.float64)
+    return unit

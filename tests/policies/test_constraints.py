@@ -1,0 +1,262 @@
+"""Rules before the draw: exact propensities with rules on, no violations, an audit of each step."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from policies import Observation, Serving, act, load, save
+from policies.constraints import Checked, Constrained, constrained
+from policies.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
+from policies.rules import Banned, Cap, Quota, Repeats
+from policies.scored import Exploration, Scored
+from policies.sequential import Sequential, with_terms
+from policies.simple import Popularity
+from policies.slates import PlackettLuce, TopK
+
+A, C, K = 12, 8, 3
+GROUP = np.repeat(np.arange(4), 3).astype(np.int32)  # items 0 1 2 are of group 0, ...
+SPONSORED = np.arange(A) >= 9
+VECTORS = np.random.default_rng(0).normal(size=(A, 4)).astype(np.float32)
+SERVING = Serving(
+    n_items=A,
+    slate_size=K,
+    history_length=2,
+    n_candidates=C,
+    item_features=VECTORS,
+    user_size=1,
+    response_names=("click",),
+)
+RULES = (
+    Banned("recalled", np.arange(A) == 4),
+    Repeats("no repeats", np.arange(A, dtype=np.int32)),
+    Repeats("group twice", GROUP, times=2),
+    Cap("one of a group", GROUP, most=1),
+    Quota("one sponsor", SPONSORED, least=1, most=1),
+)
+
+
+def popular(epsilon: float = 0.3, temperature: float | None = 1.0) -> Scored:
+    counts = np.exp(np.random.default_rng(3).normal(size=A)) * 5
+    rule = Exploration(temperature=temperature, epsilon=epsilon)
+    return Scored(Popularity(SERVING, counts), rule)
+
+
+def users(n: int, seed: int = 0) -> Observation:
+    """Every offer holds sponsors 9 and 10, so that the quota can always be met."""
+    rng = np.random.default_rng(seed)
+    others = rng.random((n, 9)).argsort(axis=1)[:, : C - 2]
+    both = np.tile([9, 10], (n, 1))
+    candidates = np.concatenate([others, both], axis=1).astype(np.int32)
+    return Observation(
+        history_items=rng.integers(-1, 9, size=(n, 2)).astype(np.int32),
+        history_responses=np.zeros((n, 2, 1), np.float32),
+        user=np.zeros((n, 1), np.float32),
+        candidates=candidates,
+    )
+
+
+def probabilities(policy: Any, obs: Observation) -> dict[tuple[int, ...], float]:
+    """Of every ordered slate for one user, by asking for each."""
+    slates = np.array(list(permutations(range(C), K)), np.int32)
+    many = obs.rows(np.zeros(len(slates), np.int64))
+    p = policy.distribution(many).prefix(slates)[:, -1]
+    return {tuple(s): float(x) for s, x in zip(slates.tolist(), p, strict=True) if x > 0}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        constrained(popular(), *RULES),
+        constrained(popular(temperature=None), *RULES),
+        reranked(popular(), MMR(VECTORS, 2.0)),
+        reranked(popular(), Determinantal(VECTORS, 1.5)),
+        constrained(reranked(popular(), Determinantal(VECTORS, 1.5)), *RULES),
+        reranked(constrained(popular(), *RULES), MMR(VECTORS, 2.0)),
+    ],
+    ids=["rules", "greedy rules", "mmr", "volume", "rules on volume", "mmr on rules"],
+)
+def test_probabilities_sum_to_one_and_are_the_observed_frequencies(policy: Any) -> None:
+    obs, n = users(1, seed=5), 60_000
+    exact = probabilities(policy, obs)
+    assert sum(exact.values()) == pytest.approx(1, abs=1e-9)
+    drawn = act(policy, obs.rows(np.zeros(n, np.int64)), np.random.default_rng(0))
+    slates, first, count = np.unique(drawn.action, axis=0, return_index=True, return_counts=True)
+    seen = dict(zip(map(tuple, slates.tolist()), count / n, strict=True))
+    assert seen.keys() <= exact.keys()
+    for slate, p in exact.items():
+        assert abs(seen.get(slate, 0.0) - p) < 4.5 * np.sqrt(p * (1 - p) / n) + 1e-4
+    for slate, row in zip(map(tuple, slates.tolist()), first, strict=True):
+        assert drawn.propensity[row] == pytest.approx(exact[slate], rel=1e-9)
+    np.testing.assert_allclose(drawn.position_propensity.prod(axis=1), drawn.propensity, rtol=1e-9)
+    lead = np.bincount(drawn.action[:, 0], minlength=C) / n
+    np.testing.assert_allclose(drawn.first_place[0], lead, atol=0.01)
+
+
+@pytest.mark.slow
+def test_a_million_draws_break_no_rule() -> None:
+    policy = constrained(popular(), *RULES)
+    broken = np.zeros(len(RULES), np.int64)
+    for part in range(20):
+        obs = users(50_000, seed=part)
+        drawn = act(policy, obs, np.random.default_rng(part))
+        assert (drawn.propensity > 0).all()
+        audit = policy.audit(obs, drawn.slate)
+        broken += audit.broken.sum(axis=1)
+        assert audit.missing.sum() == 0, "two sponsors are on every offer"
+        assert (SPONSORED[drawn.slate] & (drawn.slate >= 0)).sum(axis=1).tolist() == [1] * 50_000
+    assert broken.tolist() == [0] * len(RULES)
+
+
+def test_the_audit_names_every_intervention() -> None:
+    obs = Observation(
+        history_items=np.array([[0, 1], [-1, 8]], np.int32),
+        history_responses=np.zeros((2, 2, 1), np.float32),
+        user=np.zeros((2, 1), np.float32),
+        candidates=np.array([[0, 1, 2, 4, 5, 6, 9, 10], [0, 1, 2, 3, 5, 6, 7, -1]], np.int32),
+    )
+    policy = constrained(popular(), *RULES)
+    slate = act(policy, obs, np.random.default_rng(0)).slate
+    audit = policy.audit(obs, slate)
+    assert audit.closed.tolist() == [[1, 0], [2, 0], [3, 0], [0, 0], [0, 0]]
+    assert audit.missing.tolist() == [[0, 0]] * 4 + [[0, 1]], "no sponsor on the second offer"
+    assert {(r["rule"], r["row"]) for r in audit.records()} == {
+        ("recalled", 0), ("no repeats", 0), ("group twice", 0), ("one sponsor", 1),
+    }  # fmt: skip
+    assert not audit.broken.any()
+
+
+def test_the_last_layer_stops_a_slate_that_breaks_a_rule() -> None:
+    """A distribution that forgot the rules cannot get past it."""
+    obs = users(4)
+    forgot = TopK(np.tile(np.arange(C, dtype=float), (4, 1)), K)  # both sponsors lead
+    with pytest.raises(AssertionError, match="rule 'one of a group' is broken by slate"):
+        Checked(forgot, RULES, obs).sample(np.random.default_rng(0))
+
+
+def test_rules_count_violations_from_the_slate_alone() -> None:
+    obs = users(1).rows(np.zeros(3, np.int64))
+    slate = np.array([[0, 1, 9], [9, 10, 11], [4, -1, 3]], np.int32)
+    cap, quota = RULES[3], RULES[4]
+    assert cap.broken(obs, slate).tolist() == [1, 2, 1]
+    assert quota.broken(obs, slate).tolist() == [0, 2, 0]
+    assert quota.missing(slate).tolist() == [0, 0, 1]
+    assert RULES[0].broken(obs, slate).tolist() == [0, 0, 1]
+
+
+def test_quotas_that_need_all_places_left_are_met_together() -> None:
+    """One of each of three providers in three places, though others score higher."""
+    providers = [Quota(f"provider {g}", group_is(g), least=1) for g in (0, 1, 2)]
+    base = popular(epsilon=0.0, temperature=None)
+    policy = constrained(base, *providers)
+    obs = users(200)
+    audit = policy.audit(obs, act(policy, obs, np.random.default_rng(0)).slate)
+    on_offer = np.array(
+        [[(GROUP[row] == g).any() for g in (0, 1, 2)] for row in np.asarray(obs.candidates)]
+    )
+    assert (~on_offer == audit.missing.T).all()
+
+
+def group_is(g: int) -> Any:
+    return np.asarray(g == GROUP)
+
+
+def test_without_terms_a_sequential_draw_is_plackett_luce() -> None:
+    logits = np.random.default_rng(1).normal(size=(5, C))
+    logits[:, 2] = -np.inf
+    slates = np.array([[0, 1, 3], [7, 6, 5], [2, 0, 1], [4, 3, 1], [5, 0, 7]], np.int32)
+    plain = PlackettLuce(logits, K)
+    walked = with_terms(plain, ())
+    assert isinstance(walked, Sequential)
+    np.testing.assert_allclose(walked.prefix(slates), plain.prefix(slates), rtol=1e-12)
+    np.testing.assert_array_equal(walked.ranking(4), plain.ranking(4))
+
+
+def test_mmr_and_volume_worked_by_hand() -> None:
+    """Two equal items and one at a right angle: the copy loses by the weight, or by ln 1e-3."""
+    vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    items = np.arange(3, dtype=np.int32)[None]
+    for taste, copy in ((MMR(vectors, 2.0), -2.0), (Determinantal(vectors, 2.0), np.log(1e-6))):
+        walk = taste.term(items).start(2)
+        np.testing.assert_allclose(walk.logits(), [[0, 0, 0]], atol=1e-12)
+        walk.push(np.array([0]))
+        np.testing.assert_allclose(walk.logits()[0, 1:], [copy, 0], atol=1e-6)
+
+
+def test_volumes_are_those_of_the_determinant() -> None:
+    vectors = VECTORS[None].astype(np.float64) / np.linalg.norm(VECTORS, axis=1)[None, :, None]
+    walk = Determinantal(VECTORS, 1.0).term(np.arange(A, dtype=np.int32)[None]).start(3)
+    for above in ([], [5], [5, 0]):
+        if above:
+            walk.push(np.array([above[-1]]))
+        rows = vectors[0, above]
+        for c in set(range(A)) - set(above):
+            both = np.concatenate([rows, vectors[0, [c]]])
+            gain = np.linalg.det(both @ both.T) / np.linalg.det(rows @ rows.T)
+            assert walk.logits()[0, c] == pytest.approx(0.5 * np.log(gain), abs=1e-6)
+
+
+def test_fresh_items_and_providers_that_lag_are_lifted() -> None:
+    fresh = Fresh(age=np.arange(A) * 2.0, half_life=4.0, weight=3.0)
+    items = np.array([[0, 2, 4, -1]], np.int32)
+    np.testing.assert_allclose(fresh.term(items).start(1).logits()[0, :3], [3.0, 1.5, 0.75])
+    due = np.array([0.5, 0.5])
+    fair = FairExposure((np.arange(A) % 2).astype(np.int32), due, 2.0, np.array([3.0, 1.0]), 3)
+    # shares .75 and .25 of a due of .5 after 3 updates: lags -1.5 and 1.5
+    np.testing.assert_allclose(fair.term(items[:, :2] + [[0, 1]]).start(1).logits(), [[-3.0, 3.0]])
+
+
+def test_fair_exposure_brings_shares_to_their_dues() -> None:
+    """Without it the popular provider takes nearly all; with it both come within 5 points."""
+    from offpolicy import LoggedDataset
+
+    owner = (np.arange(A) >= 5).astype(np.int32)
+    scorer = Popularity(SERVING, np.where(owner == 0, 50.0, 1.0))
+    plain = Scored(scorer, Exploration(temperature=0.5))
+    shares = []
+    for weight in (0.0, 0.5):
+        policy = reranked(plain, FairExposure(owner, np.array([0.5, 0.5]), weight, np.zeros(2)))
+        seen = np.zeros(2)
+        for part in range(30):
+            obs = users(100, part)
+            drawn = act(policy, obs, np.random.default_rng(part))
+            log = LoggedDataset.from_columns(
+                session=np.arange(100), step=np.zeros(100, int), slate=drawn.slate,
+                propensity=drawn.propensity, reward=np.zeros(100), n_items=A,
+            )  # fmt: skip
+            policy.update(log)
+            if part >= 10:
+                discount = np.broadcast_to(1 / np.log2(np.arange(K) + 2), drawn.slate.shape)
+                seen += np.bincount(owner[drawn.slate].ravel(), discount.ravel(), 2)
+        shares.append(seen[0] / seen.sum())
+    assert shares[0] > 0.8
+    assert abs(shares[1] - 0.5) < 0.05
+
+
+def test_rules_and_tastes_are_saved_with_their_policy(tmp_path: Path) -> None:
+    tastes = (
+        MMR(VECTORS, 1.0),
+        Determinantal(VECTORS, 0.5),
+        Fresh(np.arange(A) * 1.0, 4.0, 1.0),
+        FairExposure(GROUP, np.full(4, 0.25), 1.0, np.arange(4.0)),
+    )
+    policy = constrained(reranked(popular(), *tastes), *RULES)
+    save(policy, tmp_path / "it")
+    back = load(tmp_path / "it", serving=SERVING)
+    assert isinstance(back, Constrained)
+    assert isinstance(back.policy, Reranked)
+    obs = users(50)
+    slate = act(policy, obs, np.random.default_rng(0)).action
+    one, two = policy.distribution(obs), back.distribution(obs)
+    np.testing.assert_array_equal(one.prefix(slate), two.prefix(slate))
+
+
+def test_arrays_of_another_catalogue_and_foreign_distributions_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"rule 'recalled' speaks of 5 items .* has 12"):
+        constrained(popular(), Banned("recalled", np.zeros(5, bool)))
+    with pytest.raises(ValueError, match="rules cannot be put on a object"):
+        with_terms(object(), ())  # type: ignore[arg-type]

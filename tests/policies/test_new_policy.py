@@ -1,0 +1,58 @@
+"""A policy written from scratch costs one file and one line: CONTRIBUTING's is run."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import recsim_env  # noqa: F401
+from policies import POLICIES, build, collect, load, save, score_log
+from policies.catalog import Lazy
+
+GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
+
+
+def blocks() -> list[str]:
+    """The Python blocks of the section on policies."""
+    text = GUIDE.read_text(encoding="utf-8").split("## A new policy")[1]
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.fixture
+def rising(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The example as an importable module, registered by its one line."""
+    file = tmp_path / "rising.py"
+    file.write_text(blocks()[0], encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("policies.rising", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "policies.rising", module)
+    spec.loader.exec_module(module)
+    (line,) = re.findall(r'"(\w+)": (Lazy\(.*\)),', blocks()[1])
+    monkeypatch.setitem(POLICIES, line[0], eval(line[1], {"Lazy": Lazy}))
+    return str(line[0])
+
+
+def test_one_file_and_one_line_make_a_policy(rising: str, tmp_path: Path) -> None:
+    env: Any = gymnasium.make_vec(
+        "recsim_env/Longplay-v0", num_envs=16, n_items=30, slate_size=2, n_candidates=6
+    )
+    policy: Any = build(rising, env, epsilon=0.2)
+    policy.update(collect(env, policy, n_steps=20, seed=0))
+    log = collect(env, policy, n_steps=10, seed=1)
+    np.testing.assert_allclose(score_log(policy, log).propensity, log.propensity, rtol=1e-9)
+    save(policy, tmp_path / "it")
+    back: Any = load(tmp_path / "it", serving=policy.serving)
+    np.testing.assert_array_equal(back.recommend([1, 2], 5), policy.recommend([1, 2], 5))
+
+
+def test_the_example_is_one_short_file() -> None:
+    assert len([line for line in blocks()[0].splitlines() if line.strip()]) <= 60
