@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.doctor_weights import candidate_columns, first_propensity
+from offpolicy.doctor_weights import candidate_columns, strays
 from offpolicy.findings import MEND, Finding, Level, by_p_value, two_sided
 from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64
@@ -34,8 +34,7 @@ def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Findi
     off = np.abs(total - 1) > ENTRY
     if off.any():
         return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, MEND)
-    own = own_entry(log)
-    off = np.abs(own - first_propensity(log)) > ENTRY * own
+    off = strays(log)
     if off.any():
         return _structural(off, "have a propensity that is not their own entry", rule, MEND)
     return Finding("structure", Level.PASS, "ranges, order, items, sums and entries hold", rule)
@@ -151,12 +150,3 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
         surprise += float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
         surprise_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
     return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], surprise, surprise_var)
-
-
-def own_entry(log: LoggedDataset) -> F64:
-    """(N,) the candidate table's word on the item shown first."""
-    assert log.candidate_propensity is not None
-    if log.candidates is None:
-        return log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
-    hit = log.candidates == log.slate[:, :1]
-    return np.asarray((log.candidate_propensity * hit).sum(1))

@@ -16,7 +16,7 @@ from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, LARGEST, Terms
 from offpolicy.weights import TargetScores
 
-ENTRY = 1e-4  # how far a told distribution may sum from 1
+ENTRY = 1e-4  # how far a distribution may sum from 1; relative: propensity from its own entry
 FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
 # weights have a long right tail, so that honest samples err low with a small standard error
 FREE = 1e-6  # variance of a weight under which the row had no choice, but for rounding
@@ -79,8 +79,9 @@ def _mean_weight(
     name: str, log: LoggedDataset, weight: F64, one_sided: bool, variance: F64 | None = None
 ) -> Finding:
     """`variance` (N,) of each weight if the table is right: draws are then independent given it,
-    and the test is of the standardised weights, so that a few heavy rows do not drown the rest;
-    without it, of the mean weight against its own spread over units."""
+    and the test is of the standardised weights, so that a few heavy rows do not drown the rest.
+    Without it, or where the propensities are not the table's, it is of the mean weight against its
+    own spread over units."""
     rule = "Mean weights are 1 under right propensities and full support."
     if not weight.max() <= LARGEST:
         least = f"a propensity of {log.propensity.min():.3g} gives a weight beyond reckoning"
@@ -88,6 +89,8 @@ def _mean_weight(
     unit = log.session if log.user is None else log.user
     e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
     ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
+    if variance is not None and strays(log).any():
+        variance = None
     if variance is not None:
         se = float(np.sqrt(variance.sum())) / len(weight)
         ess = len(weight) / (1 + len(weight) * se**2)
@@ -136,3 +139,18 @@ def candidate_columns(log: LoggedDataset) -> Iterator[Candidate]:
 def first_propensity(log: LoggedDataset) -> F64:
     """(N,) of the first place; of the slate where places were not logged."""
     return log.propensity if log.position_propensity is None else log.position_propensity[:, 0]
+
+
+def own_entry(log: LoggedDataset) -> F64:
+    """(N,) the candidate table's word on the item shown first."""
+    assert log.candidate_propensity is not None
+    if log.candidates is None:
+        return log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
+    hit = log.candidates == log.slate[:, :1]
+    return np.asarray((log.candidate_propensity * hit).sum(1))
+
+
+def strays(log: LoggedDataset) -> NDArray[np.bool_]:
+    """(N,) the propensity is not its own entry of the candidate table."""
+    own = own_entry(log)
+    return np.asarray(np.abs(own - first_propensity(log)) > ENTRY * own)

@@ -125,3 +125,8 @@ def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -
     )  # fmt: skip
     assert _exact_target_variance(log, beyond) is None
     assert _exact_target_variance(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None
+
+
+def test_a_table_does_not_vouch_for_propensities_that_are_not_its_own() -> None:
+    """Rounding sits in the rarest rows: seen by the mean weight, not by its standardised rows."""
+    assert flag_rates("p rounded to 2 decimals", 3, first_seed=100)["T1"] >= 2 / 3
