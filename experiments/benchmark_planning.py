@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from experiments.show import Show
 from recsim_env import USERS, RecVectorEnv
 from recsim_env.dynamic import exact_plan
 from recsim_env.oracle import Rule, greedy_oracle, look_ahead, random_slates, session_returns
@@ -149,9 +150,10 @@ def run(settings: Settings) -> int:
     table = Table(title=f"Return of a session, {settings.sessions} users, 95 % intervals")
     for column in ("world", "random", "greedy oracle", "planning oracle", "planner", "gap"):
         table.add_column(column, justify="left" if column in ("world", "planner") else "right")
-    rows = []
+    rows, show = [], Show()
     for world in settings.worlds or known:
-        row = measure(world, settings)
+        with show.stage(world):
+            row = measure(world, settings)
         rows.append(asdict(row))
         table.add_row(
             world,

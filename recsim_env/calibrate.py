@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,10 @@ def calibrate(
     )
     catalogue = Catalogue.of(
         codes, vectors=vectors, popularity=popularity, n_topics=int(codes.max()) + 1,
-        columns={"lead": lead, "trail": trail, "fame": fame.astype(np.float32)},
+        columns={
+            "lead": lead, "trail": trail, "fame": fame.astype(np.float32),
+            "offset": np.zeros(n_items, np.float32),
+        },
     )  # fmt: skip
     return CalibratedWorld(config=config, catalogue=catalogue, population=people)
 
@@ -192,12 +195,16 @@ def simulate(
 ) -> list[NDArray[Any]]:
     """Item ids consumed by `n` simulated users, first histories included.
 
-    Nobody serves them: each choice is among `considered` items that their popularity brought up.
+    Nobody serves them: they choose from the whole catalogue, of which popularity brings up
+    `considered` items at a time. Each stands for those that did not come up: it weighs its
+    popularity over its chance to come up (Horvitz and Thompson, 1952).
     """
     c = min(considered, len(world.catalogue))
+    columns = dict(world.catalogue.columns) | {"offset": log_weights(world.catalogue, c)}
+    whole = replace(world, catalogue=replace(world.catalogue, columns=columns))
     past = world.population.first_items
     length = 0 if past is None else past.shape[1]
-    env = world.make_vec(n, slate_size=c, n_candidates=c, history_length=length)
+    env = whole.make_vec(n, slate_size=c, n_candidates=c, history_length=length)
     obs, _ = env.reset(seed=seed)
     out = [row[row >= 0].tolist() for row in obs["history_items"]]
     going = np.ones(n, np.bool_)
@@ -208,3 +215,19 @@ def simulate(
             out[slot].append(int(infos["consumed"][slot]))
         going &= ~(terminated | truncated)
     return [np.array(items) for items in out]
+
+
+def log_weights(catalogue: Catalogue, considered: int) -> NDArray[np.float32]:
+    """Log popularity over the chance of coming up (A,) when `considered` items are drawn by it.
+
+    Items drawn one by one without replacement come up as if each waited an exponential time at its
+    rate: with chance 1 - exp(-t share), where t makes the chances sum to the number drawn.
+    """
+    share = catalogue.popularity.astype(np.float64) / catalogue.popularity.sum()
+    low, high = 0.0, 1e12
+    for _ in range(200):
+        middle = (low + high) / 2
+        enough = -np.expm1(-middle * share).sum() > considered
+        low, high = (low, middle) if enough else (middle, high)
+    weight = np.log(share / -np.expm1(-high * share))
+    return np.asarray(weight - weight.max(), np.float32)

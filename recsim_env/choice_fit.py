@@ -24,7 +24,8 @@ class ChoiceTable(NamedTuple):
 
     taste: NDArray[np.float64]  # (M, 1 + N) cosine of item and what else the person had
     follow: NDArray[np.float64]  # (M, 1 + N) log-lift of following the last item
-    renown: NDArray[np.float64]  # (M, 1 + N) the person's pull times log popularity
+    tilt: NDArray[np.float64]  # (M, 1 + N) log popularity
+    renown: NDArray[np.float64]  # (M, 1 + N) the same times the person's own pull
     repeat: NDArray[np.float64]  # (M, 1 + N) 1 where the person had the item before
     boredom: NDArray[np.float64]  # (len(KEEPS), M, 1 + N)
 
@@ -46,7 +47,7 @@ def choice_table(
     """The choices of whole users, in random order, until there are `most`."""
     cdf = np.cumsum(popularity) / np.sum(popularity)
     keeps = np.array(KEEPS)[:, None]
-    rows: list[list[NDArray[np.float64]]] = [[], [], [], [], []]
+    rows: list[list[NDArray[np.float64]]] = [[], [], [], [], [], []]
     for n in rng.permutation(len(histories)):
         items = histories[n]
         total, seen = vectors[items].sum(0), {int(items[0])}
@@ -58,16 +59,17 @@ def choice_table(
             u = total - vectors[items[t]]  # without the choice that it is to explain
             rows[0].append(vectors[shown] @ u / max(float(np.linalg.norm(u)), 1e-9))
             rows[1].append(trail[shown] @ lead[items[t - 1]])
-            rows[2].append(pull[n] * fame[shown])
-            rows[3].append(np.array([float(int(i) in seen) for i in shown]))
-            rows[4].append(bored[:, topics[shown]])
+            rows[2].append(fame[shown])
+            rows[3].append(pull[n] * fame[shown])
+            rows[4].append(np.array([float(int(i) in seen) for i in shown]))
+            rows[5].append(bored[:, topics[shown]])
             seen.add(int(items[t]))
             bored = bored * keeps
             bored[:, topics[items[t]]] += 1 - keeps[:, 0]
         if len(rows[0]) >= most:
             break
-    taste, follow, renown, repeat, boredom = (np.array(r, np.float64) for r in rows)
-    return ChoiceTable(taste, follow, renown, repeat, boredom.transpose(1, 0, 2))
+    taste, follow, tilt, renown, repeat, boredom = (np.array(r, np.float64) for r in rows)
+    return ChoiceTable(taste, follow, tilt, renown, repeat, boredom.transpose(1, 0, 2))
 
 
 def best_fit(table: ChoiceTable) -> CalibratedConfig:
@@ -75,10 +77,10 @@ def best_fit(table: ChoiceTable) -> CalibratedConfig:
     repeats = bool(table.repeat[:, 0].any())
     fits = [fit(table, boredom, repeats) for boredom in table.boredom]
     best = int(np.argmin([loss for loss, _ in fits]))
-    taste, follow, renown, dull, *repeat = fits[best][1]
+    taste, follow, tilt, renown, dull, *repeat = fits[best][1]
     return CalibratedConfig(
-        taste=float(taste), follow=float(follow), renown=float(renown), dull=float(-dull),
-        repeat=float(repeat[0]) if repeat else NEVER, boredom_keep=KEEPS[best],
+        taste=float(taste), follow=float(follow), tilt=float(tilt), renown=float(renown),
+        dull=float(-dull), repeat=float(repeat[0]) if repeat else NEVER, boredom_keep=KEEPS[best],
     )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def fit(
     table: ChoiceTable, boredom: NDArray[np.float64], repeats: bool
 ) -> tuple[float, NDArray[np.float64]]:
     """Mean negative log-likelihood and coefficients; a log without repeats offers none."""
-    terms = [table.taste, table.follow, table.renown, boredom]
+    terms = [table.taste, table.follow, table.tilt, table.renown, boredom]
     x = np.stack([*terms, table.repeat] if repeats else terms)
     barred = 0.0 if repeats else np.where(table.repeat > 0, NEVER, 0.0)
 

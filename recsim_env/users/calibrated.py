@@ -4,7 +4,8 @@ A conditional logit (McFadden, 1974) over what is offered, with the terms of a f
 personalised Markov chain (Rendle, Freudenthaler and Schmidt-Thieme, 2010) and of boredom:
 
     utility = taste cos(person, item) + follow lead[last] . trail[item] - dull boredom[topic]
-              + renown person's pull x log popularity + repeat [had before] + log attention[place]
+              + (tilt + renown pull[person]) log popularity + repeat [had before]
+              + log attention[place]
 
 Candidates are meant to be drawn by popularity, as the fit assumes. A person is a row of the
 population: own interests, own pull to what is popular, own number of steps. What a log of
@@ -30,7 +31,7 @@ from recsim_env.jit import njit, njit_sums
 from recsim_env.model import Row, User, UserModel, World, constants, refuse_outside
 from recsim_env.random import uniform
 
-NEEDED = ("lead", "trail", "fame", "pull", "steps")
+NEEDED = ("lead", "trail", "fame", "offset", "pull", "steps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class CalibratedConfig:
     follow: float = 0.5  # per unit of log-lift that the item follows the last one
     dull: float = 0.0  # per unit of boredom; below 0 topics come in runs
     boredom_keep: float = 0.9  # per item; boredom is the fading share of a topic in what was had
+    tilt: float = 0.0  # of log popularity for everybody: its power is 1 + tilt
     renown: float = 1.0  # of a person's own pull to popular items
     repeat: float = -50.0  # of an item had before; -50: never again
     no_choice: float = -50.0  # of taking nothing: no log of consumption tells it
@@ -56,6 +58,7 @@ class CalibratedWorld(NamedTuple):
     lead: NDArray[np.float32]  # (A, E) of the item before
     trail: NDArray[np.float32]  # (A, E) of the item after
     fame: NDArray[np.float32]  # (A,) log popularity, 0 on average over offers
+    offset: NDArray[np.float32]  # (A,) added to every utility; 0 where offers follow popularity
     topics: NDArray[np.int32]  # (A,)
     people: NDArray[np.float32]  # (U, D) of length 1
     pull: NDArray[np.float32]  # (U,)
@@ -75,13 +78,13 @@ def build_world(
     missing = [name for name in NEEDED if name not in columns]
     if missing:
         raise ValueError(f"a calibrated world needs {', '.join(missing)}: calibrate it again")
-    lead, trail, fame, pull, steps = (
+    lead, trail, fame, offset, pull, steps = (
         np.ascontiguousarray(columns[name], np.float32) for name in NEEDED
     )
     past = population.first_items
     attention = np.asarray(population.traits.get("attention", np.zeros(0)), np.float32)
     return CalibratedWorld(
-        unit(catalogue.vectors), lead, trail, fame, catalogue.topics,
+        unit(catalogue.vectors), lead, trail, fame, offset, catalogue.topics,
         unit(population.interests), pull, steps,
         np.zeros((len(population), 0), np.int32) if past is None else past,
         attention, constants(config),
@@ -140,7 +143,8 @@ def score(user: User, world: World, item: int) -> float:
     cfg = world.cfg
     total = cfg.taste * inner(world.people[user.person], world.vectors[item])
     total -= cfg.dull * user.boredom[world.topics[item]]
-    total += cfg.renown * world.pull[user.person] * world.fame[item]
+    pull = cfg.tilt + cfg.renown * world.pull[user.person]
+    total += pull * world.fame[item] + world.offset[item]
     if user.last >= 0:
         total += cfg.follow * inner(world.lead[user.last], world.trail[item])
     return total + cfg.repeat if had(user, item) else total

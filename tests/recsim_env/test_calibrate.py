@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -24,6 +25,7 @@ def planted(**coefficients: float) -> CalibratedWorld:
     vectors = np.eye(4)[topics] + 0.1 * rng.normal(size=(ITEMS, 4))
     eye = np.eye(ITEMS, dtype=np.float32)
     columns = {"lead": eye, "trail": np.roll(eye, 1, axis=0), "fame": np.zeros(ITEMS, np.float32)}
+    columns["offset"] = np.zeros(ITEMS, np.float32)
     catalogue = Catalogue.of(topics, vectors=vectors, n_topics=4, columns=columns)
     traits = {
         "pull": np.zeros(PERSONS, np.float32),
@@ -54,6 +56,17 @@ def test_a_planted_coefficient_is_found(name: str, value: float) -> None:
     # Interests are estimated from the 26 other choices of a list: that weakens taste, and where
     # topics alternate it takes a part of what is boredom's (found: 15 %).
     assert getattr(fitted, name) == pytest.approx(value, rel=0.35 if name == "taste" else 0.2)
+
+
+@pytest.mark.parametrize("considered", [10, 30, 60])
+def test_popularity_is_that_of_the_log_however_many_items_come_up(considered: int) -> None:
+    world = planted()
+    popularity = np.geomspace(100, 1, ITEMS).astype(np.float32)
+    world = replace(world, catalogue=replace(world.catalogue, popularity=popularity))
+    lists = simulate(world, PERSONS, seed=4, considered=considered)
+    share = np.bincount(np.concatenate(lists), minlength=ITEMS) / sum(map(len, lists))
+    # 8,100 choices by popularity alone leave a distance of about sqrt(60 / 8,100) / 2.5
+    assert np.abs(share - popularity / popularity.sum()).sum() / 2 < 0.06
 
 
 @pytest.fixture(scope="module")
