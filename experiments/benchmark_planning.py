@@ -163,7 +163,7 @@ def run(settings: Settings) -> int:
             f"{row.planner}, {row.users} users",
             f"{row.gap:+.1%} ± {1.96 * row.gap_se:.1%}",
         )
+        if settings.out is not None:
+            settings.out.write_text(json.dumps(rows, indent=2))
     Console(width=130).print(table)
-    if settings.out is not None:
-        settings.out.write_text(json.dumps(rows, indent=2))
     return 0
