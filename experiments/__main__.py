@@ -37,6 +37,9 @@ COMMANDS: dict[str, Command] = {
     "leaderboard": Command(
         "experiments.leaderboard", "all encoders on one data set, learning-free rows first"
     ),
+    "study": Command(
+        "experiments.encoder_study", "which supervised encoder pays under which agent, and where"
+    ),
     "check": Command("experiments.check_log", "is this log fit to be weighed? the log doctor"),
     "gate": Command(
         "experiments.gate_rollout", "may these candidates be rolled out? pass, fail or cannot tell"
@@ -66,6 +69,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark faults": Command(
         "experiments.fault_table", "how often the log doctor sees each fault"
+    ),
+    "benchmark agents": Command(
+        "experiments.agent_targets", "what agents reach in the classic worlds, over seeds"
     ),
     "benchmark encoders": Command(
         "experiments.benchmark_encoders", "training and serving speed of the encoders"

@@ -52,10 +52,14 @@ class RunFolder:
         except json.JSONDecodeError as error:
             raise ValueError(f"{file} is not JSON ({error}); delete it and resume") from None
 
+    def has(self, name: str) -> bool:
+        """Whether that stage has been done."""
+        return (self.path / f"stages/{name}.json").exists()
+
     def stage(self, name: str, work: Callable[[], Any]) -> Any:
         """The JSON result of `work`, done once: a resumed run reads it back."""
         file = f"stages/{name}.json"
-        if not (self.path / file).exists():
+        if not self.has(name):
             self.write_json(file, work())
         return self.read_json(file)
 

@@ -1,0 +1,232 @@
+"""`longplay benchmark agents`: what agents reach in the classic worlds, beside what is known there.
+
+Every agent sees only what the observation gives. It learns in rounds, the policy of the best round
+by one set of held-out users is kept, and its value is taken on yet other users.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class World(NamedTuple):
+    """A world and what is known of it."""
+
+    name: str
+    env: str
+    known: str
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One agent in one world, and the mean return of a session that it is asked for."""
+
+    world: World
+    agent: str
+    policy: str  # key of policies.POLICIES
+    settings: dict[str, Any]
+    steps: int  # decisions of a round
+    rounds: int
+    users: int
+    asked: float  # of the mean over seeds
+    each: float  # of every seed
+
+
+IE = World(
+    "InterestEvolution, 3 of 10",
+    "recsim_env/InterestEvolution-v0",
+    "random 160.6, myopic 167.4, literature 175, topic-quality oracle 265.4",
+)
+KNOWN_BOREDOM = "random 8.6, greedy oracle 50.8, limit 100"
+BOREDOM = World("Boredom", "recsim_env/Boredom-v0", KNOWN_BOREDOM)
+LATENT = World("Boredom, interests shown", BOREDOM.env, KNOWN_BOREDOM, {"observe": "latent"})
+ALTERNATE = {"gamma": 0.95, "windows": (1, 3, 5, 10)}
+
+TARGETS = (
+    Target(
+        world=IE,
+        agent="SlateQ",
+        policy="slateq",
+        settings={"gamma": 0.998, "decay_steps": 8_000_000},
+        steps=400_000,
+        rounds=20,
+        users=512,
+        asked=275.0,
+        each=265.0,
+    ),
+    Target(
+        world=IE,
+        agent="PPO",
+        policy="ppo",
+        settings={"gamma": 0.995, "entropy": 0.0},
+        steps=400_000,
+        rounds=15,
+        users=512,
+        asked=250.0,
+        each=240.0,
+    ),
+    Target(
+        world=LATENT,
+        agent="PPO",
+        policy="ppo",
+        settings=ALTERNATE,
+        steps=200_000,
+        rounds=10,
+        users=128,
+        asked=90.0,
+        each=85.0,
+    ),
+    Target(
+        world=BOREDOM,
+        agent="PPO",
+        policy="ppo",
+        settings=ALTERNATE,
+        steps=200_000,
+        rounds=10,
+        users=128,
+        asked=60.0,
+        each=55.0,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Train agents in the classic worlds and print what they reach."""
+
+    only: tuple[str, ...] = ()
+    """Rows to compute, as WORLD/AGENT; all by default."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    sessions: int = 500
+    """Held-out sessions that choose the best round."""
+    test_sessions: int = 1000
+    """Sessions of other users behind every value."""
+    level: float = 0.95
+    workers: int = 2
+    """Processes, one thread each."""
+    out: Path = Path("results")
+    """Where run folders are made."""
+    resume: Path | None = None
+    """A run folder to go on with, under the same settings."""
+
+    def __post_init__(self) -> None:
+        known = [name_of(t) for t in TARGETS]
+        if unknown := sorted(set(self.only) - set(known)):
+            raise ValueError(f"no row {', '.join(unknown)}; there are {'; '.join(known)}")
+        if not self.seeds or min(self.sessions, self.test_sessions) < 2:
+            raise ValueError("at least one seed, and at least 2 sessions")
+
+
+def run(settings: Settings) -> int:
+    """All rows; each seed of a row is a stage that is not computed twice."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    from experiments.run_folder import open_run
+
+    folder = open_run(settings.out, "agents", settings, settings.resume)
+    print(f"run folder: {folder.path}", flush=True)
+    rows = [t for t in TARGETS if not settings.only or name_of(t) in settings.only]
+    todo = [(t, s) for s in settings.seeds for t in rows if not folder.has(stage_of(t, s))]
+    with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
+        jobs = {pool.submit(learn, t, settings, s, folder.path): (t, s) for t, s in todo}
+        for job in as_completed(jobs):
+            target, seed = jobs[job]
+            folder.write_json(f"stages/{stage_of(target, seed)}.json", job.result())
+            print(f"  done: {name_of(target)}, seed {seed}", flush=True)
+    table = "\n".join(
+        line(t, [folder.read_json(f"stages/{stage_of(t, s)}.json") for s in settings.seeds])
+        for t in rows
+    )
+    print(table)
+    folder.write_text("table.txt", table + "\n")
+    return 0
+
+
+def stage_of(target: Target, seed: int) -> str:
+    """The file name of a target's seed."""
+    return f"{name_of(target)} {seed}".replace(" ", "-").replace(",", "").replace("/", "-")
+
+
+def name_of(target: Target) -> str:
+    """How a row is called."""
+    return f"{target.world.name}/{target.agent}"
+
+
+def make(target: Target, users: int) -> Any:
+    """The target's world."""
+    import gymnasium
+
+    import recsim_env  # noqa: F401  (registers the environments)
+
+    return gymnasium.make_vec(target.world.env, num_envs=users, **target.world.settings)
+
+
+def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[str, Any]:
+    """Learn in rounds, keep the best, and value it on users that chose nothing."""
+    import torch
+
+    from experiments.learning import Plan, Standing, Worlds, rounds
+    from experiments.truth import mean, serve
+    from policies import build, load, save
+
+    torch.set_num_threads(1)
+    kept = folder / stage_of(target, seed)
+    plan = Plan(
+        rounds=target.rounds,
+        steps=target.steps,
+        sessions=settings.sessions,
+        patience=target.rounds,
+        learn_from="own",
+        level=settings.level,
+        seed=seed,
+    )
+    held_out = make(target, settings.sessions)
+    uniform = build("uniform", held_out)
+    plain = serve(held_out, uniform, n_sessions=plan.sessions, seed=plan.seed_of("curve"))
+    worlds = Worlds(make(target, target.users), held_out, plain.returns)
+    standing = Standing(build(target.policy, held_out, **target.settings, seed=seed))
+    began = time.process_time()
+    seconds = 0.0
+    for here in rounds(standing, worlds, plan, lambda done: None):
+        if standing.best == len(standing.rows) - 1:
+            save(standing.policy, kept)
+            seconds = time.process_time() - began
+        told = f"{here['decisions']:,.0f} decisions {here['value']:.1f}"
+        print(f"  {name_of(target)}, seed {seed}: {told}", flush=True)
+    test = make(target, settings.test_sessions)
+    best = load(kept)
+    reached = serve(test, best, n_sessions=settings.test_sessions, seed=plan.seed_of("test"))
+    shutil.rmtree(kept)
+    value = mean(reached.returns, settings.level)
+    return {
+        "value": value.value,
+        "low": value.low,
+        "high": value.high,
+        "coverage": reached.coverage,
+        "cpu_seconds": seconds,
+        "cpu_seconds_in_all": time.process_time() - began,
+        "decisions": standing.rows[standing.best]["decisions"],
+    }
+
+
+def line(target: Target, seeds: list[dict[str, Any]]) -> str:
+    """One line: world, agent, value of every seed with its interval, and whether it is enough."""
+    values = [s["value"] for s in seeds]
+    average = sum(values) / len(values)
+    each = "; ".join(f"{s['value']:.1f} [{s['low']:.1f}, {s['high']:.1f}]" for s in seeds)
+    enough = average >= target.asked and min(values) >= target.each
+    seconds = sum(s["cpu_seconds"] for s in seeds) / len(seeds)
+    return (
+        f"{target.world.name} ({target.world.known}). "
+        f"{target.agent}: {average:.1f}; by seed {each}. "
+        f"Asked {target.asked:g}, every seed {target.each:g}: {'reached' if enough else 'missed'}. "
+        f"Best policy after {seconds:.0f} CPU-seconds of learning and choosing"
+    )

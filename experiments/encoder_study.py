@@ -1,0 +1,118 @@
+"""`longplay study`: which supervised sequence encoder pays under which agent, and where?
+
+Every cell is an encoder (or none) under an agent in a world: the agent learns on the encoder's
+frozen state, and is then served to users that it never met. Users and luck are the same for every
+cell of a world and seed, so cells are compared on pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+NONE = "none"
+AGENTS = ("greedy_reward", "linucb", "ppo", "slateq")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Encoders x agents x worlds x seeds."""
+
+    worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
+    """Names of recsim_env's environments."""
+    encoders: tuple[str, ...] = (NONE, "markov", "gru4rec", "sasrec")
+    """Of policies.ENCODERS; none = the agent sees no encoder."""
+    agents: tuple[str, ...] = AGENTS
+    """Of policies.POLICIES; those that act in a world learn there, the others from a log."""
+    seeds: int = 5
+    """Encoder, log and agent are made anew with each."""
+    steps: int = 300_000
+    """Decisions that every agent learns from, in the world or in uniform logs."""
+    warm_sessions: int = 4000
+    """Sessions of uniform slates that encoders learn from."""
+    sessions: int = 1000
+    """Sessions of other users that a cell's value is taken on."""
+    max_steps: int = 30
+    """Decisions after which a session is cut."""
+    users: int = 128
+    level: float = 0.95
+    workers: int = 2
+    """Processes, one thread each."""
+    out: Path = Path("results")
+    """Where run folders are made."""
+    resume: Path | None = None
+    """A run folder to go on with, under the same settings."""
+
+    def __post_init__(self) -> None:
+        if min(len(self.worlds), len(self.encoders), len(self.agents), self.workers) < 1:
+            raise ValueError("at least one world, encoder, agent and worker")
+        if self.seeds < 2 or min(self.sessions, self.warm_sessions) < 2:
+            raise ValueError("at least 2 seeds and 2 sessions: fewer give no interval")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One encoder under one agent in one world, for one seed."""
+
+    world: str
+    encoder: str
+    agent: str
+    seed: int
+
+    @property
+    def stage(self) -> str:
+        """Its file name in the run folder."""
+        return f"{self.world}-{self.encoder}-{self.agent}-{self.seed}"
+
+
+def cells(settings: Settings) -> list[Cell]:
+    """All cells, a world and seed at a time."""
+    s = settings
+    return [
+        Cell(world, encoder, agent, seed)
+        for seed, world, encoder, agent in product(range(s.seeds), s.worlds, s.encoders, s.agents)
+    ]
+
+
+def run(settings: Settings) -> int:
+    """All cells, then the tables; a stopped run goes on with --resume FOLDER."""
+    from experiments.run_folder import open_run
+    from experiments.show import Show
+    from experiments.study_cells import check
+    from experiments.study_tables import tables
+
+    check(settings)
+    show, folder = Show(), open_run(settings.out, "study", settings, settings.resume)
+    show.console.print(f"run folder: {folder.path}", markup=False)
+    every = cells(settings)
+    todo = [cell for cell in every if not folder.has(cell.stage)]
+    with show.stage(f"{len(todo)} of {len(every)} cells") as update:
+        for done, (cell, result) in enumerate(computed(settings, todo), start=1):
+            folder.write_json(f"stages/{cell.stage}.json", result)
+            update(done / len(todo))
+    results = {cell: folder.read_json(f"stages/{cell.stage}.json") for cell in every}
+    text = tables(settings, results)
+    folder.write_text("tables.md", text)
+    print(text)
+    print(f"written: {folder.path / 'tables.md'}")
+    return 0
+
+
+def computed(settings: Settings, todo: list[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """Results as they come, in this process or in several."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    from experiments.study_cells import compute
+
+    if settings.workers == 1:
+        for cell in todo:
+            yield cell, compute(settings, cell)
+        return
+    with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
+        jobs = {pool.submit(compute, settings, cell): cell for cell in todo}
+        for job in as_completed(jobs):
+            yield jobs[job], job.result()

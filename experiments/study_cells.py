@@ -1,0 +1,97 @@
+"""One cell of the encoder study: fit the encoder, let the agent learn on it, serve other users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+import recsim_env  # noqa: F401  (registers the environments)
+from experiments.encoder_study import NONE, Cell, Settings
+from experiments.truth import serve
+from policies import ENCODERS, POLICIES, Encoder, Policy, build, collect, consumed_sequences
+
+PURPOSES = ("warm", "learn", "test")
+ROUNDS = 4  # parts of the log that a learner takes one after the other
+
+
+def check(settings: Settings) -> None:
+    """Raise ValueError for a name that is not in its registry, before anything is written."""
+    wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
+        ("encoder", settings.encoders, (NONE, *ENCODERS)),
+        ("agent", settings.agents, POLICIES),
+    )
+    for kind, names, known in wanted:
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
+    for world in settings.worlds:
+        make(settings, world, 1)
+
+
+def make(settings: Settings, world: str, users: int) -> Any:
+    """The world for so many parallel users; ValueError for a world that is not there."""
+    try:
+        return gymnasium.make_vec(
+            f"recsim_env/{world}-v0", num_envs=users, max_steps=settings.max_steps
+        )
+    except gymnasium.error.Error as error:
+        raise ValueError(f"no world {world!r}: {error}") from None
+
+
+def seed_of(cell: Cell, purpose: str) -> int:
+    """The same for every encoder and agent: they meet the same users with the same luck."""
+    words = np.random.SeedSequence((cell.seed, PURPOSES.index(purpose)))
+    return int(words.generate_state(1)[0])
+
+
+def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
+    """Returns of every test session, in an order that is the same for all cells of a world."""
+    torch.set_num_threads(1)
+    env = make(settings, cell.world, settings.users)
+    uniform = build("uniform", env)
+    warm = collect(
+        env, uniform, n_sessions=settings.warm_sessions, seed=seed_of(cell, "warm"), logger="warm"
+    )
+    policy = agent(env, cell, fit(cell, consumed_sequences(warm), settings))
+    learn(policy, env, settings, cell)
+    test = make(settings, cell.world, settings.users)
+    seen = serve(test, policy, n_sessions=settings.sessions, seed=seed_of(cell, "test"))
+    return {"returns": seen.returns.tolist(), "coverage": seen.coverage}
+
+
+def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
+    """The cell's encoder, small enough that the simulator is the cost."""
+    if cell.encoder == NONE:
+        return None
+    sizes: dict[str, Any] = {}
+    if cell.encoder not in {"popularity", "markov"}:
+        sizes = {"dim": 32, "length": 20, "epochs": 15, "seed": cell.seed}
+        if cell.encoder != "gru4rec":
+            sizes["blocks"] = 1
+    made: Encoder = ENCODERS[cell.encoder](**sizes).fit(sequences)
+    return made
+
+
+def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
+    """The cell's agent, which has learnt nothing."""
+    settings: dict[str, Any] = {"encoder": encoder}
+    if cell.agent != "linucb":
+        settings["seed"] = cell.seed
+    return build(cell.agent, env, **settings)
+
+
+def learn(policy: Any, env: Any, settings: Settings, cell: Cell) -> None:
+    """In the world where the agent can, else from a log of uniform slates of the same size."""
+    seed = seed_of(cell, "learn")
+    if hasattr(policy, "learn"):
+        policy.learn(env, total_steps=settings.steps, seed=seed)
+        return
+    steps = settings.steps // settings.users
+    log = collect(env, build("uniform", env), n_steps=steps, seed=seed)
+    edges = [log.n_sessions * i // ROUNDS for i in range(ROUNDS + 1)]
+    for low, high in pairwise(edges):
+        policy.update(log.take((log.sessions >= low) & (log.sessions < high)))

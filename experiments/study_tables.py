@@ -1,0 +1,99 @@
+"""The encoder study's results as tables: values, paired gains over no encoder, and aggregates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.aggregate import Interval, improvement, interquartile_mean, stratified
+from experiments.encoder_study import NONE, Cell, Settings
+
+F64 = NDArray[np.float64]
+Results = dict[Cell, dict[str, Any]]
+
+
+def tables(settings: Settings, results: Results) -> str:
+    """Markdown: one table per world, then one over all worlds."""
+    parts = [world_table(settings, results, world) for world in settings.worlds]
+    return "\n\n".join([*parts, aggregate_table(settings, results)]) + "\n"
+
+
+def returns(settings: Settings, results: Results, world: str, encoder: str, agent: str) -> F64:
+    """Return of every test session (seeds, sessions)."""
+    seeds = range(settings.seeds)
+    return np.array([results[Cell(world, encoder, agent, s)]["returns"] for s in seeds])
+
+
+def over_seeds(values: F64, level: float) -> Interval:
+    """Mean over seeds (S,) and its Student t interval: a seed is what differs from run to run."""
+    from scipy.stats import t
+
+    n = len(values)
+    wide = float(t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / n**0.5)
+    return Interval(float(values.mean()), float(values.mean()) - wide, float(values.mean()) + wide)
+
+
+def world_table(settings: Settings, results: Results, world: str) -> str:
+    """Return of a session by agent (rows) and encoder (columns), with the gain over no encoder."""
+    s = settings
+    head = f"| {world} | " + " | ".join(s.encoders) + " |\n|---|" + "---|" * len(s.encoders)
+    lines = [head]
+    for agent in s.agents:
+        plain = None
+        if NONE in s.encoders:
+            plain = returns(s, results, world, NONE, agent)
+        row = [agent]
+        for encoder in s.encoders:
+            mine = returns(s, results, world, encoder, agent)
+            value = over_seeds(mine.mean(axis=1), s.level)
+            told = f"{value.value:.2f} ± {value.high - value.value:.2f}"
+            if plain is not None and encoder != NONE:
+                gain = over_seeds((mine - plain).mean(axis=1), s.level)
+                told += f" ({gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])"
+            row.append(told)
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def aggregate_table(settings: Settings, results: Results) -> str:
+    """Over all worlds, in standard deviations of what cells of a world reach."""
+    s = settings
+    means = {
+        (e, a): np.array([returns(s, results, w, e, a).mean(axis=1) for w in s.worlds])
+        for e in s.encoders
+        for a in s.agents
+    }  # (worlds, seeds)
+    every = np.stack(list(means.values()))
+    centre, spread = every.mean(axis=(0, 2)), every.std(axis=(0, 2))
+    scale = np.where(spread > 0, spread, 1.0)[:, None]
+    lines = [
+        "| encoder, agent | interquartile mean, s.d. | beats no encoder | catalogue |",
+        "|---|---|---|---|",
+    ]
+    for (encoder, agent), table in means.items():
+        score = stratified(interquartile_mean, (table - centre[:, None]) / scale, seed=0)
+        better = "-"
+        if encoder != NONE and (NONE, agent) in means:
+            better = shown(stratified(improvement, table, means[NONE, agent], seed=0), "{:.0%}")
+        seen = [
+            results[Cell(w, encoder, agent, n)]["coverage"]
+            for w in s.worlds
+            for n in range(s.seeds)
+        ]
+        lines.append(
+            f"| {encoder}, {agent} | {shown(score, '{:+.2f}')} | {better} | {np.mean(seen):.0%} |"
+        )
+    note = (
+        "± and [ ]: 95% over seeds (Student t; pairs meet the same users with the same luck). "
+        "Interquartile mean over worlds and seeds and chance to beat the same agent without an "
+        "encoder, with stratified bootstrap intervals (Agarwal et al., 2021)."
+    )
+    return "\n".join(lines) + "\n\n" + note.replace("95%", f"{s.level:.0%}")
+
+
+def shown(interval: Interval, form: str) -> str:
+    """value [low, high]."""
+    value, low, high = (form.format(x) for x in interval)
+    return f"{value} [{low}, {high}]"

@@ -1,0 +1,71 @@
+"""The encoder study: pairs of cells, its tables, and a run at small size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.encoder_study import Cell, Settings, cells, run
+from experiments.study_cells import check, seed_of
+from experiments.study_tables import tables
+
+
+def settings(**changes: object) -> Settings:
+    few = {"worlds": ("Longplay",), "encoders": ("none", "markov"), "agents": ("linucb",)}
+    return Settings(**few | {"seeds": 3} | changes)  # type: ignore[arg-type]
+
+
+def test_cells_of_a_world_and_seed_meet_the_same_users() -> None:
+    every = cells(settings())
+    assert len(every) == 6
+    assert seed_of(every[0], "test") == seed_of(every[1], "test")  # another encoder
+    assert seed_of(every[0], "test") != seed_of(every[2], "test")  # another seed
+    assert seed_of(every[0], "test") != seed_of(every[0], "learn")
+
+
+def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None:
+    s = settings()
+    luck = np.random.default_rng(0).normal(10, 3, size=(3, 200))  # shared by both cells of a seed
+    results = {
+        Cell("Longplay", encoder, "linucb", seed): {
+            "returns": (luck[seed] + (0.5 if encoder == "markov" else 0.0)).tolist(),
+            "coverage": 0.25,
+        }
+        for encoder in s.encoders
+        for seed in range(3)
+    }
+    text = tables(s, results)
+    assert "(+0.50 [+0.50, +0.50])" in text  # the shared luck cancels
+    mean, half = luck.mean(), 4.3027 * luck.mean(axis=1).std(ddof=1) / 3**0.5  # t(2), 97.5 %
+    assert f"| linucb | {mean:.2f} ± {half:.2f} |" in text
+    row = next(x for x in text.splitlines() if x.startswith("| markov, linucb"))
+    wins = (luck.mean(axis=1)[:, None] + 0.5 > luck.mean(axis=1)[None]).mean()
+    assert f"{wins:.0%}" in row
+    assert row.endswith("25% |")
+
+
+def test_a_study_runs_and_is_not_done_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {"seeds": 2, "steps": 400, "warm_sessions": 40, "sessions": 20, "users": 20}
+    assert run(settings(**small, workers=1, out=tmp_path)) == 0
+    folder = next(tmp_path.iterdir())
+    first = (folder / "tables.md").read_text()
+    stages = sorted((folder / "stages").iterdir())
+    assert len(stages) == 4
+    written = [stage.stat().st_mtime_ns for stage in stages]
+    assert run(settings(**small, workers=1, out=tmp_path, resume=folder)) == 0
+    assert [stage.stat().st_mtime_ns for stage in stages] == written
+    assert (folder / "tables.md").read_text() == first
+    assert "Longplay" in capsys.readouterr().out
+
+
+def test_unknown_names_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="no encoder magic"):
+        check(settings(encoders=("magic",)))
+    with pytest.raises(ValueError, match="no world 'Nowhere'"):
+        check(settings(worlds=("Nowhere",)))
+    with pytest.raises(ValueError, match="at least 2 seeds"):
+        settings(seeds=1)
