@@ -47,7 +47,7 @@ IE = World(
 KNOWN_BOREDOM = "random 8.6, greedy oracle 50.8, limit 100"
 BOREDOM = World("Boredom", "recsim_env/Boredom-v0", KNOWN_BOREDOM)
 LATENT = World("Boredom, interests shown", BOREDOM.env, KNOWN_BOREDOM, {"observe": "latent"})
-ALTERNATE = {"gamma": 0.95, "windows": (1, 3, 5, 10)}
+ALTERNATE = {"gamma": 0.9, "windows": (1, 3, 5, 10), "entropy": 0.001, "batch_size": 512}
 
 TARGETS = (
     Target(

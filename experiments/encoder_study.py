@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 NONE = "none"
-AGENTS = ("greedy_reward", "linucb", "ppo", "slateq")
+END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
+AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "ppo", "slateq")
+TRACKS = ("ppo",)  # agents that can train an encoder end to end
+RANKS = ("greedy_encoder",)  # agents that are nothing without one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +26,8 @@ class Settings:
 
     worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
     """Names of recsim_env's environments."""
-    encoders: tuple[str, ...] = (NONE, "markov", "gru4rec", "sasrec")
-    """Of policies.ENCODERS; none = the agent sees no encoder."""
+    encoders: tuple[str, ...] = (NONE, "markov", "gru4rec", "sasrec", END_TO_END)
+    """Of policies.ENCODERS; none = the agent sees no encoder, end to end = it trains its own."""
     agents: tuple[str, ...] = AGENTS
     """Of policies.POLICIES; those that act in a world learn there, the others from a log."""
     seeds: int = 5
@@ -65,16 +68,24 @@ class Cell:
     @property
     def stage(self) -> str:
         """Its file name in the run folder."""
-        return f"{self.world}-{self.encoder}-{self.agent}-{self.seed}"
+        return f"{self.world}-{self.encoder}-{self.agent}-{self.seed}".replace(" ", "-")
 
 
 def cells(settings: Settings) -> list[Cell]:
-    """All cells, a world and seed at a time."""
+    """All cells that mean something, a world and seed at a time."""
     s = settings
     return [
         Cell(world, encoder, agent, seed)
         for seed, world, encoder, agent in product(range(s.seeds), s.worlds, s.encoders, s.agents)
+        if sensible(encoder, agent)
     ]
+
+
+def sensible(encoder: str, agent: str) -> bool:
+    """Whether the agent can stand on that encoder."""
+    if encoder == END_TO_END:
+        return agent in TRACKS
+    return encoder != NONE or agent not in RANKS
 
 
 def run(settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -11,18 +12,19 @@ import numpy as np
 import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
-from experiments.encoder_study import NONE, Cell, Settings
+from experiments.encoder_study import END_TO_END, NONE, Cell, Settings
 from experiments.truth import serve
 from policies import ENCODERS, POLICIES, Encoder, Policy, build, collect, consumed_sequences
 
 PURPOSES = ("warm", "learn", "test")
+SIZE = 32  # of encoders
 ROUNDS = 4  # parts of the log that a learner takes one after the other
 
 
 def check(settings: Settings) -> None:
     """Raise ValueError for a name that is not in its registry, before anything is written."""
     wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
-        ("encoder", settings.encoders, (NONE, *ENCODERS)),
+        ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS)),
         ("agent", settings.agents, POLICIES),
     )
     for kind, names, known in wanted:
@@ -65,11 +67,11 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
 
 def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
     """The cell's encoder, small enough that the simulator is the cost."""
-    if cell.encoder == NONE:
+    if cell.encoder in (NONE, END_TO_END):
         return None
     sizes: dict[str, Any] = {}
     if cell.encoder not in {"popularity", "markov"}:
-        sizes = {"dim": 32, "length": 20, "epochs": 15, "seed": cell.seed}
+        sizes = {"dim": SIZE, "length": 20, "epochs": 15, "seed": cell.seed}
         if cell.encoder != "gru4rec":
             sizes["blocks"] = 1
     made: Encoder = ENCODERS[cell.encoder](**sizes).fit(sequences)
@@ -79,8 +81,10 @@ def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
 def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     """The cell's agent, which has learnt nothing."""
     settings: dict[str, Any] = {"encoder": encoder}
-    if cell.agent != "linucb":
+    if "seed" in inspect.signature(POLICIES[cell.agent].load()).parameters:
         settings["seed"] = cell.seed
+    if cell.encoder == END_TO_END:
+        settings["tracker"] = SIZE
     return build(cell.agent, env, **settings)
 
 

@@ -8,15 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.aggregate import Interval, improvement, interquartile_mean, stratified
-from experiments.encoder_study import NONE, Cell, Settings
+from experiments.encoder_study import NONE, Cell, Settings, sensible
 
 F64 = NDArray[np.float64]
 Results = dict[Cell, dict[str, Any]]
 
 
 def tables(settings: Settings, results: Results) -> str:
-    """Markdown: one table per world, then one over all worlds."""
-    parts = [world_table(settings, results, world) for world in settings.worlds]
+    """Markdown: two tables per world, then one over all worlds."""
+    parts = [
+        part(settings, results, world)
+        for world in settings.worlds
+        for part in (world_table, best_table)
+    ]
     return "\n\n".join([*parts, aggregate_table(settings, results)]) + "\n"
 
 
@@ -42,10 +46,13 @@ def world_table(settings: Settings, results: Results, world: str) -> str:
     lines = [head]
     for agent in s.agents:
         plain = None
-        if NONE in s.encoders:
+        if NONE in s.encoders and sensible(NONE, agent):
             plain = returns(s, results, world, NONE, agent)
         row = [agent]
         for encoder in s.encoders:
+            if not sensible(encoder, agent):
+                row.append("-")
+                continue
             mine = returns(s, results, world, encoder, agent)
             value = over_seeds(mine.mean(axis=1), s.level)
             told = f"{value.value:.2f} ± {value.high - value.value:.2f}"
@@ -57,6 +64,24 @@ def world_table(settings: Settings, results: Results, world: str) -> str:
     return "\n".join(lines)
 
 
+def best_table(settings: Settings, results: Results, world: str) -> str:
+    """The best cell of a world against every other, on the same users."""
+    s = settings
+    every = {
+        (e, a): returns(s, results, world, e, a)
+        for e in s.encoders
+        for a in s.agents
+        if sensible(e, a)
+    }
+    best = max(every, key=lambda name: float(every[name].mean()))
+    lines = [f"| {world}: {best[1]} over {best[0]}, less | paired difference |", "|---|---|"]
+    for (encoder, agent), other in every.items():
+        if (encoder, agent) != best:
+            gain = over_seeds((every[best] - other).mean(axis=1), s.level)
+            lines.append(f"| {agent} over {encoder} | {shown(gain, '{:+.2f}')} |")
+    return "\n".join(lines)
+
+
 def aggregate_table(settings: Settings, results: Results) -> str:
     """Over all worlds, in standard deviations of what cells of a world reach."""
     s = settings
@@ -64,6 +89,7 @@ def aggregate_table(settings: Settings, results: Results) -> str:
         (e, a): np.array([returns(s, results, w, e, a).mean(axis=1) for w in s.worlds])
         for e in s.encoders
         for a in s.agents
+        if sensible(e, a)
     }  # (worlds, seeds)
     every = np.stack(list(means.values()))
     centre, spread = every.mean(axis=(0, 2)), every.std(axis=(0, 2))

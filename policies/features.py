@@ -29,15 +29,20 @@ class StateFeatures:
     scale: F32  # (D,)
     windows: tuple[int, ...] = ()  # means of the last so many items' vectors join the state
     clip: float = CLIP
+    trail: int = 0  # ids of the last so many items lead the state as they are, -1 = none
 
     @property
     def size(self) -> int:
-        return len(self.centre)
+        """D, with the trail."""
+        return self.trail + len(self.centre)
 
     def __call__(self, obs: Observation) -> F32:
         z = (self.raw(obs) - self.centre) / self.scale
         state: F32 = np.clip(z, -self.clip, self.clip).astype(np.float32)
-        return state
+        if self.trail == 0:
+            return state
+        ids = obs.history_items[:, -self.trail :]
+        return np.concatenate([ids, state], axis=1, dtype=np.float32)
 
     def fitted(self, obs: Observation) -> StateFeatures:
         """The same features, standardised to these observations."""
@@ -60,12 +65,12 @@ class StateFeatures:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """What is not the encoder, as a policy saves it; `features_of` takes it back."""
-        windows = np.array(self.windows, np.int32)
         return {
             "centre": self.centre,
             "scale": self.scale,
-            "windows": windows,
+            "windows": np.array(self.windows, np.int32),
             "clip": np.array(self.clip),
+            "trail": np.array(self.trail),
         }
 
 
@@ -75,18 +80,21 @@ def state_features(
     *,
     windows: tuple[int, ...] = (),
     clip: float = CLIP,
+    trail: int = 0,
 ) -> StateFeatures:
     """Features that are not standardised yet.
 
-    Raises ValueError for a window longer than the history.
+    Raises ValueError for a window or a trail longer than the history.
     """
+    if not 0 <= trail <= serving.history_length:
+        raise ValueError(f"trail = {trail} must lie in 0..{serving.history_length}, the history")
     if any(not 1 <= n <= serving.history_length for n in windows):
         raise ValueError(f"windows {windows} must lie in 1..{serving.history_length}, the history")
     size = 0 if encoder is None else encoder.state_size
     size += serving.user_size + len(serving.response_names) + 1
     size += len(windows) * serving.item_features.shape[1]
     centre, scale = np.zeros(size, np.float32), np.ones(size, np.float32)
-    return StateFeatures(serving, encoder, centre, scale, windows, clip)
+    return StateFeatures(serving, encoder, centre, scale, windows, clip, trail)
 
 
 def window_mean(serving: Serving, obs: Observation, n: int) -> F32:
@@ -101,8 +109,8 @@ def features_of(saved: Saved, serving: Serving) -> StateFeatures:
     """The features of a policy that saved `to_arrays` and its encoder."""
     a = saved.arrays
     windows = tuple(int(n) for n in a["windows"])
-    clip = float(a["clip"])
-    return StateFeatures(serving, saved.encoder, a["centre"], a["scale"], windows, clip)
+    clip, trail = float(a["clip"]), int(a["trail"])
+    return StateFeatures(serving, saved.encoder, a["centre"], a["scale"], windows, clip, trail)
 
 
 def item_table(serving: Serving, encoder: Encoder | None, log: LoggedDataset | None = None) -> F32:

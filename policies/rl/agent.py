@@ -146,7 +146,7 @@ class SB3Agent:
     def sizes(self) -> Sizes:
         """What a model is built on, once a log has been seen."""
         assert self.items is not None
-        return Sizes(self.serving, self.state.size, self.items)
+        return Sizes(self.serving, self.state.size, self.items, self.state.trail)
 
     def blueprint(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""

@@ -43,8 +43,9 @@ class Sizes(NamedTuple):
     """What a model is built on."""
 
     serving: Serving
-    state_size: int
+    state_size: int  # D
     items: F32  # (A, Di)
+    trail: int = 0  # of the state's numbers, item ids at its front
 
     @property
     def protos(self) -> F32:
@@ -81,6 +82,8 @@ def _head(c: Any, sizes: Sizes, about: object) -> dict[str, Any]:
         "state_size": sizes.state_size,
         "places": sizes.serving.slate_size,
         "net_arch": [c.hidden, c.hidden],
+        "trail": sizes.trail,
+        "tracker": c.tracker,
         "about": about,
     }
 

@@ -30,6 +30,7 @@ class PPOConfig(AgentConfig):
     n_epochs: int = 4
     clip_range: float = 0.2
     entropy: float = 0.003
+    tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class A2CConfig(AgentConfig):
     gae_lambda: float = 0.95
     n_steps: int = 8  # decisions of every user between updates
     entropy: float = 0.003
+    tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

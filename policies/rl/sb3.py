@@ -8,7 +8,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 
 from policies.base import Serving
 from policies.encoders.base import Encoder
-from policies.features import state_features
+from policies.features import LIVE_CLIP, state_features
 from policies.rl.agent import About, SB3Agent
 from policies.rl.configs import (
     A2CConfig,
@@ -37,32 +37,53 @@ def from_zip(file: str | Path) -> SB3Agent:
     return agent
 
 
-def _agent(name: str, serving: Serving, encoder: Encoder | None, config: AgentConfig) -> SB3Agent:
+def _agent(
+    name: str,
+    serving: Serving,
+    encoder: Encoder | None,
+    config: AgentConfig,
+    *,
+    windows: tuple[int, ...] = (),
+    trail: int = 0,
+) -> SB3Agent:
     """An agent that has not learnt yet: call `learn(env, total_steps=, seed=)`."""
-    return SB3Agent(name, config, state_features(serving, encoder), encoder)
+    state = state_features(serving, encoder, windows=windows, clip=LIVE_CLIP, trail=trail)
+    return SB3Agent(name, config, state, encoder)
 
 
 def ppo(
     serving: Serving,
     *,
     encoder: Encoder | None = None,
+    windows: tuple[int, ...] = (),
+    tracker: int = 0,
     gamma: float = 0.99,
     learning_rate: float = 1e-3,
+    n_steps: int = 32,
+    batch_size: int = 2048,
     entropy: float = 0.003,
     hidden: int = 64,
     epsilon: float = 0.0,
     seed: int = 0,
 ) -> SB3Agent:
-    """PPO over slates; call `learn(env, total_steps=, seed=)`."""
+    """PPO over slates; call `learn(env, total_steps=, seed=)`.
+
+    windows: means of the last so many items' vectors in the state. tracker: size of a recurrent
+    encoder that learns with the agent from its reward, in the place of, or beside, `encoder`.
+    """
     config = PPOConfig(
         gamma=gamma,
         learning_rate=learning_rate,
+        n_steps=n_steps,
+        batch_size=batch_size,
         entropy=entropy,
         hidden=hidden,
+        tracker=tracker,
         epsilon=epsilon,
         seed=seed,
     )
-    return _agent("ppo", serving, encoder, config)
+    trail = serving.history_length if tracker else 0
+    return _agent("ppo", serving, encoder, config, windows=windows, trail=trail)
 
 
 def a2c(

@@ -11,12 +11,29 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from policies.rl.tracker import Tracker
+
 
 class Front(BaseFeaturesExtractor):
     """The state's D numbers of an observation (D + C)."""
 
     def forward(self, observations: Tensor) -> Tensor:
         return observations[:, : self.features_dim]
+
+
+class TrackedFront(BaseFeaturesExtractor):
+    """The same, its trail of item ids read by a recurrent encoder that learns with the agent."""
+
+    def __init__(
+        self, space: spaces.Box, *, state_size: int, n_items: int, trail: int, tracker: int
+    ) -> None:
+        super().__init__(space, state_size - trail + tracker)
+        self.state_size = state_size
+        self.tracker = Tracker(n_items, trail, tracker)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        state: Tensor = self.tracker(observations[:, : self.state_size])
+        return state
 
 
 class PlackettLuceActions(Distribution):
@@ -74,18 +91,24 @@ class SlateActorCritic(ActorCriticPolicy):
         state_size: int,
         places: int,
         net_arch: list[int],
+        trail: int = 0,
+        tracker: int = 0,
         about: object = None,  # kept by model.save, see sb3.from_zip
         use_sde: bool = False,
     ) -> None:
         self.item_size, self.places, self.state_size = items.shape[1], places, state_size
+        front: dict[str, Any] = {"features_dim": state_size}
+        if tracker:
+            front = {"state_size": state_size, "n_items": len(items)}
+            front |= {"trail": trail, "tracker": tracker}
         super().__init__(
             observation_space,
             action_space,
             lr_schedule,
             net_arch=net_arch,
             activation_fn=nn.Tanh,
-            features_extractor_class=Front,
-            features_extractor_kwargs={"features_dim": state_size},
+            features_extractor_class=TrackedFront if tracker else Front,
+            features_extractor_kwargs=front,
         )
         self.items: Tensor
         self.register_buffer("items", items)

@@ -25,6 +25,19 @@ def test_cells_of_a_world_and_seed_meet_the_same_users() -> None:
     assert seed_of(every[0], "test") != seed_of(every[0], "learn")
 
 
+def test_cells_that_mean_nothing_are_left_out() -> None:
+    s = settings(
+        encoders=("none", "markov", "end to end"), agents=("greedy_encoder", "ppo"), seeds=2
+    )
+    pairs = {(cell.encoder, cell.agent) for cell in cells(s)}
+    assert pairs == {
+        ("markov", "greedy_encoder"),
+        ("none", "ppo"),
+        ("markov", "ppo"),
+        ("end to end", "ppo"),
+    }
+
+
 def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None:
     s = settings()
     luck = np.random.default_rng(0).normal(10, 3, size=(3, 200))  # shared by both cells of a seed
@@ -38,6 +51,8 @@ def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None
     }
     text = tables(s, results)
     assert "(+0.50 [+0.50, +0.50])" in text  # the shared luck cancels
+    assert "| Longplay: linucb over markov, less | paired difference |" in text
+    assert "| linucb over none | +0.50 [+0.50, +0.50] |" in text
     mean, half = luck.mean(), 4.3027 * luck.mean(axis=1).std(ddof=1) / 3**0.5  # t(2), 97.5 %
     assert f"| linucb | {mean:.2f} ± {half:.2f} |" in text
     row = next(x for x in text.splitlines() if x.startswith("| markov, linucb"))
