@@ -17,10 +17,9 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ml-1m", "esasrec"): {"length": 200, "epochs": 30, "lr": 1.5e-3, "patience": 30},
     ("ml-100k", "sasrec"): {
         "length": 100,
-        "batch_tokens": 2000,
-        "epochs": 50,
-        "dropout": 0.4,
-        "patience": 50,
+        "batch_tokens": 1000,
+        "epochs": 30,
+        "patience": 30,
     },
     ("amazon-beauty", "sasrec"): {
         "blocks": 1,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from policies.encoders.layers import Dropout, Noise, item_table, last_norm, seeded
 from policies.encoders.neural import NeuralEncoder
 from policies.encoders.packed import Packed
+from policies.encoders.recurrence import gru, gru_step
 from policies.encoders.train import Network, TrainConfig
 
 
@@ -53,48 +54,47 @@ class GRUNet(Network):
         noise = Noise(config.seed + 1)
         with seeded(config.seed):
             super().__init__(item_table(n_items, config.dim), config.temperature)
-            self.gru = nn.GRU(config.dim, config.dim)
+            self.event = nn.Linear(config.dim, 3 * config.dim)  # to the gates r, z and to n
+            self.state = nn.Linear(config.dim, 3 * config.dim)
             self.project = nn.Linear(config.dim, config.dim)
         self.norm = last_norm(config.dim, config.temperature)
         self.drop = Dropout(config.dropout, noise)
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
-        place, sizes = _by_time(packed)
-        rows = nn.utils.rnn.PackedSequence(self._embed(packed.items)[place], sizes)
-        hidden = torch.empty_like(rows.data).index_copy(0, place, self.gru(rows)[0].data)
-        return self._read(hidden)
+        return self._read(self._walk(packed))
 
     def last(self, packed: Packed) -> Tensor:
         """(B, D): the state after each sequence's last event."""
-        place, sizes = _by_time(packed)
-        rows = nn.utils.rnn.PackedSequence(self._embed(packed.items)[place], sizes)
-        return self._read(self.gru(rows)[1][0])
+        return self._read(self._walk(packed)[packed.last])
 
     def start(self, batch: int) -> Hidden:
         """The serving state of `batch` users without events."""
-        return Hidden(torch.zeros(batch, self.gru.hidden_size))
+        return Hidden(self.table.new_zeros(batch, self.project.in_features))
 
     def step(self, cache: Hidden, items: Tensor, live: Tensor) -> Tensor:
         """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
-        after = self.gru(self._embed(items)[None], cache.value[None])[1][0]  # (B, D)
+        told = self.event(self._embed(items))
+        after = gru_step(told, self.state.weight, self.state.bias, cache.value)
         cache.value[live] = after[live]
         return self._read(after)
 
+    def _walk(self, packed: Packed) -> Tensor:
+        """(N, D): the recurrent state after each event, computed moment by moment."""
+        place = torch.argsort(packed.position, stable=True)  # rows in order of time
+        sizes = torch.bincount(packed.position).tolist()  # sequences that reach each moment
+        told = self.event(self._embed(packed.items)[place])
+        states = gru(told, self.state.weight, self.state.bias, sizes)
+        return torch.empty_like(states).index_copy(0, place, states)
+
     def _embed(self, items: Tensor) -> Tensor:
-        scale = self.table.shape[1] ** 0.5  # rows of norm 1 become entries of size 1
+        scale = self.table.shape[1] ** 0.5
         rows: Tensor = self.drop(nn.functional.embedding(items, self.table) * scale)
         return rows
 
     def _read(self, hidden: Tensor) -> Tensor:
         out: Tensor = self.norm(self.project(self.drop(hidden)))
         return out
-
-
-def _by_time(packed: Packed) -> tuple[Tensor, Tensor]:
-    """(rows in order of time, (T,) sequences that reach each time): what a GRU walks along."""
-    sizes = torch.bincount(packed.position)
-    return torch.argsort(packed.position, stable=True), sizes
 
 
 class GRU4Rec(NeuralEncoder):
