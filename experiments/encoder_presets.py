@@ -12,8 +12,20 @@ from policies.encoders import ENCODERS
 
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ml-1m", "markov"): {"skip": 20, "decay": 0.85},
-    ("ml-1m", "gru4rec"): {"length": 200, "epochs": 30, "lr": 1.5e-3, "patience": 30},
-    ("ml-1m", "sasrec"): {"length": 200, "epochs": 30, "lr": 1.5e-3, "patience": 30},
+    ("ml-1m", "gru4rec"): {
+        "length": 200,
+        "epochs": 25,
+        "lr": 2e-3,
+        "dropout": 0.1,
+        "patience": 25,
+    },
+    ("ml-1m", "sasrec"): {
+        "length": 200,
+        "epochs": 40,
+        "lr": 2e-3,
+        "dropout": 0.1,
+        "patience": 40,
+    },
     ("ml-1m", "esasrec"): {"length": 200, "epochs": 30, "lr": 1.5e-3, "patience": 30},
     ("ml-100k", "sasrec"): {
         "length": 100,
@@ -24,9 +36,10 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("amazon-beauty", "sasrec"): {
         "blocks": 1,
         "batch_tokens": 1000,
-        "epochs": 100,
-        "dropout": 0.4,
-        "patience": 25,
+        "epochs": 60,
+        "lr": 2e-3,
+        "dropout": 0.3,
+        "patience": 60,
     },
 }
 

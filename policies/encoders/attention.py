@@ -7,6 +7,7 @@ and values holds exactly what a full pass over the whole history would compute.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -95,18 +96,18 @@ class Attention(nn.Module):
         return turned[:, 0], turned[:, 1], parts[:, 2]
 
 
-class Block(nn.Module):
+class Block(nn.Module, ABC):
     """Attention and a feed-forward net around a residual stream; a model's file says how."""
 
     attention: Attention
 
+    @abstractmethod
     def heard(self, x: Tensor) -> Tensor:
         """What the attention is given: (N, D) -> (N, D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, x: Tensor, heard: Tensor) -> Tensor:
         """The stream after the block, from the stream and the attention's answer: (N, D)."""
-        raise NotImplementedError
 
 
 class CausalNet(Network):

@@ -76,7 +76,10 @@ class GRUNet(Network):
         """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
         told = self.event(self._embed(items))
         after = gru_step(told, self.state.weight, self.state.bias, cache.value)
-        cache.value[live] = after[live]
+        if len(live) == len(after):  # the usual case, without looking rows up
+            cache.value.copy_(after)
+        else:
+            cache.value[live] = after[live]
         return self._read(after)
 
     def _walk(self, packed: Packed) -> Tensor:

@@ -40,7 +40,7 @@ def sampled_softmax(
     Args:
         hidden, items, target: as in `full_softmax`.
         negatives: (M,) distinct item ids.
-        log_weight: (M,) see `policies.encoders.sampling`.
+        log_weight: (M,) log of 1 over the expected number of draws; log(A / M) if uniform.
     """
     loss: Tensor = _SampledSoftmax.apply(  # type: ignore[no-untyped-call]
         hidden, items, target, negatives, log_weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -28,12 +29,19 @@ from policies.encoders.sequences import Sequences
 from policies.encoders.splits import Heldout
 from policies.encoders.state import HistoryState, NetworkState, check_events
 from policies.encoders.topk import Top, top_k
-from policies.encoders.train import Network, TrainConfig, to_arrays, torch_threads, train
+from policies.encoders.train import (
+    Incremental,
+    Network,
+    TrainConfig,
+    to_arrays,
+    torch_threads,
+    train,
+)
 
 CHUNK = 16_384  # events of one inference batch: its activations stay in the cache
 
 
-class NeuralEncoder:
+class NeuralEncoder(ABC):
     """What the networks share. A model's file gives its name and its network.
 
     scores = encode @ item_vectors.T. Items that training never saw are dropped from histories and
@@ -49,7 +57,7 @@ class NeuralEncoder:
         self.state_size: int = config.dim
         self.reach: int = config.length
         self.curve: list[Epoch] = []
-        self._net: Network = Network(torch.empty(0, config.dim))
+        self._net: Network  # made by fit and from_arrays
         self._vectors: Tensor | None = None  # (A, D), made when first asked for
         self._counts: NDArray[np.int64] = np.empty(0, np.int64)  # (A,) events in training
 
@@ -99,10 +107,12 @@ class NeuralEncoder:
 
     def initial_state(self, batch: int) -> Any:
         """`batch` users with empty histories: the network's own memory, or the last items."""
-        cache = self._net.start(batch)
-        if cache is None:
+        if not self.n_items:
+            raise not_fitted(self.name)
+        if not isinstance(self._net, Incremental):
             return HistoryState(self, batch)
-        return NetworkState(cache, np.zeros((batch, self.state_size), np.float32))
+        vectors = np.zeros((batch, self.state_size), np.float32)
+        return NetworkState(self._net.start(batch), vectors)
 
     def step(self, state: Any, items: ArrayLike) -> Any:
         """One more event for each user, -1 = none; the state is advanced in place."""
@@ -115,6 +125,7 @@ class NeuralEncoder:
         live = torch.from_numpy(np.flatnonzero(known >= 0))
         events = torch.from_numpy(np.maximum(known, 0).astype(np.int64))
         with torch_threads(self.config.threads), torch.inference_mode():
+            assert isinstance(self._net, Incremental)  # or it had given no such state
             after = self._net.step(state.cache, events, live)
             torch.from_numpy(state.vectors)[live] = after[live]
         return state
@@ -179,9 +190,9 @@ class NeuralEncoder:
         self._net = self._network(n_items)
         self._net.eval()
 
+    @abstractmethod
     def _network(self, n_items: int) -> Network:
         """A fresh module."""
-        raise NotImplementedError
 
     @property
     def _table(self) -> Tensor:

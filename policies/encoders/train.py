@@ -6,11 +6,12 @@ import ctypes
 import math
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ class Examples:
     at: Tensor | None = None  # (M,) rows whose state predicts; None: all N
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """What encoders train: packed sequences in, one hidden state per event out."""
 
     def __init__(self, table: Tensor, temperature: float | None = None) -> None:
@@ -77,21 +78,13 @@ class Network(nn.Module):
         unit = self.temperature is not None
         return nn.functional.normalize(self.table, dim=-1) if unit else self.table
 
+    @abstractmethod
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last(self, packed: Packed) -> Tensor:
         """(B, D): the state after each sequence's last event."""
-        raise NotImplementedError
-
-    def start(self, batch: int) -> Any:
-        """The memory of `batch` users without events; None: a step is no cheaper than `last`."""
-        return None
-
-    def step(self, cache: Any, items: Tensor, live: Tensor) -> Tensor:
-        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
-        raise NotImplementedError
 
     def examples(
         self, pieces: Sequences, rows: NDArray[np.int64], rng: np.random.Generator
@@ -99,6 +92,17 @@ class Network(nn.Module):
         """The next event of every event, for the windows `rows`."""
         packed = pack(pieces.items, pieces.offsets[rows], pieces.offsets[rows + 1] - 1)
         return Examples(packed, torch.from_numpy(pieces.items[packed.rows + 1].astype(np.int64)))
+
+
+@runtime_checkable
+class Incremental(Protocol):
+    """A network for which one more event costs less than the whole history again."""
+
+    def start(self, batch: int) -> Any:
+        """The memory of `batch` users without events; see `state.NetworkState`."""
+
+    def step(self, cache: Any, items: Tensor, live: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from policies.encoders import ENCODERS, Sequences
 from policies.encoders.neural import NeuralEncoder
-from policies.encoders.topk import best_of, top_k
+from policies.encoders.topk import top_k
 
 
 @pytest.mark.parametrize(("items", "k"), [(5, 5), (40, 10), (333, 10), (2000, 1), (2000, 300)])
@@ -40,8 +40,20 @@ def test_serving_lists_are_the_best_scores_of_trained_items() -> None:
     assert top.items.max() < 40
 
 
-def test_columns_hidden_in_the_values_change_no_order() -> None:
+def test_equal_scores_come_in_the_order_of_their_ids_across_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("policies.encoders.topk.WIDE", 100)
+    vectors = np.tile(np.array([[1.0], [3.0], [2.0]], np.float32), (70, 1))  # (210, 1)
+    got = top_k(np.array([[1.0], [-1.0]], np.float32), vectors, 72)
+    order = [*range(1, 210, 3), *range(2, 210, 3), *range(0, 210, 3)]
+    assert got.items[0].tolist() == order[:72]
+    assert got.items[1].tolist() == [*range(0, 210, 3), 2, 5]
     near = np.float32(1.0) + np.arange(7, dtype=np.float32) * np.finfo(np.float32).eps
-    score = np.stack([np.tile(near, 40), np.tile(-near, 40), np.zeros(280, np.float32)])
-    got = np.take_along_axis(score, best_of(score, 60), 1)
-    np.testing.assert_array_equal(got, -np.sort(-score, axis=1)[:, :60])
+    assert top_k(np.ones((1, 1), np.float32), near[:, None], 3).items[0].tolist() == [6, 5, 4]
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    states = np.array([[1.0], [np.nan]], np.float32)
+    with pytest.raises(ValueError, match="user 1 has fewer than 2 scores"):
+        top_k(states, np.ones((4, 1), np.float32), 2)
