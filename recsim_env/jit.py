@@ -1,4 +1,9 @@
-"""Numba's compiler with this package's options, and with types that survive it."""
+"""Numba's compiler with this package's options, and with types that survive it.
+
+Compiled functions here count no references: an array is only read and written, never kept. Counting
+would cost an atomic instruction at every row of an array that is named, a third of a step in all.
+So none of them may make an array; scratch comes from the caller.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +15,23 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+_numba: Any = numba.njit  # numba's own stubs do not name the option `_nrt`
+
+
 def njit(function: Function) -> Function:
     """Compile into its callers; dividing by zero gives inf, as in numpy, and never raises."""
-    return cast(Function, numba.njit(error_model="numpy", forceinline=True)(function))
+    compiled = _numba(error_model="numpy", forceinline=True, _nrt=False)(function)
+    return cast(Function, compiled)
 
 
 def njit_sums(function: Function) -> Function:
     """As `njit`, and sums may be reordered, so that dot products run eight terms at a time."""
     fast = {"reassoc", "nsz", "contract"}
-    return cast(
-        Function, numba.njit(error_model="numpy", forceinline=True, fastmath=fast)(function)
-    )
+    compiled = _numba(error_model="numpy", forceinline=True, fastmath=fast, _nrt=False)(function)
+    return cast(Function, compiled)
 
 
 def njit_cached(function: Function) -> Function:
     """As `njit`, kept on disk, and other threads may run meanwhile: for the loops over users."""
-    return cast(Function, numba.njit(error_model="numpy", nogil=True, cache=True)(function))
+    compiled = _numba(error_model="numpy", nogil=True, cache=True, _nrt=False)(function)
+    return cast(Function, compiled)

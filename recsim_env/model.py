@@ -22,11 +22,11 @@ HEADER: list[tuple[str, str]] = [
     ("stream", "u8"),  # key of the slot; sessions derive theirs from it
     ("key", "u8"),  # key of this session's luck
     ("counter", "u8"),  # how far along the luck is
-    ("clock", "i8"),  # decisions made in this slot since the seed: what availability goes by
+    ("clock", "i8"),  # tick of the catalogue's calendar: what availability goes by
     ("session", "i8"),  # 0-based number of the session in this slot
     ("person", "i4"),  # row of the population that this user is, or -1
     ("step", "i4"),  # decisions made in this session
-    ("head", "i4"),  # next place to write in the history ring
+    ("head", "i4"),  # where the history begins in its room
     ("watched", "f4"),  # minutes in this session
     ("enjoyed", "f4"),  # quality-weighted minutes in this session
 ]

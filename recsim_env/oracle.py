@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.vector import Observation, RecVectorEnv
+from recsim_env.dress import Observation
+from recsim_env.vector import RecVectorEnv
 
 F64 = NDArray[np.float64]
 Rule = Callable[[Any, Observation, np.random.Generator], NDArray[np.int64]]

@@ -11,7 +11,7 @@ from recsim_env.oracle import Rule, bare, shaped
 
 
 class Replay(NamedTuple):
-    """T steps of the first session of N slots; rows after a session's end are 0, -1 and false."""
+    """T steps of N sessions; rows after a session's end are 0, -1 and false."""
 
     slates: NDArray[np.int32]  # (T, N, K) item ids
     consumed: NDArray[np.int32]  # (T, N)
@@ -43,15 +43,25 @@ def record(env: Any, rule: Rule, *, seed: int, steps: int) -> Replay:
 
 
 def replay(
-    env: Any, slates: NDArray[np.integer], *, seed: int, at: int, instead: Rule, steps: int
+    env: Any,
+    slates: NDArray[np.integer],
+    *,
+    seed: int,
+    at: int,
+    instead: Rule,
+    steps: int,
+    sessions: NDArray[np.integer] | None = None,
 ) -> Replay:
     """Serve logged `slates` (T, N, K) of item ids up to step `at`, then what `instead` serves.
 
-    Up to `at` the users, their luck and their answers are those of the log; from then on the luck
-    of every step is still the same, so that differences are the slates' doing.
+    `sessions` (N, 2) names any sessions of a run under `seed` by their slot and their number in it,
+    both from 0 and in any order; by default row i is the first session of slot i. Up to `at` the
+    users, their luck and their answers are those of the log; from then on the luck of every step is
+    still the same, so that differences are the slates' doing.
     """
     core = bare(env)
-    obs, _ = env.reset(seed=seed)
+    options = None if sessions is None else {"sessions": sessions}
+    obs, _ = env.reset(seed=seed, options=options)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     n = core.num_envs
     out = Replay(

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsim_env.dress import Observation
 from recsim_env.dynamic import exact_plan
 from recsim_env.oracle import Rule, bare, greedy_oracle, look_ahead, shaped, top_affinity
 from recsim_env.random import stream_keys
-from recsim_env.vector import Observation, RecVectorEnv
+from recsim_env.vector import RecVectorEnv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

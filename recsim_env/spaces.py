@@ -98,3 +98,12 @@ def observation_space(
         parts["candidates"] = spaces.Box(0, n - 1, (n_candidates,), np.int32)
         parts["candidate_features"] = spaces.Box(low, max(high, low + 1), shape, np.float32)
     return spaces.Dict(parts)
+
+
+def flat(space: Any) -> spaces.Dict:
+    """The Dict of one observation with every table as one vector, row after row."""
+    return spaces.Dict({name: _flat_box(part) for name, part in space.spaces.items()})
+
+
+def _flat_box(box: Any) -> spaces.Box:
+    return spaces.Box(box.low.reshape(-1), box.high.reshape(-1), dtype=box.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -12,15 +12,30 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from recsim_env.buffers import Buffers
 from recsim_env.catalogue import Catalogue, Population
-from recsim_env.kernel import Live, Offer, Outcome, View, compiled, resolve
+from recsim_env.dress import Observation, infos_of, named, one_by_one
+from recsim_env.engine import Engine
 from recsim_env.model import UserModel, user_dtype
 from recsim_env.random import stream_keys
+from recsim_env.sizes import refuse_sizes
 from recsim_env.spaces import SESSION, action_space, observation_space
+from recsim_env.state import (
+    Offer,
+    Outcome,
+    View,
+    first_histories,
+    idle_users,
+    offer_cdf,
+)
 
-Observation = dict[str, NDArray[Any]]
-FOREVER = 2**62
+
+class Advance(NamedTuple):
+    """What one step gave, as arrays over the N users."""
+
+    view: View
+    outcome: Outcome
+    invalid: NDArray[np.bool_]  # (N,) the slate was mended
+    counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
 
 
 class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
@@ -45,6 +60,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     on_invalid: a slate that repeats an item or holds an unavailable one is refused ("raise"), or
         mended with the first choices that are neither, at the price of `penalty` off the reward and
         a mark in infos["invalid"] ("penalise").
+    session_ticks: ticks of the catalogue's calendar from the start of a slot's session to the start
+        of its next; a decision takes one. Availability goes by it, not by how long sessions last.
+    threads: threads that share the users of a step; results are the same for every number of them.
     autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED.
 
     Raises ValueError on sizes that contradict each other.
@@ -65,6 +83,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         offer: Literal["uniform", "popularity"] = "uniform",
         on_invalid: Literal["raise", "penalise"] = "raise",
         penalty: float = 1.0,
+        session_ticks: int = 20,
+        threads: int = 1,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: None = None,
         **settings: Any,
@@ -82,10 +102,21 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.max_steps = self._default("max_steps", max_steps)
         self.history_length = history_length
         self.on_invalid, self.penalty = on_invalid, penalty
+        self.session_ticks, self.threads = session_ticks, threads
         self.n_items = len(self.catalogue)
         self.item_features = self.model.features(self.catalogue)
         self.response_names = self.model.responses.names
-        self._check_sizes()
+        refuse_sizes(
+            num_envs=num_envs,
+            slate_size=self.slate_size,
+            n_candidates=self.n_candidates,
+            history_length=history_length,
+            max_steps=self.max_steps,
+            session_ticks=session_ticks,
+            threads=threads,
+            on_invalid=on_invalid,
+            catalogue=self.catalogue,
+        )
         self.metadata = {"render_modes": [], "autoreset_mode": autoreset_mode}
         self.render_mode = render_mode
         self._build_spaces()
@@ -93,27 +124,6 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _default(self, name: str, given: int | Literal["model"] | None) -> int | None:
         return self.model.defaults.get(name) if given == "model" else given
-
-    def _check_sizes(self) -> None:
-        if self.num_envs < 1:
-            raise ValueError(f"num_envs = {self.num_envs}: at least one user")
-        if self.history_length < 0:
-            raise ValueError(f"history_length = {self.history_length} must not be negative")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps = {self.max_steps}: at least one decision, or None")
-        if self.on_invalid not in ("raise", "penalise"):
-            raise ValueError(f"on_invalid = {self.on_invalid!r}: choose 'raise' or 'penalise'")
-        needed, fewest = self.n_candidates or self.slate_size, self.catalogue.fewest_open()
-        if fewest < needed <= self.n_items:
-            raise ValueError(
-                f"at some tick only {fewest} items are available and {needed} are needed; widen "
-                "the windows since..until of the catalogue"
-            )
-        if self.n_candidates is not None and not 1 <= self.n_candidates <= self.n_items:
-            raise ValueError(
-                f"n_candidates = {self.n_candidates} of a catalogue of {self.n_items} items: "
-                "offer between one and all of them, or None for the whole catalogue"
-            )
 
     def _build_spaces(self) -> None:
         span = self.model.user(self.config, self.catalogue)
@@ -136,29 +146,27 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _build_state(self, offer: str) -> None:
         n, h, r = self.num_envs, self.history_length, len(self.response_names)
-        self.world = self.model.world(self.config, self.catalogue, self.population)
-        self.kernel = compiled(self.model)
-        self.live = Live(
-            users=np.zeros(n, user_dtype(self.model, self.config, self.catalogue)),
-            items=np.full((n, h), -1, np.int32),
-            responses=np.zeros((n, h * r), np.float32),
-            candidates=np.zeros((n, self.n_candidates or 0), np.int32),
+        dtype = user_dtype(self.model, self.config, self.catalogue)
+        self.engine = Engine(
+            self.model,
+            live=idle_users(n, dtype, history=h, responses=r, candidates=self.n_candidates or 0),
+            offer=Offer(
+                self.item_features,
+                offer_cdf(self.catalogue, offer),
+                *self.catalogue.windows,
+                self.session_ticks,
+                *first_histories(self.population, h, r),
+            ),
+            world=self.model.world(self.config, self.catalogue, self.population),
+            widths=(len(self.user_names), r),
+            history_length=h,
+            slate_size=self.slate_size,
+            max_steps=self.max_steps,
+            again=self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP,
+            threads=self.threads,
         )
-        cdf = np.zeros(0)
-        if offer == "popularity":
-            cdf = np.cumsum(self.catalogue.popularity, dtype=np.float64)
-            cdf /= cdf[-1]
-        elif offer != "uniform":
-            raise ValueError(
-                f"offer = {offer!r}: candidates are drawn 'uniform' or by 'popularity'"
-            )
-        past: tuple[NDArray[Any], NDArray[Any]] = (np.zeros((0, h), np.int32), np.zeros((0, h * r)))
-        if self.population is not None:
-            past = self.population.first_histories(h, r)
-        past_responses = past[1].astype(np.float32).reshape(len(past[0]), h * r)
-        windows = self.catalogue.windows
-        self._offer = Offer(self.item_features, cdf, *windows, past[0], past_responses)
-        self._buffers = Buffers()
+        self.kernel, self.live = self.engine.kernel, self.engine.live
+        self.world = self.engine.world
         self._ended = np.zeros(n, np.bool_)
         self._seeded = False
 
@@ -178,21 +186,25 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
         `seed`: an int for all slots, or one per slot (slot i then is the single environment under
         its own seed). `options["reset_mask"]`: (N,) bool, reset only these slots.
+        `options["sessions"]`, with an int seed: (N, 2) ints, row i plays the session of that number
+        in the slot of that number, as under this seed any environment of this world would.
         """
         self._seed(seed)
+        if options and "sessions" in options:
+            self._call_up(np.asarray(options["sessions"]))
         rows = np.arange(self.num_envs)
         mask = (options or {}).get("reset_mask")
-        view = self._fresh_view()
+        view = self.engine.view()
         if mask is not None:
             if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
                 raise ValueError(
                     f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
                     f"{mask.shape}"
                 )
-            self.kernel.begin(rows[~mask], False, self.live, self._offer, self.world, view)
+            self._begin(rows[~mask], False, view)
             rows = rows[mask]
-        self._begin(rows, view)
-        return self._observation(view), {}
+        self._begin(rows, True, view)
+        return self.observed(view), {}
 
     def _seed(self, seed: int | list[int | None] | None) -> None:
         if seed is None and self._seeded:
@@ -206,13 +218,24 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                     _, known = seeding.np_random(one)
                     users["stream"][i] = stream_keys(known, 1)[0]
                     users["session"][i] = -1
-                    users["clock"][i] = 0
         else:
             self._np_random, self._np_random_seed = seeding.np_random(seed)
             users["stream"] = stream_keys(self._np_random_seed, self.num_envs)
             users["session"] = -1
-            users["clock"] = 0
         self._seeded = True
+
+    def _call_up(self, sessions: NDArray[np.int64]) -> None:
+        """The rows' next sessions are those of (slot, session) pairs (N, 2) of the present seed."""
+        if sessions.shape != (self.num_envs, 2) or (sessions < 0).any():
+            raise ValueError(
+                f"sessions {sessions.shape} must be ({self.num_envs}, 2): a slot and the number of "
+                "its session, both from 0, for every row"
+            )
+        if self._np_random_seed is None:
+            raise ValueError("sessions are named under one int seed: give it to reset(seed=...)")
+        slots = sessions[:, 0]
+        self.live.users["stream"] = stream_keys(self._np_random_seed, int(slots.max()) + 1)[slots]
+        self.live.users["session"] = sessions[:, 1] - 1
 
     def step(
         self, actions: NDArray[Any]
@@ -222,6 +245,20 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         Raises ValueError when a slate holds an unknown index or repeats one, and leaves the state
         as it was.
         """
+        view, outcome, invalid, counts = self.advance(actions)
+        infos = infos_of(outcome)
+        if self.on_invalid == "penalise":
+            infos["invalid"], infos["_invalid"] = invalid, np.ones(self.num_envs, np.bool_)
+        if any(counts):
+            ended = outcome.terminated | outcome.truncated
+            infos["final_obs"], infos["_final_obs"] = self._last(ended, counts), ended
+        if self.catalogue.since is not None:
+            infos["action_mask"] = self.action_masks()
+            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
+        return self.observed(view), outcome.reward, outcome.terminated, outcome.truncated, infos
+
+    def advance(self, actions: NDArray[Any]) -> Advance:
+        """The step itself, before it is dressed as Gymnasium wants it."""
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
         slates, invalid = self._slates(actions)
@@ -231,45 +268,28 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 f"session in slot {int(np.argmax(self._ended))} has ended: reset it with "
                 "reset(options={'reset_mask': mask}), or use AutoresetMode.SAME_STEP"
             )
-        waiting = np.flatnonzero(self._ended) if mode is AutoresetMode.NEXT_STEP else None
-        view, outcome = self._fresh_view(), self._fresh_outcome()
-        self.kernel.step(
-            0,
-            self.num_envs,
-            self._ended,
-            self.live,
-            self._offer,
-            self.world,
-            slates,
-            FOREVER if self.max_steps is None else self.max_steps,
-            outcome,
-            view,
-        )
-        if waiting is not None and waiting.size:
-            self._begin(waiting, view)
-        ended = outcome.terminated | outcome.truncated
-        infos = self._infos(outcome)
+        view, outcome = self.engine.view(), self.engine.outcome()
+        counts = self.engine.step(slates, self._ended, outcome, view)
         if self.on_invalid == "penalise":
             outcome.reward[invalid] -= self.penalty
-            infos["invalid"], infos["_invalid"] = invalid, np.ones(self.num_envs, np.bool_)
         if mode is not AutoresetMode.SAME_STEP:
-            self._ended = ended
-        elif ended.any():
-            rows = np.flatnonzero(ended)
-            infos["final_obs"], infos["_final_obs"] = self._final(rows, view), ended
-            self._begin(rows, view)
-        if self.catalogue.since is not None:
-            infos["action_mask"] = self.action_masks()
-            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
-        return self._observation(view), outcome.reward, outcome.terminated, outcome.truncated, infos
+            np.logical_or(outcome.terminated, outcome.truncated, out=self._ended)
+        return Advance(view, outcome, invalid, counts)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let the helping threads go."""
+        self.engine.close()
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which choices (N, C) may be served now; drawn candidates always may."""
+        return self._open_at(self.live.users["clock"])
+
+    def _open_at(self, ticks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which choices (n, C) may be served at these ticks (n,)."""
         since, until = self.catalogue.windows
         if since.size == 0 or self.n_candidates is not None:
-            return np.ones((self.num_envs, self.n_choices), np.bool_)
-        clock = self.live.users["clock"][:, None]
-        return np.asarray((since <= clock) & (clock < until))
+            return np.ones((len(ticks), self.n_choices), np.bool_)
+        return np.asarray((since <= ticks[:, None]) & (ticks[:, None] < until))
 
     def _slates(self, actions: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         given = np.asarray(actions)
@@ -279,10 +299,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if given.dtype.kind not in "iu":
             raise ValueError(f"actions are {given.dtype}: give integer candidate indices")
         chosen = np.ascontiguousarray(given, dtype=np.int64).reshape(shape)
-        slates = np.empty(shape, np.int32)
-        invalid = np.zeros(self.num_envs, np.bool_)
         mend = self.on_invalid == "penalise"
-        bad = resolve(chosen, self.live, self._offer, self.n_choices, mend, slates, invalid)
+        slates, invalid, bad = self.engine.resolve(chosen, self.n_choices, mend)
         if bad >= 0:
             raise ValueError(
                 f"slate {chosen[bad].tolist()} of slot {bad}: places must hold {self.slate_size} "
@@ -291,62 +309,28 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             )
         return slates, invalid
 
-    def _begin(self, rows: NDArray[np.int64], view: View) -> None:
-        self.kernel.begin(rows, True, self.live, self._offer, self.world, view)
+    def _begin(self, rows: NDArray[np.int64], fresh: bool, view: View) -> None:
+        self.engine.begin(rows, fresh, view)
         self._ended[rows] = False
 
-    def _fresh_view(self) -> View:
-        n, c, take = self.num_envs, self.n_candidates or 0, self._buffers.take
-        h, r = self.history_length, len(self.response_names)
-        return View(
-            take("history_items", (n, h), np.int32),
-            take("history_responses", (n, h * r), np.float32),
-            take("user", (n, len(self.user_names)), np.float32),
-            take("candidates", (n, c), np.int32),
-            take("candidate_features", (n, c, self.item_features.shape[1]), np.float32),
+    def _last(self, ended: NDArray[np.bool_], counts: list[int]) -> NDArray[np.object_]:
+        """The last observation of each session that ended, with the mask of its own last tick."""
+        rows, last = (
+            np.flatnonzero(ended),
+            named(self.engine.final(counts), len(self.response_names)),
         )
+        if self.catalogue.since is not None:
+            begun = (self.live.users["session"][rows] - 1) * self.session_ticks
+            ticks = begun + last["user"][:, -3].astype(np.int64)
+            last["action_mask"] = self._open_at(ticks).astype(np.int8)
+        return one_by_one(rows, last, self.num_envs)
 
-    def _fresh_outcome(self) -> Outcome:
-        n, take = self.num_envs, self._buffers.take
-        return Outcome(
-            take("reward", (n,), np.float64),
-            take("terminated", (n,), np.bool_),
-            take("truncated", (n,), np.bool_),
-            take("consumed", (n,), np.int32),
-            take("responses", (n, len(self.response_names)), np.float32),
-            take("position_reward", (n, self.slate_size), np.float64),
-        )
-
-    def _observation(self, view: View) -> Observation:
-        shape = (self.num_envs, self.history_length, len(self.response_names))
-        obs: Observation = {
-            "history_items": view.history_items,
-            "history_responses": view.history_responses.reshape(shape),
-            "user": view.user,
-        }
-        if self.n_candidates is not None:
-            obs["candidates"] = view.candidates
-            obs["candidate_features"] = view.candidate_features
+    def observed(self, view: View) -> Observation:
+        """An observation by name, with the mask of what is available where items come and go."""
+        obs = named(view, len(self.response_names))
         if self.catalogue.since is not None:
             obs["action_mask"] = self.action_masks().astype(np.int8)
         return obs
-
-    def _infos(self, outcome: Outcome) -> dict[str, Any]:
-        infos: dict[str, Any] = {
-            "consumed": outcome.consumed,
-            "responses": outcome.responses,
-            "position_reward": outcome.position_reward,
-        }
-        masks = np.ones((3, self.num_envs), np.bool_)
-        infos["_consumed"], infos["_responses"], infos["_position_reward"] = masks
-        return infos
-
-    def _final(self, rows: NDArray[np.int64], view: View) -> NDArray[np.object_]:
-        last = {name: array[rows] for name, array in self._observation(view).items()}
-        final = np.full(self.num_envs, None, dtype=object)
-        for n, row in enumerate(rows):
-            final[row] = {name: array[n] for name, array in last.items()}
-        return final
 
 
 def load_model(name: str) -> UserModel:

@@ -53,6 +53,7 @@ class FunnelWorld(NamedTuple):
     topic: NDArray[np.int32]  # (A,)
     role: NDArray[np.int32]  # (A,) stage that the item helps to leave; 3: none
     margin: NDArray[np.float32]  # (A,)
+    n_topics: int
     cfg: Any
 
 
@@ -77,13 +78,13 @@ def build_world(
     plain = plain_world(config, catalogue, population)
     role = catalogue.vectors.argmax(1).astype(np.int32)
     margin = (config.margin * catalogue.clickbait).astype(np.float32)
-    return FunnelWorld(plain.topics, role, margin, plain.cfg)
+    return FunnelWorld(plain.topics, role, margin, int(plain.topics.max()) + 1, plain.cfg)
 
 
 @njit
 def sample(user: User, world: World) -> None:
     """A favourite topic; the user only looks."""
-    user.favourite = integer(user, world.topic.max() + 1)
+    user.favourite = integer(user, world.n_topics)
     user.stage = 0
 
 

@@ -92,3 +92,28 @@ def test_catalogues_name_the_row_that_is_wrong() -> None:
         Catalogue.of(np.array([0, 1]), length=np.array([0.0, 1.0]))
     with pytest.raises(ValueError, match=r"until\[1\] = 3 must come after since"):
         Catalogue.of(np.array([0, 1])).with_windows(np.array([0, 3]), np.array([1, 3]))
+
+
+def test_offers_of_a_session_do_not_depend_on_how_long_the_last_one_was() -> None:
+    tails = {"catalogue": churning(), "n_candidates": 4, "slate_size": 1, "session_ticks": 2}
+    long = RecVectorEnv(40, model="longplay", leave_base=-99.0, max_steps=7, **tails)
+    short = RecVectorEnv(40, model="longplay", leave_base=-99.0, max_steps=1, **tails)
+    wanted = [long.reset(seed=5)[0]["candidates"]]
+    for _ in range(2):  # the first offers of sessions 0, 1 and 2
+        for _ in range(7):
+            obs = long.step(np.zeros(40, int))[0]
+        wanted.append(obs["candidates"])
+    assert np.array_equal(short.reset(seed=5)[0]["candidates"], wanted[0])
+    for offer in wanted[1:]:
+        assert np.array_equal(short.step(np.zeros(40, int))[0]["candidates"], offer)
+    assert not np.array_equal(np.unique(wanted[0]), np.unique(wanted[2]))
+
+
+def test_the_last_observation_has_the_mask_of_its_own_tick() -> None:
+    env = made(max_steps=3, session_ticks=2)
+    env.reset(seed=0)
+    for _ in range(3):
+        obs, _, _, truncated, infos = env.step(np.tile([0, 1], (3, 1)))
+    assert truncated.all()
+    assert (infos["final_obs"][0]["action_mask"] == open_at(3)).all()
+    assert (obs["action_mask"] == open_at(2)).all()

@@ -20,8 +20,8 @@ def test_every_user_model_passes(name: str) -> None:
 class Leaky(RecVectorEnv):
     """Hands out the live history."""
 
-    def _observation(self, view: Any) -> Any:
-        return super()._observation(view) | {"history_items": self.live.items}
+    def observed(self, view: Any) -> Any:
+        return super().observed(view) | {"history_items": self.live.items[:, :20]}
 
 
 class Deaf(RecVectorEnv):
@@ -42,8 +42,8 @@ class Crowded(RecVectorEnv):
 class Loose(RecVectorEnv):
     """Declares another dtype than it returns."""
 
-    def _observation(self, view: Any) -> Any:
-        obs = super()._observation(view)
+    def observed(self, view: Any) -> Any:
+        obs = super().observed(view)
         return obs | {"user": obs["user"].astype(np.float64)}
 
 

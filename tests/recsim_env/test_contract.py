@@ -52,8 +52,7 @@ def test_gymnasium_and_sb3_find_nothing_to_warn_of(name: str) -> None:
         warnings.simplefilter("error")
         env = gymnasium.make(f"recsim_env/{name}-v0")
         check_env(env)
-        # SB3 wants one flat vector: it warns of every table, such as a history's responses
-        check_sb3(gymnasium.wrappers.FlattenObservation(env))
+        check_sb3(env)
 
 
 def test_make_vec_builds_no_environment_per_user(name: str) -> None:
@@ -108,15 +107,24 @@ def test_one_user_is_slot_zero_session_by_session(name: str) -> None:
     )
     actions = slates(vector, 30)
     rows, (alone, _) = played(vector, actions), single.reset(seed=3)
-    assert same(alone, {key: array[0] for key, array in rows[0][0].items()})
+    assert same(alone, {key: array[0].ravel() for key, array in rows[0][0].items()})
     for action, (obs, reward, terminated, truncated, infos) in zip(actions, rows[1:], strict=True):
         alone, paid, gone, cut, info = single.step(action[0])
         assert (paid, gone, cut) == (reward[0], terminated[0], truncated[0])
         assert info["consumed"] == infos["consumed"][0]
         if gone or cut:
-            assert same(alone, infos["final_obs"][0])
+            assert same(alone, {k: v.ravel() for k, v in infos["final_obs"][0].items()})
             alone, _ = single.reset()
-        assert same(alone, {key: array[0] for key, array in obs.items()})
+        assert same(alone, {key: array[0].ravel() for key, array in obs.items()})
+
+
+def test_threads_change_nothing(name: str) -> None:
+    one, two, three = (made(name, 70, max_steps=6, threads=n) for n in (1, 2, 3))
+    actions = slates(one, 15)
+    runs = [played(env, actions) for env in (one, two, three)]
+    assert any("final_obs" in out[-1] for out in runs[0])
+    assert same(runs[0], runs[1])
+    assert same(runs[0], runs[2])
 
 
 def test_nothing_returned_is_live(name: str) -> None:

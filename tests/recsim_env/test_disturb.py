@@ -81,6 +81,29 @@ def test_lost_rows_are_marked_at_their_rate() -> None:
     assert np.mean(lost) == pytest.approx(0.2, abs=0.06)
 
 
+def test_bots_poison_the_log_and_the_histories_alike() -> None:
+    from policies import build, collect
+
+    env = disturb.Bots(world(leave_base=-99.0, budget=1e6), share=0.2)  # nobody leaves
+    log = collect(env, build("uniform", env), n_steps=12, seed=1)
+    shown = env.past
+    derived, _ = log.histories(20)
+    assert log.consumed is not None
+    last = np.flatnonzero(log.truncated | log.terminated)
+    going = last[log.truncated[last]]  # one a slot, in the order of slots: the run was cut there
+    assert len(going) == N
+    after = np.concatenate([derived[going][:, 1:], log.consumed[going][:, None]], axis=1)
+    assert np.array_equal(after[env.bots], shown["history_items"][env.bots])
+    assert (log.consumed[going[env.bots]] == log.slate[going[env.bots], 0]).all()
+
+
+def test_reward_that_does_not_vary_gives_the_bots_away() -> None:
+    env = disturb.Bots(world(), share=0.2)
+    reward = np.array([out[1] for out in played(env)[1:]])
+    assert 3 <= env.bots.sum() <= 25
+    assert np.array_equal(reward.std(0) == 0, env.bots)
+
+
 def test_wrappers_compose() -> None:
     env = disturb.Bots(disturb.MissingFeatures(disturb.Drift(world())), share=0.5, reward=9.0)
     out = played(env)

@@ -1,0 +1,164 @@
+"""Disturbances of what is served, paid and written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.disturbance import Disturbance, Obs
+from recsim_env.oracle import bare
+
+
+class Bots(Disturbance):
+    """Stands for: click farms. A share of slots takes the first place of every slate it is shown.
+
+    What they take is what is consumed, responded, paid and remembered: histories are poisoned as in
+    production. Their sessions end when the user's would have. Signal: users whose reward does not
+    vary, and whose clicks all lie in one place, as nobody's do.
+    """
+
+    def __init__(
+        self, env: Any, *, share: float = 0.05, reward: float = 5.0, **schedule: int
+    ) -> None:
+        super().__init__(env, **schedule)
+        self.bots = np.random.default_rng([self.seed, 79]).random(self.num_envs) < share
+        self.reward = reward
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.past: Obs = {}
+
+    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Slates as they are; what stands in the first place is what bots take."""
+        core, choice = bare(self.env), actions.reshape(self.num_envs, -1)[:, 0].astype(np.int64)
+        drawn = (
+            core.live.candidates[np.arange(self.num_envs), choice] if core.n_candidates else None
+        )
+        self.first = choice.astype(np.int32) if drawn is None else drawn
+        return actions
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """Bots click, for a full reward, and their click joins the history they show."""
+        if not self.active:
+            return reward
+        bots = self.bots
+        infos["consumed"][bots] = self.first[bots]
+        infos["responses"][bots] = 0.0
+        infos["responses"][bots, :2] = 1.0, self.reward
+        infos["position_reward"][bots] = 0.0
+        infos["position_reward"][bots, 0] = self.reward
+        self._remember(infos["responses"])
+        for row in np.flatnonzero(bots & ended & infos.get("_final_obs", False)):
+            infos["final_obs"][row] |= {key: old[row].copy() for key, old in self.past.items()}
+        return np.where(bots, self.reward, reward)
+
+    def _remember(self, responses: NDArray[Any]) -> None:
+        """The last item and its response enter the bots' histories at the end."""
+        entered = {"history_items": self.first, "history_responses": responses}
+        for key, newest in entered.items():
+            if self.past[key].shape[1]:
+                self.past[key][self.bots, :-1] = self.past[key][self.bots, 1:]
+                self.past[key][self.bots, -1] = newest[self.bots]
+        self.past["user"][self.bots, -3:-1] += 1.0, self.reward
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """What a bot shows is what it did; everything else is the user's, and so is a new start."""
+        keys = ("history_items", "history_responses", "user")
+        mine = {key: obs[key].copy() for key in keys}
+        if self.active and self.past:
+            kept = self.bots & ~fresh
+            for key in keys:
+                mine[key][kept] = self.past[key][kept]
+        self.past = {key: array.copy() for key, array in mine.items()}
+        return obs | mine
+
+
+class DelayedRewards(Disturbance):
+    """Stands for: conversions that arrive late. A reward comes `delay` steps later, or at the end.
+
+    Signal: reward per step of the session is shifted; one-step estimators credit the wrong slate.
+    """
+
+    def __init__(self, env: Any, *, delay: int = 3, **schedule: int) -> None:
+        self.delay = delay
+        super().__init__(env, **schedule)
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.owed = np.zeros((self.delay, self.num_envs))
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """What was owed is paid; a session's end settles everything, so nothing is lost."""
+        now = reward if not self.active else np.zeros_like(reward)
+        due = self.owed[0] + now
+        self.owed = np.roll(self.owed, -1, axis=0)
+        self.owed[-1] = reward - now
+        due = due + np.where(ended, self.owed.sum(0), 0.0)
+        self.owed[:, ended] = 0.0
+        return np.asarray(due)
+
+
+class LostRows(Disturbance):
+    """Stands for: a log pipeline that drops events. infos["lost"] marks rows not to be written.
+
+    Signal: sessions with missing steps, which `LoggedDataset.histories` refuses.
+    """
+
+    def __init__(self, env: Any, *, rate: float = 0.02, **schedule: int) -> None:
+        super().__init__(env, **schedule)
+        self.rate = rate
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """The reward stays; the row is marked."""
+        infos["lost"] = (self.luck.random(self.num_envs) < self.rate) & self.active
+        infos["_lost"] = np.ones(self.num_envs, np.bool_)
+        return reward
+
+
+class LatencyBudget(Disturbance):
+    """Stands for: a ranker that misses its deadline. Places below `places` fall back to defaults.
+
+    Signal: served slates differ from logged ones, so logged propensities are wrong (mean weight).
+    """
+
+    def __init__(self, env: Any, *, rate: float = 0.2, places: int = 1, **schedule: int) -> None:
+        super().__init__(env, **schedule)
+        self.rate, self.places = rate, places
+
+    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """The first choices that the slate does not hold yet, in order, below the deadline."""
+        late = self.luck.random(self.num_envs) < self.rate
+        if actions.ndim == 1:
+            return actions
+        for row in np.flatnonzero(late):
+            kept = actions[row, : self.places].tolist()
+            spare = (c for c in range(actions.shape[1] * 2) if c not in kept)
+            actions[row, self.places :] = [next(spare) for _ in actions[row, self.places :]]
+        return actions
+
+
+def churning(
+    n_items: int, *, share: float = 0.3, every: int = 20, ticks: int = 200, seed: int = 0
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Windows (A,) each for `Catalogue.with_windows`: stands for catalogue churn.
+
+    A share of the items appears at a random multiple of `every` and retires as many ticks later.
+    Signal: support holes, logged items that the target can no longer serve and the reverse.
+    """
+    rng = np.random.default_rng(seed)
+    moving = rng.random(n_items) < share
+    since = rng.integers(0, max(ticks // every, 1), n_items) * every
+    until = since + rng.integers(1, max(ticks // every, 2), n_items) * every
+    never = np.full(n_items, 2**31 - 1)
+    return (
+        np.where(moving, since, 0).astype(np.int32),
+        np.where(moving, until, never).astype(np.int32),
+    )

@@ -1,0 +1,78 @@
+"""What every disturbance is: a vector wrapper with a schedule and luck of its own.
+
+Every wrapper acts from decision `start` until before `stop` of its own count of steps and has luck
+of its own, so that the users met are those of the undisturbed world.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv, VectorWrapper
+from numpy.typing import NDArray
+
+Obs = dict[str, NDArray[Any]]
+
+
+class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Counts steps, keeps the schedule, and owns the luck; what it does is in the subclasses."""
+
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], *, start: int = 0, stop: int = 2**62, seed: int = 0
+    ) -> None:
+        super().__init__(env)
+        if not 0 <= start < stop:
+            raise ValueError(f"start = {start}, stop = {stop}: need 0 <= start < stop")
+        self.start, self.stop, self.seed = start, stop, seed
+        self._restart()
+
+    def __getattr__(self, name: str) -> Any:
+        """What policies ask of a world (n_items, slate_size ...) is the world's."""
+        if name.startswith("_") or name == "env":
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
+    def _restart(self) -> None:
+        self.clock = 0
+        self.luck = np.random.default_rng(np.random.SeedSequence([self.seed, 77]))
+
+    @property
+    def active(self) -> bool:
+        """Whether the schedule says that the disturbance is on."""
+        return self.start <= self.clock < self.stop
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Reset the world; a seed also restarts the schedule."""
+        if seed is not None:
+            self._restart()
+        obs, infos = self.env.reset(seed=seed, options=options)
+        return self.observed(obs, np.ones(self.num_envs, np.bool_)), infos
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Serve what becomes of the actions, and return what becomes of the answer."""
+        if self.active:
+            self.before()
+        actions = self.served(np.array(actions)) if self.active else actions
+        obs, reward, terminated, truncated, infos = self.env.step(actions)
+        ended = terminated | truncated
+        reward = self.paid(reward, ended, infos)
+        self.clock += 1
+        return self.observed(obs, ended), reward, terminated, truncated, infos
+
+    def before(self) -> None:
+        """Change the world before a step."""
+
+    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """What is served instead of the actions."""
+        return actions
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """What is seen instead of the observation; `fresh` rows have just begun a session."""
+        return obs
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """What is paid instead of the reward."""
+        return reward

@@ -1,0 +1,48 @@
+"""Sizes of a world that contradict each other, refused with the mend."""
+
+from __future__ import annotations
+
+from recsim_env.catalogue import Catalogue
+
+
+def refuse_sizes(
+    *,
+    num_envs: int,
+    slate_size: int,
+    n_candidates: int | None,
+    history_length: int,
+    max_steps: int | None,
+    session_ticks: int,
+    threads: int,
+    on_invalid: str,
+    catalogue: Catalogue,
+) -> None:
+    """Raise ValueError at the first setting that no world can have."""
+    if num_envs < 1:
+        raise ValueError(f"num_envs = {num_envs}: at least one user")
+    if history_length < 0:
+        raise ValueError(f"history_length = {history_length} must not be negative")
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(f"max_steps = {max_steps}: at least one decision, or None")
+    if session_ticks < 0:
+        raise ValueError(f"session_ticks = {session_ticks} must not be negative")
+    if threads < 1:
+        raise ValueError(f"threads = {threads}: at least one")
+    if on_invalid not in ("raise", "penalise"):
+        raise ValueError(f"on_invalid = {on_invalid!r}: choose 'raise' or 'penalise'")
+    _refuse_offer(catalogue, n_candidates, slate_size)
+
+
+def _refuse_offer(catalogue: Catalogue, n_candidates: int | None, slate_size: int) -> None:
+    """The catalogue must have as many items as are offered, at every tick."""
+    needed, fewest = n_candidates or slate_size, catalogue.fewest_open()
+    if fewest < needed <= len(catalogue):
+        raise ValueError(
+            f"at some tick only {fewest} items are available and {needed} are needed; widen "
+            "the windows since..until of the catalogue"
+        )
+    if n_candidates is not None and not 1 <= n_candidates <= len(catalogue):
+        raise ValueError(
+            f"n_candidates = {n_candidates} of a catalogue of {len(catalogue)} items: "
+            "offer between one and all of them, or None for the whole catalogue"
+        )

@@ -1,0 +1,118 @@
+"""What the compiled loops read and write: records of arrays over N users."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.catalogue import Catalogue, Population
+
+SLACK = 8  # places a history may move on before it is copied back to the front of its room
+
+
+class Live(NamedTuple):
+    """State of N users: never handed out, only copied from.
+
+    A history is H neighbouring places, from `user.head` on, of a room of H + SLACK: consumption
+    moves it one place on, and an observation copies it in one piece. No room where H = 0.
+    """
+
+    users: NDArray[Any]  # (N,) records
+    items: NDArray[np.int32]  # (N, H + SLACK) consumed items
+    responses: NDArray[np.float32]  # (N, (H + SLACK) * R) their responses
+    candidates: NDArray[np.int32]  # (N, C) on offer now; C = 0 when the whole catalogue is
+
+
+class Offer(NamedTuple):
+    """How candidates are drawn and described, and where users come from."""
+
+    features: NDArray[np.float32]  # (A, F)
+    cdf: NDArray[np.float64]  # (A,) cumulative popularity, or (0,): uniform
+    since: NDArray[np.int32]  # (A,) first tick of an item, or (0,): always available
+    until: NDArray[np.int32]  # (A,) tick after its last
+    pace: int  # ticks from the start of a slot's session to the start of its next
+    past_items: NDArray[np.int32]  # (U, H) first histories; U = 0 when there is no population
+    past_responses: NDArray[np.float32]  # (U, H * R)
+
+
+class View(NamedTuple):
+    """One observation of N users: fresh arrays, written in place."""
+
+    history_items: NDArray[np.int32]  # (N, H)
+    history_responses: NDArray[np.float32]  # (N, H * R)
+    user: NDArray[np.float32]  # (N, F)
+    candidates: NDArray[np.int32]  # (N, C)
+    candidate_features: NDArray[np.float32]  # (N, C, F)
+
+
+class Outcome(NamedTuple):
+    """What one step returned for N users: fresh arrays."""
+
+    reward: NDArray[np.float64]  # (N,)
+    terminated: NDArray[np.bool_]  # (N,)
+    truncated: NDArray[np.bool_]  # (N,)
+    consumed: NDArray[np.int32]  # (N,) item id or -1
+    responses: NDArray[np.float32]  # (N, R)
+    position_reward: NDArray[np.float64]  # (N, K)
+
+
+class Scratch(NamedTuple):
+    """Working memory of one thread; means nothing between two users."""
+
+    scores: NDArray[np.float64]  # (K,)
+    seen: NDArray[np.bool_]  # (A,) all false, or (0,) without candidates
+
+
+def idle_users(
+    n: int, dtype: np.dtype[Any], *, history: int, responses: int, candidates: int
+) -> Live:
+    """N users before their first session."""
+    room = history + SLACK if history else 0
+    return Live(
+        users=np.zeros(n, dtype),
+        items=np.full((n, room), -1, np.int32),
+        responses=np.zeros((n, room * responses), np.float32),
+        candidates=np.zeros((n, candidates), np.int32),
+    )
+
+
+def offer_cdf(catalogue: Catalogue, offer: str) -> NDArray[np.float64]:
+    """Cumulative chance (A,) with which candidates are drawn, or (0,) where all are alike."""
+    if offer not in ("uniform", "popularity"):
+        raise ValueError(f"offer = {offer!r}: candidates are drawn 'uniform' or by 'popularity'")
+    if offer == "uniform":
+        return np.zeros(0)
+    cdf = np.cumsum(catalogue.popularity, dtype=np.float64)
+    return np.asarray(cdf / cdf[-1])
+
+
+def first_histories(
+    population: Population | None, length: int, responses: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """What the people of a population consumed before: (U, H) and (U, H * R); U = 0 of none."""
+    if population is None:
+        return np.zeros((0, length), np.int32), np.zeros((0, length * responses), np.float32)
+    items, seen = population.first_histories(length, responses)
+    return items, seen.astype(np.float32).reshape(len(items), length * responses)
+
+
+def shares(n: int, threads: int) -> list[tuple[int, int]]:
+    """Ranges first..last-1 of users, one per thread and as equal as can be; fewer when n is."""
+    cuts = [n * i // threads for i in range(threads + 1)]
+    return [(a, b) for a, b in pairwise(cuts) if b > a]
+
+
+def lined_up(world: Any) -> Any:
+    """A NamedTuple's arrays copied to begin at a cache line, so that no short row lies in two."""
+    return type(world)(*(_lined_up(x) if isinstance(x, np.ndarray) else x for x in world))
+
+
+def _lined_up(array: NDArray[Any]) -> NDArray[Any]:
+    room = np.empty(array.nbytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    copied = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copied[...] = array
+    return copied
