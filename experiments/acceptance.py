@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -40,6 +41,14 @@ RUNS = (
     Run("published-coverage", "published coverage"),
     Run("published-gate", "published gate"),
     Run("benchmark-bandits", "benchmark bandits"),
+    Run("benchmark-env", "benchmark env"),
+    Run("agents", "benchmark agents"),
+    Run(
+        "study-longplay",
+        "study --worlds Longplay --encoders none sasrec 'end to end' --agents greedy_encoder "
+        "greedy_reward linucb ppo --seeds 3",
+    ),
+    Run("study", "study"),
 )
 
 
@@ -54,7 +63,7 @@ def record(run: Run) -> int:
     """
     out = io.StringIO()
     with contextlib.redirect_stdout(Tee(sys.stdout, out)):
-        status = main(run.command.split())
+        status = main(shlex.split(run.command))
     if status == 0:
         text = out.getvalue()
         kept = "\n".join(x for x in text.splitlines() if not x.startswith(CHATTER)).strip()

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from offpolicy import LoggedDataset
+from policies import Observation, Policy, Serving
+from policies.scored import Scores, pick
 
 
 class World(NamedTuple):
@@ -21,7 +26,7 @@ class World(NamedTuple):
     name: str
     env: str
     known: str
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Target:
     users: int
     asked: float  # of the mean over seeds
     each: float  # of every seed
+    against: tuple[float, ...] = ()  # value = what is gained over the best of these fixed levels
 
 
 IE = World(
@@ -47,6 +53,11 @@ IE = World(
 KNOWN_BOREDOM = "random 8.6, greedy oracle 50.8, limit 100"
 BOREDOM = World("Boredom", "recsim_env/Boredom-v0", KNOWN_BOREDOM)
 LATENT = World("Boredom, interests shown", BOREDOM.env, KNOWN_BOREDOM, {"observe": "latent"})
+SATISFACTION = World(
+    "LongTermSatisfaction",
+    "recsim_env/LongTermSatisfaction-v0",
+    "gain of a session over always serving the candidate nearest to the best clickbait level",
+)
 ALTERNATE = {"gamma": 0.9, "windows": (1, 3, 5, 10), "entropy": 0.001, "batch_size": 512}
 
 TARGETS = (
@@ -82,6 +93,18 @@ TARGETS = (
         users=128,
         asked=90.0,
         each=85.0,
+    ),
+    Target(
+        world=SATISFACTION,
+        agent="PPO",
+        policy="ppo",
+        settings={"gamma": 0.9},
+        steps=75_000,
+        rounds=8,
+        users=256,
+        asked=0.0,
+        each=0.0,
+        against=(0.3, 0.35, 0.39, 0.45, 0.5, 0.55, 0.6),
     ),
     Target(
         world=BOREDOM,
@@ -126,21 +149,15 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """All rows; each seed of a row is a stage that is not computed twice."""
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
     from experiments.run_folder import open_run
 
     folder = open_run(settings.out, "agents", settings, settings.resume)
     print(f"run folder: {folder.path}", flush=True)
     rows = [t for t in TARGETS if not settings.only or name_of(t) in settings.only]
     todo = [(t, s) for s in settings.seeds for t in rows if not folder.has(stage_of(t, s))]
-    with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
-        jobs = {pool.submit(learn, t, settings, s, folder.path): (t, s) for t, s in todo}
-        for job in as_completed(jobs):
-            target, seed = jobs[job]
-            folder.write_json(f"stages/{stage_of(target, seed)}.json", job.result())
-            print(f"  done: {name_of(target)}, seed {seed}", flush=True)
+    for target, seed, result in learnt(settings, todo, folder.path):
+        folder.write_json(f"stages/{stage_of(target, seed)}.json", result)
+        print(f"  done: {name_of(target)}, seed {seed}", flush=True)
     table = "\n".join(
         line(t, [folder.read_json(f"stages/{stage_of(t, s)}.json") for s in settings.seeds])
         for t in rows
@@ -148,6 +165,23 @@ def run(settings: Settings) -> int:
     print(table)
     folder.write_text("table.txt", table + "\n")
     return 0
+
+
+def learnt(
+    settings: Settings, todo: list[tuple[Target, int]], folder: Path
+) -> Iterator[tuple[Target, int, dict[str, Any]]]:
+    """Results as they come, in this process or in several."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    if settings.workers == 1:
+        for target, seed in todo:
+            yield target, seed, learn(target, settings, seed, folder)
+        return
+    with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
+        jobs = {pool.submit(learn, t, settings, s, folder): (t, s) for t, s in todo}
+        for job in as_completed(jobs):
+            yield *jobs[job], job.result()
 
 
 def stage_of(target: Target, seed: int) -> str:
@@ -166,7 +200,7 @@ def make(target: Target, users: int) -> Any:
 
     import recsim_env  # noqa: F401  (registers the environments)
 
-    return gymnasium.make_vec(target.world.env, num_envs=users, **target.world.settings)
+    return gymnasium.make_vec(target.world.env, num_envs=users, **(target.world.settings or {}))
 
 
 def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[str, Any]:
@@ -175,7 +209,7 @@ def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[s
 
     from experiments.learning import Plan, Standing, Worlds, rounds
     from experiments.truth import mean, serve
-    from policies import build, load, save
+    from policies import build, load, save, serving_of
 
     torch.set_num_threads(1)
     kept = folder / stage_of(target, seed)
@@ -203,9 +237,19 @@ def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[s
         print(f"  {name_of(target)}, seed {seed}: {told}", flush=True)
     test = make(target, settings.test_sessions)
     best = load(kept)
-    reached = serve(test, best, n_sessions=settings.test_sessions, seed=plan.seed_of("test"))
+    seed_of, n = plan.seed_of, settings.test_sessions
+    reached = serve(test, best, n_sessions=n, seed=seed_of("test"))
     shutil.rmtree(kept)
-    value = mean(reached.returns, settings.level)
+    returns = reached.returns
+    if target.against:
+        rules = [nearest(serving_of(held_out), level) for level in target.against]
+        known = [
+            serve(held_out, rule, n_sessions=plan.sessions, seed=seed_of("curve")).returns.mean()
+            for rule in rules
+        ]
+        rule = rules[int(np.argmax(known))]
+        returns = returns - serve(test, rule, n_sessions=n, seed=seed_of("test")).returns
+    value = mean(returns, settings.level)
     return {
         "value": value.value,
         "low": value.low,
@@ -215,6 +259,30 @@ def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[s
         "cpu_seconds_in_all": time.process_time() - began,
         "decisions": standing.rows[standing.best]["decisions"],
     }
+
+
+def nearest(serving: Serving, level: float) -> Policy:
+    """The candidate whose first feature is nearest to a fixed level, whatever the state."""
+    from policies import Exploration, Scored
+
+    return Scored(Nearest(serving, level), Exploration())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearest:
+    """Scores by distance to a level of the first item feature."""
+
+    serving: Serving
+    level: float
+
+    def scores(self, obs: Observation) -> Scores:
+        """(B, C), higher = nearer."""
+        distance: Scores = np.abs(pick(self.serving.item_features[:, 0], obs) - self.level)
+        return -distance
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Nothing is learnt."""
+        return {}
 
 
 def line(target: Target, seeds: list[dict[str, Any]]) -> str:
