@@ -42,7 +42,9 @@ def run(settings: Settings) -> int:
     program = "from experiments.benchmark_offpolicy import Settings, run; "
     for case in settings.cases:
         call = f"run(Settings(cases=({case!r},), scale={settings.scale}, here=True))"
-        subprocess.run([sys.executable, "-c", program + call], env=quiet, check=True)
+        line = [sys.executable, "-c", program + call]
+        told = subprocess.run(line, env=quiet, check=True, stdout=subprocess.PIPE, text=True)
+        print(told.stdout, end="", flush=True)  # through this process's own output
     return 0
 
 
