@@ -114,7 +114,10 @@ def main(argv: list[str] | None = None) -> int:
             settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
         except SystemExit as stop:  # --help, or options that it has explained on stderr
             return stop.code if isinstance(stop.code, int) else 2
-        return int(module.run(settings))
+        status = int(module.run(settings))
+        if name.startswith("benchmark") and status == 0:
+            print(import_module("experiments.yardstick").measure(), flush=True)
+        return status
     except MEND as error:
         if os.environ.get("LONGPLAY_TRACEBACK"):
             raise
