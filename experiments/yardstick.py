@@ -1,4 +1,4 @@
-"""How fast this machine is right now: three figures beside every benchmark, to compare records by."""
+"""How fast this machine is right now: three figures by which records of benchmarks compare."""
 
 from __future__ import annotations
 

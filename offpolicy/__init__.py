@@ -10,7 +10,9 @@ from offpolicy.bounds import (
 )
 from offpolicy.compact import compact
 from offpolicy.continuous import kernel_terms
+from offpolicy.cressie_read import cressie_read
 from offpolicy.diagnostics import Diagnostics, diagnose
+from offpolicy.dice import dice_terms
 from offpolicy.distribution import outcome_distribution
 from offpolicy.doctor import Health, LogCheck, check_log
 from offpolicy.errors import LogError
@@ -19,8 +21,10 @@ from offpolicy.evaluate import as_scores, evaluate
 from offpolicy.fqe import fitted_q
 from offpolicy.gate import GateRule, Guardrail, Outcome, Verdict, decide
 from offpolicy.guardrails import GuardrailSpec, check_guardrails
+from offpolicy.importance_fitting import pas_if
 from offpolicy.inference import Interval, adjust, difference, interval
 from offpolicy.large_actions import action_terms, estimated_mips_terms, mips_terms, offcem_terms
+from offpolicy.latent_slates import lips_terms
 from offpolicy.log import LoggedDataset
 from offpolicy.loggers import logger_terms
 from offpolicy.marginals import marginal_terms
@@ -32,7 +36,7 @@ from offpolicy.redraw_sessions import score_session_estimators
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import predict_rewards
 from offpolicy.rollout_gate import GateReport, judge
-from offpolicy.selection import choose_setting, cross_validate, opera, pas_if, slope
+from offpolicy.selection import choose_setting, cross_validate, opera, slope
 from offpolicy.slates import slate_terms
 from offpolicy.store import append_log, read_log, write_log
 from offpolicy.stream import StreamSpec, stream_estimates
@@ -72,9 +76,11 @@ __all__ = [
     "choose_setting",
     "compact",
     "confidence_sequence",
+    "cressie_read",
     "cross_validate",
     "decide",
     "diagnose",
+    "dice_terms",
     "difference",
     "empirical_bernstein",
     "empirical_likelihood",
@@ -88,6 +94,7 @@ __all__ = [
     "interval",
     "judge",
     "kernel_terms",
+    "lips_terms",
     "logger_terms",
     "marginal_terms",
     "merge",

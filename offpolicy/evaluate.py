@@ -12,12 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.diagnostics import Diagnostics, diagnose
 from offpolicy.doctor import check_log
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all, hyper_parameters
-from offpolicy.estimators.engine import Estimate, estimate_forms
-from offpolicy.estimators.sequential import martingale, pdis
-from offpolicy.estimators.single import ips
+from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all
+from offpolicy.estimators.engine import Estimate
 from offpolicy.gate import GateRule, Guardrail, decide
-from offpolicy.inference import adjust, difference, interval
+from offpolicy.inference import interval
 from offpolicy.log import LoggedDataset
 from offpolicy.marginals import marginal_terms, terms_of
 from offpolicy.notes import ENOUGH, notes_on
@@ -26,13 +24,13 @@ from offpolicy.reward_model import Regressor, predict_rewards
 from offpolicy.selection import choose_settings
 from offpolicy.slates import WEIGHTING, slate_terms
 from offpolicy.terms import Terms
+from offpolicy.uplift import compare, logged_value
 from offpolicy.weights import (
     ESTIMAND,
     Horizon,
     Predictions,
     TargetScores,
     check_scores,
-    on_policy,
 )
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
@@ -42,6 +40,15 @@ USUAL: dict[str, tuple[str, ...]] = {
     "per_decision": ("pdis", "snpdis", "dm", "seq_dr"),
     "trajectory": ("tis", "sntis"),
     "marginal": ("mis_state", "mis_state_action", "dm", "drl"),
+}
+ELSEWHERE = {
+    "mips": "mips_terms or estimated_mips_terms",
+    "snmips": "mips_terms or estimated_mips_terms",
+    "offcem": "offcem_terms",
+    "lips": "lips_terms",
+    "dice": "dice_terms",
+    "aips": "slate_terms(behaviour=...)",
+    "cascade_dr": "slate_terms(model=...)",
 }
 PREFERRED = (
     "dr", "seq_dr", "drl", "sndr", "wdr", "snips", "snpdis", "mis_state", "ips", "pdis", "sntis",
@@ -82,41 +89,30 @@ def evaluate(
         LogError: the scores do not fit the log.
         ValueError: an unknown estimator, setting or horizon.
     """
+    if horizon not in USUAL:
+        raise ValueError(f"no horizon {horizon!r}; there are {', '.join(USUAL)}")
     told, notes = as_scores(log, scores), list[str]()
     predictions = _predictions(log, told, model, horizon, item_features, gamma, seed, notes)
     names = _names(horizon, estimators, predictions is not None)
     t = terms_of(log, told, horizon=horizon, model=predictions, gamma=gamma, state=state)
-    own = _own_terms(log, told, horizon, names, gamma, state)
-    if isinstance(hyper, str):
-        hyper = choose_settings(t, [n for n in names if n not in own])
+    asked = dict.fromkeys(names, t) | _own_terms(log, told, horizon, names, gamma, state)
+    settings = _settings(hyper, [n for n in names if asked[n] is t], t)
     d = diagnose(t)
-    found = _estimates({n: own.get(n, t) for n in names}, hyper or {}, notes)
-    primary = decide_by or next((n for n in PREFERRED if n in found), next(iter(found)))
-    if primary not in found:
-        raise ValueError(f"decide_by = {primary!r} is not among the estimators {', '.join(found)}")
-    plain = {"logging policy": ips if horizon == "one_step" else pdis}
-    baseline = estimate_forms(on_policy(t), plain)["logging policy"]
-    control = _controls([t, *own.values()]) if _trusted(d) else {}
-    lines = tuple(
-        _line(e, baseline, control.get(id(own.get(n, t))), level, (hyper or {}).get(n, {}))
-        for n, e in found.items()
-    )
+    found = _estimates(asked, settings, notes)
+    lines = compare(found, asked, settings, level, controlled=_trusted(d))
+    decider = _decider(decide_by, lines)
     health = check_log(log, told) if check else None
     rule = rule or GateRule()
-    influence = next(x.influence for x in lines if x.estimator == primary)
-    assert influence is not None
-    notes += notes_on(log, horizon, d.ess, found)
+    uplift = interval(_influence(decider), rule.level)
     return Report(
         lines=lines,
-        baseline=interval(baseline, level),
+        baseline=interval(logged_value(t), level),
         horizon=horizon,
         estimand=ESTIMAND[horizon],
         diagnostics=d,
-        verdict=decide(
-            interval(influence, rule.level), d, rule, guardrails=guardrails, log_check=health
-        ),
-        decided_by=primary,
-        notes=tuple(notes),
+        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
+        decided_by=decider.estimator,
+        notes=(*notes, *notes_on(log, horizon, d.ess, found)),
         log_hash=log.hash(),
         log_check=health,
     )
@@ -170,17 +166,32 @@ def _predictions(
 
 def _names(horizon: str, wanted: Sequence[str] | None, with_model: bool) -> list[str]:
     if wanted is None:
-        if horizon not in USUAL:
-            raise ValueError(f"no horizon {horizon!r}; there are {', '.join(USUAL)}")
         return [n for n in USUAL[horizon] if with_model or n not in WITH_MODEL]
+    if not wanted:
+        raise ValueError(f"no estimators were named; there are {', '.join(FOR_HORIZON[horizon])}")
+    for name in wanted:
+        if name in ELSEWHERE:
+            raise ValueError(
+                f"{name} weighs more than a log and target scores tell: make its terms with "
+                f"{ELSEWHERE[name]} and call estimate(terms, {name!r})"
+            )
     blind = [n for n in wanted if n in WITH_MODEL and not with_model]
     if blind:
         raise ValueError(
             f"{', '.join(blind)} need a reward model: pass model= and TargetScores with slates"
         )
-    if not wanted:
-        raise ValueError(f"no estimators were named; there are {', '.join(FOR_HORIZON[horizon])}")
     return list(wanted)
+
+
+def _settings(
+    hyper: Mapping[str, Mapping[str, float]] | str | None, names: Sequence[str], t: Terms
+) -> Mapping[str, Mapping[str, float]]:
+    """As given, or chosen on these terms."""
+    if isinstance(hyper, str):
+        if hyper != "slope":
+            raise ValueError(f'hyper = {hyper!r}; it is "slope", or settings per estimator')
+        return choose_settings(t, names)
+    return hyper or {}
 
 
 def _own_terms(
@@ -203,23 +214,17 @@ def _own_terms(
     return {}
 
 
-def _controls(used: Sequence[Terms]) -> dict[int, Estimate]:
-    """The control variate of each terms: of use where their weights average 1."""
-    return {id(t): estimate_forms(t, {"control": martingale})["control"] for t in used}
+def _decider(decide_by: str | None, lines: Sequence[Line]) -> Line:
+    by_name = {x.estimator: x for x in lines}
+    name = decide_by or next((n for n in PREFERRED if n in by_name), lines[0].estimator)
+    if name not in by_name:
+        raise ValueError(f"decide_by = {name!r} is not among the estimators {', '.join(by_name)}")
+    return by_name[name]
 
 
-def _line(
-    e: Estimate,
-    baseline: Estimate,
-    control: Estimate | None,
-    level: float,
-    hyper: Mapping[str, float],
-) -> Line:
-    uplift = difference(e, baseline)
-    if control is not None:
-        uplift = adjust(uplift, control)
-    settings = hyper_parameters(e.name) | dict(hyper)
-    return Line(e.name, interval(e, level), interval(uplift, level), settings, uplift)
+def _influence(line: Line) -> Estimate:
+    assert line.influence is not None
+    return line.influence
 
 
 def _estimates(

@@ -57,7 +57,7 @@ def fitted_q(
     for _ in range(int(log.step.max()) if horizon is None and gamma == 1 else (horizon or 10_000)):
         ahead = np.broadcast_to(log.reward, (folds, n)).copy()
         before = values.copy()
-        for rows in _blocks(n):
+        for rows in feature_blocks(n):
             values[:, rows] = theta @ target(rows).T
             if after is not None and cut[rows].any():
                 ahead[:, rows] += gamma * cut[rows] * (theta @ after(rows).T)
@@ -77,7 +77,7 @@ class _Solver:
         self.logged, self.fold, self.folds, self.n = logged, fold, folds, n
         width = logged(slice(0, 1)).shape[1]
         grams = np.zeros((folds, width, width))
-        for rows in _blocks(n):
+        for rows in feature_blocks(n):
             x = logged(rows)
             for k in range(folds):
                 own = x[fold[rows] == k]
@@ -90,7 +90,7 @@ class _Solver:
         from scipy.linalg import cho_solve
 
         right = np.zeros((self.folds, self.factors[0][0].shape[0]))
-        for rows in _blocks(self.n):
+        for rows in feature_blocks(self.n):
             x = self.logged(rows)
             for k in range(self.folds):
                 right[k] += x.T @ np.where(self.fold[rows] == k, 0.0, y[k, rows])
@@ -103,10 +103,11 @@ class _Solver:
 def _own(theta: F64, features: FeaturesOf, fold: I64, n: int) -> F64:
     """(N,) each row by the model that did not see its unit."""
     out = np.empty(n)
-    for rows in _blocks(n):
+    for rows in feature_blocks(n):
         out[rows] = (features(rows) * theta[fold[rows]]).sum(1)
     return out
 
 
-def _blocks(n: int) -> list[slice]:
+def feature_blocks(n: int) -> list[slice]:
+    """Slices of rows whose features stand in memory together."""
     return [slice(at, min(at + BLOCK, n)) for at in range(0, n, BLOCK)]

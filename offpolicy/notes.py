@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from offpolicy.log import LoggedDataset
+from offpolicy.slates import WEIGHTING
 
 ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 
@@ -41,6 +42,25 @@ def notes_on(
         notes.append(
             "the interval of dm speaks of the states that were met, not of the error of the model: "
             "it does not cover the truth at its level."
+        )
+    return notes + _on_slates(log, [n for n in estimators if n in WEIGHTING])
+
+
+def _on_slates(log: LoggedDataset, names: Collection[str]) -> list[str]:
+    """Which weights are an assumption, and whose sum the slate estimators speak of."""
+    notes = []
+    apart = [n for n in names if WEIGHTING[n] in ("marginal", "pseudo_inverse")]
+    if apart and log.slate_size > 1:
+        notes.append(
+            f"{', '.join(apart)} read the place probabilities as those of each place alone, which "
+            "they are only where a policy fills places independently; else give "
+            "slate_terms(marginals=...)."
+        )
+    paid = log.reward if log.position_reward is None else log.position_reward.sum(1)
+    if names and not np.allclose(paid, log.reward):
+        notes.append(
+            f"{', '.join(names)} speak of the sum of position_reward ({paid.mean():.5g} a slate "
+            f"here), the others of reward ({log.reward.mean():.5g})."
         )
     return notes
 

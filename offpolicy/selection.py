@@ -9,10 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from offpolicy.estimators import Estimate, estimate, estimate_all, hyper_parameters
-from offpolicy.features import state_features
 from offpolicy.groups import group
 from offpolicy.inference import Interval, difference, interval, standard_error
-from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, I64, Terms
 
 GRID = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of caps, thresholds, shrinkages
@@ -119,63 +117,6 @@ def opera(estimates: Sequence[Estimate]) -> tuple[Estimate, F64]:
     value = float(weight @ np.array([e.value for e in estimates]))
     first = estimates[0]
     return Estimate(value, weight @ psi, first.unit, name="opera", horizon=first.horizon), weight
-
-
-def pas_if(
-    log: LoggedDataset,
-    terms: Terms,
-    names: Sequence[str],
-    *,
-    share: float = 0.2,
-    splits: int = 20,
-    seed: int = 0,
-) -> Choice:
-    """Policy-adaptive selection: the log is split into a pseudo-logging and a pseudo-target part
-    whose density ratio follows the true weights, and each estimator on the former is compared with
-    the plain mean of the latter. One decision. After Udagawa et al. (2023), with their rule in
-    closed form: a row goes to the target's part with probability w / (w + k), k such that `share`
-    of the rows do.
-
-    Raises:
-        ValueError: terms of sessions.
-    """
-    if terms.stratum is not None:
-        raise ValueError("PAS-IF is for one decision; use cross_validate for sessions")
-    if len(terms) < FEWEST:
-        raise ValueError(f"{len(terms)} rows cannot be split again and again; log {FEWEST} or more")
-    goes = _assignment(terms.weight, share)
-    dense = state_features(log, None)
-    norm = np.clip(_smooth(dense, goes), 0.01, 0.99)  # P(target part | state)
-    weight = goes / (1 - goes) * (1 - norm) / norm
-    modelled = _smooth(dense, goes * terms.q_logged) / norm
-    rng = np.random.default_rng(seed)
-    loss: dict[str, list[float]] = {n: [] for n in names}
-    for _ in range(splits):
-        target = rng.random(len(goes)) < goes
-        truth = float(terms.reward[target].mean())
-        left = ~target
-        pseudo = Terms(
-            weight[left], terms.reward[left], terms.q_logged[left], modelled[left], terms.unit[left]
-        )
-        for name, e in estimate_all(pseudo, names).items():
-            loss[name].append((e.value - truth) ** 2)
-    score = {n: float(np.mean(x)) for n, x in loss.items()}
-    return Choice(min(score, key=score.__getitem__), score)
-
-
-def _assignment(weight: F64, share: float) -> F64:
-    """w / (w + k) with mean `share`, by bisection on k."""
-    low, high = 1e-9, 1e9
-    for _ in range(200):
-        k = np.sqrt(low * high)
-        low, high = (k, high) if float((weight / (weight + k)).mean()) > share else (low, k)
-    return np.asarray(np.clip(weight / (weight + np.sqrt(low * high)), 0.0, 0.99))
-
-
-def _smooth(dense: F64, y: F64) -> F64:
-    """Least squares on the state."""
-    gram = dense.T @ dense + 1e-3 * np.eye(dense.shape[1])
-    return np.asarray(dense @ np.linalg.solve(gram, dense.T @ y))
 
 
 def _rows(t: Terms, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Terms:

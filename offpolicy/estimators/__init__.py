@@ -10,6 +10,7 @@ from typing import Any
 from offpolicy.estimators import maps, marginal, sequential, single, slate
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form
+from offpolicy.estimators.likelihood import cr
 from offpolicy.estimators.magic import magic
 from offpolicy.terms import Terms
 
@@ -27,9 +28,11 @@ ESTIMATORS: dict[str, Callable[..., Form | Estimate]] = {
     "subgaussian_dr": maps.subgaussian_dr,
     "exponential_ips": maps.exponential_ips,
     "log_smoothing_ips": maps.log_smoothing_ips,
+    "cr": cr,
     "mips": marginal.mips,
     "snmips": marginal.snmips,
     "offcem": marginal.offcem,
+    "lips": marginal.lips,
     "sips": slate.sips,
     "iips": slate.iips,
     "rips": slate.rips,
@@ -50,20 +53,23 @@ ESTIMATORS: dict[str, Callable[..., Form | Estimate]] = {
     "mis_state": marginal.mis_state,
     "mis_state_action": marginal.mis_state_action,
     "drl": marginal.drl,
+    "dice": marginal.dice,
 }
-OF_TERMS = frozenset({"magic"})  # functions of all terms at once; the others are Forms of rows
+OF_TERMS = frozenset(
+    {"cr", "magic"}
+)  # functions of all terms at once; the others are Forms of rows
 FOR_HORIZON: dict[str, tuple[str, ...]] = {
     "one_step": (
         "ips", "clipped_ips", "snips", "dm", "dr", "sndr", "clipped_dr", "switch_dr", "dros",
-        "subgaussian_ips", "subgaussian_dr", "exponential_ips", "log_smoothing_ips", "mips",
-        "snmips", "offcem",
+        "subgaussian_ips", "subgaussian_dr", "exponential_ips", "log_smoothing_ips", "cr", "mips",
+        "snmips", "offcem", "lips",
     ),
     "slate": (
         "sips", "iips", "rips", "snsips", "sniips", "snrips", "cascade_dr", "pi", "wpi", "aips",
     ),
     "per_decision": ("pdis", "snpdis", "dm", "seq_dr", "wdr", "magic"),
     "trajectory": ("tis", "sntis"),
-    "marginal": ("mis_state", "mis_state_action", "drl", "dm"),
+    "marginal": ("mis_state", "mis_state_action", "drl", "dm", "dice"),
 }  # fmt: skip
 WITH_MODEL = frozenset(
     {

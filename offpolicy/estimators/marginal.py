@@ -35,3 +35,13 @@ def snmips(t: Rows) -> Form:
 def offcem(t: Rows) -> Form:
     """Weights of clusters for the residual, a model inside them. Saito, Ren & Joachims (2023)."""
     return single.dr(t)
+
+
+def lips(t: Rows) -> Form:
+    """IPS over abstractions of slates. Kiyohara, Nomura & Saito (2024)."""
+    return single.ips(t)
+
+
+def dice(t: Rows) -> Form:
+    """Stationary ratios that are linear in features. Yang et al. (2020)."""
+    return sequential.pdis(t)

@@ -30,7 +30,7 @@ class Settings:
 def test_every_benchmark_ends_with_the_yardstick(
     name: str, measured: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever the benchmark prints, the machine's speed is its last line; a failed one has none."""
+    """Whatever it prints, the machine's speed is its last line; a failed one has none."""
 
     def run(settings: Settings) -> int:
         print("a figure")

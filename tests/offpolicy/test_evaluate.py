@@ -158,3 +158,32 @@ def test_a_plugged_sklearn_model_serves_decisions_and_sessions() -> None:
     for horizon, truth in (("one_step", 0.62), ("per_decision", 1.86)):
         report = evaluate(log, target(log), horizon=horizon, model=LinearRegression())  # type: ignore[arg-type]
         assert report["dm"].value.value == pytest.approx(truth, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("name", "horizon", "maker"),
+    [
+        ("mips", "one_step", "mips_terms or estimated_mips_terms"),
+        ("offcem", "one_step", "offcem_terms"),
+        ("lips", "one_step", "lips_terms"),
+        ("cascade_dr", "one_step", r"slate_terms\(model=...\)"),
+        ("aips", "one_step", r"slate_terms\(behaviour=...\)"),
+        ("dice", "marginal", "dice_terms"),
+    ],
+)
+def test_a_name_whose_weights_evaluate_cannot_make_is_refused(
+    name: str, horizon: Any, maker: str
+) -> None:
+    """Plain ratios under the name of mips, and cascade_dr without a model of the places, were
+    printed as if they were these estimators."""
+    log = sessions_log(20)
+    with pytest.raises(ValueError, match=f"make its terms with {maker}"):
+        evaluate(log, target(log), horizon=horizon, estimators=[name], state=np.asarray(log.step))
+
+
+def test_orders_of_evaluate_that_mean_nothing_are_refused() -> None:
+    log = sessions_log(20)
+    with pytest.raises(ValueError, match="hyper = 'slopes'"):
+        evaluate(log, target(log), horizon="one_step", hyper="slopes")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no horizon 'forever'; there are one_step"):
+        evaluate(log, target(log), horizon="forever", estimators=[])  # type: ignore[arg-type]

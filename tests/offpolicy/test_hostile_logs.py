@@ -102,6 +102,14 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
     "one unit": (lambda: confidence_sequence(estimate(flat(1), "ips")), "needs 2 independent"),
     "few units": (lambda: cross_validate(flat(3), ["ips", "snips"]), "3 units cannot be split"),
     "few rows": (lambda: pas_if(log_of(3), flat(3), ["ips"]), "3 rows cannot be split"),
+    "few in a part": (lambda: pas_if(log_of(), flat(40), ["ips"]), "able to expect 10"),
+    "no weights": (
+        lambda: pas_if(
+            log_of(), Terms(0 * np.ones(40), *[np.ones(40)] * 3, np.arange(40)), ["ips"], share=0.5
+        ),
+        "no part of the log looks like the target's",
+    ),
+    "no names": (lambda: pas_if(log_of(), flat(40), [], share=0.5), "needs the names"),
 }
 
 

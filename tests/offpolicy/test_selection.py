@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from offpolicy import Interval, LogError, LoggedDataset, Terms, score_session_estimators
+from offpolicy.features import state_features
+from offpolicy.importance_fitting import fitted_rule, pas_if
 from offpolicy.redraw import score_estimators
 from offpolicy.redraw_sessions import redraw_sessions, sessions
-from offpolicy.selection import choose_setting, cross_validate, pas_if, slope
+from offpolicy.selection import choose_setting, cross_validate, slope
 from tests.offpolicy.estimators.test_contract import uneven_sessions
 
 
@@ -77,6 +79,33 @@ def test_pas_if_prefers_a_right_doubly_robust_estimator_to_heavy_weights() -> No
     assert wins >= 8
     with pytest.raises(ValueError, match="one decision"):
         pas_if(log, uneven_sessions(), ["pdis"])
+
+
+def parts_ratio(rho: np.ndarray, dense: np.ndarray) -> np.ndarray:
+    """Density ratio of the part that rows go to with chance rho over the rest, within a state."""
+    there = dense @ np.linalg.lstsq(dense, rho, rcond=None)[0]
+    return rho / (1 - rho) * (1 - there) / there
+
+
+def test_the_fitted_rule_makes_the_parts_differ_as_the_policies_do() -> None:
+    """Against odds proportional to the weights, which fit but for a factor in each state."""
+    log, t = logged(2000, 0)
+    dense = state_features(log, None)
+    rho = fitted_rule(t.weight, dense, 0.2)
+    plain = 0.25 * t.weight / (1 + 0.25 * t.weight)
+    miss, other = (((parts_ratio(x, dense) - t.weight) ** 2).mean() for x in (rho, plain))
+    assert miss < 0.1 * t.weight.var()  # a tenth of what is there to be fitted
+    assert miss < 0.2 * other
+    assert abs(rho.mean() - 0.2) < 0.03
+    there = dense @ np.linalg.lstsq(dense, rho, rcond=None)[0]
+    assert there.std() < 0.03  # both parts meet the same states
+
+
+def test_where_the_policies_agree_the_rule_is_a_coin() -> None:
+    dense = np.column_stack([np.ones(50), np.linspace(-1, 1, 50)])
+    np.testing.assert_allclose(fitted_rule(np.ones(50), dense, 0.3), 0.3, atol=1e-4)
+    half = fitted_rule(np.tile([0.0, 2.0], 25), dense, 0.3)
+    assert (half[::2] == 0).all()  # what the target never does is not in its part
 
 
 def test_redrawn_logs_know_their_truth() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -133,6 +134,24 @@ def test_evaluate_takes_slate_estimators() -> None:
     assert frame.value["sips"] == pytest.approx(frame.value["ips"])
     assert frame.uplift["rips"] != 0
     assert set(frame.horizon) == {"one_step"}
+
+
+def test_slate_uplifts_compare_the_same_rewards_and_assumptions_are_told() -> None:
+    """The agent is paid 10 a slate besides what its places bring: the uplift of rips must not be
+    the difference of two things."""
+    log, scores, _ = world()
+    many = LoggedDataset.concat([replace(log, reward=log.reward + 10.0)] * 20)
+    told = TargetScores(
+        np.tile(scores.propensity, 20),
+        np.tile(scores.position_propensity, (20, 1)),  # type: ignore[arg-type]
+    )
+    report = evaluate(many, told, horizon="one_step", estimators=["sips", "iips"], check=False)
+    assert many.position_reward is not None
+    places = many.position_reward.sum(1)
+    plain = float((told.propensity / many.propensity * places).mean() - places.mean())
+    assert report["sips"].uplift.value == pytest.approx(plain)
+    assert any("iips read the place probabilities as those of each" in x for x in report.notes)
+    assert any("sips, iips speak of the sum of position_reward" in x for x in report.notes)
 
 
 def test_a_log_without_place_rewards_or_propensities_is_refused_by_name() -> None:
