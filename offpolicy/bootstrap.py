@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.inference import Interval
+from offpolicy.estimators.bias import Lost
+from offpolicy.inference import Interval, check_level
 from offpolicy.terms import F64, Terms
-from offpolicy.unit_totals import any_staged, forms_of, lay_out, unit_totals
+from offpolicy.unit_totals import any_staged, forms_of, lay_out, lost_of, unit_totals
+
+UNITS = 2048  # whose counts of all draws stand in memory together
 
 
 def bootstrap(
@@ -21,15 +24,17 @@ def bootstrap(
     seed: int = 0,
     hyper: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Interval]:
-    """Percentile intervals; `se` is the spread of the draws. Memory: draws x columns, and one block
-    of units at a time. Efron (1979), Hanley & MacGibbon (2006) for Poisson counts.
+    """Percentile intervals, moved out by the bound on an estimator's bias; `se` is the spread of
+    the draws. Memory: draws x columns, and draws x 2,048 units at a time. Efron (1979), Hanley &
+    MacGibbon (2006) for Poisson counts.
 
     Raises:
-        ValueError: fewer than 2 units.
+        ValueError: fewer than 2 units or draws.
         NoOverlapError: draws without any weight, of a self-normalised estimator.
     """
-    if terms.layout.units.n < 2:
-        raise ValueError("a bootstrap needs 2 independent units; log more sessions")
+    check_level(level)
+    if terms.layout.units.n < 2 or draws < 2:
+        raise ValueError("a bootstrap needs 2 independent units and 2 draws; log more sessions")
     wanted = list(names)
     forms = {k: f for k, f in forms_of(terms, wanted, hyper).items() if k in wanted}
     strata = terms.layout.strata[1] if any_staged(terms, forms) else 1
@@ -38,8 +43,10 @@ def bootstrap(
     sums, plain = np.zeros((draws, width)), np.zeros(width)
     for totals in unit_totals(terms, forms, columns, width, strata):
         plain += totals.sum(0)
-        sums += rng.poisson(1.0, (draws, len(totals))).astype(np.float64) @ totals
-    found = {}
+        for at in range(0, len(totals), UNITS):
+            some = totals[at : at + UNITS]
+            sums += rng.poisson(1.0, (draws, len(some))).astype(np.float64) @ some
+    found, lost = {}, lost_of(terms, forms)
     for name in wanted:
         own = [c for c in columns if c.name == name]
         values = np.sum([_ratio(sums[:, c.top], sums[:, c.bottom]) for c in own], axis=0)
@@ -50,9 +57,10 @@ def bootstrap(
                 "carry weight to be drawn again. Log with more exploration, or try a closer policy."
             )
         low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
-        found[name] = Interval(
-            value, float(low), float(high), float(values.std(ddof=1)), level, terms.layout.units.n
-        )
+        bias = lost.get(name, Lost()).bounds()
+        se, units = float(values.std(ddof=1)), terms.layout.units.n
+        bounds = float(low) + bias[0], float(high) + bias[1]
+        found[name] = Interval(value, *bounds, se, level, units, bias)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from offpolicy.estimators.engine import Estimate
-from offpolicy.inference import Interval, standard_error
+from offpolicy.inference import Interval, check_level, standard_error
 from offpolicy.terms import F64
 
 
@@ -24,21 +24,19 @@ def empirical_bernstein(
     Raises:
         ValueError: a contribution leaves the bounds.
     """
-    x = contributions(estimate)
-    low, high = bounds
-    if x.min() < low - 1e-9 or x.max() > high + 1e-9:
-        raise ValueError(
-            f"contributions span [{x.min():.4g}, {x.max():.4g}], outside bounds {bounds}; the "
-            "bounds are what is known before looking, not what was seen"
-        )
-    n, reach = len(x), np.log(4 / (1 - level))
-    radius = np.sqrt(2 * x.var(ddof=1) * reach / n) + 7 * (high - low) * reach / (3 * (n - 1))
+    x = _inside(estimate, bounds, level)
+    n, reach, width = len(x), np.log(4 / (1 - level)), bounds[1] - bounds[0]
+    radius = np.sqrt(2 * x.var(ddof=1) * reach / n) + 7 * width * reach / (3 * (n - 1))
     return _around(estimate, float(radius), level)
 
 
 def hoeffding(estimate: Estimate, bounds: tuple[float, float], level: float = 0.95) -> Interval:
-    """m +- (high - low) sqrt(log(2 / alpha) / (2 n)) with KNOWN bounds. Hoeffding (1963)."""
-    n = len(estimate.psi)
+    """m +- (high - low) sqrt(log(2 / alpha) / (2 n)) with KNOWN bounds. Hoeffding (1963).
+
+    Raises:
+        ValueError: a contribution leaves the bounds.
+    """
+    n = len(_inside(estimate, bounds, level))
     radius = (bounds[1] - bounds[0]) * np.sqrt(np.log(2 / (1 - level)) / (2 * n))
     return _around(estimate, float(radius), level)
 
@@ -49,6 +47,9 @@ def confidence_sequence(
     """Valid at all looks together, however often the data are peeked at: asymptotic confidence
     sequence, narrowest near `tuned_at` units (to be chosen before looking).
     Waudby-Smith et al. (2024)."""
+    check_level(level)
+    if not tuned_at > 0:
+        raise ValueError(f"tuned_at = {tuned_at}; it is a number of units, above 0")
     n, alpha = len(estimate.psi), 1 - level
     rho2 = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_at
     scale = standard_error(estimate) * np.sqrt(n)
@@ -67,6 +68,7 @@ def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:
     from scipy.optimize import brentq
     from scipy.special import fdtri
 
+    check_level(level)
     x = contributions(estimate)
     n = len(x)
     if n < 3:
@@ -94,6 +96,20 @@ def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:
         n,
         estimate.bias,
     )
+
+
+def _inside(estimate: Estimate, bounds: tuple[float, float], level: float) -> F64:
+    """(G,) contributions of 2 units or more, inside the bounds."""
+    check_level(level)
+    x, (low, high) = contributions(estimate), bounds
+    if len(x) < 2:
+        raise ValueError(f"an interval needs 2 independent units, got {len(x)}; log more sessions")
+    if x.min() < low - 1e-9 or x.max() > high + 1e-9:
+        raise ValueError(
+            f"contributions span [{x.min():.4g}, {x.max():.4g}], outside bounds {bounds}; the "
+            "bounds are what is known before looking, not what was seen"
+        )
+    return x
 
 
 def _surprise(z: F64) -> float:

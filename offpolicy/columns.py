@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,31 @@ from offpolicy import checks
 from offpolicy.errors import LogError
 from offpolicy.groups import group
 
+TABLES = {
+    "slate": 2, "position_propensity": 2, "position_reward": 2, "candidates": 2,
+    "candidate_propensity": 2, "responses": 2, "context": 2, "prior_items": 2, "prior_responses": 3,
+}  # fmt: skip
+
+
+def check_shapes(columns: Mapping[str, NDArray[Any]]) -> None:
+    """Columns are (N,), tables (N, width): nothing is broadcast by accident."""
+    for name, x in columns.items():
+        wanted = TABLES.get(name, 1)
+        if x.ndim != wanted:
+            shape = ("(N,), one entry", "(N, width), one row", "(S, length, width), one table")
+            raise LogError(
+                f"{name} has shape {x.shape}; it is {shape[wanted - 1]} each. Ravel a column that "
+                "stands in a table of width 1; cut a larger table into its columns."
+            )
+
 
 def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> NDArray[Any]:
-    """Whole numbers of the wanted type; strings are numbered in order of appearance."""
+    """Whole numbers of the wanted type; names get numbers of their own (`_numbered`)."""
     a = np.asarray(x)
     if a.dtype.kind in "iub":
         return _narrowed(name, a, kind)
     if names and a.dtype.kind in "OUST":
-        return group(_named(name, a)).code
+        return _numbered(_named(name, a))
     try:
         found = a.astype(np.float64)
     except (TypeError, ValueError):
@@ -51,16 +70,29 @@ def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
 
 def _named(name: str, a: NDArray[Any]) -> NDArray[np.str_]:
     """Ids that are names; a missing one is no name."""
-    if a.dtype.kind == "O":
-        checks.refuse(
-            np.array([x is None or x != x for x in a.tolist()], bool),
-            lambda i: f"{name}[{i}] is missing. Drop the row, or give it an id of its own.",
-        )
+    refuse_missing(name, a, "Drop the row, or give it an id of its own.")
     return a.astype("U")
+
+
+def _numbered(a: NDArray[np.str_]) -> NDArray[np.int64]:
+    """A name's number is its hash: the same in every log, so that logs and parts can be joined."""
+    names = group(a)
+    heads = [blake2b(s.encode(), digest_size=8).digest() for s in a[names.first].tolist()]
+    return np.frombuffer(b"".join(heads), np.int64)[names.code] if heads else names.code
+
+
+def refuse_missing(name: str, a: NDArray[Any], mend: str) -> None:
+    """No entry is None or not a number."""
+    if a.dtype.kind in "fO":
+        gone = np.array([x is None or x != x for x in a.ravel().tolist()], bool).reshape(a.shape)
+        checks.refuse(checks.any_of(gone), lambda i: f"{name}[{i}] is missing. {mend}")
 
 
 def numbers(name: str, x: ArrayLike) -> NDArray[np.float64]:
     """As float64; what is no number is refused by name."""
+    kind = np.asarray(x).dtype
+    if kind.kind in "cmM":
+        raise LogError(f"{name} holds {kind}, no real numbers; log the number that is meant.")
     try:
         return np.asarray(x, np.float64)
     except (TypeError, ValueError) as error:
@@ -76,12 +108,32 @@ def numbers2(name: str, x: ArrayLike | None) -> NDArray[np.float64] | None:
 
 
 def numbers32(name: str, x: ArrayLike | None) -> NDArray[np.float32] | None:
-    """As a float32 matrix, or None."""
-    return None if x is None else matrix(numbers(name, x) if _odd(x) else np.asarray(x, np.float32))
+    """As a float32 table, or None; what does not fit becomes infinite, which the log refuses."""
+    if x is None:
+        return None
+    found = x if isinstance(x, np.ndarray) and x.dtype == np.float32 else numbers(name, x)
+    with np.errstate(over="ignore"):
+        return matrix(found.astype(np.float32, copy=False))
 
 
-def _odd(x: ArrayLike) -> bool:
-    return np.asarray(x).dtype.kind not in "fiub"
+def flags(name: str, x: ArrayLike) -> NDArray[np.bool_]:
+    """True and False, or 1 and 0; words and missing entries are neither."""
+    a = np.asarray(x)
+    if a.dtype.kind == "b":
+        return a
+    if a.dtype.kind in "iuf":
+        known = (a == 0) | (a == 1)
+    else:
+        each = [isinstance(v, bool | int | float) and v in (0, 1) for v in a.ravel().tolist()]
+        known = np.array(each, bool).reshape(a.shape)
+    checks.refuse(
+        checks.any_of(~known),
+        lambda i: (
+            f"{name}[{i}] = {a[i]} is neither true nor false. Write booleans, or 1 and 0; a word "
+            "such as 'False' would count as true."
+        ),
+    )
+    return a.astype(bool)
 
 
 def item_ids(name: str, x: ArrayLike | None) -> NDArray[np.int32] | None:
@@ -95,6 +147,6 @@ def matrix(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def labels(x: ArrayLike) -> NDArray[Any]:
-    """Whole numbers or strings."""
+    """Whole numbers or strings; who has no name is nobody's."""
     a = np.asarray(x)
-    return a if a.dtype.kind in "iuU" else a.astype("U")
+    return a if a.dtype.kind in "iuU" else _named("logger", a)

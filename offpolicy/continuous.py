@@ -40,11 +40,17 @@ def kernel_terms(
         raise ValueError(f"no kernel {kernel!r}; there are {', '.join(KERNELS)}")
     if not bandwidth > 0:
         raise ValueError(f"bandwidth = {bandwidth} must be above 0, in the unit of the action")
-    f = np.asarray(density, np.float64)
+    f, own_action = np.asarray(density, np.float64), np.asarray(action, np.float64)
+    wanted = np.asarray(target_action, np.float64)
+    if not f.shape == own_action.shape == wanted.shape:
+        raise ValueError(
+            f"density {f.shape}, action {own_action.shape} and target_action {wanted.shape} are "
+            "one entry a decision each"
+        )
     if not (f > 0).all():
         row = int(np.flatnonzero(~(f > 0))[0])
         raise ValueError(f"density[{row}] = {f[row]}; the density of a logged action is above 0")
-    u = (np.asarray(target_action, np.float64) - np.asarray(action, np.float64)) / bandwidth
+    u = (wanted - own_action) / bandwidth
     own = np.arange(len(f)) if unit is None else unit
     return Terms(
         KERNELS[kernel](u) / (bandwidth * f), reward, q_logged, v_target, own, horizon="one_step"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from offpolicy.estimators import estimate
-from offpolicy.inference import Interval, standard_error
+from offpolicy.inference import Interval, check_level, standard_error
 from offpolicy.terms import F64, Terms
 
 Range = tuple[float, float]
@@ -30,6 +30,7 @@ def cressie_read(
     """
     from scipy.special import fdtri
 
+    check_level(level)
     if not weight_range[0] <= 1 <= weight_range[1]:
         raise ValueError(f"weight_range = {weight_range} must hold 1, the mean of right weights")
     _check("weight", terms.weight, weight_range)
@@ -38,11 +39,12 @@ def cressie_read(
     if units.n < 3:
         raise ValueError(f"empirical likelihood needs 3 units, got {units.n}; log more sessions")
     w, x = (
-        np.bincount(units.code, column, units.n) * (units.n / len(terms))
+        np.asarray(np.bincount(units.code, column, units.n) * (units.n / len(terms)), np.float64)
         for column in (terms.weight, terms.weight * terms.reward)
     )
-    limit = min(_least(np.append(w, f)) for f in weight_range) + float(fdtri(1, units.n - 1, level))
-    found = [_bounds(w, x, f, f * r, limit) for f in weight_range for r in reward_range]
+    unseen = (weight_range[0], 1.0, weight_range[1])  # 1: the one that equal weights leave room for
+    limit = min(_least(np.append(w, f)) for f in unseen) + float(fdtri(1, units.n - 1, level))
+    found = [_bounds(w, x, f, f * r, limit) for f in unseen for r in reward_range]
     e = estimate(terms, "cr")
     low, high = min(b[0] for b in found), max(b[1] for b in found)
     return Interval(

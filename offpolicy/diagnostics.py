@@ -12,6 +12,7 @@ from offpolicy.estimators.sequential import mean_weight
 from offpolicy.inference import Interval, interval
 from offpolicy.terms import F64, Terms
 
+ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 SURE = 0.999  # level of the mean-weight interval: to blame propensities takes more than 95 %
 
 
@@ -56,6 +57,12 @@ def diagnose(terms: Terms) -> Diagnostics:
         mean_weight=interval(mean, SURE) if units.n > 1 else None,
         horizon=terms.horizon,
     )
+
+
+def trusted(ess: float, mean_weight: Interval | None) -> bool:
+    """Weights that average 1 over enough units: of degenerate ones the regression on a control
+    variate is nonsense."""
+    return mean_weight is not None and mean_weight.low <= 1 <= mean_weight.high and ess >= ENOUGH
 
 
 def effective(weight: F64) -> float:

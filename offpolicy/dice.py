@@ -13,7 +13,7 @@ from offpolicy.errors import LogError
 from offpolicy.fqe import FeaturesOf, feature_blocks
 from offpolicy.log import LoggedDataset
 from offpolicy.reward_model import next_rows
-from offpolicy.terms import F64, Terms
+from offpolicy.terms import F64, Terms, check_gamma
 
 UNSEEN = 1e-9  # share of what the target meets that may lie outside the log's features
 
@@ -45,8 +45,9 @@ def dice_terms(
         LogError: missing steps, or a target that goes where the log has no features.
         ValueError: gamma outside [0, 1] or a negative strength.
     """
-    if not 0 <= gamma <= 1 or not strength >= 0:
-        raise ValueError(f"gamma = {gamma} must lie in [0, 1], strength = {strength} be >= 0")
+    check_gamma(gamma)
+    if not strength >= 0:
+        raise ValueError(f"strength = {strength} must not be negative")
     following = next_rows(log)
     starts, gram, flow, mean = _moments(log, logged, target, after, gamma, following)
     inverse = np.linalg.pinv(gram, hermitian=True)

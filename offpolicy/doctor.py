@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from offpolicy import doctor_checks as checks
 from offpolicy import doctor_context as context
 from offpolicy import doctor_weights as weights
+from offpolicy.columns import numbers, refuse_missing
 from offpolicy.findings import Finding, Level
 from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64
@@ -81,6 +82,8 @@ def check_log(
     event = None if event_id is None else np.asarray(event_id)
     if event is not None and event.shape != (len(log),):
         raise ValueError(f"event_id has shape {event.shape}; it is ({len(log)},), one a decision")
+    if event is not None:
+        refuse_missing("event_id", event, "Drop the row, or give it an id of its own.")
     found = [
         checks.structure(log, event),
         context.duplicates(log),
@@ -107,7 +110,7 @@ def _column(log: LoggedDataset, name: str, x: ArrayLike | None) -> F64 | None:
     """(N,) finite numbers beside the log."""
     if x is None:
         return None
-    column = np.asarray(x, np.float64)
+    column = numbers(name, x)
     if column.shape != (len(log),):
         raise ValueError(f"{name} has shape {column.shape}; it is ({len(log)},), one a decision")
     if not np.isfinite(column).all():

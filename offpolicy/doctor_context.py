@@ -67,10 +67,10 @@ def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
     served = log.logger[heads].astype("U")
     seen = np.array([(served == str(k)).sum() for k in expected], np.float64)
     share = np.array(list(expected.values()), np.float64)
-    if not seen.sum() or not (share > 0).all() or len(seen) < 2:
+    if seen.sum() < len(served) or not (share > 0).all() or len(seen) < 2:
         raise ValueError(
             f"expected_shares names {', '.join(map(str, expected))}, the log's loggers are "
-            f"{', '.join(np.unique(served))}; give two or more of them a share above 0"
+            f"{', '.join(np.unique(served))}; give each of them, two or more, a share above 0"
         )
     want = share / share.sum() * seen.sum()
     p = float(chdtrc(len(seen) - 1, float(((seen - want) ** 2 / want).sum())))

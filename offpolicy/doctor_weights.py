@@ -145,7 +145,8 @@ def own_entry(log: LoggedDataset) -> F64:
     """(N,) the candidate table's word on the item shown first."""
     assert log.candidate_propensity is not None
     if log.candidates is None:
-        return log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
+        entry = log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
+        return np.where(log.slate[:, 0] >= 0, entry, 0.0)
     hit = log.candidates == log.slate[:, :1]
     return np.asarray((log.candidate_propensity * hit).sum(1))
 

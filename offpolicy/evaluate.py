@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from offpolicy.diagnostics import Diagnostics, diagnose
+from offpolicy.columns import numbers
+from offpolicy.diagnostics import diagnose, trusted
 from offpolicy.doctor import check_log
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all
@@ -18,7 +19,7 @@ from offpolicy.gate import GateRule, Guardrail, decide
 from offpolicy.inference import interval
 from offpolicy.log import LoggedDataset
 from offpolicy.marginals import marginal_terms, terms_of
-from offpolicy.notes import ENOUGH, notes_on
+from offpolicy.notes import notes_on
 from offpolicy.report import Line, Report
 from offpolicy.reward_model import Regressor, predict_rewards
 from offpolicy.selection import choose_settings
@@ -99,7 +100,7 @@ def evaluate(
     settings = _settings(hyper, [n for n in names if asked[n] is t], t)
     d = diagnose(t)
     found = _estimates(asked, settings, notes)
-    lines = compare(found, asked, settings, level, controlled=_trusted(d))
+    lines = compare(found, asked, settings, level, controlled=trusted(d.ess, d.mean_weight))
     decider = _decider(decide_by, lines)
     health = check_log(log, told) if check else None
     rule = rule or GateRule()
@@ -125,7 +126,9 @@ def as_scores(log: LoggedDataset, scores: Scores) -> TargetScores:
         LogError: it does not fit the log.
     """
     told = scores(log) if callable(scores) else scores
-    found = told if isinstance(told, TargetScores) else TargetScores(np.asarray(told, np.float64))
+    found = (
+        told if isinstance(told, TargetScores) else TargetScores(numbers("target propensity", told))
+    )
     check_scores(log, found)
     return found
 
@@ -167,6 +170,8 @@ def _predictions(
 def _names(horizon: str, wanted: Sequence[str] | None, with_model: bool) -> list[str]:
     if wanted is None:
         return [n for n in USUAL[horizon] if with_model or n not in WITH_MODEL]
+    if isinstance(wanted, str):
+        raise ValueError(f"estimators = {wanted!r} is one name; pass a sequence: [{wanted!r}]")
     if not wanted:
         raise ValueError(f"no estimators were named; there are {', '.join(FOR_HORIZON[horizon])}")
     for name in wanted:
@@ -254,9 +259,3 @@ def _estimates(
             "out."
         )
     return {n: found[n] for n in asked if n in found}
-
-
-def _trusted(d: Diagnostics) -> bool:
-    """Weights that average 1 over enough units; of degenerate ones a regression is nonsense."""
-    m = d.mean_weight
-    return m is not None and m.low <= 1 <= m.high and d.ess >= ENOUGH

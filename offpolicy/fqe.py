@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from offpolicy.groups import I64
 from offpolicy.log import LoggedDataset
 from offpolicy.reward_model import assign_folds, next_rows
-from offpolicy.terms import F64
+from offpolicy.terms import F64, check_gamma
 from offpolicy.weights import Predictions
 
 FeaturesOf = Callable[[slice], F64]  # rows -> (b, P)
 BLOCK = 1 << 15
+MOST = 10_000  # backups until values must have settled
 
 
 def fitted_q(
@@ -39,14 +40,19 @@ def fitted_q(
     their average over what the target would show in that state, `after` (for rows whose session was
     truncated) the target's average in the state that follows the last row.
 
-    `horizon` backups; None repeats until values settle, which asks for gamma < 1 or for sessions
-    that end. Memory: P x P per fold and two numbers per row and fold; features are read in blocks.
+    `horizon` backups (0 is the reward of the row alone); None repeats until values settle, which
+    asks for gamma < 1 or for sessions that end. Memory: P x P per fold and two numbers per row and
+    fold; features are read in blocks.
 
     Raises:
-        ValueError: gamma = 1 without a horizon in a log whose sessions never end.
+        ValueError: values that do not settle, or gamma = 1 without a horizon in a log whose
+            sessions never end.
     """
     if horizon is None and gamma == 1 and not log.terminated.any():
         raise ValueError("gamma = 1 and no session ever ends: the value is infinite. Set horizon")
+    check_gamma(gamma)
+    if horizon is not None and horizon < 0:
+        raise ValueError(f"horizon = {horizon}; it is a number of backups, 0 or more, or None")
     following, n = next_rows(log), len(log)
     fold = assign_folds(log.session if log.user is None else log.user, folds, seed)
     solve = _Solver(logged, fold, folds, ridge, n)
@@ -54,7 +60,8 @@ def fitted_q(
     cut = log.truncated & ~goes_on if after is not None else np.zeros(n, bool)
     values = np.zeros((folds, n))
     theta = solve.fit(np.broadcast_to(log.reward, (folds, n)))
-    for _ in range(int(log.step.max()) if horizon is None and gamma == 1 else (horizon or 10_000)):
+    sweeps = MOST if after is not None else int(log.step.max())
+    for _ in range(sweeps if horizon is None else horizon):
         ahead = np.broadcast_to(log.reward, (folds, n)).copy()
         before = values.copy()
         for rows in feature_blocks(n):
@@ -65,6 +72,12 @@ def fitted_q(
         theta = solve.fit(ahead)
         if float(np.abs(values - before).max()) <= tolerance * max(float(np.abs(values).max()), 1):
             break
+    else:
+        if horizon is None and after is not None:
+            raise ValueError(
+                f"values have not settled in {MOST:,} backups: sessions go on for ever under this "
+                "target. Set gamma below 1, or a horizon"
+            )
     return Predictions(_own(theta, logged, fold, n), _own(theta, target, fold, n))
 
 

@@ -30,6 +30,13 @@ class GuardrailSpec:
     change: bool = True  # bounds are on the change against the logging policy, not on the level
     groups: ArrayLike | None = None  # (N,) 0 / 1: bounds are then on group 1 minus group 0
 
+    def __post_init__(self) -> None:
+        if not self.at_least <= self.at_most:
+            raise ValueError(
+                f"guardrail {self.name}: no value is at least {self.at_least} and at most "
+                f"{self.at_most}; give two numbers, the lower one as at_least"
+            )
+
 
 def check_guardrails(
     log: LoggedDataset,

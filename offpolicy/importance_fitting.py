@@ -9,6 +9,7 @@ import numpy as np
 
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators import estimate_all
+from offpolicy.estimators.forms import is_staged
 from offpolicy.features import state_features
 from offpolicy.log import LoggedDataset
 from offpolicy.selection import Choice
@@ -108,7 +109,7 @@ class _Smoother:
 
 
 def _check(terms: Terms, names: Sequence[str], share: float, splits: int) -> None:
-    if terms.stratum is not None:
+    if is_staged(terms):
         raise ValueError("PAS-IF is for one decision; use cross_validate for sessions")
     if not names or splits < 1:
         raise ValueError("PAS-IF needs the names of estimators, and a split at least")

@@ -40,8 +40,7 @@ def interval(
     units = len(estimate.psi)
     if units < 2:
         raise ValueError(f"an interval needs 2 independent units, got {units}; log more sessions")
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level} is outside (0, 1); 0.95 is usual")
+    check_level(level)
     se = standard_error(estimate)
     reach = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method) * se
     low = estimate.value - reach + min(estimate.bias[0], 0.0)
@@ -55,6 +54,16 @@ def interval(
         units,
         estimate.bias,
     )
+
+
+def check_level(level: float) -> None:
+    """Nominal coverage is a share.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level} is outside (0, 1); 0.95 is usual")
 
 
 def standard_error(estimate: Estimate) -> float:

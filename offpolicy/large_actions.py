@@ -34,8 +34,14 @@ def mips_terms(
     """
     tables = [np.ascontiguousarray(t.T) for t in embedding_given_action]  # (categories, A)
     n, n_actions = len(reward), tables[0].shape[1]
+    _check_length("embedding", embedding, n)
     for d, table in enumerate(tables):
         _check_codes(f"embedding[:, {d}]", embedding[:, d], len(table))
+        if not ((table >= 0).all() and (np.abs(table.sum(0) - 1) <= ENTIRE).all()):
+            raise ValueError(
+                f"embedding_given_action[{d}] is (A, categories): each action's chances of the "
+                "categories, not negative and 1 together"
+            )
     weight = np.empty(n)
     for rows in row_blocks(n, n_actions):
         logging, target = _distributions(probabilities, rows, n_actions)
@@ -61,6 +67,7 @@ def offcem_terms(
     from scipy.sparse import csr_array
 
     n, n_actions = len(reward), len(cluster)
+    _check_length("action", action, n)
     _check_codes("action", action, n_actions)
     member = csr_array((np.ones(n_actions), (np.arange(n_actions), cluster)))
     weight, q, v = np.empty(n), np.zeros(n), np.zeros(n)
@@ -119,7 +126,8 @@ def estimated_mips_terms(
         LogisticRegression(max_iter=1000).fit(x[fold != k], action[fold != k]) for k in range(folds)
     ]
     weight = np.empty(len(x))
-    n_actions = int(action.max()) + 1
+    n_actions = np.asarray(probabilities(slice(0, 1))[0]).shape[1]
+    _check_codes("action", action, n_actions)
     for rows in row_blocks(len(x), n_actions):
         logging, target = _distributions(probabilities, rows, n_actions)
         ratio = np.divide(target, logging, out=np.zeros_like(target), where=logging > 0)
@@ -152,7 +160,14 @@ def _check_support(below: F64, rows: slice, what: str) -> None:
         )
 
 
+def _check_length(name: str, x: NDArray[np.generic], n: int) -> None:
+    if len(x) != n:
+        raise ValueError(f"{name} has {len(x)} rows, reward {n}; both are one entry a decision")
+
+
 def _check_codes(name: str, codes: NDArray[np.integer], n: int) -> None:
+    if codes.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {codes.dtype}; codes are whole numbers from 0 to {n - 1}")
     bad = np.flatnonzero((codes < 0) | (codes >= n))
     if bad.size:
         row = int(bad[0])
@@ -166,11 +181,12 @@ def _distributions(probabilities: Probabilities, rows: slice, n_actions: int) ->
         shape = (rows.stop - rows.start, n_actions)
         if p.shape != shape:
             raise ValueError(f"the {name} probabilities of {rows} are {p.shape}, not {shape}")
-        off = np.flatnonzero(~(np.abs(p.sum(1) - 1) <= ENTIRE))
+        off = np.flatnonzero(~(np.abs(p.sum(1) - 1) <= ENTIRE) | (p < 0).any(1))
         if off.size:
             row = int(off[0])
             raise ValueError(
-                f"row {rows.start + row}: the {name} probabilities sum to {p[row].sum():.6g}, not 1"
+                f"row {rows.start + row}: the {name} probabilities sum to {p[row].sum():.6g}, the "
+                f"least is {p[row].min():.6g}; they are not negative and sum to 1"
             )
     return both[0], both[1]
 

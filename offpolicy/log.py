@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy import checks
 from offpolicy.columns import (
+    check_shapes,
+    flags,
     item_ids,
     labels,
     matrix,
@@ -67,6 +69,7 @@ class LoggedDataset:
     groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
 
     def __post_init__(self) -> None:
+        check_shapes(self.columns())
         checks.check_lengths(self, ROW_COLUMNS)
         object.__setattr__(self, "groups", group(self.session))
         checks.check_propensities(self)
@@ -100,7 +103,7 @@ class LoggedDataset:
         prior_responses: ArrayLike | None = None,
     ) -> LoggedDataset:
         """Any array-likes -> a checked log. A slate of one place may be (N,); session and user ids
-        may be strings, which are numbered as they appear.
+        may be strings, whose numbers are their hashes: the same in every log.
 
         Raises:
             LogError: a rule is broken; the message names the row, the rule and the mend.
@@ -112,7 +115,7 @@ class LoggedDataset:
                 "instead, which marks every result, use offpolicy.estimate_propensity."
             )
         ids = whole_numbers("session", session, np.int64, names=True)
-        never = np.zeros(len(ids), bool)
+        never = np.zeros(ids.shape, bool)
         return cls(
             session=ids,
             step=whole_numbers("step", step, np.int32),
@@ -120,8 +123,8 @@ class LoggedDataset:
             propensity=numbers("propensity", propensity),
             reward=numbers("reward", reward),
             n_items=_catalogue_size(n_items),
-            terminated=never if terminated is None else np.asarray(terminated, bool),
-            truncated=never if truncated is None else np.asarray(truncated, bool),
+            terminated=never if terminated is None else flags("terminated", terminated),
+            truncated=never if truncated is None else flags("truncated", truncated),
             position_propensity=numbers2("position_propensity", position_propensity),
             position_reward=numbers2("position_reward", position_reward),
             user=None if user is None else whole_numbers("user", user, np.int64, names=True),

@@ -12,6 +12,7 @@ from offpolicy.log import LoggedDataset
 from offpolicy.terms import F64, Terms
 from offpolicy.weights import Predictions, TargetScores, check_scores
 
+PRIOR = 10.0  # rows of the pooled variance added to each logger's own
 Mode = Literal["naive", "balanced", "weighted"]
 
 
@@ -52,11 +53,14 @@ def logger_terms(
 
 def precision_shares(x: F64, code: np.ndarray[tuple[int], np.dtype[np.int64]], n: int) -> F64:
     """(N,) factors, constant within a logger, such that the mean of factor * x is the
-    precision-weighted mean of the loggers' means."""
+    precision-weighted mean of the loggers' means. Variances are drawn to the pooled one by PRIOR
+    rows: a logger of few rows that all paid nothing is not infinitely precise."""
     size = np.bincount(code, minlength=n).astype(np.float64)
     mean = np.bincount(code, x, n) / size
-    spread = np.bincount(code, (x - mean[code]) ** 2, n) / size
-    precision = size / np.maximum(spread, 1e-12 * spread.max()) if spread.any() else size
+    square = np.bincount(code, (x - mean[code]) ** 2, n)
+    pooled = float(((x - x.mean()) ** 2).mean())
+    spread = (square + PRIOR * pooled) / (size - 1 + PRIOR)
+    precision = size / spread if pooled > 0 else size
     share = precision / precision.sum()
     return np.asarray((share * len(x) / size)[code])
 

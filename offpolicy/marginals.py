@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.checks import require_whole_sessions
+from offpolicy.columns import refuse_missing
 from offpolicy.groups import I64
 from offpolicy.log import LoggedDataset
 from offpolicy.reward_model import next_rows
-from offpolicy.terms import F64, Terms
+from offpolicy.terms import F64, Terms, check_gamma
 from offpolicy.weights import Horizon, Predictions, TargetScores, check_scores, terms
 
 CONDITION = 1e12  # beyond it the balance of visits is singular
@@ -47,8 +48,7 @@ def marginal_terms(
         LogError: a session has missing steps, or the scores do not fit.
     """
     check_scores(log, scores)
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma = {gamma} is outside [0, 1]; 1 counts all steps alike")
+    check_gamma(gamma)
     require_whole_sessions(log, "state weights are carried from step to step.")
     ratio = scores.propensity / log.propensity
     codes = _state_codes(state, len(log))
@@ -162,6 +162,7 @@ def _state_codes(state: ArrayLike, n: int) -> I64:
     found = np.asarray(state)
     if found.shape != (n,):
         raise ValueError(f"state has shape {found.shape}; it is ({n},), one code a decision")
+    refuse_missing("state", found, "Give the row a state, or drop its whole session.")
     return _codes(found)
 
 

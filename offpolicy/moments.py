@@ -8,12 +8,14 @@ the cross-products. A unit must not be split between shards.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 
+from offpolicy.diagnostics import SURE, trusted
 from offpolicy.errors import NoOverlapError
+from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.forms import is_staged
 from offpolicy.inference import Interval, quantile
 from offpolicy.terms import F64, Terms
@@ -25,6 +27,7 @@ from offpolicy.unit_totals import (
     any_staged,
     forms_of,
     lay_out,
+    lost_of,
     unit_totals,
 )
 
@@ -41,6 +44,7 @@ class Moments:
     max_weight: float
     sums: F64  # (P,)
     cross: F64  # (P, P)
+    lost: Mapping[str, Lost]  # of the estimators that change their weights
 
     def value(self, name: str) -> float:
         """The estimate."""
@@ -55,17 +59,20 @@ class Moments:
         return sum(float(self._ratio(c).sum()) for c in own)
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
-        """Clustered t interval of the estimate."""
-        return self._interval(self.value(name), self._gradient(name), level)
+        """Clustered t interval of the estimate, moved out by the bound on its bias."""
+        return self._interval(name, self.value(name), self._gradient(name), level)
 
     def uplift(self, name: str, level: float = 0.95) -> Interval:
-        """Paired difference to the logging policy, with the control variate."""
+        """Paired difference to the logging policy; with the control variate where weights can be
+        trusted, as in `evaluate`."""
         slope = self._gradient(name) - self._gradient(LOGGED)
+        if not trusted(self.ess, self.interval(MEAN_WEIGHT, SURE)):
+            return self._interval(name, self.value(name) - self.value(LOGGED), slope, level)
         control = self._gradient(CONTROL)
         spread = float(control @ self.cross @ control)
         beta = float(slope @ self.cross @ control) / spread if spread > 0 else 0.0
         value = self.value(name) - self.value(LOGGED) - beta * self.value(CONTROL)
-        return self._interval(value, slope - beta * control, level)
+        return self._interval(name, value, slope - beta * control, level)
 
     @property
     def ess(self) -> float:
@@ -108,13 +115,14 @@ class Moments:
                 slope[c.bottom] -= self._ratio(c) * per
         return slope
 
-    def _interval(self, value: float, slope: F64, level: float) -> Interval:
+    def _interval(self, name: str, value: float, slope: F64, level: float) -> Interval:
         n = self.units
         if n < 2:
             raise ValueError(f"an interval needs 2 independent units, got {n}; log more sessions")
         se = float(np.sqrt(max(float(slope @ self.cross @ slope), 0.0) * n / (n - 1)))
         reach = quantile(0.5 + level / 2, n - 1) * se
-        return Interval(value, value - reach, value + reach, se, level, n)
+        low, high = bias = self.lost.get(name, Lost()).bounds()
+        return Interval(value, value - reach + low, value + reach + high, se, level, n, bias)
 
 
 def partial(
@@ -137,6 +145,7 @@ def partial(
         float(terms.weight.max()),
         sums,
         cross,
+        lost_of(terms, forms),
     )
 
 
@@ -165,6 +174,7 @@ def _merge_two(a: Moments, b: Moments) -> Moments:
         max(a.max_weight, b.max_weight),
         a.sums + b.sums,
         a.cross + b.cross,
+        {k: x.with_(b.lost[k]) for k, x in a.lost.items()},
     )
 
 
@@ -186,4 +196,4 @@ def _stretch(m: Moments, strata: int) -> Moments:
             Columns(c.name, slice(start, start + half), slice(start + half, len(source)))
         )
     sums, cross = m.sums[source], m.cross[np.ix_(source, source)]
-    return Moments(tuple(columns), strata, m.rows, m.sessions, m.units, m.max_weight, sums, cross)
+    return replace(m, columns=tuple(columns), strata=strata, sums=sums, cross=cross)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from offpolicy.estimators.engine import Estimate
-from offpolicy.inference import Interval, interval, standard_error
+from offpolicy.inference import Interval, check_level, interval, standard_error
 
 DRAWS = 20_000  # of the largest |z|; its 95 % quantile is then known to about .02
 
@@ -28,6 +28,7 @@ def simultaneous(
     Raises:
         ValueError: estimates on different units.
     """
+    check_level(level)
     found = list(estimates.values())
     if not found:
         raise ValueError("no estimates; pass {name: estimate}")

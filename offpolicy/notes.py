@@ -6,10 +6,9 @@ from collections.abc import Collection
 
 import numpy as np
 
+from offpolicy.diagnostics import ENOUGH
 from offpolicy.log import LoggedDataset
 from offpolicy.slates import WEIGHTING
-
-ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 
 
 def notes_on(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from offpolicy.columns import numbers
 from offpolicy.doctor_context import daily_means
 from offpolicy.log import LoggedDataset
 from offpolicy.report import Report
@@ -49,6 +50,8 @@ def weight_histogram(terms: Terms) -> Figure:
     """How often weights of each size occur, and the share of all weight they carry."""
     c = _canvas()
     w = terms.weight[terms.weight > 0]
+    if not w.size:
+        raise ValueError("all weights are 0: there is no histogram of them")
     edges = np.geomspace(max(float(w.min()), 1e-6), max(float(w.max()), 1e-5) * 1.001, 40)
     for values, label, colour in ((None, "rows", BLUE), (w, "weight they carry", RED)):
         share, _ = np.histogram(w, edges, weights=values)
@@ -64,7 +67,7 @@ def weight_histogram(terms: Terms) -> Figure:
 def per_day(log: LoggedDataset, time: ArrayLike) -> Figure:
     """Mean reward of each day with two standard errors; `time` (N,) in seconds."""
     c = _canvas()
-    days, mean, se = daily_means(log.reward, np.asarray(time, np.float64))
+    days, mean, se = daily_means(log.reward, numbers("time", time))
     c.axes.errorbar(days, mean, 2 * se, fmt="o-", color=BLUE, capsize=3)
     c.axes.set(xlabel="day", ylabel="mean reward")
     return c.figure

@@ -73,5 +73,5 @@ def _average(model: Any, would: list[F64], share: F64) -> F64:
 
 def _predict(model: Any, x: F64) -> F64:
     if hasattr(model, "predict_proba"):
-        return np.asarray(model.predict_proba(x)[:, 1], np.float64)
+        return np.asarray(model.predict_proba(x) @ model.classes_, np.float64)
     return np.asarray(model.predict(x), np.float64)

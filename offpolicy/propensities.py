@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from offpolicy.columns import matrix, numbers
 from offpolicy.terms import F64
 
 FLOOR = 1e-4  # smallest estimated probability: below it a linear model cannot tell
@@ -39,7 +40,13 @@ def estimate_propensity(
     from scipy.optimize import minimize_scalar
     from sklearn.linear_model import LogisticRegression
 
-    a, x = np.asarray(action, np.int64), np.asarray(context, np.float64)
+    a = np.asarray(action, np.int64)
+    x = matrix(numbers("context", context))
+    if n_items < 2 or len(x) != len(a) or not np.isfinite(x).all():
+        raise ValueError(
+            f"to estimate propensities of {n_items} items from {len(a)} actions and a context of "
+            f"{x.shape}: at least 2 items, a row of finite numbers for each action"
+        )
     seen = np.bincount(a[a >= 0], minlength=n_items)
     if len(seen) > n_items or (a < 0).any() or seen.min() < 2 * folds:
         raise ValueError(

@@ -54,6 +54,7 @@ def score_estimators(
 ) -> tuple[list[Scored], float]:
     """Scores, least error first, and the mean effective share of the redrawn logs. `tilt` is in
     standard deviations of the model's rewards."""
+    check_order(names, tilt, redraws)
     rng = np.random.default_rng(seed)
     people = population(log, tilt, rng)
     errors: dict[str, list[tuple[float, bool, float]]] = {n: [] for n in names}
@@ -67,6 +68,19 @@ def score_estimators(
                 (e.value - people.truth, i.low <= people.truth <= i.high, i.high - i.low)
             )
     return summary(errors), float(np.mean(share))
+
+
+def check_order(names: Sequence[str], tilt: float, redraws: int) -> None:
+    """There is something to score.
+
+    Raises:
+        ValueError: there is not.
+    """
+    if not names or redraws < 1 or not np.isfinite(tilt):
+        raise ValueError(
+            f"names = {list(names)}, redraws = {redraws}, tilt = {tilt}: scoring needs estimators, "
+            "a redraw at least and a finite tilt"
+        )
 
 
 def summary(errors: Mapping[str, Sequence[tuple[float, bool, float]]]) -> list[Scored]:

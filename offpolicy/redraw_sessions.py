@@ -19,7 +19,7 @@ from offpolicy.errors import LogError
 from offpolicy.estimators import estimate_all
 from offpolicy.inference import interval
 from offpolicy.log import LoggedDataset
-from offpolicy.redraw import Population, Scored, draw_actions, population, summary
+from offpolicy.redraw import Population, Scored, check_order, draw_actions, population, summary
 from offpolicy.terms import F64, I64, Terms
 from offpolicy.weights import cumulative_product
 
@@ -45,6 +45,7 @@ def score_session_estimators(
     Raises:
         LogError: the log holds no candidate_propensity, or sessions with missing steps.
     """
+    check_order(names, tilt, redraws)
     rng = np.random.default_rng(seed)
     world = sessions(log, tilt, rng)
     errors: dict[str, list[tuple[float, bool, float]]] = {n: [] for n in names}

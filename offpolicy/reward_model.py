@@ -19,7 +19,7 @@ from offpolicy.features import Slates, expected, shown, state_features
 from offpolicy.groups import I64, group, in_group_order
 from offpolicy.log import LoggedDataset
 from offpolicy.ridge import CrossFit
-from offpolicy.terms import F64
+from offpolicy.terms import F64, check_gamma
 from offpolicy.weights import Predictions, TargetScores, check_scores
 
 SWEEPS = 200  # most backward sweeps of fitted Q evaluation; a session of T steps needs T
@@ -27,7 +27,7 @@ SETTLED = 1e-4  # sweeps end when values move less than this share of their spre
 
 
 class Regressor(Protocol):
-    """What scikit-learn's estimators do. Classifiers are asked for the probability of class 1."""
+    """What scikit-learn's estimators do. Classifiers tell the mean reward of their classes."""
 
     def fit(self, X: Any, y: Any, /) -> Any: ...
     def predict(self, X: Any, /) -> Any: ...
@@ -50,7 +50,8 @@ def predict_rewards(
 
     The default is a ridge regression (`ridge` in rows) on state, shown items and, with
     `item_features` (A, F), their features crossed with the state. `estimator` plugs in a
-    scikit-learn regressor or classifier instead (cloned per fold). `robust` fits the ridge where
+    scikit-learn regressor or classifier instead (cloned per fold). For sessions the ridge looks at
+    most 200 steps ahead. `robust` fits the ridge where
     the doubly robust estimate needs it: squared errors weighted by pi_e (1 - p) / p^2, for one
     decision. Farajtabar, Chow & Ghavamzadeh (2018).
 
@@ -104,6 +105,7 @@ class RewardData:
             LogError: the scores carry no slates of the target, or do not fit the log.
         """
         log = self.log
+        check_gamma(gamma)
         check_scores(log, scores)
         if scores.slates is None:
             raise LogError(

@@ -115,7 +115,8 @@ def judge(
     judged = []
     for name, scores in candidates.items():
         report = reports[name]
-        rails = check_guardrails(log, scores, guardrails, horizon=horizon, level=level, state=state)
+        seen = guardrails if report.diagnostics.ess > 0 else ()  # else overlap decides
+        rails = check_guardrails(log, scores, seen, horizon=horizon, level=level, state=state)
         verdict = decide(
             uplifts[name], report.diagnostics, rule, guardrails=rails, log_check=report.log_check
         )

@@ -27,7 +27,13 @@ class Choice(NamedTuple):
 
 def slope(intervals: Sequence[Interval]) -> int:
     """Lepski's walk from the widest interval (least biased) to narrower ones, as long as all kept
-    so far agree: the index of the last kept. Su et al. (2020), Tucker & Lee (2021)."""
+    so far agree: the index of the last kept. Su et al. (2020), Tucker & Lee (2021).
+
+    Raises:
+        ValueError: no intervals.
+    """
+    if not intervals:
+        raise ValueError("SLOPE walks over intervals; give it one at least")
     reach = np.array([(i.high - i.low) / 2 for i in intervals])
     order = np.argsort(-reach, kind="stable")
     kept: list[int] = []
@@ -76,6 +82,8 @@ def cross_validate(
     the rest, sized by their variances; the score is mean squared gap plus one standard error.
     Cief, Kveton & Kompan (2025)."""
     units = terms.layout.units
+    if not names or splits < 1:
+        raise ValueError("cross-validation needs the names of estimators, and a split at least")
     if units.n < FEWEST:
         raise ValueError(f"{units.n} units cannot be split again and again; log {FEWEST} or more")
     everywhere = estimate_all(terms, dict.fromkeys([*names, validator]))

@@ -98,6 +98,8 @@ def read_log(
             tables.append(pq.read_table(part))
         except (pa.ArrowException, OSError) as error:
             raise unreadable(part, error) from error
+    if not tables:
+        raise LogError(f"{path} holds no .parquet files; check the path.")
     if foreign:
         return log_from_table(pa.concat_tables(tables), columns=columns, n_items=n_items)
     return log_from_tables(tables, str(path))

@@ -19,15 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
-from offpolicy.estimators import FOR_HORIZON, WITH_MODEL
+from offpolicy.estimators import FOR_HORIZON, OF_TERMS, WITH_MODEL
 from offpolicy.executors import run_on
 from offpolicy.inference import Interval
 from offpolicy.moments import Moments, merge, partial
+from offpolicy.raw_terms import raw_terms, unit_column
 from offpolicy.store import MANIFEST, log_parts, unreadable
-from offpolicy.terms import F64, Terms
-from offpolicy.weights import cumulative_product
+from offpolicy.terms import check_gamma
 
 BATCH = 1 << 17  # rows in memory per worker
+OWN_WEIGHTS = ("mips", "snmips", "lips")  # embeddings' and abstractions'
 ROLES = ("session", "step", "reward", "propensity", "target", "weight", "user")
 
 
@@ -46,15 +47,14 @@ class StreamSpec:
             raise ValueError(
                 f"no horizon {self.horizon!r} to stream; one_step, per_decision or trajectory"
             )
-        known = [n for n in FOR_HORIZON[self.horizon] if n not in WITH_MODEL]
+        known = [n for n in FOR_HORIZON[self.horizon] if n not in WITH_MODEL | OF_TERMS]
         strange = [n for n in self.estimators if n not in known]
         if strange or not self.estimators:
             raise ValueError(
                 f"estimators = {', '.join(self.estimators) or 'none'}: a stream holds no model, so "
                 f"that of {self.horizon} there are {', '.join(known)}"
             )
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma = {self.gamma} is outside [0, 1]; 1 counts all steps alike")
+        check_gamma(self.gamma)
         odd = set(self.columns) - set(ROLES)
         if odd:
             raise ValueError(f"columns names {', '.join(odd)}; the roles are {', '.join(ROLES)}")
@@ -82,7 +82,10 @@ def stream_estimates(
     Raises:
         LogError: nothing to read, a missing column, a session that is split or out of order.
     """
-    shards = run_on(executor, bound(file_moments, spec=spec), parquet_files(path))
+    work = bound(file_moments, spec=spec)
+    shards = [s for s in run_on(executor, work, parquet_files(path)) if s is not None]
+    if not shards:
+        raise LogError(f"no file at {path} has a row; check the path, or the filter that wrote it.")
     _check_units(np.concatenate([s.units for s in shards]), path)
     total = merge(*(s.moments for s in shards))
     names = spec.estimators
@@ -99,43 +102,17 @@ class FileMoments:
     units: NDArray[Any]
 
 
-def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments:
-    """One file, a batch at a time."""
+def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments | None:
+    """One file, a batch at a time; None if it has no rows, as parts of other writers may."""
     found: Moments | None = None
     units = []
     for columns in _whole_units(path, spec):
-        terms = raw_terms(columns, spec, str(path))
+        terms = raw_terms(columns, spec.horizon, spec.gamma, str(path))
         shard = partial(terms, spec.estimators, spec.hyper)
         found = shard if found is None else merge(found, shard)
-        unit = columns[_unit(columns)]
+        unit = columns[unit_column(columns)]
         units.append(unit[np.append(True, unit[1:] != unit[:-1])])
-    if found is None:
-        raise LogError(f"{path} has no rows; leave it out.")
-    return FileMoments(found, np.concatenate(units))
-
-
-def raw_terms(columns: Mapping[str, NDArray[Any]], spec: StreamSpec, source: str) -> Terms:
-    """Columns of whole, contiguous, ordered sessions -> Terms."""
-    session, reward = columns["session"], columns["reward"].astype(np.float64, copy=False)
-    ratio = _ratio(columns, source)
-    if spec.horizon == "one_step":
-        return Terms(ratio, reward, None, None, columns[_unit(columns)], horizon="one_step")
-    step = columns["step"].astype(np.int64, copy=False)
-    start = np.ones(len(session), bool)
-    start[1:] = session[1:] != session[:-1]
-    code = np.cumsum(start) - 1
-    _check_steps(step, start, session, source)
-    running = cumulative_product(ratio, code)
-    before = np.ones_like(running)
-    before[1:] = np.where(start[1:], 1.0, running[:-1])
-    if spec.horizon == "trajectory":
-        end = np.append(np.flatnonzero(start)[1:], len(session)) - 1
-        running = before = running[end][code]
-    discount = None if spec.gamma == 1 else spec.gamma**step
-    unit = columns.get("user", code)
-    return Terms(
-        running, reward, None, None, unit, before, discount, step, code, horizon=spec.horizon
-    )
+    return None if found is None else FileMoments(found, np.concatenate(units))
 
 
 def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
@@ -155,7 +132,7 @@ def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any
     for batch in _batches(path, spec):
         if kept is not None:
             batch = {k: np.concatenate([kept[k], x]) for k, x in batch.items()}
-        unit = batch[_unit(batch)]
+        unit = batch[unit_column(batch)]
         other = unit[::-1] != unit[-1]
         cut = len(unit) - int(other.argmax()) if other.any() else 0
         if cut:
@@ -195,6 +172,12 @@ def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
     needed = {"session", "reward"} | (set() if spec.horizon == "one_step" else {"step"})
     if "weight" not in found:
         needed |= {"propensity", "target"}
+        odd = [n for n in spec.estimators if n in OWN_WEIGHTS]
+        if odd:
+            raise LogError(
+                f"{', '.join(odd)} weigh more than the two probabilities tell: write their weights "
+                f"into {path} as a column, columns={{'weight': ...}}."
+            )
     missing = sorted(wanted[r] for r in needed - found.keys())
     if missing:
         raise LogError(
@@ -203,10 +186,6 @@ def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
             "propensity and target."
         )
     return {r: n for r, n in found.items() if r in needed or r in ("weight", "user")}
-
-
-def _unit(columns: Mapping[str, Any]) -> str:
-    return "user" if "user" in columns else "session"
 
 
 def _check_units(units: NDArray[Any], path: str | os.PathLike[str]) -> None:
@@ -220,39 +199,4 @@ def _check_units(units: NDArray[Any], path: str | os.PathLike[str]) -> None:
         raise LogError(
             f"unit {units[again][0]} of {path} comes in several places or files; run `longplay "
             "compact` so that the rows of a session (or user) stand together."
-        )
-
-
-def _ratio(columns: Mapping[str, NDArray[Any]], source: str) -> F64:
-    if "weight" in columns:
-        ratio = columns["weight"].astype(np.float64, copy=False)
-        bad = ~((ratio >= 0) & np.isfinite(ratio))
-        what, x = "weight", ratio
-    else:
-        x = columns["propensity"].astype(np.float64, copy=False)
-        bad = ~((x > 0) & (x <= 1 + 1e-6))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            target = columns["target"].astype(np.float64, copy=False)
-            ratio = target / x
-        off = ~((target >= 0) & (target <= 1 + 1e-6) & np.isfinite(ratio))
-        what, x, bad = ("propensity", x, bad) if bad.any() else ("target", target, off)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise LogError(
-            f"{source}: {what} of session {columns['session'][row]} is {x[row]:.6g}; propensities "
-            "are in (0, 1], target probabilities in [0, 1], weights finite. Mend or drop the row."
-        )
-    return np.asarray(ratio)
-
-
-def _check_steps(
-    step: NDArray[np.int64], start: NDArray[np.bool_], session: NDArray[Any], source: str
-) -> None:
-    bad = np.where(start, step != 0, np.diff(step, prepend=0) != 1)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise LogError(
-            f"{source}: session {session[row]} comes to step {step[row]} out of order, or its rows "
-            "do not stand together. Run `longplay compact` first, or drop sessions with missing "
-            "steps."
         )

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.groups import Groups, group, in_group_order, rank_in_group
 
-LARGEST = 1e120  # weight whose square, summed, is still a number
+LARGEST = 1e120  # size whose square, summed, is still a number
+NUMBERS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discount")
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -161,17 +162,35 @@ def _check(columns: dict[str, Any]) -> None:
         raise ValueError(f"columns differ in shape: {lengths}; each is (N,), one entry per row")
     if lengths["weight"] == (0,):
         raise ValueError("there are no rows to estimate from")
-    for name in ("weight", "reward", "q_logged", "v_target", "weight_before", "discount"):
-        x = columns[name]
-        bad = ~np.isfinite(x) if x.strides[0] else np.zeros(0, bool)
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{name}[{row}] = {x[row]} is not finite; {_mend(name)}")
-    for name in ("weight", "weight_before"):
-        x = columns[name]
-        if x.strides[0] and len(x) and float(np.abs(x).max()) > LARGEST:
-            row = int(np.abs(x).argmax())
-            raise ValueError(f"{name}[{row}] = {x[row]:.3g} cannot be reckoned with; {_mend(name)}")
+    largest = {k: _largest(columns[k]) for k in NUMBERS}
+    for name, size in largest.items():
+        if not size <= LARGEST:
+            x = columns[name]
+            row = int(np.flatnonzero(~(np.abs(x) <= LARGEST))[0])
+            what = "is not finite" if not np.isfinite(x[row]) else "cannot be reckoned with"
+            raise ValueError(f"{name}[{row}] = {x[row]:.6g} {what}; {_mend(name)}")
+    heaviest = max(largest["weight"], largest["weight_before"])
+    worth = max(largest["reward"], largest["q_logged"], largest["v_target"])
+    if not heaviest * worth <= LARGEST:
+        raise ValueError(
+            f"weights up to {heaviest:.3g} times rewards up to {worth:.3g} cannot be reckoned with;"
+            f" {_mend('weight')}"
+        )
+
+
+def check_gamma(gamma: float) -> None:
+    """A discount a step.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma = {gamma} is outside [0, 1]; 1 counts all steps alike")
+
+
+def _largest(x: F64) -> float:
+    """Largest size, not a number if one entry is none; of a repeated number, that number."""
+    return float(np.maximum(x.max(), -x.min())) if x.strides[0] else abs(float(x[0]))
 
 
 def _mend(name: str) -> str:

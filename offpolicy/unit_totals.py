@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from offpolicy.estimators import OF_TERMS, estimator
+from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.engine import FormOf
 from offpolicy.estimators.forms import Form, Ratio, Rows, is_staged, per_session
 from offpolicy.estimators.sequential import mean_weight, pdis
@@ -15,7 +16,8 @@ from offpolicy.estimators.single import ips
 from offpolicy.groups import in_group_order
 from offpolicy.terms import F64, I64, Terms
 
-ROWS = 1 << 16
+ROWS = 1 << 16  # looked at together, …
+ENTRIES = 1 << 23  # … or fewer, so that their totals stay as small where sessions may be long
 CONTROL, MEAN_WEIGHT, LOGGED = "(control)", "(mean weight)", "(logging policy)"
 
 
@@ -53,13 +55,24 @@ def lay_out(terms: Terms, forms: Mapping[str, FormOf], strata: int) -> tuple[lis
     return columns, at
 
 
+def lost_of(terms: Terms, forms: Mapping[str, FormOf]) -> dict[str, Lost]:
+    """What the estimators that change their weights miss of them."""
+    probe = Rows(terms, slice(0, 1))
+    changed = {k: f for k, f in forms.items() if f(probe).used is not None}
+    found = {k: Lost() for k in changed}
+    for at in range(0, len(terms), ROWS):
+        block = Rows(terms, slice(at, at + ROWS))
+        found = {k: x.and_of(changed[k](block), block.weight) for k, x in found.items()}
+    return found
+
+
 def unit_totals(
     terms: Terms, forms: Mapping[str, FormOf], columns: list[Columns], width: int, strata: int
 ) -> Iterator[F64]:
     """Totals (g, P) of a run of whole units at a time."""
     terms = _by_unit(terms)
     code = terms.layout.units.code
-    for rows in _unit_blocks(code):
+    for rows in _unit_blocks(code, max(min(ROWS, ENTRIES // width), 1)):
         block, local = Rows(terms, rows), code[rows] - code[rows.start]
         n = int(local[-1]) + 1
         totals = np.empty((n, width))
@@ -105,11 +118,11 @@ def _by_unit(terms: Terms) -> Terms:
     )  # fmt: skip
 
 
-def _unit_blocks(code: I64) -> Iterator[slice]:
-    """Slices of about ROWS rows that split no unit."""
+def _unit_blocks(code: I64, size: int) -> Iterator[slice]:
+    """Slices of about `size` rows that split no unit."""
     at, n = 0, len(code)
     while at < n:
-        end = min(at + ROWS, n)
+        end = min(at + size, n)
         if end < n:
             cut = int(np.searchsorted(code, code[end], side="left"))
             end = cut if cut > at else int(np.searchsorted(code, code[at], side="right"))

@@ -13,7 +13,7 @@ from offpolicy.columns import matrix, whole_numbers
 from offpolicy.errors import LogError
 from offpolicy.groups import in_group_order
 from offpolicy.log import LoggedDataset
-from offpolicy.terms import F64, Terms
+from offpolicy.terms import F64, Terms, check_gamma
 
 Horizon = Literal["one_step", "per_decision", "trajectory", "marginal"]
 ENTIRE = 1e-4  # how far probabilities of a row's slates may sum from 1
@@ -120,8 +120,7 @@ def terms(
         LogError: the scores do not fit the log, or a session estimand meets missing steps.
     """
     check_scores(log, scores)
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma = {gamma} is outside [0, 1]; 1 counts all steps alike")
+    check_gamma(gamma)
     with np.errstate(over="ignore"):  # Terms refuse what is not finite
         ratio = scores.propensity / log.propensity
     q, v = (None, None) if model is None else model

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
+from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.forms import Form, Ratio, Rows
 from offpolicy.groups import Groups
 from offpolicy.terms import F64, I64, Terms
@@ -39,8 +40,7 @@ class _Sums:
     def __init__(self) -> None:
         self.top: list[F64] = []  # per ratio (T,) or (1,)
         self.bottom: list[F64] = []
-        self.used = self.gained = self.cut = self.count = 0.0
-        self.low, self.high = np.inf, -np.inf
+        self.lost = Lost()
 
     def add(self, form: Form, t: Rows) -> None:
         if not self.top:
@@ -58,29 +58,10 @@ class _Sums:
             if r.carry is not None:
                 ended = np.bincount(t.stratum, r.carry, t.n_strata)
                 bottom[1:] += np.cumsum(ended)[:-1]
-        if form.used is not None and form.residual is not None:
-            self.used += float(form.used.sum())
-            change = form.used - t.weight
-            self.gained += float(np.maximum(change, 0).sum())
-            self.cut -= float(np.minimum(change, 0).sum())
-            self.count += len(t.weight)
-            self.low = min(self.low, float(form.residual.min()))
-            self.high = max(self.high, float(form.residual.max()))
+        self.lost = self.lost.and_of(form, t.weight)
 
     def ratios(self) -> list[F64]:
         return [_divide(a, b) for a, b in zip(self.top, self.bottom, strict=True)]
-
-    def bias(self) -> tuple[float, float]:
-        """The true weights average 1: what the used ones miss of it, times the rewards seen."""
-        if not self.count:
-            return 0.0, 0.0
-        gained = self.gained / self.count
-        lost = 1 - self.used / self.count + gained
-        if lost <= 0:  # this sample's weights average more than 1: what it cut is the better guess
-            lost = self.cut / self.count
-        low = min(lost * self.low, 0.0) - max(gained * self.high, 0.0)
-        high = max(lost * self.high, 0.0) - min(gained * self.low, 0.0)
-        return min(low, high), max(low, high)
 
 
 def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
@@ -107,7 +88,7 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
             float(sum(r.sum() for r in ratios[name])),
             psi[name] * units.n,
             ids,
-            sums[name].bias(),
+            sums[name].lost.bounds(),
             name,
             t.horizon,
         )

@@ -36,6 +36,6 @@ def cr(t: Terms) -> Estimate:
     if not same:
         moved = moved + (1 - mean_w) * w * moved / spread  # beta moves with the rows
     units = t.layout.units
-    psi = np.bincount(units.code, moved, units.n) * (units.n / len(t))
+    psi = np.asarray(np.bincount(units.code, moved, units.n) * (units.n / len(t)), np.float64)
     value = mean_x + (1 - mean_w) * beta
     return Estimate(value, psi, t.unit[units.first], name="cr", horizon=t.horizon)

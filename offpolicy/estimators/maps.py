@@ -48,11 +48,15 @@ def subgaussian_dr(t: Rows, *, strength: float = 0.05) -> Form:
 def exponential_ips(t: Rows, *, strength: float = 0.9) -> Form:
     """Exponentially smoothed weights w^a, a in (0, 1]; 1 is IPS. Korba & Portier (2022); Aouali et
     al. (2023) smooth the logging probability alone."""
+    if not strength <= 1:
+        raise ValueError(f"strength = {strength} of exponential weights must be at most 1")
     return _ips(t, t.weight**strength)
 
 
 def log_smoothing_ips(t: Rows, *, strength: float = 0.05) -> Form:
     """log(1 + l w |r|) / l with the sign of r: pessimistic for r >= 0. Sakhi et al. (2024)."""
+    if not np.isfinite(strength):
+        raise ValueError(f"strength = {strength} of log smoothing must be finite")
     size = np.abs(t.reward)
     scale = strength * np.where(size > 0, size, 1.0)
     smoothed = np.log1p(scale * t.weight) / scale

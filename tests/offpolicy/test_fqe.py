@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offpolicy import LoggedDataset
+from offpolicy import LoggedDataset, fqe
 from offpolicy.fqe import fitted_q
 
 GAMMA, P_E = 0.9, 0.3  # the target takes action 1 with this probability
@@ -51,3 +51,36 @@ def test_an_infinite_value_is_refused() -> None:
     log, a = endless(10)
     with pytest.raises(ValueError, match="the value is infinite"):
         fitted_q(log, logged=lambda r: np.eye(2)[a][r], target=lambda r: np.eye(2)[a][r])
+
+
+def one(rows: slice) -> np.ndarray:
+    """One state, one action."""
+    return np.ones((600, 1))[rows]
+
+
+def cut_or_ended() -> LoggedDataset:
+    """Sessions of one step that pay 1: every other one ends there, the rest were cut."""
+    ends = np.arange(600) % 2 == 0
+    return LoggedDataset.from_columns(
+        session=np.arange(600), step=np.zeros(600), slate=np.zeros(600), propensity=np.ones(600),
+        reward=np.ones(600), n_items=1, terminated=ends, truncated=~ends,
+    )  # fmt: skip
+
+
+def test_undiscounted_values_settle_beyond_the_longest_logged_session() -> None:
+    """v = 1 + v / 2; the backups of the longest logged session, one step, would stop at 1."""
+    found = fitted_q(cut_or_ended(), logged=one, target=one, after=one, ridge=1e-9)
+    np.testing.assert_allclose(found.v_target, 2.0, rtol=0.2)
+    now = fitted_q(cut_or_ended(), logged=one, target=one, after=one, horizon=0, ridge=1e-9)
+    np.testing.assert_allclose(now.v_target, 1.0, rtol=1e-6)  # no backup: the row's own reward
+
+
+def test_values_that_never_settle_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target would see three times what was logged: values grow for ever."""
+    monkeypatch.setattr(fqe, "MOST", 30)
+    with pytest.raises(ValueError, match="have not settled in 30 backups"):
+        fitted_q(cut_or_ended(), logged=one, target=one, after=lambda r: 3 * one(r))
+    with pytest.raises(ValueError, match="gamma = 2 is outside"):
+        fitted_q(cut_or_ended(), logged=one, target=one, gamma=2)
+    with pytest.raises(ValueError, match="horizon = -1"):
+        fitted_q(cut_or_ended(), logged=one, target=one, horizon=-1)

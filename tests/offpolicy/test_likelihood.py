@@ -57,11 +57,20 @@ def test_a_bound_is_the_value_whose_shares_are_just_likely_enough() -> None:
         q = least_squares_shares(np.column_stack(rows), np.array(wanted))
         return float(((201 * q - 1) ** 2).sum())
 
-    limit = min(cost(None, f, 0.0) for f in (0, 10)) + stats.f(1, 199).ppf(0.95)
+    limit = min(cost(None, f, 0.0) for f in (0, 1, 10)) + stats.f(1, 199).ppf(0.95)
     for value in (found.low, found.high):
-        cheapest = min(cost(value, f, f * r) for f in (0.0, 10.0) for r in (0, 1))
+        cheapest = min(cost(value, f, f * r) for f in (0.0, 1.0, 10.0) for r in (0, 1))
         assert cheapest == pytest.approx(limit, rel=1e-9)
     assert 0 < found.low < found.value < found.high < 1  # neither is cut to the range
+
+
+def test_rewards_that_were_never_seen_are_not_ruled_out() -> None:
+    """30 rows without a click do not show that there is none: a bound of about 3 / n."""
+    t = Terms(np.ones(30), np.zeros(30), None, None, np.arange(30))
+    found = cressie_read(t, weight_range=(0, 5), reward_range=(0, 1))
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(0.097, abs=0.002)
+    assert interval(estimate(t, "ips")).high == 0
 
 
 def test_it_covers_where_few_heavy_weights_make_the_t_interval_too_short() -> None:
