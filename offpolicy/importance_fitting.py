@@ -71,29 +71,40 @@ def fitted_rule(weight: F64, dense: F64, share: float) -> F64:
     """
     from scipy.optimize import minimize
 
-    held = weight > 0
-    x = np.column_stack([dense, np.log(np.where(held, weight, 1.0))])
-    smooth, scale = _Smoother(dense), float((weight**2).mean())
+    fit = _Fit(weight, dense, share)
+    start = np.zeros(fit.x.shape[1])
+    start[0], start[-1] = np.log(share / (1 - share)), 1.0
+    found = minimize(fit.cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    odds = fit.odds(found.x)
+    return np.asarray(odds / (1 + odds))
 
-    def cost(theta: F64) -> tuple[float, F64]:
-        logit = np.minimum(x @ theta, np.log(SUREST / (1 - SUREST)))
-        odds = np.where(held, np.exp(logit), 0.0)
+
+class _Fit:
+    """The rule's parameters theta (D + 1,), and how far the parts' ratio is from the weights."""
+
+    def __init__(self, weight: F64, dense: F64, share: float) -> None:
+        self.weight, self.share, self.held = weight, share, weight > 0
+        self.x = np.column_stack([dense, np.log(np.where(self.held, weight, 1.0))])
+        self.smooth, self.scale = _Smoother(dense), float((weight**2).mean())
+
+    def odds(self, theta: F64) -> F64:
+        """(N,) rho / (1 - rho)."""
+        logit = np.minimum(self.x @ theta, np.log(SUREST / (1 - SUREST)))
+        return np.where(self.held, np.exp(logit), 0.0)
+
+    def cost(self, theta: F64) -> tuple[float, F64]:
+        """Squared errors of ratio and share, and their gradient."""
+        odds = self.odds(theta)
         rho = odds / (1 + odds)
-        raw = smooth(rho)
+        raw = self.smooth(rho)
         there = np.clip(raw, LEAST, MOST)
         ratio = odds * (1 - there) / there
-        off, uneven = (ratio - weight) / scale, EVEN * (raw - share)
+        off, uneven = (ratio - self.weight) / self.scale, EVEN * (raw - self.share)
         by_share = uneven - np.where(raw == there, off * odds / there**2, 0.0)
-        by_logit = off * ratio + smooth(by_share) * rho * (1 - rho)
-        by_logit[logit >= np.log(SUREST / (1 - SUREST))] = 0.0
-        value = (off * (ratio - weight)).mean() + EVEN * ((raw - share) ** 2).mean()
-        return float(value), 2 * np.asarray(x.T @ by_logit) / len(weight)
-
-    start = np.zeros(x.shape[1])
-    start[0], start[-1] = np.log(share / (1 - share)), 1.0
-    theta = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    logit = np.minimum(x @ theta, np.log(SUREST / (1 - SUREST)))
-    return np.where(held, 1 / (1 + np.exp(-logit)), 0.0)
+        by_logit = off * ratio + self.smooth(by_share) * rho * (1 - rho)
+        by_logit[rho >= SUREST * (1 - 1e-12)] = 0.0  # cut: it does not move
+        value = (off * (ratio - self.weight)).mean() + (uneven * (raw - self.share)).mean()
+        return float(value), 2 * np.asarray(self.x.T @ by_logit) / len(rho)
 
 
 class _Smoother:

@@ -7,7 +7,7 @@ import pytest
 
 from offpolicy import Interval, LogError, LoggedDataset, Terms, score_session_estimators
 from offpolicy.features import state_features
-from offpolicy.importance_fitting import fitted_rule, pas_if
+from offpolicy.importance_fitting import _Fit, fitted_rule, pas_if
 from offpolicy.redraw import score_estimators
 from offpolicy.redraw_sessions import redraw_sessions, sessions
 from offpolicy.selection import choose_setting, cross_validate, slope
@@ -99,6 +99,16 @@ def test_the_fitted_rule_makes_the_parts_differ_as_the_policies_do() -> None:
     assert abs(rho.mean() - 0.2) < 0.03
     there = dense @ np.linalg.lstsq(dense, rho, rcond=None)[0]
     assert there.std() < 0.03  # both parts meet the same states
+
+
+def test_the_fits_gradient_is_its_derivative() -> None:
+    log, t = logged(60, 1)
+    fit = _Fit(t.weight, state_features(log, None), 0.3)
+    theta = np.random.default_rng(0).normal(0, 0.3, fit.x.shape[1])
+    _, slope = fit.cost(theta)
+    for k, step in enumerate(1e-6 * np.eye(len(theta))):
+        numeric = (fit.cost(theta + step)[0] - fit.cost(theta - step)[0]) / 2e-6
+        assert slope[k] == pytest.approx(numeric, rel=1e-4, abs=1e-7)
 
 
 def test_where_the_policies_agree_the_rule_is_a_coin() -> None:
