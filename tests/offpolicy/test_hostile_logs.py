@@ -105,7 +105,10 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
     "few in a part": (lambda: pas_if(log_of(), flat(40), ["ips"]), "able to expect 10"),
     "no weights": (
         lambda: pas_if(
-            log_of(), Terms(0 * np.ones(40), *[np.ones(40)] * 3, np.arange(40)), ["ips"], share=0.5
+            log_of(),
+            Terms(np.zeros(40), np.ones(40), None, None, np.arange(40)),
+            ["ips"],
+            share=0.5,
         ),
         "no part of the log looks like the target's",
     ),

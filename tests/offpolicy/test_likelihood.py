@@ -21,7 +21,7 @@ def least_squares_shares(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Slow twin: the shares nearest to 1 / n whose sums with the columns of `rows` are `wanted`."""
     n = len(rows)
     gap = wanted - rows.mean(0)
-    return 1 / n + np.linalg.lstsq(rows.T, gap, rcond=None)[0]
+    return np.asarray(1 / n + np.linalg.lstsq(rows.T, gap, rcond=None)[0])
 
 
 def test_by_hand_and_against_the_shares_themselves() -> None:

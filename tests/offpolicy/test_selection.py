@@ -84,7 +84,7 @@ def test_pas_if_prefers_a_right_doubly_robust_estimator_to_heavy_weights() -> No
 def parts_ratio(rho: np.ndarray, dense: np.ndarray) -> np.ndarray:
     """Density ratio of the part that rows go to with chance rho over the rest, within a state."""
     there = dense @ np.linalg.lstsq(dense, rho, rcond=None)[0]
-    return rho / (1 - rho) * (1 - there) / there
+    return np.asarray(rho / (1 - rho) * (1 - there) / there)
 
 
 def test_the_fitted_rule_makes_the_parts_differ_as_the_policies_do() -> None:
@@ -104,7 +104,7 @@ def test_the_fitted_rule_makes_the_parts_differ_as_the_policies_do() -> None:
 def test_the_fits_gradient_is_its_derivative() -> None:
     log, t = logged(60, 1)
     fit = _Fit(t.weight, state_features(log, None), 0.3)
-    theta = np.random.default_rng(0).normal(0, 0.3, fit.x.shape[1])
+    theta = 0.3 * np.random.default_rng(0).standard_normal(fit.x.shape[1])
     _, slope = fit.cost(theta)
     for k, step in enumerate(1e-6 * np.eye(len(theta))):
         numeric = (fit.cost(theta + step)[0] - fit.cost(theta - step)[0]) / 2e-6
