@@ -35,9 +35,11 @@ POLICIES: dict[str, Lazy] = {
     "epsilon_greedy": Lazy("policies.bandits.epsilon_greedy", "epsilon_greedy"),
     "ucb1": Lazy("policies.bandits.ucb1", "ucb1"),
     "cascade_ucb1": Lazy("policies.bandits.ucb1", "cascade_ucb1"),
+    "cascade_linucb": Lazy("policies.bandits.cascade", "cascade_linucb"),
     "lints": Lazy("policies.bandits.lints", "lints"),
     "neural_linear": Lazy("policies.bandits.neural_linear", "neural_linear"),
     "ppo": Lazy("policies.rl.sb3", "ppo"),
+    "maskable_ppo": Lazy("policies.rl.sb3", "maskable_ppo"),
     "a2c": Lazy("policies.rl.sb3", "a2c"),
     "dqn": Lazy("policies.rl.sb3", "dqn"),
     "qrdqn": Lazy("policies.rl.sb3", "qrdqn"),
@@ -48,6 +50,7 @@ POLICIES: dict[str, Lazy] = {
     "reinforce": Lazy("policies.rl.offline", "reinforce"),
     "cql": Lazy("policies.rl.offline", "cql"),
     "snqn": Lazy("policies.rl.offline", "snqn"),
+    "decision_transformer": Lazy("policies.rl.decision", "decision_transformer"),
 }
 
 

@@ -36,8 +36,9 @@ class StateFeatures:
         """D, with the trail."""
         return self.trail + len(self.centre)
 
-    def __call__(self, obs: Observation) -> F32:
-        z = (self.raw(obs) - self.centre) / self.scale
+    def __call__(self, obs: Observation, encoded: F32 | None = None) -> F32:
+        """(B, D); `encoded` (B, De): the encoder's states, where they are known already."""
+        z = (self.raw(obs, encoded) - self.centre) / self.scale
         state: F32 = np.clip(z, -self.clip, self.clip).astype(np.float32)
         if self.trail == 0:
             return state
@@ -51,7 +52,7 @@ class StateFeatures:
         scale = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
         return replace(self, centre=raw.mean(axis=0), scale=scale)
 
-    def raw(self, obs: Observation) -> F32:
+    def raw(self, obs: Observation, encoded: F32 | None = None) -> F32:
         """(B, D): [encoder state | windows | user | mean response | filled share of history]."""
         require(obs, "consumed", "responses", "context")
         filled = obs.history_items >= 0
@@ -60,7 +61,8 @@ class StateFeatures:
         parts = [obs.user, mean, count / filled.shape[1]]
         parts[:0] = [window_mean(self.serving, obs, n) for n in self.windows]
         if self.encoder is not None:
-            parts.insert(0, self.encoder.encode(obs.history_items))
+            known = self.encoder.encode(obs.history_items) if encoded is None else encoded
+            parts.insert(0, known)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

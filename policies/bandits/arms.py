@@ -61,20 +61,23 @@ class LinearArms:
 
     def learn(self, log: LoggedDataset) -> dict[str, float]:
         """Every shown place is one observation of its item; the reward is the place's own."""
+        return self.see(log, log.slate, place_rewards(log))
+
+    def see(self, log: LoggedDataset, item: I32, reward: F64) -> dict[str, float]:
+        """Observations (N, K) of items, -1 = none, and what each brought, in the log's states."""
         obs = observation_of_log(log, self.serving)
         if not self.fitted:  # scales and directions are fixed by the first log
             self.state, self.fitted = self.state.fitted(obs), True
             if self.kind == "shared":
                 self.axes = directions(self.state(obs).astype(np.float64), self.axes.shape[1])
-        x, reward = self.state(obs), place_rewards(log)
+        x = self.state(obs)
         if self.kind == "disjoint":
-            self.regressions.add(with_constant(x), log.slate, reward)
+            self.regressions.add(with_constant(x), item, reward)
         else:
-            shown = log.slate.ravel() >= 0
-            joint = self.products(np.repeat(x, log.slate.shape[1], axis=0), log.slate.ravel())
-            none = np.where(shown, 0, -1).astype(np.int32)[:, None]
+            joint = self.products(np.repeat(x, item.shape[1], axis=0), item.ravel())
+            none = np.where(item.ravel() >= 0, 0, -1).astype(np.int32)[:, None]
             self.regressions.add(joint, none, reward.reshape(-1, 1))
-        return {"observations": float((log.slate >= 0).sum())}
+        return {"observations": float((item >= 0).sum())}
 
     def products(self, x: NDArray[np.float32], item: I32) -> F64:
         """(1, state directions) x (1, item directions) for R states (R, D) and items (R,)."""

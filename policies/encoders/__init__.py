@@ -46,6 +46,7 @@ class Lazy:
 ENCODERS: dict[str, Lazy] = {
     "popularity": Lazy("policies.encoders.popularity", "Popularity", "PopularityConfig"),
     "markov": Lazy("policies.encoders.markov", "SkipMarkov", "MarkovConfig"),
+    "average": Lazy("policies.encoders.average", "Average", "AverageConfig"),
     "gru4rec": Lazy("policies.encoders.gru4rec", "GRU4Rec", "GRU4RecConfig"),
     "sasrec": Lazy("policies.encoders.sasrec", "SASRec", "SASRecConfig"),
     "esasrec": Lazy("policies.encoders.esasrec", "ESASRec", "ESASRecConfig"),

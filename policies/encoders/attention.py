@@ -136,7 +136,11 @@ class CausalNet(Network):
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
-        x, turn = self._embed(packed.items), self._turn(packed.position)
+        return self.through(self._embed(packed.items), packed)
+
+    def through(self, x: Tensor, packed: Packed) -> Tensor:
+        """The same for vectors x (N, D) of any kind in the place of the items'."""
+        turn = self._turn(packed.position)
         for block in self._stack():
             x = block.finish(x, block.attention(block.heard(x), turn, packed))
         out: Tensor = self.norm(x)

@@ -89,20 +89,34 @@ def _head(c: Any, sizes: Sizes, about: object) -> dict[str, Any]:
 
 
 def _ppo(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
-    return PPO(
-        SlateActorCritic,
-        bridge,
-        gamma=c.gamma,
-        gae_lambda=c.gae_lambda,
-        n_steps=c.n_steps,
-        batch_size=largest_divisor(c.n_steps * bridge.num_envs, at_most=c.batch_size),
-        n_epochs=c.n_epochs,
-        learning_rate=c.learning_rate,
-        clip_range=c.clip_range,
-        ent_coef=c.entropy,
-        device="cpu",
-        policy_kwargs=_head(c, sizes, about),
-    )
+    return PPO(SlateActorCritic, bridge, **_clipped(c, bridge, sizes, about))
+
+
+def _maskable_ppo(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
+    try:
+        from sb3_contrib import MaskablePPO
+    except ImportError as error:
+        raise ImportError("maskable_ppo needs an extra: pip install 'longplay[contrib]'") from error
+    from policies.rl.masked import ColumnMasks, MaskedSlates
+
+    kwargs = _clipped(c, bridge, sizes, about)
+    policy: Any = MaskedSlates
+    return MaskablePPO(policy, bridge, rollout_buffer_class=ColumnMasks, **kwargs)
+
+
+def _clipped(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> dict[str, Any]:
+    return {
+        "gamma": c.gamma,
+        "gae_lambda": c.gae_lambda,
+        "n_steps": c.n_steps,
+        "batch_size": largest_divisor(c.n_steps * bridge.num_envs, at_most=c.batch_size),
+        "n_epochs": c.n_epochs,
+        "learning_rate": c.learning_rate,
+        "clip_range": c.clip_range,
+        "ent_coef": c.entropy,
+        "device": "cpu",
+        "policy_kwargs": _head(c, sizes, about),
+    }
 
 
 def _a2c(c: A2CConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
@@ -225,6 +239,7 @@ def largest_divisor(n: int, *, at_most: int) -> int:
 
 ALGORITHMS: dict[str, Algorithm] = {
     "ppo": Algorithm(PPOConfig, _slates, _ppo, _drawn, draws=True),
+    "maskable_ppo": Algorithm(PPOConfig, _slates, _maskable_ppo, _drawn, draws=True),
     "a2c": Algorithm(A2CConfig, _slates, _a2c, _drawn, draws=True),
     "dqn": Algorithm(DQNConfig, _columns, _dqn, _best, draws=False, decode=_around_item),
     "qrdqn": Algorithm(QRDQNConfig, _columns, _qrdqn, _best, draws=False, decode=_around_item),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from policies.base import Serving, observation_of, offered
+from policies.encoders.follow import Follower
 from policies.features import StateFeatures
 
 F32 = NDArray[np.float32]
@@ -34,8 +35,9 @@ def slate_space(serving: Serving) -> spaces.Space[Any]:
 class EncodedVecEnv(VecEnv):
     """Observation (D + C): encoded state, then the candidates' item ids; rewards over a scale.
 
-    Without a candidate generator there are no ids (C = 0). Ended rows carry the encoded last
-    observation as `terminal_observation`, which Stable-Baselines3 bootstraps from when truncated.
+    Without a candidate generator there are no ids (C = 0). Truncated rows carry the encoded last
+    observation as `terminal_observation`, which Stable-Baselines3 bootstraps from; a user who left
+    has none. Users who come again are followed: an event costs one step of the encoder.
     """
 
     def __init__(
@@ -50,18 +52,24 @@ class EncodedVecEnv(VecEnv):
     ) -> None:
         """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
         self.env, self.state, self.reward_scale = env, state, reward_scale
+        self._follow = None if state.encoder is None else Follower(state.encoder)
         space = slate_space(state.serving) if space is None else space
         super().__init__(env.num_envs, observation_space(state), space)
         self.decode = decode
         self._seen: F32 = np.zeros((0, 0), np.float32)
+        self._may: NDArray[np.bool_] = np.ones((env.num_envs, state.serving.columns), np.bool_)
         self._first_seed: int | None = seed
         self._actions: NDArray[Any] = np.zeros(0)
         self._nothing: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
 
-    def encode(self, obs: dict[str, NDArray[Any]]) -> F32:
-        """Environment observation of B users -> (B, D + C)."""
+    def encode(self, obs: dict[str, NDArray[Any]], *, live: bool = False) -> F32:
+        """Environment observation of B users -> (B, D + C); live: of all users, in order of
+        time."""
         seen = observation_of(obs)
-        parts: list[NDArray[Any]] = [self.state(seen)]
+        known = self._follow(seen.history_items) if live and self._follow is not None else None
+        if live and seen.eligible is not None:
+            self._may = seen.eligible
+        parts: list[NDArray[Any]] = [self.state(seen, known)]
         if seen.candidates is not None and (ids := offered(seen)) is not None:
             parts.append(ids)
         return np.concatenate(parts, axis=1, dtype=np.float32)
@@ -69,7 +77,7 @@ class EncodedVecEnv(VecEnv):
     def reset(self) -> F32:
         obs, _ = self.env.reset(seed=self._first_seed)
         self._first_seed = None
-        self._seen = self.encode(obs)
+        self._seen = self.encode(obs, live=True)
         return self._seen
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -83,21 +91,26 @@ class EncodedVecEnv(VecEnv):
         done = terminated | truncated
         infos = self._nothing
         if done.any():
-            infos = list(infos)
-            rows = np.flatnonzero(done)
+            infos = [{"TimeLimit.truncated": False} if d else {} for d in done]
+        if (rows := np.flatnonzero(truncated & ~terminated)).size:
             last = [info["final_obs"][i] for i in rows]
             final = self.encode({name: np.stack([o[name] for o in last]) for name in last[0]})
             for i, encoded in zip(rows, final, strict=True):
-                cut = bool(truncated[i] and not terminated[i])
-                infos[i] = {"terminal_observation": encoded, "TimeLimit.truncated": cut}
+                infos[i] = {"terminal_observation": encoded, "TimeLimit.truncated": True}
         scaled = np.asarray(reward / self.reward_scale, np.float32)
-        self._seen = self.encode(obs)
+        self._seen = self.encode(obs, live=True)
         return self._seen, scaled, done, infos
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(B, C): which columns each user may be shown now; algorithms that take masks ask it."""
+        return self._may
 
     def close(self) -> None:
         self.env.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        if attr_name == "action_masks":
+            return [self.action_masks] * len(self._indices(indices))
         return [getattr(self.env, attr_name)] * len(self._indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -108,6 +121,8 @@ class EncodedVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
     ) -> list[Any]:
+        if method_name == "action_masks":
+            return [self._may[i] for i in self._indices(indices)]
         return [getattr(self.env, method_name)(*args, **kwargs)] * len(self._indices(indices))
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:

@@ -1,4 +1,4 @@
-"""PPO, A2C, DQN, QR-DQN, SAC and TD3 of Stable-Baselines3 as policies: their builders."""
+"""PPO, MaskablePPO, A2C, DQN, QR-DQN, SAC and TD3 of Stable-Baselines3: their builders."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def ppo(
     learning_rate: float = 1e-3,
     n_steps: int = 32,
     batch_size: int = 2048,
+    n_epochs: int = 4,
     entropy: float = 0.003,
     hidden: int = 64,
     epsilon: float = 0.0,
@@ -76,6 +77,7 @@ def ppo(
         learning_rate=learning_rate,
         n_steps=n_steps,
         batch_size=batch_size,
+        n_epochs=n_epochs,
         entropy=entropy,
         hidden=hidden,
         tracker=tracker,
@@ -84,6 +86,39 @@ def ppo(
     )
     trail = serving.history_length if tracker else 0
     return _agent("ppo", serving, encoder, config, windows=windows, trail=trail)
+
+
+def maskable_ppo(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    windows: tuple[int, ...] = (),
+    gamma: float = 0.99,
+    learning_rate: float = 1e-3,
+    n_steps: int = 32,
+    batch_size: int = 2048,
+    n_epochs: int = 4,
+    entropy: float = 0.003,
+    hidden: int = 64,
+    epsilon: float = 0.0,
+    seed: int = 0,
+) -> SB3Agent:
+    """PPO that is told what may not be shown; call `learn(env, total_steps=, seed=)`.
+
+    The choice for whole catalogues whose items come and go: there PPO draws what is not available.
+    """
+    config = PPOConfig(
+        gamma=gamma,
+        learning_rate=learning_rate,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        n_epochs=n_epochs,
+        entropy=entropy,
+        hidden=hidden,
+        epsilon=epsilon,
+        seed=seed,
+    )
+    return _agent("maskable_ppo", serving, encoder, config, windows=windows)
 
 
 def a2c(

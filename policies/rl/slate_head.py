@@ -11,6 +11,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from policies.rl.tied import tied_scores
 from policies.rl.tracker import Tracker
 
 
@@ -123,9 +124,7 @@ class SlateActorCritic(ActorCriticPolicy):
         ids = obs[:, self.state_size :].long()  # (B, C)
         if ids.shape[1] == 0:
             return PlackettLuceActions(query @ self.items.T + self.item_bias, self.places)
-        known = ids.clamp(min=0)
-        logits = torch.bmm(self.items[known], query[:, :, None]).squeeze(2) + self.item_bias[known]
-        return PlackettLuceActions(logits.masked_fill(ids < 0, -torch.inf), self.places)
+        return PlackettLuceActions(tied_scores(query, self.item_bias, self.items, ids), self.places)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         pi, vf = self.mlp_extractor(self.extract_features(obs))

@@ -245,7 +245,19 @@ def test_distribution_of_uniform_is_exactly_uniform(
 
 
 @pytest.mark.parametrize("candidates", [C, None])
-@pytest.mark.parametrize("name", ["uniform", "greedy_reward", "linucb", "softmax_encoder", "ppo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uniform",
+        "greedy_reward",
+        "linucb",
+        "cascade_linucb",
+        "softmax_encoder",
+        "ppo",
+        "maskable_ppo",
+        "decision_transformer",
+    ],
+)
 def test_masks_of_the_environment_are_served_logged_and_scored_alike(
     name: str, candidates: int | None
 ) -> None:

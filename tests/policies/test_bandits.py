@@ -25,8 +25,16 @@ SERVING = Serving(
     user_size=2,
     response_names=("click",),
 )
-BANDITS = ["epsilon_greedy", "ucb1", "cascade_ucb1", "linucb", "lints", "neural_linear"]
-CONTEXTUAL = ["linucb", "lints", "neural_linear"]
+BANDITS = [
+    "epsilon_greedy",
+    "ucb1",
+    "cascade_ucb1",
+    "cascade_linucb",
+    "linucb",
+    "lints",
+    "neural_linear",
+]
+CONTEXTUAL = ["cascade_linucb", "linucb", "lints", "neural_linear"]
 
 
 def users(n: int, seed: int) -> Observation:
@@ -69,7 +77,11 @@ def taken(obs: Observation, slate: Any, seed: int) -> LoggedDataset:
 @pytest.mark.parametrize(
     ("name", "settings"),
     [(name, {}) for name in BANDITS]
-    + [("linucb", {"arms": "shared"}), ("lints", {"arms": "shared"})],
+    + [
+        ("cascade_linucb", {"arms": "disjoint"}),
+        ("linucb", {"arms": "shared"}),
+        ("lints", {"arms": "shared"}),
+    ],
 )
 def test_it_finds_what_users_take(name: str, settings: dict[str, Any]) -> None:
     """Twelve delayed batches of its own slates: then the best item leads nearly everywhere."""
@@ -159,6 +171,22 @@ def test_a_cascade_says_nothing_of_places_below_the_click() -> None:
     item, hit = looked_at(LoggedDataset.from_columns(n_items=A, **columns))
     assert item.tolist() == [[0, 1], [5, -1], [3, 2]]
     assert hit.tolist() == [[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_cascade_learns_from_what_was_looked_at_alone() -> None:
+    """Own weights of item 4 against the closed form over the rows whose users came to it."""
+    obs = users(80, 0)
+    slate = np.tile(np.array([5, 4], np.int32), (80, 1))
+    log = taken(obs, slate, 1)
+    policy = POLICIES["cascade_linucb"].load()(SERVING, arms="disjoint", ridge=2.0, width=0.0)
+    policy.update(log)
+    assert log.consumed is not None
+    came = log.consumed != 5
+    assert 10 < came.sum() < 70
+    x = np.concatenate([policy.scorer.arms.state(obs), np.ones((80, 1))], axis=1)
+    gram = 2.0 * np.eye(x.shape[1]) + x[came].T @ x[came]
+    theta = np.linalg.solve(gram, x[came].T @ (log.consumed[came] == 4))
+    np.testing.assert_allclose(policy.scorer.scores(obs)[:, 4], x @ theta, atol=1e-8)
 
 
 @pytest.mark.parametrize(

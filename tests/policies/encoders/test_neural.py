@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from policies.encoders import ENCODERS
+from policies.encoders.average import trailing_mean
 from policies.encoders.evaluate import ndcg
 from policies.encoders.neural import NeuralEncoder
 from policies.encoders.packed import pack
@@ -14,7 +15,7 @@ from policies.encoders.sequences import Sequences
 from policies.encoders.splits import leave_one_out
 
 SMALL = {"dim": 16, "length": 8, "epochs": 2, "batch_tokens": 200, "negatives": 8}
-NETWORKS = ["gru4rec", "sasrec", "esasrec", "bert4rec"]
+NETWORKS = ["gru4rec", "sasrec", "esasrec", "bert4rec", "average"]
 every = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -35,8 +36,9 @@ def walks(users: int = 80, items: int = 20, seed: int = 0) -> Sequences:
 
 
 @pytest.mark.slow
-@every
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "average"])
 def test_it_learns_a_rule_that_needs_two_events(name: str) -> None:
+    """The average is left out: a bag of items does not know their order."""
     epochs = 80 if name == "bert4rec" else 30
     made = build(name, epochs=epochs, lr=1e-2, dropout=0.0).fit(walks())
     ids = np.array([[-1, 2, 3, 5, 6], [-1, 1, 2, 4, 6]])
@@ -58,7 +60,14 @@ def test_learning_draws_nothing_from_the_global_streams(name: str) -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec"])
+def test_the_average_is_that_of_the_last_items_of_ones_own_sequence() -> None:
+    rows = torch.tensor([[1.0], [3.0], [8.0], [5.0], [7.0]])
+    position = torch.tensor([0, 1, 2, 0, 1])
+    got = trailing_mean(rows, position, 2)[:, 0]
+    assert got.tolist() == [1.0, 2.0, 5.5, 5.0, 6.0]
+
+
+@pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec", "average"])
 def test_the_state_of_the_last_event_alone_equals_the_full_pass(name: str) -> None:
     made, data = build(name).fit(walks()), walks(seed=1)
     start = np.maximum(data.offsets[1:] - made.reach, data.offsets[:-1])

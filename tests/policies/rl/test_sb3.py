@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,23 @@ from policies import build, collect, load, observation_of, save, score_log
 from policies.rl.agent import SB3Agent
 from policies.rl.algorithms import ALGORITHMS
 from policies.rl.item_net import ItemNet
+from policies.rl.masked import allowed
 from policies.rl.proto import near_item, near_vector, slate_of, unit_vectors
 from policies.rl.q_head import NEVER, TiedHead
+from policies.rl.slate_head import PlackettLuceActions
+from policies.slates import PlackettLuce
+from recsim_env.catalogue import NEVER as ALWAYS
 from tests.policies.rl.two_kinds import PAYS, TwoKinds
 
-STEPS = {"ppo": 6000, "a2c": 6000, "dqn": 6000, "qrdqn": 6000, "sac": 8000, "td3": 12000}
+STEPS = {
+    "ppo": 6000,
+    "maskable_ppo": 6000,
+    "a2c": 6000,
+    "dqn": 6000,
+    "qrdqn": 6000,
+    "sac": 8000,
+    "td3": 12000,
+}
 SETTINGS: dict[str, dict[str, Any]] = {"sac": {"gamma": 0.5}, "td3": {"gamma": 0.5}}
 
 
@@ -65,6 +78,31 @@ def test_a_trained_agent_is_scored_as_it_served_and_learns_on_after_loading(
         one.learn(env, total_steps=512, seed=1)
     np.testing.assert_equal(back.saved().arrays, agent.saved().arrays)
     assert back.steps == agent.steps == 1024
+
+
+def test_what_a_mask_forbids_has_no_probability_and_the_rest_its_share() -> None:
+    head = PlackettLuceActions(torch.tensor([[0.3, -0.2, 0.9, 0.1]]), 2)
+    mask = np.array([[True, True, False, True]])
+    left = allowed(head, mask)
+    exact = PlackettLuce(np.array([[0.3, -0.2, -np.inf, 0.1]]), 2)
+    slate = np.array([[3, 0]], np.int32)
+    expected = exact.prefix(slate)[:, -1]
+    np.testing.assert_allclose(left.log_prob(torch.from_numpy(slate)).exp(), expected, rtol=1e-6)
+    assert allowed(head, None) is head
+
+
+def test_masks_of_a_whole_catalogue_are_obeyed_while_learning() -> None:
+    """Half of the items appear later; the world refuses a slate with one of them before."""
+    items = make_env(1, n_candidates=None).catalogue
+    since = np.where(np.arange(30) % 2 == 0, 0, 10**6).astype(np.int32)
+    shut = dataclasses.replace(items, since=since, until=np.full(30, ALWAYS, np.int32))
+    env = make_env(n_candidates=None, catalogue=shut)
+    agent = agent_of("maskable_ppo", env)
+    agent.learn(env, total_steps=1024, seed=0)
+    log = collect(env, agent, n_steps=4, seed=1)
+    assert (log.slate % 2 == 0).all()
+    with pytest.raises(ValueError, match="available"):
+        agent_of("ppo", env).learn(env, total_steps=1024, seed=0)
 
 
 @pytest.mark.parametrize("name", ["dqn", "sac"])
