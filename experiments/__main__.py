@@ -67,11 +67,17 @@ COMMANDS: dict[str, Command] = {
     "benchmark bandits": Command(
         "experiments.benchmark_bandits", "predictions and updates of linear bandits"
     ),
+    "benchmark training": Command(
+        "experiments.benchmark_training", "steps that PPO learns from, the encoder in the loop"
+    ),
     "benchmark faults": Command(
         "experiments.fault_table", "how often the log doctor sees each fault"
     ),
     "benchmark agents": Command(
         "experiments.agent_targets", "what agents reach in the classic worlds, over seeds"
+    ),
+    "benchmark organic": Command(
+        "experiments.organic_target", "clicks a recommendation where views tell what to show"
     ),
     "benchmark encoders": Command(
         "experiments.benchmark_encoders", "training and serving speed of the encoders"

@@ -43,6 +43,8 @@ RUNS = (
     Run("benchmark-bandits", "benchmark bandits"),
     Run("benchmark-env", "benchmark env"),
     Run("agents", "benchmark agents"),
+    Run("training", "benchmark training"),
+    Run("organic", "benchmark organic"),
     Run(
         "study-longplay",
         "study --worlds Longplay --encoders none sasrec 'end to end' --agents greedy_encoder "

@@ -26,7 +26,7 @@ class Settings:
 
     worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
     """Names of recsim_env's environments."""
-    encoders: tuple[str, ...] = (NONE, "markov", "gru4rec", "sasrec", END_TO_END)
+    encoders: tuple[str, ...] = (NONE, "average", "markov", "gru4rec", "sasrec", END_TO_END)
     """Of policies.ENCODERS; none = the agent sees no encoder, end to end = it trains its own."""
     agents: tuple[str, ...] = AGENTS
     """Of policies.POLICIES; those that act in a world learn there, the others from a log."""

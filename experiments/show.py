@@ -51,4 +51,4 @@ class Show:
 
     def note(self, text: str) -> None:
         """A line between stages."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)  # whole lines in a file

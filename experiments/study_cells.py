@@ -13,8 +13,10 @@ import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.encoder_study import END_TO_END, NONE, Cell, Settings
-from experiments.truth import serve
+from experiments.truth import Truth, serve
 from policies import ENCODERS, POLICIES, Encoder, Policy, build, collect, consumed_sequences
+from policies.constraints import constrained
+from policies.rules import Repeats
 
 PURPOSES = ("warm", "learn", "test")
 SIZE = 32  # of encoders
@@ -61,8 +63,30 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
     policy = agent(env, cell, fit(cell, consumed_sequences(warm), settings))
     learn(policy, env, settings, cell)
     test = make(settings, cell.world, settings.users)
-    seen = serve(test, policy, n_sessions=settings.sessions, seed=seed_of(cell, "test"))
+    free, strict = (
+        serve(test, one, n_sessions=settings.sessions, seed=seed_of(cell, "test"))
+        for one in (policy, without_repeats(policy))
+    )
+    return told(free) | {"no_repeat": told(strict)}
+
+
+def told(seen: Truth) -> dict[str, Any]:
+    """What a cell keeps of its test sessions."""
     return {"returns": seen.returns.tolist(), "coverage": seen.coverage}
+
+
+def without_repeats(policy: Policy) -> Policy:
+    """The same policy where nothing is shown that the user's history holds.
+
+    Raises ValueError where histories could close every item.
+    """
+    s = policy.serving
+    if s.n_items < s.history_length + s.slate_size:
+        raise ValueError(
+            f"a history of {s.history_length} could close all {s.n_items} items: no slate of "
+            f"{s.slate_size} is left without repeats"
+        )
+    return constrained(policy, Repeats("nothing again", np.arange(s.n_items, dtype=np.int32)))
 
 
 def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
@@ -72,7 +96,7 @@ def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
     sizes: dict[str, Any] = {}
     if cell.encoder not in {"popularity", "markov"}:
         sizes = {"dim": SIZE, "length": 20, "epochs": 15, "seed": cell.seed}
-        if cell.encoder != "gru4rec":
+        if cell.encoder not in {"average", "gru4rec"}:
             sizes["blocks"] = 1
     made: Encoder = ENCODERS[cell.encoder](**sizes).fit(sequences)
     return made

@@ -15,11 +15,11 @@ Results = dict[Cell, dict[str, Any]]
 
 
 def tables(settings: Settings, results: Results) -> str:
-    """Markdown: two tables per world, then one over all worlds."""
+    """Markdown: three tables per world, then one over all worlds."""
     parts = [
         part(settings, results, world)
         for world in settings.worlds
-        for part in (world_table, best_table)
+        for part in (world_table, best_table, repeat_table)
     ]
     return "\n\n".join([*parts, aggregate_table(settings, results)]) + "\n"
 
@@ -79,6 +79,32 @@ def best_table(settings: Settings, results: Results, world: str) -> str:
         if (encoder, agent) != best:
             gain = over_seeds((every[best] - other).mean(axis=1), s.level)
             lines.append(f"| {agent} over {encoder} | {shown(gain, '{:+.2f}')} |")
+    return "\n".join(lines)
+
+
+def repeat_table(settings: Settings, results: Results, world: str) -> str:
+    """The same agents where nothing is shown that a history holds: return, what that costs on the
+    same users, and the share of the catalogue shown with repeats and without."""
+    s = settings
+    lines = [
+        f"| {world}, nothing shown again | return | against repeats | catalogue |",
+        "|---|---|---|---|",
+    ]
+    for agent in s.agents:
+        for encoder in (e for e in s.encoders if sensible(e, agent)):
+            cells = [results[Cell(world, encoder, agent, n)] for n in range(s.seeds)]
+            strict = np.array([cell["no_repeat"]["returns"] for cell in cells]).mean(axis=1)
+            cost = strict - np.array([cell["returns"] for cell in cells]).mean(axis=1)
+            value = over_seeds(strict, s.level)
+            shares = [
+                np.mean([c["coverage"] for c in part])
+                for part in (cells, [cell["no_repeat"] for cell in cells])
+            ]
+            lines.append(
+                f"| {agent} over {encoder} | {value.value:.2f} ± {value.high - value.value:.2f} | "
+                f"{shown(over_seeds(cost, s.level), '{:+.2f}')} | "
+                f"{shares[0]:.0%} -> {shares[1]:.0%} |"
+            )
     return "\n".join(lines)
 
 

@@ -75,7 +75,8 @@ def run(settings: Settings) -> int:
     check(settings)  # before the run folder: bad settings leave nothing behind
     show = Show()
     training = Training(settings, open_run(settings.out, "train-policy", settings, settings.resume))
-    show.console.print(f"run folder: {training.run.path}", markup=False)
+    where = training.run.path
+    show.note(f"run folder: {where} (if stopped, go on with --resume {where})")
     standing = train(training, show)
     print(report(training, standing, test(training, show)))
     print(f"written: {training.run.path / 'report.html'}")

@@ -106,12 +106,19 @@ def train(training: Training, show: Show) -> Standing:
     standing = take_up(training.run, lambda: fresh(s, encoder))
     write = board(training.run.path / "tensorboard") if s.tensorboard else no_board
     with show.stage(f"{s.policy}: at most {plan.rounds} rounds of {plan.steps:,}") as update:
-        total = plan.rounds * plan.steps
-        for row in rounds(standing, worlds, plan, lambda done: update(min(done / total, 1.0))):
+        for row in rounds(standing, worlds, plan, lambda n: update(share(n, standing, plan))):
             keep(training.run, standing)
             write(row)
             show.note(line(row, standing))
     return standing
+
+
+def share(decisions: int, standing: Standing, plan: Plan) -> float:
+    """How much of all rounds is done: some agents take more decisions in a round than asked for,
+    since they learn from whole steps of all users."""
+    last = standing.rows[-1]
+    taken = last["decisions"] / last["round"] if last["round"] else plan.steps
+    return min(decisions / (taken * plan.rounds), 1.0)
 
 
 def fresh(settings: Settings, encoder: Encoder | None) -> Policy:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
 from experiments.encoder_study import Cell, Settings, cells, run
-from experiments.study_cells import check, seed_of
+from experiments.study_cells import check, seed_of, without_repeats
 from experiments.study_tables import tables
+from policies import build, collect
 
 
 def settings(**changes: object) -> Settings:
@@ -45,6 +47,7 @@ def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None
         Cell("Longplay", encoder, "linucb", seed): {
             "returns": (luck[seed] + (0.5 if encoder == "markov" else 0.0)).tolist(),
             "coverage": 0.25,
+            "no_repeat": {"returns": (luck[seed] - 2.0).tolist(), "coverage": 0.75},
         }
         for encoder in s.encoders
         for seed in range(3)
@@ -55,6 +58,10 @@ def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None
     assert "| linucb over none | +0.50 [+0.50, +0.50] |" in text
     mean, half = luck.mean(), 4.3027 * luck.mean(axis=1).std(ddof=1) / 3**0.5  # t(2), 97.5 %
     assert f"| linucb | {mean:.2f} ± {half:.2f} |" in text
+    strict = (
+        f"| linucb over none | {mean - 2:.2f} ± {half:.2f} | -2.00 [-2.00, -2.00] | 25% -> 75% |"
+    )
+    assert strict in text
     row = next(x for x in text.splitlines() if x.startswith("| markov, linucb"))
     wins = (luck.mean(axis=1)[:, None] + 0.5 > luck.mean(axis=1)[None]).mean()
     assert f"{wins:.0%}" in row
@@ -75,6 +82,21 @@ def test_a_study_runs_and_is_not_done_twice(
     assert [stage.stat().st_mtime_ns for stage in stages] == written
     assert (folder / "tables.md").read_text() == first
     assert "Longplay" in capsys.readouterr().out
+
+
+def test_without_repeats_nothing_is_shown_that_a_history_holds() -> None:
+    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 12, "history_length": 5}
+    env = gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=20, **sizes)
+    policy = build("uniform", env)
+    for one, repeats in ((policy, True), (without_repeats(policy), False)):
+        log = collect(env, one, n_steps=12, seed=0)
+        past, _ = log.histories(5)
+        assert (past[:, :, None] == log.slate[:, None, :]).any() == repeats
+    few = gymnasium.make_vec(
+        "recsim_env/Longplay-v0", num_envs=1, **(sizes | {"n_items": 6, "n_candidates": 4})
+    )
+    with pytest.raises(ValueError, match="could close all 6 items"):
+        without_repeats(build("uniform", few))
 
 
 def test_unknown_names_are_refused_by_name() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,35 @@ def kill(patch: pytest.MonkeyPatch, moment: str) -> None:
         return write(rows)
 
     patch.setattr(learning, "as_csv", stops)
+
+
+DIES = """
+import os, signal, sys
+from experiments import learning
+from experiments.__main__ import main
+learn = learning.learn_round
+def dies(policy, env, plan, nth, on_steps):
+    def heartbeat(done):
+        if nth == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        on_steps(done)
+    return learn(policy, env, plan, nth, heartbeat)
+learning.learn_round = dies
+main(sys.argv[1:])
+"""
+
+
+def test_a_process_that_was_killed_outright_leaves_what_can_be_taken_up(tmp_path: Path) -> None:
+    """SIGKILL, half through round 2: nothing is flushed or closed."""
+    asked = ["train-policy", "--policy", "lints", "--out", str(tmp_path / "cut"), *SMALL]
+    ended = subprocess.run([sys.executable, "-c", DIES, *asked], capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    cut = folder(tmp_path / "cut")
+    assert len(curve(cut)) == 2
+    assert not (cut / "report.json").exists()
+    assert train(tmp_path / "cut", "lints", "--resume", str(cut)) == 0
+    assert train(tmp_path / "whole", "lints") == 0
+    assert content(cut) == content(folder(tmp_path / "whole"))
 
 
 def test_the_folder_explains_itself_and_the_best_policy_loads(
