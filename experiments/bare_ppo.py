@@ -84,7 +84,7 @@ class BarePPO:
         seen, action = rolled.seen.flatten(0, 1), rolled.action.flatten(0, 1)
         before, gain = rolled.log_prob.flatten(), gain.flatten()
         for _ in range(c.n_epochs):
-            for rows in torch.randperm(len(seen)).split(c.batch_size):
+            for rows in torch.split(torch.randperm(len(seen)), c.batch_size):
                 value, log_prob, entropy = self.net.evaluate_actions(seen[rows], action[rows])
                 assert entropy is not None
                 g = gain[rows]

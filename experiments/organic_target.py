@@ -112,8 +112,8 @@ def looks(settings: Settings, env: Any, seed: int) -> Iterator[F32]:
 
     uniform = build("uniform", env)
     parts = settings.decisions // (settings.users * STEPS)
-    for words in np.random.SeedSequence(seed).generate_state(parts):
-        log = collect(env, uniform, n_steps=STEPS, seed=int(words))
+    for word in np.random.SeedSequence(seed).generate_state(parts):
+        log = collect(env, uniform, n_steps=STEPS, seed=int(word))
         assert log.context is not None
         yield log.context[browsed(log.context[:, : 2 * settings.products], log.session)]
 
@@ -166,12 +166,14 @@ def served(settings: Settings, policy: Policy) -> Clicks:
     """Whole sessions of users that nothing was learnt from, the same for every policy."""
     from policies import collect
 
-    env, clicks, shown = make(settings), [], []
+    env = make(settings)
+    clicks: list[F64] = []
+    shown: list[F64] = []
     parts = -(-settings.sessions // PART)
-    for words in np.random.SeedSequence(2**32).generate_state(parts):
+    for word in np.random.SeedSequence(2**32).generate_state(parts):
         n = min(PART, settings.sessions - len(clicks) * PART)
-        log = collect(env, policy, n_sessions=n, seed=int(words))
-        clicks.append(np.bincount(log.sessions, weights=log.reward, minlength=n))
+        log = collect(env, policy, n_sessions=n, seed=int(word))
+        clicks.append(np.bincount(log.sessions, log.reward, n).astype(np.float64))
         shown.append(np.bincount(log.sessions, minlength=n).astype(np.float64))
     return Clicks(np.concatenate(clicks), np.concatenate(shown))
 

@@ -23,7 +23,8 @@ I64 = NDArray[np.int64]
 class Rule(Protocol):
     """What may be shown. Members are arrays over the catalogue (A,)."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def closed(self, obs: Observation, items: I32) -> Bool:
         """(B, C) of candidates items (B, C) that must not be shown to the user at all."""

@@ -167,7 +167,7 @@ class DecisionTransformer:
         total = torch.zeros(())
         for _ in range(c.epochs):
             order = torch.from_numpy(self.rng.permutation(rows))
-            for part in order.split(c.batch_size):
+            for part in torch.split(order, c.batch_size):
                 some = Seen(*(column[part] for column in seen))
                 logits, outlook = self.net(some, returns[part])
                 total = loss(logits, outlook, first[part], returns[part], c.quantile)
