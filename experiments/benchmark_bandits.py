@@ -26,10 +26,10 @@ class Settings:
 def run(settings: Settings) -> int:
     """A line for each number of arms."""
     print(f"LinUCB, {settings.size} numbers a user, batches of {settings.batch}, one thread")
-    print(f"{'arms':>6} {'users a CPU-s':>15} {'bounds a CPU-s':>16} {'updates a CPU-s':>16}")
+    print(f"{'arms':<6} {'users a CPU-s':>15} {'bounds a CPU-s':>16} {'updates a CPU-s':>16}")
     for count in settings.arms:
         predictions, updates = speed(settings, count)
-        print(f"{count:>6} {predictions:>15,.0f} {predictions * count:>16,.0f} {updates:>16,.0f}")
+        print(f"{count:<6} {predictions:>15,.0f} {predictions * count:>16,.0f} {updates:>16,.0f}")
     return 0
 
 

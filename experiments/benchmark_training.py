@@ -35,12 +35,12 @@ def run(settings: Settings) -> int:
 
     torch.set_num_threads(1)
     print(f"PPO on {settings.env}, frozen gru4rec of {settings.dim}, 32 steps a user, one thread")
-    print(f"{'users':>6} {'epochs':>7} {'SB3 a CPU-s':>12} {'bare a CPU-s':>13} {'ratio':>6}")
+    print(f"{'users':<6} {'epochs':>7} {'SB3 a CPU-s':>12} {'bare a CPU-s':>13} {'ratio':>6}")
     for users in settings.users:
         encoder = fitted(settings, users)
         for epochs in settings.epochs:
             ours, bare = speeds(settings, users, epochs, encoder)
-            print(f"{users:>6} {epochs:>7} {ours:>12,.0f} {bare:>13,.0f} {bare / ours:>6.2f}")
+            print(f"{users:<6} {epochs:>7} {ours:>12,.0f} {bare:>13,.0f} {bare / ours:>6.2f}")
     return 0
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
+TUNED = "tuned "  # before an encoder's name: it goes on learning, at a tenth of the agent's rate
 AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "ppo", "slateq")
-TRACKS = ("ppo",)  # agents that can train an encoder end to end
+TRACKS = ("ppo",)  # agents that can train an encoder
 RANKS = ("greedy_encoder",)  # agents that are nothing without one
 
 
@@ -26,8 +27,17 @@ class Settings:
 
     worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
     """Names of recsim_env's environments."""
-    encoders: tuple[str, ...] = (NONE, "average", "markov", "gru4rec", "sasrec", END_TO_END)
-    """Of policies.ENCODERS; none = the agent sees no encoder, end to end = it trains its own."""
+    encoders: tuple[str, ...] = (
+        NONE,
+        "average",
+        "markov",
+        "gru4rec",
+        "sasrec",
+        "tuned gru4rec",
+        END_TO_END,
+    )
+    """Of policies.ENCODERS; none = the agent sees no encoder, end to end = it trains its own,
+    tuned NAME = the encoder goes on learning slowly with the agent."""
     agents: tuple[str, ...] = AGENTS
     """Of policies.POLICIES; those that act in a world learn there, the others from a log."""
     seeds: int = 5
@@ -83,7 +93,7 @@ def cells(settings: Settings) -> list[Cell]:
 
 def sensible(encoder: str, agent: str) -> bool:
     """Whether the agent can stand on that encoder."""
-    if encoder == END_TO_END:
+    if encoder == END_TO_END or encoder.startswith(TUNED):
         return agent in TRACKS
     return encoder != NONE or agent not in RANKS
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
-from experiments.encoder_study import END_TO_END, NONE, Cell, Settings
+from experiments.encoder_study import END_TO_END, NONE, TUNED, Cell, Settings
 from experiments.truth import Truth, serve
 from policies import ENCODERS, POLICIES, Encoder, Policy, build, collect, consumed_sequences
 from policies.constraints import constrained
@@ -20,13 +20,16 @@ from policies.rules import Repeats
 
 PURPOSES = ("warm", "learn", "test")
 SIZE = 32  # of encoders
+COUNTED = ("popularity", "markov")  # encoders without a network
+PACE = 0.1  # of a tuned encoder, as a share of the agent's learning rate
 ROUNDS = 4  # parts of the log that a learner takes one after the other
 
 
 def check(settings: Settings) -> None:
     """Raise ValueError for a name that is not in its registry, before anything is written."""
+    tuned = [TUNED + name for name in ENCODERS if name not in COUNTED]
     wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
-        ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS)),
+        ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS, *tuned)),
         ("agent", settings.agents, POLICIES),
     )
     for kind, names, known in wanted:
@@ -93,12 +96,12 @@ def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
     """The cell's encoder, small enough that the simulator is the cost."""
     if cell.encoder in (NONE, END_TO_END):
         return None
-    sizes: dict[str, Any] = {}
-    if cell.encoder not in {"popularity", "markov"}:
+    name, sizes = cell.encoder.removeprefix(TUNED), dict[str, Any]()
+    if name not in COUNTED:
         sizes = {"dim": SIZE, "length": 20, "epochs": 15, "seed": cell.seed}
-        if cell.encoder not in {"average", "gru4rec"}:
+        if name not in {"average", "gru4rec"}:
             sizes["blocks"] = 1
-    made: Encoder = ENCODERS[cell.encoder](**sizes).fit(sequences)
+    made: Encoder = ENCODERS[name](**sizes).fit(sequences)
     return made
 
 
@@ -109,6 +112,8 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
         settings["seed"] = cell.seed
     if cell.encoder == END_TO_END:
         settings["tracker"] = SIZE
+    if cell.encoder.startswith(TUNED):
+        settings["tune"] = PACE
     return build(cell.agent, env, **settings)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -43,6 +43,7 @@ class About(NamedTuple):
     config: AgentConfig
     state: StateFeatures
     reward_scale: float
+    encoder: Encoder | None
 
 
 @dataclass(slots=True)
@@ -137,7 +138,8 @@ class SB3Agent:
         settings = dict(saved.config)
         name, scale, users = (settings.pop(k) for k in ("name", "reward_scale", "users"))
         config = ALGORITHMS[name].config(**settings)
-        agent = cls(name, config, features_of(saved, serving), saved.encoder, scale)
+        below = replace(saved, encoder=None) if getattr(config, "tune", 0) else saved
+        agent = cls(name, config, features_of(below, serving), saved.encoder, scale)
         agent.items = saved.arrays.get("items")
         if users:
             agent.model = agent._rebuilt(under("model.", saved.arrays), agent.blueprint(users))
@@ -146,7 +148,7 @@ class SB3Agent:
     def sizes(self) -> Sizes:
         """What a model is built on, once a log has been seen."""
         assert self.items is not None
-        return Sizes(self.serving, self.state.size, self.items, self.state.trail)
+        return Sizes(self.serving, self.state.size, self.items, self.state.trail, self.encoder)
 
     def blueprint(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""
@@ -179,7 +181,7 @@ class SB3Agent:
 
     def new_model(self, bridge: VecEnv) -> BaseAlgorithm:
         """A model that has learnt nothing."""
-        about = About(self.name, self.config, self.state, self.reward_scale)
+        about = About(self.name, self.config, self.state, self.reward_scale, self.encoder)
         return self.algorithm.build(self.config, bridge, self.sizes(), about)
 
 

@@ -46,6 +46,7 @@ class Sizes(NamedTuple):
     state_size: int  # D
     items: F32  # (A, Di)
     trail: int = 0  # of the state's numbers, item ids at its front
+    encoder: Any = None  # that the agent stands on
 
     @property
     def protos(self) -> F32:
@@ -84,6 +85,8 @@ def _head(c: Any, sizes: Sizes, about: object) -> dict[str, Any]:
         "net_arch": [c.hidden, c.hidden],
         "trail": sizes.trail,
         "tracker": c.tracker,
+        "tuned": sizes.encoder._net if c.tune else None,
+        "tune": c.tune,
         "about": about,
     }
 

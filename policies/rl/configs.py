@@ -31,6 +31,7 @@ class PPOConfig(AgentConfig):
     clip_range: float = 0.2
     entropy: float = 0.003
     tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
+    tune: float = 0.0  # share of the learning rate at which the encoder learns too; 0 = frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class A2CConfig(AgentConfig):
     n_steps: int = 8  # decisions of every user between updates
     entropy: float = 0.003
     tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
+    tune: float = 0.0  # share of the learning rate at which the encoder learns too; 0 = frozen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

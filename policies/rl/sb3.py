@@ -8,6 +8,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 
 from policies.base import Serving
 from policies.encoders.base import Encoder
+from policies.encoders.neural import NeuralEncoder
 from policies.features import LIVE_CLIP, state_features
 from policies.rl.agent import About, SB3Agent
 from policies.rl.configs import (
@@ -30,7 +31,7 @@ def from_zip(file: str | Path) -> SB3Agent:
             f"{file} was not trained by a Longplay agent that keeps its state's making in the zip: "
             "train ppo, a2c, dqn or qrdqn through policies.build, or use policies.save."
         )
-    agent = SB3Agent(about.name, about.config, about.state, about.state.encoder, about.reward_scale)
+    agent = SB3Agent(about.name, about.config, about.state, about.encoder, about.reward_scale)
     agent.items = kwargs["items"].numpy()
     agent.model = agent.new_model(agent.blueprint(data["n_envs"]))
     agent.model.set_parameters(parameters, device="cpu")
@@ -44,10 +45,9 @@ def _agent(
     config: AgentConfig,
     *,
     windows: tuple[int, ...] = (),
-    trail: int = 0,
 ) -> SB3Agent:
     """An agent that has not learnt yet: call `learn(env, total_steps=, seed=)`."""
-    state = state_features(serving, encoder, windows=windows, clip=LIVE_CLIP, trail=trail)
+    state = state_features(serving, encoder, windows=windows, clip=LIVE_CLIP)
     return SB3Agent(name, config, state, encoder)
 
 
@@ -57,6 +57,7 @@ def ppo(
     encoder: Encoder | None = None,
     windows: tuple[int, ...] = (),
     tracker: int = 0,
+    tune: float = 0.0,
     gamma: float = 0.99,
     learning_rate: float = 1e-3,
     n_steps: int = 32,
@@ -70,8 +71,14 @@ def ppo(
     """PPO over slates; call `learn(env, total_steps=, seed=)`.
 
     windows: means of the last so many items' vectors in the state. tracker: size of a recurrent
-    encoder that learns with the agent from its reward, in the place of, or beside, `encoder`.
+    encoder that learns with the agent from its reward, in the place of, or beside, `encoder`. tune:
+    share of the learning rate at which `encoder`, a network, goes on learning; 0 = it is frozen.
     """
+    trail = serving.history_length if tracker else 0
+    if tune:
+        if tracker or not isinstance(encoder, NeuralEncoder):
+            raise ValueError("tune needs encoder= to be a network, as gru4rec is, and no tracker=")
+        trail = min(serving.history_length, encoder.reach)
     config = PPOConfig(
         gamma=gamma,
         learning_rate=learning_rate,
@@ -81,11 +88,13 @@ def ppo(
         entropy=entropy,
         hidden=hidden,
         tracker=tracker,
+        tune=tune,
         epsilon=epsilon,
         seed=seed,
     )
-    trail = serving.history_length if tracker else 0
-    return _agent("ppo", serving, encoder, config, windows=windows, trail=trail)
+    below = None if tune else encoder  # a tuned encoder reads the trail itself
+    state = state_features(serving, below, windows=windows, clip=LIVE_CLIP, trail=trail)
+    return SB3Agent("ppo", config, state, encoder)
 
 
 def maskable_ppo(

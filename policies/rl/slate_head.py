@@ -11,8 +11,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from policies.encoders.train import Network
 from policies.rl.tied import tied_scores
 from policies.rl.tracker import Tracker
+from policies.rl.tuned import TunedFront, TwoPaces
 
 
 class Front(BaseFeaturesExtractor):
@@ -94,6 +96,8 @@ class SlateActorCritic(ActorCriticPolicy):
         net_arch: list[int],
         trail: int = 0,
         tracker: int = 0,
+        tuned: Network | None = None,
+        tune: float = 0.0,
         about: object = None,  # kept by model.save, see sb3.from_zip
         use_sde: bool = False,
     ) -> None:
@@ -102,13 +106,15 @@ class SlateActorCritic(ActorCriticPolicy):
         if tracker:
             front = {"state_size": state_size, "n_items": len(items)}
             front |= {"trail": trail, "tracker": tracker}
+        if tuned is not None:
+            front = {"state_size": state_size, "trail": trail, "net": tuned}
         super().__init__(
             observation_space,
             action_space,
             lr_schedule,
             net_arch=net_arch,
             activation_fn=nn.Tanh,
-            features_extractor_class=TrackedFront if tracker else Front,
+            features_extractor_class=TunedFront if tuned else TrackedFront if tracker else Front,
             features_extractor_kwargs=front,
         )
         self.items: Tensor
@@ -116,7 +122,13 @@ class SlateActorCritic(ActorCriticPolicy):
         self.action_net = nn.Linear(self.mlp_extractor.latent_dim_pi, self.item_size)
         nn.init.orthogonal_(self.action_net.weight, 0.1)
         self.item_bias = nn.Parameter(torch.zeros(len(items)))
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
+        if tuned is None:
+            self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
+        else:
+            assert isinstance(self.features_extractor, TunedFront)
+            slow = self.features_extractor.net
+            slow.load_state_dict(tuned.state_dict())  # Stable-Baselines3 began it anew
+            self.optimizer = TwoPaces(self, slow, tune, lr_schedule(1))
 
     def slates(self, obs: Tensor, latent: Tensor) -> PlackettLuceActions:
         """The distribution over slates of observations (B, D + C)."""
