@@ -34,7 +34,7 @@ class Settings:
     """Of the uniform traffic that views are read from."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Traffic and network are made anew with each."""
-    sessions: int = 20_000
+    sessions: int = 10_000
     """Of other users, behind every rate."""
     users: int = 512
     epochs: int = 10
