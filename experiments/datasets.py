@@ -138,7 +138,8 @@ def _ml_100k(folder: Path) -> Interactions:
 def _ml_1m(folder: Path) -> Interactions:
     """MovieLens-1M, 5-core, in the files of the published test; order is known, times are not.
 
-    The second-last event is known for 512 users only: they alone are validated and tested.
+    The second-last event is known for 512 users only: they alone are validated and tested. Their
+    third-last stands in val_input only; everybody learns from all but the last two events.
     """
     train = _id_lines(folder / "train_input.txt")
     known, before = _id_lines(folder / "val_input.txt"), _id_lines(folder / "val_output.txt")
@@ -150,7 +151,7 @@ def _ml_1m(folder: Path) -> Interactions:
     size = 1 + max(int(one.max()) for one in (*train, *known, *before, *last))
     full = list(train)
     for row, history, second in zip(rows, known, before, strict=True):
-        full[row] = np.concatenate([history, second, last[row]])
+        train[row], full[row] = history, np.concatenate([history, second, last[row]])
     valid = Heldout(
         Sequences.from_lists(known, n_items=size, users=rows),
         np.concatenate(before).astype(np.int32),

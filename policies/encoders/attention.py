@@ -79,7 +79,8 @@ class Attention(nn.Module):
         memory.values[live, :, slot] = v[live]
         filled = min(int(count.max()) + 1, self.window)
         keys, values = memory.keys[:, :, :filled], memory.values[:, :, :filled]
-        real = (torch.arange(filled) <= count[:, None])[:, None, None]  # (B, 1, 1, filled)
+        slots = torch.arange(filled, device=x.device)
+        real = (slots <= count[:, None])[:, None, None]  # (B, 1, 1, filled)
         heard = nn.functional.scaled_dot_product_attention(q[:, :, None], keys, values, real)
         out: Tensor = self.answer(heard.flatten(1))
         return out
@@ -87,7 +88,7 @@ class Attention(nn.Module):
     def memory(self, batch: int) -> Memory:
         """Room for the last events of `batch` users."""
         width = self.answer.in_features // self.heads
-        keys, values = torch.zeros(2, batch, self.heads, self.window, width)
+        keys, values = self.ask.weight.new_zeros(2, batch, self.heads, self.window, width)
         return Memory(keys, values)
 
     def _mix(self, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -124,10 +125,9 @@ class CausalNet(Network):
         dropout: float,
         noise: Noise,
     ) -> None:
-        super().__init__(table, temperature)
+        super().__init__(table, temperature, Dropout(dropout, noise))
         self.blocks = nn.ModuleList(blocks)
         self.norm = last_norm(table.shape[1], temperature)
-        self.drop = Dropout(dropout, noise)
         first = self._stack()[0].attention
         width = first.answer.in_features // first.heads
         self.register_buffer("speeds", rotary_speeds(width), persistent=False)
@@ -136,11 +136,11 @@ class CausalNet(Network):
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
-        return self.through(self._embed(packed.items), packed)
+        return self.through(self.embed(packed.items), packed)
 
     def through(self, x: Tensor, packed: Packed) -> Tensor:
         """The same for vectors x (N, D) of any kind in the place of the items'."""
-        turn = self._turn(packed.position)
+        turn = self._turn(packed.position, packed.longest)
         for block in self._stack():
             x = block.finish(x, block.attention(block.heard(x), turn, packed))
         out: Tensor = self.norm(x)
@@ -148,7 +148,7 @@ class CausalNet(Network):
 
     def last(self, packed: Packed) -> Tensor:
         """(B, D): the state after each sequence's last event."""
-        x, turn = self._embed(packed.items), self._turn(packed.position)
+        x, turn = self.embed(packed.items), self._turn(packed.position, packed.longest)
         *lower, top = self._stack()
         for block in lower:
             x = block.finish(x, block.attention(block.heard(x), turn, packed))
@@ -159,11 +159,11 @@ class CausalNet(Network):
     def start(self, batch: int) -> Cache:
         """The serving state of `batch` users without events."""
         memories = [block.attention.memory(batch) for block in self._stack()]
-        return Cache(torch.zeros(batch, dtype=torch.int64), memories)
+        return Cache(self.table.new_zeros(batch, dtype=torch.int64), memories)
 
     def step(self, cache: Cache, items: Tensor, live: Tensor) -> Tensor:
         """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
-        x, turn = self._embed(items), self._turn(cache.count)
+        x, turn = self.embed(items), self._turn(cache.count, int(cache.count.max()) + 1)
         for block, memory in zip(self._stack(), cache.memories, strict=True):
             heard = block.attention.step(block.heard(x), turn, memory, cache.count, live)
             x = block.finish(x, heard)
@@ -174,14 +174,9 @@ class CausalNet(Network):
     def _stack(self) -> list[Block]:
         return [block for block in self.blocks if isinstance(block, Block)]
 
-    def _embed(self, items: Tensor) -> Tensor:
-        scale = self.table.shape[1] ** 0.5  # rows of norm 1 become entries of size 1
-        rows: Tensor = self.drop(nn.functional.embedding(items, self.table) * scale)
-        return rows
-
-    def _turn(self, position: Tensor) -> Tensor:
-        """(N, width / 2)."""
-        if int(position.max()) < len(self.turns):
+    def _turn(self, position: Tensor, longest: int) -> Tensor:
+        """(N, width / 2) for positions below `longest`."""
+        if longest <= len(self.turns):
             return self.turns.index_select(0, position)
         return self._rotation(position)
 

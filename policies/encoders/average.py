@@ -34,11 +34,11 @@ class AverageNet(Network):
     """Item vectors, the mean of the last ones, a norm; item vectors are the output layer too."""
 
     def __init__(self, config: AverageConfig, n_items: int) -> None:
+        drop = Dropout(config.dropout, Noise(config.seed + 1))
         with seeded(config.seed):
-            super().__init__(item_table(n_items, config.dim), config.temperature)
+            super().__init__(item_table(n_items, config.dim), config.temperature, drop)
         self.window = config.length
         self.norm = last_norm(config.dim, config.temperature)
-        self.drop = Dropout(config.dropout, Noise(config.seed + 1))
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""

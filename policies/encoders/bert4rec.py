@@ -75,12 +75,12 @@ class BERTNet(Network):
     def __init__(self, config: BERT4RecConfig, n_items: int) -> None:
         noise = Noise(config.seed + 1)
         with seeded(config.seed):
-            super().__init__(item_table(n_items, config.dim), config.temperature)
+            table = item_table(n_items, config.dim)
+            super().__init__(table, config.temperature, Dropout(config.dropout, noise))
             self.mask = nn.Parameter(item_table(1, config.dim))
             self.blocks = nn.ModuleList(BERTBlock(config, noise) for _ in range(config.blocks))
         self.config = config
         self.norm = last_norm(config.dim, config.temperature)
-        self.drop = Dropout(config.dropout, noise)
         speeds = rotary_speeds(config.dim // config.heads)
         self.register_buffer("speeds", speeds, persistent=False)
 
@@ -91,8 +91,7 @@ class BERTNet(Network):
         packed = pack(pieces.items, pieces.offsets[rows], pieces.offsets[rows + 1])
         hidden = rng.random(len(packed.items)) < self.config.masked
         ends = packed.last.numpy()
-        sizes = packed.position.numpy()[ends] + 1
-        only_last = np.repeat(rng.random(len(packed)) < 0.2, sizes)
+        only_last = np.repeat(rng.random(len(packed)) < 0.2, packed.lengths)
         hidden[only_last] = False
         hidden[ends[rng.random(len(packed)) < 0.5]] = True
         hidden[ends[only_last[ends]]] = True
@@ -103,8 +102,7 @@ class BERTNet(Network):
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state of each place; the id A stands for a hidden item."""
-        table = torch.cat([self.table, self.mask]) * self.table.shape[1] ** 0.5
-        x = self.drop(F.embedding(packed.items, table))
+        x = self.embed(packed.items, torch.cat([self.table, self.mask]))
         angle = packed.position[:, None] * self.speeds
         turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
         for block in self.blocks:
@@ -114,11 +112,11 @@ class BERTNet(Network):
 
     def last(self, packed: Packed) -> Tensor:
         """(B, D): the state of a hidden event after each sequence."""
-        sizes = (packed.position[packed.last] + 1).numpy()
+        sizes = packed.lengths
         stop = np.cumsum(sizes + 1)
         items = np.full(int(stop[-1]), len(self.table), np.int32)
-        items[np.delete(np.arange(stop[-1]), stop - 1)] = packed.items.numpy()
-        longer = pack(items, stop - sizes - 1, stop)
+        items[np.delete(np.arange(stop[-1]), stop - 1)] = packed.items.cpu().numpy()
+        longer = pack(items, stop - sizes - 1, stop).to(self.table.device)
         return self(longer)[longer.last]  # type: ignore[no-any-return]
 
 

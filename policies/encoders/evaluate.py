@@ -51,12 +51,38 @@ def _distinct(
     return code // n_items, code % n_items
 
 
-def score_blocks(encoder: Encoder, held: Heldout) -> Iterator[tuple[NDArray[np.int64], F32]]:
-    """(query numbers, their scores (B, A)) for all queries, few at a time."""
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Some of the queries of a held-out part, scored over the full catalogue."""
+
+    rows: NDArray[np.int64]  # (B,) which queries
+    scores: F32  # (B, A)
+    target: NDArray[np.int32]  # (B,)
+    seen: tuple[NDArray[np.int64], NDArray[np.int32]] | None  # (row, item) pairs to leave out
+
+    def ranks(self) -> F64:
+        """(B,) mid-rank of each target."""
+        return mid_ranks(self.scores, self.target, self.seen)
+
+    def best(self, k: int) -> NDArray[np.int64]:
+        """(B, k) best items that are not left out, in order."""
+        left = np.array(self.scores)
+        if self.seen is not None:
+            left[self.seen] = -np.inf
+        some = np.argpartition(-left, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(left, some, 1), axis=1, kind="stable")
+        return np.take_along_axis(some, order, 1)
+
+
+def score_blocks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> Iterator[Scored]:
+    """All queries with their scores, few at a time."""
     size = max(1, CELLS // encoder.n_items)
     for first in range(0, len(held), size):
         rows = np.arange(first, min(first + size, len(held)))
-        yield rows, encoder.scores(held.history.take(rows).histories(encoder.reach))
+        history = held.history.take(rows)
+        seen = (history.owner, history.items) if filter_seen else None
+        scores = encoder.scores(history.histories(encoder.reach))
+        yield Scored(rows, scores, held.target[rows], seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +96,15 @@ class Judged:
 def judge(encoder: Encoder, held: Heldout, *, k: int = 10, filter_seen: bool = True) -> Judged:
     """Ranks of the targets and lists of the best k items, over the full catalogue."""
     rank, top = np.empty(len(held)), np.empty((len(held), k), np.int32)
-    for rows, scores in score_blocks(encoder, held):
-        history = held.history.take(rows)
-        seen = (history.owner, history.items) if filter_seen else None
-        rank[rows] = mid_ranks(scores, held.target[rows], seen)
-        left = np.array(scores)
-        if filter_seen:
-            left[history.owner, history.items] = -np.inf
-        some = np.argpartition(-left, k - 1, axis=1)[:, :k]
-        best = np.argsort(-np.take_along_axis(left, some, 1), axis=1, kind="stable")
-        top[rows] = np.take_along_axis(some, best, 1)
+    for block in score_blocks(encoder, held, filter_seen=filter_seen):
+        rank[block.rows], top[block.rows] = block.ranks(), block.best(k)
     return Judged(rank, top)
+
+
+def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
+    """(Q,) mid-rank of each query's target among the whole catalogue (0 = first)."""
+    parts = [b.ranks() for b in score_blocks(encoder, held, filter_seen=filter_seen)]
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def beyond_accuracy(judged: Judged, held: Heldout, counts: NDArray[np.int64]) -> dict[str, float]:
@@ -106,16 +130,6 @@ def paired_difference(
     means = bootstrap_means(gap, draws, rng)[:, 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Metric("difference", float(gap.mean()), float(low), float(high))
-
-
-def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
-    """(Q,) mid-rank of each query's target among the whole catalogue (0 = first)."""
-    out = np.empty(len(held))
-    for rows, scores in score_blocks(encoder, held):
-        history = held.history.take(rows)
-        seen = (history.owner, history.items) if filter_seen else None
-        out[rows] = mid_ranks(scores, held.target[rows], seen)
-    return out
 
 
 def gains(rank: F64, k: int) -> dict[str, F64]:

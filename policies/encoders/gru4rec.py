@@ -53,12 +53,12 @@ class GRUNet(Network):
     def __init__(self, config: GRU4RecConfig, n_items: int) -> None:
         noise = Noise(config.seed + 1)
         with seeded(config.seed):
-            super().__init__(item_table(n_items, config.dim), config.temperature)
+            table = item_table(n_items, config.dim)
+            super().__init__(table, config.temperature, Dropout(config.dropout, noise))
             self.event = nn.Linear(config.dim, 3 * config.dim)  # to the gates r, z and to n
             self.state = nn.Linear(config.dim, 3 * config.dim)
             self.project = nn.Linear(config.dim, config.dim)
         self.norm = last_norm(config.dim, config.temperature)
-        self.drop = Dropout(config.dropout, noise)
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
@@ -74,7 +74,7 @@ class GRUNet(Network):
 
     def step(self, cache: Hidden, items: Tensor, live: Tensor) -> Tensor:
         """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
-        told = self.event(self._embed(items))
+        told = self.event(self.embed(items))
         after = gru_step(told, self.state.weight, self.state.bias, cache.value)
         if len(live) == len(after):  # the usual case, without looking rows up
             cache.value.copy_(after)
@@ -85,15 +85,10 @@ class GRUNet(Network):
     def _walk(self, packed: Packed) -> Tensor:
         """(N, D): the recurrent state after each event, computed moment by moment."""
         place = torch.argsort(packed.position, stable=True)  # rows in order of time
-        sizes = torch.bincount(packed.position).tolist()  # sequences that reach each moment
-        told = self.event(self._embed(packed.items)[place])
+        sizes = packed.moments()
+        told = self.event(self.embed(packed.items)[place])
         states = gru(told, self.state.weight, self.state.bias, sizes)
         return torch.empty_like(states).index_copy(0, place, states)
-
-    def _embed(self, items: Tensor) -> Tensor:
-        scale = self.table.shape[1] ** 0.5
-        rows: Tensor = self.drop(nn.functional.embedding(items, self.table) * scale)
-        return rows
 
     def _read(self, hidden: Tensor) -> Tensor:
         out: Tensor = self.norm(self.project(self.drop(hidden)))

@@ -19,15 +19,21 @@ class Noise:
     """One seeded stream for all dropout of a network; its state can be saved and restored."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
+
+    def to(self, device: torch.device) -> None:
+        """Draw on another device from now on: a stream of its own, begun anew."""
+        if device != self.generator.device:
+            self.generator = torch.Generator(device).manual_seed(self.seed)
 
     def keep(self, like: Tensor, share: float) -> Tensor:
         """Ones with probability `share` (to 1/256), else zeros, in the shape of `like`."""
         words = -(-like.numel() // 8)
-        drawn = torch.empty(words, dtype=torch.int64)
+        drawn = torch.empty(words, dtype=torch.int64, device=like.device)
         drawn.random_(-(1 << 63), None, generator=self.generator)  # eight uniform bytes a draw
         bytes_ = drawn.view(torch.uint8)[: like.numel()].view(like.shape)
-        return torch.lt(bytes_, round(share * 256), out=torch.empty(like.shape))
+        return torch.lt(bytes_, round(share * 256), out=torch.empty_like(like))
 
 
 class Dropout(nn.Module):

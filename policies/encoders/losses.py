@@ -56,10 +56,11 @@ class _SampledSoftmax(torch.autograd.Function):
         ctx: Any, hidden: Tensor, items: Tensor, target: Tensor, negatives: Tensor, shift: Tensor
     ) -> Tensor:
         rivals = items[negatives]  # (M, D)
-        column = torch.full((len(items),), -1, dtype=torch.int64)
-        column[negatives] = torch.arange(len(negatives))
+        size = len(negatives)
+        column = negatives.new_full((len(items),), size + 1)  # a place that holds -inf anyway
+        column[negatives] = torch.arange(size, device=negatives.device)
         own, clash = items.index_select(0, target), column[target]  # (N, D), (N,)
-        positive, size = (hidden * own).sum(1), len(negatives)
+        positive = (hidden * own).sum(1)
         d_hidden, d_rivals = torch.empty_like(hidden), torch.zeros_like(rivals)
         pull = torch.empty_like(positive)  # the derivative of the target's logit
         wide = hidden.new_empty(min(BLOCK, len(hidden)), size + 8)  # logits; rows stay aligned
@@ -70,8 +71,7 @@ class _SampledSoftmax(torch.autograd.Function):
             torch.mm(h, rivals.T, out=logits[:, :size]).add_(shift)
             logits[:, size] = positive[here]
             logits[:, size + 1 :] = -torch.inf
-            rows = torch.nonzero(clash[here] >= 0).squeeze(1)
-            logits[rows, clash[here][rows]] = -torch.inf
+            logits.scatter_(1, clash[here, None], -torch.inf)
             share = torch.softmax(logits, dim=1)
             pull[here] = share[:, size]
             torch.mm(share[:, :size], rivals, out=d_hidden[here])

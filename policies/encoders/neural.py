@@ -154,7 +154,7 @@ class NeuralEncoder(ABC):
     @property
     def item_vectors(self) -> F32:
         """(A, D)."""
-        vectors: F32 = self._table.numpy()
+        vectors: F32 = self._table.cpu().numpy()
         return vectors
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -178,7 +178,8 @@ class NeuralEncoder(ABC):
     def _scored(self, states: F32) -> F32:
         """(B, D) -> (B, A); a state of zeros is an empty history."""
         with torch_threads(self.config.threads), torch.inference_mode():
-            out: F32 = (torch.from_numpy(states) @ self._table.T).numpy()
+            table = self._table
+            out: F32 = (torch.from_numpy(states).to(table.device) @ table.T).cpu().numpy()
         unseen = self._counts == 0
         if unseen.any() and not unseen.all():
             out[:, unseen] = out[:, ~unseen].min(axis=1, keepdims=True)
@@ -223,6 +224,6 @@ class NeuralEncoder(ABC):
         with torch_threads(self.config.threads), torch.inference_mode():
             for part in np.split(order, np.flatnonzero(np.diff(number)) + 1):
                 end = (part + 1) * rows.shape[1]
-                packed = pack(rows.ravel(), end - sizes[part], end)
-                out[part[packed.order]] = self._net.last(packed).numpy()
+                packed = pack(rows.ravel(), end - sizes[part], end).to(self._net.table.device)
+                out[part[packed.order]] = self._net.last(packed).cpu().numpy()
         return out

@@ -24,6 +24,11 @@ class Group:
     gather: Tensor | None  # (S * length,) rows, pads repeat a sequence's last; None: no pads
     scatter: Tensor | None  # (stop - start,) places of the rows in the padded layout
 
+    def to(self, device: torch.device) -> Group:
+        """The same group on another device."""
+        moved = (None if x is None else x.to(device) for x in (self.gather, self.scatter))
+        return Group(self.start, self.stop, self.size, self.length, *moved)
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:
@@ -34,10 +39,29 @@ class Packed:
     position: Tensor  # (N,) 0 = a sequence's first event
     last: Tensor  # (B,) row of each sequence's last event
     order: NDArray[np.int64]  # (B,) packed sequence b is the caller's sequence order[b]
+    lengths: NDArray[np.int64]  # (B,) events of each sequence, not growing
     groups: tuple[Group, ...]
 
     def __len__(self) -> int:
         return len(self.last)
+
+    @property
+    def longest(self) -> int:
+        """Events of the longest sequence."""
+        return int(self.lengths[0])
+
+    def moments(self) -> list[int]:
+        """How many sequences have a first event, a second one, and so on."""
+        reach: list[int] = np.cumsum(np.bincount(self.lengths)[:0:-1])[::-1].tolist()
+        return reach
+
+    def to(self, device: torch.device) -> Packed:
+        """The same sequences on another device; what numpy holds stays."""
+        if device == self.items.device:
+            return self
+        items, position, last = (x.to(device) for x in (self.items, self.position, self.last))
+        groups = tuple(g.to(device) for g in self.groups)
+        return Packed(items, self.rows, position, last, self.order, self.lengths, groups)
 
 
 def pack(items: NDArray[np.int32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> Packed:
@@ -55,6 +79,7 @@ def pack(items: NDArray[np.int32], start: NDArray[np.int64], stop: NDArray[np.in
         position=torch.from_numpy(position),
         last=torch.from_numpy(first[1:] - 1),
         order=order,
+        lengths=sizes,
         groups=_groups(sizes, first),
     )
 
@@ -85,7 +110,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed, window: in
     parts = []
     for g, *rows in zip(packed.groups, *(_split(x, packed) for x in (q, k, v)), strict=True):
         ask, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
-        band = _band(g.length, window)
+        band = _band(g.length, window, q.device)
         out = F.scaled_dot_product_attention(ask, keys, values, band, is_causal=band is None)
         parts.append(_unpad(out, g))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -97,7 +122,8 @@ def last_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed, window: int)
     for g, *rows in zip(packed.groups, _split(k, packed), _split(v, packed), strict=True):
         keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
         mine = slice(first, first + g.size)
-        behind = _lengths(packed, mine) - 1 - torch.arange(g.length)  # (S, length)
+        place = torch.arange(g.length, device=q.device)
+        behind = _lengths(packed, mine) - 1 - place  # (S, length)
         real = (behind >= 0) & (behind < window)
         ask = q[mine].unsqueeze(2)  # (S, heads, 1, width)
         heard = F.scaled_dot_product_attention(ask, keys, values, real[:, None, None])
@@ -114,17 +140,18 @@ def full_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
         mine = slice(first, first + g.size)
         real = None
         if g.gather is not None:
-            real = (torch.arange(g.length) < _lengths(packed, mine))[:, None, None]
+            place = torch.arange(g.length, device=q.device)
+            real = (place < _lengths(packed, mine))[:, None, None]
         parts.append(_unpad(F.scaled_dot_product_attention(ask, keys, values, real), g))
         first += g.size
     return torch.cat(parts)
 
 
-def _band(length: int, window: int) -> Tensor | None:
+def _band(length: int, window: int, device: torch.device) -> Tensor | None:
     """(length, length) True where a key is in reach; None where plain causality says it all."""
     if length <= window:
         return None
-    place = torch.arange(length)
+    place = torch.arange(length, device=device)
     behind = place[:, None] - place
     return (behind >= 0) & (behind < window)
 

@@ -83,10 +83,13 @@ class Progress:
         since = len(scores) - 1 - int(np.argmax(scores))
         return since >= int(config.patience)
 
+    def keep(self, line: Epoch) -> None:
+        """The network's weights, if no epoch before this one scored as high."""
+        if line.score > max((e.score for e in self.curve), default=-math.inf):
+            self.best = copied(self.network)
+
     def add(self, line: Epoch, *, write: bool = True) -> None:
         """One more epoch is done."""
-        if line.score > max((e.score for e in self.curve), default=-math.inf):
-            self.best = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.curve.append(line)
         if self.folder is not None and write:
             self._write(self.folder)
@@ -137,6 +140,11 @@ class Progress:
         self.step.load_state_dict(whole)
         for place, noise in enumerate(noises(self.network)):
             noise.generator.set_state(held[f"noise.{place}"])
+
+
+def copied(network: nn.Module) -> dict[str, Tensor]:
+    """The weights by name, as they are now."""
+    return {k: v.clone() for k, v in network.state_dict().items()}
 
 
 def _under(prefix: str, held: dict[str, Tensor]) -> dict[str, Tensor]:

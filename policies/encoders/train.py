@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from policies.encoders import losses
+from policies.encoders.averaging import averaged, follow
+from policies.encoders.layers import Dropout, noises
 from policies.encoders.packed import Packed, pack
 from policies.encoders.parallel import World
-from policies.encoders.resume import Epoch, Progress
+from policies.encoders.resume import Epoch, Progress, copied
 from policies.encoders.sequences import Sequences
 
 Loss = Literal["sampled", "full", "bce", "gbce"]
@@ -37,6 +39,7 @@ class TrainConfig:
     lr: float = 1e-3  # peak: reached after `warmup`, then down to a tenth along a cosine
     warmup: float = 0.02  # share of all steps
     weight_decay: float = 0.0
+    averaging: float = 0.0  # share that the running mean of the weights keeps at a step; 0: no mean
     temperature: float | None = None  # scores are cosines over it; None: plain products
     loss: Loss = "sampled"
     negatives: int = 256  # shared by the batch (sampled), or of each target (bce, gbce)
@@ -45,11 +48,14 @@ class TrainConfig:
     bf16: bool = False  # matrix products in bfloat16: pays where the CPU has units for it
     seed: int = 0
     threads: int = 1  # torch threads while learning and while scoring
+    device: str = "auto"  # where to learn; auto: the GPU if torch finds one (never tried on one)
 
     def __post_init__(self) -> None:
         sizes = (self.length, self.epochs, self.batch_tokens, self.negatives, self.threads)
         if min(sizes) < 1 or self.lr <= 0 or not 0 < self.warmup < 1:
             raise ValueError(f"sizes and lr must be positive, 0 < warmup < 1: {self}")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"need 0 <= averaging < 1: {self}")
         if self.temperature is not None and self.temperature <= 0:
             raise ValueError(f"temperature must be positive or None: {self}")
         if self.loss not in get_args(Loss):
@@ -64,19 +70,32 @@ class Examples:
     target: Tensor  # (M,) item ids
     at: Tensor | None = None  # (M,) rows whose state predicts; None: all N
 
+    def to(self, device: torch.device) -> Examples:
+        """The same batch on another device."""
+        at = None if self.at is None else self.at.to(device)
+        return Examples(self.packed.to(device), self.target.to(device), at)
+
 
 class Network(nn.Module, ABC):
     """What encoders train: packed sequences in, one hidden state per event out."""
 
-    def __init__(self, table: Tensor, temperature: float | None = None) -> None:
+    def __init__(self, table: Tensor, temperature: float | None, drop: Dropout) -> None:
         super().__init__()
         self.table = nn.Parameter(table)  # (A, D), what goes in
         self.temperature = temperature
+        self.drop = drop
 
     def vectors(self) -> Tensor:
         """(A, D) item vectors that states are multiplied with; unit vectors for cosines."""
         unit = self.temperature is not None
         return nn.functional.normalize(self.table, dim=-1) if unit else self.table
+
+    def embed(self, items: Tensor, table: Tensor | None = None) -> Tensor:
+        """(N,) ids -> (N, D) rows of the table, scaled by sqrt(D) as in Vaswani et al. (2017)."""
+        table = self.table if table is None else table
+        rows = nn.functional.embedding(items, table) * table.shape[1] ** 0.5
+        out: Tensor = self.drop(rows)
+        return out
 
     @abstractmethod
     def forward(self, packed: Packed) -> Tensor:
@@ -131,7 +150,10 @@ def train(
     With `folder`, every epoch leaves curve.csv and the whole state of training there, and a run
     that was killed goes on as if it had not been. With `world`, processes share each batch.
     """
-    world = world or World()
+    world, device = world or World(), chosen_device(config.device)
+    network.to(device)
+    for noise in noises(network):
+        noise.to(device)
     rng = np.random.default_rng(np.random.SeedSequence([config.seed, 1]))
     step = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -141,14 +163,16 @@ def train(
     with torch_threads(config.threads):
         while not progress.finished(config):
             line = _epoch(len(progress.curve), network, step, sequences, config, rng, world)
-            if validate is not None:
-                line = line.scored(validate())
+            with averaged(step):
+                if validate is not None:
+                    line = line.scored(validate())
+                progress.keep(line)
             progress.add(line, write=world.rank == 0)
             if report is not None:
                 report(line)
-    if progress.best is not None:
-        network.load_state_dict(progress.best)
-    network.eval()
+    with averaged(step):
+        network.load_state_dict(progress.best or copied(network))
+    network.to("cpu").eval()
     return progress.curve
 
 
@@ -173,6 +197,7 @@ def _epoch(
         (loss * (len(batch.target) / everyone)).backward()  # type: ignore[no-untyped-call]
         world.sum_gradients(network)
         step.step()
+        follow(step, config.averaging)
         total, count = total + loss.item() * len(batch.target), count + everyone
     network.eval()
     total = world.sum(total)
@@ -199,6 +224,7 @@ def batches(
         seed = int(rng.integers(1 << 62))
         shared, own = np.random.default_rng(seed), np.random.default_rng([seed, world.rank])
         mine = network.examples(pieces, rows[world.rank :: world.size], own)
+        mine = mine.to(network.table.device)
         everyone = int(world.sum(len(mine.target)))
         if everyone:
             yield mine, everyone, shared, own
@@ -212,7 +238,8 @@ def loss_of(
     own: np.random.Generator,
 ) -> Tensor:
     """The configured loss of one batch, a mean over its targets; see `batches` for the streams."""
-    with torch.autocast("cpu", torch.bfloat16) if config.bf16 else nullcontext():
+    device = batch.target.device
+    with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
         hidden = network(batch.packed)
     hidden = hidden.float() if batch.at is None else hidden.float()[batch.at]
     table, target, size = network.vectors(), batch.target, len(network.table)
@@ -220,9 +247,11 @@ def loss_of(
         return losses.full_softmax(hidden, table, target)
     if config.loss == "sampled":
         drawn = shared.choice(size, size=config.negatives, replace=False, shuffle=False)
-        weight = torch.full((config.negatives,), math.log(size / config.negatives))
-        return losses.sampled_softmax(hidden, table, target, torch.from_numpy(drawn), weight)
-    rivals = torch.from_numpy(own.integers(size, size=(len(target), config.negatives)))
+        weight = hidden.new_full((config.negatives,), math.log(size / config.negatives))
+        rivals = torch.from_numpy(drawn).to(device)
+        return losses.sampled_softmax(hidden, table, target, rivals, weight)
+    each = own.integers(size, size=(len(target), config.negatives))
+    rivals = torch.from_numpy(each).to(device)
     if config.loss == "bce":
         return losses.binary(hidden, table, target, rivals)
     return losses.calibrated_binary(hidden, table, target, rivals, config.calibration)
@@ -233,6 +262,13 @@ def pace(done: float, warmup: float) -> float:
     if done < warmup:
         return max(done, 1e-3) / warmup
     return 0.1 + 0.45 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device of that name; auto is the GPU where torch finds one, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def hold_memory() -> None:
@@ -246,4 +282,4 @@ def hold_memory() -> None:
 
 def to_arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
     """The weights by name."""
-    return {k: v.detach().numpy() for k, v in network.state_dict().items()}
+    return {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
