@@ -171,7 +171,8 @@ def train(
             if report is not None:
                 report(line)
     with averaged(step):
-        network.load_state_dict(progress.best or copied(network))
+        best = progress.best or copied(network)
+    network.load_state_dict(best)
     network.to("cpu").eval()
     return progress.curve
 

@@ -49,18 +49,22 @@ class KilledError(Exception):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("name", ["sasrec", "gru4rec", "bert4rec"])
-def test_a_killed_run_goes_on_exactly(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "averaging"), [("sasrec", 0.0), ("sasrec", 0.9), ("gru4rec", 0.9), ("bert4rec", 0.0)]
+)
+def test_a_killed_run_goes_on_exactly(name: str, averaging: float, tmp_path: Path) -> None:
     split = leave_one_out(data())
 
     def kill(line: Epoch) -> None:
         if line.epoch == 2:
             raise KilledError
 
-    straight = build(name).fit(split.train, valid=split.valid)
+    straight = build(name, averaging=averaging).fit(split.train, valid=split.valid)
     with pytest.raises(KilledError):
-        build(name).fit(split.train, valid=split.valid, report=kill, folder=tmp_path)
-    again = build(name).fit(split.train, valid=split.valid, folder=tmp_path)
+        build(name, averaging=averaging).fit(
+            split.train, valid=split.valid, report=kill, folder=tmp_path
+        )
+    again = build(name, averaging=averaging).fit(split.train, valid=split.valid, folder=tmp_path)
     for one, two in zip(straight.curve, again.curve, strict=True):
         assert (one.loss, one.score) == (two.loss, two.score)
     for key, array in straight.to_arrays().items():
