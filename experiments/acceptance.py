@@ -47,8 +47,8 @@ RUNS = (
     Run("organic", "benchmark organic"),
     Run(
         "study-longplay",
-        "study --worlds Longplay --encoders none sasrec 'end to end' --agents greedy_encoder "
-        "greedy_reward linucb ppo --seeds 3",
+        "study --worlds Longplay --encoders none gru4rec 'end to end' --agents greedy_encoder "
+        "greedy_reward linucb ppo --seeds 3 --steps 800000",
     ),
     Run("study", "study"),
 )

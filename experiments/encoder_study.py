@@ -48,8 +48,8 @@ class Settings:
     """Sessions of uniform slates that encoders learn from."""
     sessions: int = 1000
     """Sessions of other users that a cell's value is taken on."""
-    max_steps: int = 30
-    """Decisions after which a session is cut."""
+    max_steps: int | None = None
+    """Decisions after which a session is cut; by default the world's own."""
     users: int = 128
     level: float = 0.95
     workers: int = 2

@@ -14,6 +14,7 @@ import torch
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.encoder_study import END_TO_END, NONE, TUNED, Cell, Settings
 from experiments.truth import Truth, serve
+from offpolicy import LoggedDataset
 from policies import ENCODERS, POLICIES, Encoder, Policy, build, collect, consumed_sequences
 from policies.constraints import constrained
 from policies.rules import Repeats
@@ -63,8 +64,9 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
     warm = collect(
         env, uniform, n_sessions=settings.warm_sessions, seed=seed_of(cell, "warm"), logger="warm"
     )
-    policy = agent(env, cell, fit(cell, consumed_sequences(warm), settings))
-    learn(policy, env, settings, cell)
+    items = uniform.serving.item_features
+    policy = agent(env, cell, fit(cell, consumed_sequences(warm, item_features=items), settings))
+    learn(policy, env, warm, settings, cell)
     test = make(settings, cell.world, settings.users)
     free, strict = (
         serve(test, one, n_sessions=settings.sessions, seed=seed_of(cell, "test"))
@@ -117,10 +119,14 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     return build(cell.agent, env, **settings)
 
 
-def learn(policy: Any, env: Any, settings: Settings, cell: Cell) -> None:
-    """In the world where the agent can, else from a log of uniform slates of the same size."""
+def learn(policy: Any, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
+    """In the world where the agent can, else from a log of uniform slates of the same size.
+
+    What came of showing each item in the encoder's log is told to every agent that can use it.
+    """
     seed = seed_of(cell, "learn")
     if hasattr(policy, "learn"):
+        policy.update(warm)
         policy.learn(env, total_steps=settings.steps, seed=seed)
         return
     steps = settings.steps // settings.users

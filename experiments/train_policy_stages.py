@@ -143,7 +143,8 @@ def fit_encoder(training: Training, show: Show) -> Encoder | None:
             env = make(s, s.users)
             seed = training.plan.seed_of("warm")
             log = collect(env, build("uniform", env), n_sessions=s.warm_sessions, seed=seed)
-            made = ENCODERS[s.encoder](**parse(s.encoder_set)).fit(consumed_sequences(log))
+            food = consumed_sequences(log, item_features=serving_of(env).item_features)
+            made = ENCODERS[s.encoder](**parse(s.encoder_set)).fit(food)
             save_encoder(made, folder, catalogue=items)
     return load_encoder(folder, catalogue=items)
 

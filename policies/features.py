@@ -45,11 +45,17 @@ class StateFeatures:
         ids = obs.history_items[:, -self.trail :]
         return np.concatenate([ids, state], axis=1, dtype=np.float32)
 
-    def fitted(self, obs: Observation) -> StateFeatures:
-        """The same features, standardised to these observations."""
+    def fitted(self, obs: Observation, *, as_one: bool = False) -> StateFeatures:
+        """The same features, standardised to these observations.
+
+        as_one: the encoder's state has variance 1 in all, not 1 for each of its numbers. Networks
+        that learn from reward drown in many numbers of which few matter.
+        """
         raw = self.raw(obs)
         spread = raw.std(axis=0)
         scale = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+        if as_one and self.encoder is not None:
+            scale[: self.encoder.state_size] *= self.encoder.state_size**0.5
         return replace(self, centre=raw.mean(axis=0), scale=scale)
 
     def raw(self, obs: Observation, encoded: F32 | None = None) -> F32:
@@ -115,19 +121,30 @@ def features_of(saved: Saved, serving: Serving) -> StateFeatures:
     return StateFeatures(serving, saved.encoder, a["centre"], a["scale"], windows, clip, trail)
 
 
-def item_table(serving: Serving, encoder: Encoder | None, log: LoggedDataset | None = None) -> F32:
+def item_table(
+    serving: Serving,
+    encoder: Encoder | None,
+    log: LoggedDataset | None = None,
+    *,
+    as_one: bool = False,
+) -> F32:
     """Standardised item vectors (A, D): what the environment shows of an item, the encoder's vector
-    and, with a log, what came of showing the item."""
-    parts = [serving.item_features]
+    (as_one: of variance 1 in all) and, with a log, what came of showing the item."""
+    parts = [standardised(serving.item_features)]
     if encoder is not None:
-        parts.append(encoder.item_vectors)
+        vectors = standardised(encoder.item_vectors)
+        parts.append(vectors / np.float32(vectors.shape[1] ** 0.5) if as_one else vectors)
     if log is not None:
-        parts.append(item_statistics(log))
-    table = np.concatenate(parts, axis=1)
+        parts.append(standardised(item_statistics(log)))
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def standardised(table: F32) -> F32:
+    """Columns of mean 0 and variance 1, or 0 where a column is constant."""
     spread = table.std(axis=0)
     scale = np.where(spread > 1e-6, spread, 1.0)
-    vectors: F32 = ((table - table.mean(axis=0)) / scale).astype(np.float32)
-    return vectors
+    columns: F32 = ((table - table.mean(axis=0)) / scale).astype(np.float32)
+    return columns
 
 
 def item_statistics(log: LoggedDataset, *, prior: float = 5.0) -> F32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -192,15 +192,22 @@ def consumption(log: LoggedDataset) -> NDArray[np.float64]:
     return np.bincount(consumed[consumed >= 0], minlength=log.n_items).astype(np.float64)
 
 
-def consumed_sequences(log: LoggedDataset) -> Sequences:
-    """What each session of a log consumed, in order: the supervised encoder's food."""
+def consumed_sequences(
+    log: LoggedDataset, *, item_features: NDArray[np.float32] | None = None
+) -> Sequences:
+    """What each session of a log consumed, in order: the supervised encoder's food.
+
+    item_features: (A, F) what is known of the items, as `Serving.item_features`; a neural encoder
+    begins its item vectors there, which it needs where a log is short for its catalogue.
+    """
     consumed = _consumed(log)
     taken = consumed >= 0
     order = np.argsort(log.sessions[taken], kind="stable")
     items = consumed[taken][order]
     lengths = np.bincount(log.sessions[taken], minlength=log.n_sessions)
     lists = np.split(items, np.cumsum(lengths)[:-1])
-    return Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
+    food = Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
+    return food if item_features is None else replace(food, item_features=item_features)
 
 
 def _consumed(log: LoggedDataset) -> NDArray[np.int32]:

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 SPREAD = 0.02
 
 
+CONTENT = 0.3  # root mean square length of item vectors that begin at what is known of the items
+
+
 class Noise:
     """One seeded stream for all dropout of a network; its state can be saved and restored."""
 
@@ -95,6 +98,19 @@ def rotate(x: Tensor, turn: Tensor) -> Tensor:
 def item_table(n_items: int, dim: int) -> Tensor:
     """(A, D) small random item vectors, entries of deviation `SPREAD`."""
     vectors: Tensor = torch.randn(n_items, dim) * SPREAD
+    return vectors
+
+
+def content_vectors(features: Tensor, dim: int) -> Tensor:
+    """(A, F) -> (A, at most D) the items' first principal components, of mean square length 1.
+
+    Items that are alike then begin alike, and what the network learns of one holds for the other.
+    """
+    spread = features - features.mean(0)
+    left, size, _ = torch.linalg.svd(spread, full_matrices=False)
+    parts = (left * size)[:, :dim]
+    length: Tensor = parts.square().sum(1).mean().sqrt()
+    vectors: Tensor = parts / length if length > 0 else parts
     return vectors
 
 

@@ -75,6 +75,8 @@ class NeuralEncoder(ABC):
         `folder` and `world` as in `policies.encoders.train.train`.
         """
         self._build(sequences.n_items, sequences.counts())
+        if sequences.item_features is not None:
+            self._net.begin_at(torch.from_numpy(sequences.item_features))
         config: TrainConfig = self.config
 
         def score() -> float:

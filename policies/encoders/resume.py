@@ -68,6 +68,8 @@ class Progress:
         settings = json.dumps(dataclasses.asdict(config), sort_keys=True)
         mark = hashlib.sha256(settings.encode())
         mark.update(sequences.items.tobytes() + sequences.offsets.tobytes())
+        if sequences.item_features is not None:
+            mark.update(sequences.item_features.tobytes())
         made = cls(network, step, rng, mark.hexdigest(), folder)
         if folder is not None and (folder / ABOUT).is_file():
             made._take_up(folder)

@@ -24,6 +24,7 @@ class Sequences:
     times: NDArray[np.float64] | None = None  # (T,) seconds, not decreasing inside a user
     rewards: NDArray[np.float32] | None = None  # (T,) rating, watch time, ...
     users: NDArray[np.int64] | None = None  # (U,) the caller's own user codes
+    item_features: NDArray[np.float32] | None = None  # (A, F) known of items; networks begin there
 
     def __post_init__(self) -> None:
         _check_offsets(self.offsets, len(self.items))
@@ -34,6 +35,8 @@ class Sequences:
                 raise ValueError(f"{name} has {len(column)} entries for {size} events")
         if self.users is not None and len(self.users) != len(self):
             raise ValueError(f"users has {len(self.users)} entries for {len(self)} sequences")
+        if self.item_features is not None:
+            _check_features(self.item_features, self.n_items)
         if self.times is not None:
             _check_times(self.times, self.offsets)
 
@@ -140,6 +143,7 @@ class Sequences:
             times=None if self.times is None else self.times[at],
             rewards=None if self.rewards is None else self.rewards[at],
             users=users[rows],
+            item_features=self.item_features,
         )
 
     def histories(self, length: int) -> NDArray[np.int32]:
@@ -227,6 +231,17 @@ def _check_items(items: NDArray[np.int32], offsets: NDArray[np.int64], n_items: 
             f"user {user}, event {at - int(offsets[user])}: item {items[at]} is outside "
             f"0..{n_items - 1} ({wrong.size} of {len(items)} events). Code items as 0..n_items-1, "
             "or pass the true n_items."
+        )
+
+
+def _check_features(features: NDArray[np.float32], n_items: int) -> None:
+    if features.ndim != 2 or len(features) != n_items:
+        raise ValueError(f"item_features has shape {features.shape} for {n_items} items")
+    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if wrong.size:
+        raise ValueError(
+            f"item_features of item {int(wrong[0])} are not finite ({wrong.size} of {n_items} "
+            "items): fill what is not known, for instance with the column's mean"
         )
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from policies.encoders import losses
 from policies.encoders.averaging import averaged, follow
-from policies.encoders.layers import Dropout, noises
+from policies.encoders.layers import CONTENT, Dropout, content_vectors, noises
 from policies.encoders.packed import Packed, pack
 from policies.encoders.parallel import World
 from policies.encoders.resume import Epoch, Progress, copied
@@ -96,6 +96,12 @@ class Network(nn.Module, ABC):
         rows = nn.functional.embedding(items, table) * table.shape[1] ** 0.5
         out: Tensor = self.drop(rows)
         return out
+
+    @torch.no_grad()
+    def begin_at(self, features: Tensor) -> None:
+        """Begin item vectors near what is known of the items, features (A, F)."""
+        known = content_vectors(features.to(self.table), self.table.shape[1])
+        self.table[:, : known.shape[1]] += CONTENT * known
 
     @abstractmethod
     def forward(self, packed: Packed) -> Tensor:

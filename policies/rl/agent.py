@@ -92,9 +92,9 @@ class SB3Agent:
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """Scale state, items and reward to a log; it learns to act only in a world, by `learn`."""
         if self.model is None:
-            self.state = self.state.fitted(observation_of_log(log, self.serving))
+            self.state = self.state.fitted(observation_of_log(log, self.serving), as_one=True)
             self.reward_scale = float(log.reward.std()) or 1.0
-            self.items = item_table(self.serving, self.encoder, log)
+            self.items = item_table(self.serving, self.encoder, log, as_one=True)
         return {"reward_scale": self.reward_scale}
 
     def learn(
