@@ -48,7 +48,7 @@ RUNS = (
     Run(
         "study-longplay",
         "study --worlds Longplay --encoders none gru4rec 'end to end' --agents greedy_encoder "
-        "greedy_reward linucb ppo --seeds 3 --steps 800000",
+        "greedy_reward linucb ppo --seeds 3 --steps 1000000",
     ),
     Run("study", "study"),
 )
