@@ -79,7 +79,10 @@ class Job:
 
     def sequences(self) -> Sequences:
         """Real sequences, or what users consumed under uniform slates."""
-        return self.world.sequences or consumed_sequences(self.log("warm"))
+        if self.world.sequences is not None:
+            return self.world.sequences
+        items = serving_of(self.world.make(1)).item_features
+        return consumed_sequences(self.log("warm"), item_features=items)
 
     def behaviour(self) -> Policy:
         """Softmax over the mean ratings of the warm-up log."""
