@@ -21,7 +21,7 @@ from policies.encoders.train import Network
 
 class TunedFront(BaseFeaturesExtractor):
     """Observations (B, D + C) whose first `trail` numbers are item ids -> the encoder's states of
-    these histories, then the other numbers of the state."""
+    these histories, over sqrt(De) as a frozen encoder's are, then the other numbers of the state."""
 
     def __init__(self, space: spaces.Box, *, state_size: int, trail: int, net: Network) -> None:
         width = net.table.shape[1]
@@ -32,7 +32,7 @@ class TunedFront(BaseFeaturesExtractor):
     def forward(self, observations: Tensor) -> Tensor:
         ids = observations[:, : self.trail].long()
         rest = observations[:, self.trail : self.state_size]
-        return torch.cat([self.encoded(ids), rest], dim=1)
+        return torch.cat([self.encoded(ids) / self.width**0.5, rest], dim=1)
 
     def encoded(self, ids: Tensor) -> Tensor:
         """(B, H) left-padded histories -> (B, De), zeros for an empty one."""
