@@ -68,6 +68,7 @@ def _learn(network: PlainSASRec, step: Any, ids: Tensor) -> int:
     real = target > 0
     logits = hidden[real] @ network.items.weight[1:].T
     step.zero_grad()
-    nn.functional.cross_entropy(logits, target[real] - 1).backward()
+    loss: Any = nn.functional.cross_entropy(logits, target[real] - 1)
+    loss.backward()
     step.step()
     return int(real.sum())
