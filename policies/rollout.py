@@ -36,6 +36,8 @@ def collect(
         same seed meets the same users with the same luck.
     progress: called with (done, total) after each step.
 
+    Rows that the environment marks in infos["lost"] (a pipeline that drops events) are not written.
+
     Raises ValueError if the environment's autoreset would put dead rows into the log.
     """
     _check(env, n_steps, n_sessions)
@@ -44,7 +46,7 @@ def collect(
     rng = np.random.default_rng(act_seed)
     obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
     started = np.zeros(env.num_envs, np.int64)  # sessions begun before the current one, per slot
-    step = np.zeros(env.num_envs, np.int32)
+    step, nothing_lost = np.zeros(env.num_envs, np.int32), np.zeros(env.num_envs, np.bool_)
     parts: list[Rows] = []
     while True:
         seen = observation_of(obs)
@@ -59,6 +61,7 @@ def collect(
             "truncated": truncated,
             "consumed": info["consumed"],
             "responses": info["responses"],
+            "lost": np.asarray(info.get("lost", nothing_lost)),
         }
         row = _rows(seen, chosen, outcome | {"session": started, "step": step}, keep)
         parts.append(row)
@@ -131,14 +134,14 @@ def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
         for name in parts[0]
         if name not in {"first", "before_items", "before_responses"}
     }
-    slot, nth = columns.pop("slot"), columns.pop("session")
+    slot, nth, lost = columns.pop("slot"), columns.pop("session"), columns.pop("lost")
     order = np.lexsort((columns["step"], nth, slot))
     columns = {name: value[order] for name, value in columns.items()}
     slot, nth = slot[order], nth[order]
     new = np.concatenate([[True], (slot[1:] != slot[:-1]) | (nth[1:] != nth[:-1])])
     session = np.cumsum(new) - 1
     prior_items, prior_responses = _priors(parts, slot[new], nth[new])
-    return LoggedDataset.from_columns(
+    whole = LoggedDataset.from_columns(
         session=session,
         n_items=n_items,
         logger=np.full(len(session), logger),
@@ -146,6 +149,7 @@ def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
         prior_responses=prior_responses,
         **columns,
     )
+    return whole.take(~lost[order]) if lost.any() else whole
 
 
 def _priors(

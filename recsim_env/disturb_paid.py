@@ -15,8 +15,8 @@ class Bots(Disturbance):
     """Stands for: click farms. A share of slots takes the first place of every slate it is shown.
 
     What they take is what is consumed, responded, paid and remembered: histories are poisoned as in
-    production. Their sessions end when the user's would have. Signal: users whose reward does not
-    vary, and whose clicks all lie in one place, as nobody's do.
+    production. Their sessions end when the user's would have. Signal: "heavy units" of the log
+    doctor where they are few and paid much; users whose reward does not vary, as nobody's does.
     """
 
     def __init__(
@@ -80,7 +80,8 @@ class Bots(Disturbance):
 class DelayedRewards(Disturbance):
     """Stands for: conversions that arrive late. A reward comes `delay` steps later, or at the end.
 
-    Signal: reward per step of the session is shifted; one-step estimators credit the wrong slate.
+    Signal: mean reward by step of the session: none before the delay. One-step estimators credit
+    the wrong slate; the log doctor's "maturity" knows where ages of rewards are logged.
     """
 
     def __init__(self, env: Any, *, delay: int = 3, **schedule: int) -> None:
@@ -105,9 +106,11 @@ class DelayedRewards(Disturbance):
 
 
 class LostRows(Disturbance):
-    """Stands for: a log pipeline that drops events. infos["lost"] marks rows not to be written.
+    """Stands for: a log pipeline that drops events. infos["lost"] (N,): rows not to be written.
 
-    Signal: sessions with missing steps, which `LoggedDataset.histories` refuses.
+    The user is served and remembers; only the record is lost, so the mark is for whoever writes the
+    log: `policies.collect` leaves such rows out. Signal: sessions with missing steps, which
+    `LoggedDataset.histories` and all values per session refuse by name.
     """
 
     def __init__(self, env: Any, *, rate: float = 0.02, **schedule: int) -> None:
@@ -126,7 +129,8 @@ class LostRows(Disturbance):
 class LatencyBudget(Disturbance):
     """Stands for: a ranker that misses its deadline. Places below `places` fall back to defaults.
 
-    Signal: served slates differ from logged ones, so logged propensities are wrong (mean weight).
+    Signal: consumed items that the logged slate does not hold. The mean weight cannot see it: what
+    was logged was drawn as logged, only something else was served.
     """
 
     def __init__(self, env: Any, *, rate: float = 0.2, places: int = 1, **schedule: int) -> None:
@@ -143,22 +147,3 @@ class LatencyBudget(Disturbance):
             spare = (c for c in range(actions.shape[1] * 2) if c not in kept)
             actions[row, self.places :] = [next(spare) for _ in actions[row, self.places :]]
         return actions
-
-
-def churning(
-    n_items: int, *, share: float = 0.3, every: int = 20, ticks: int = 200, seed: int = 0
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Windows (A,) each for `Catalogue.with_windows`: stands for catalogue churn.
-
-    A share of the items appears at a random multiple of `every` and retires as many ticks later.
-    Signal: support holes, logged items that the target can no longer serve and the reverse.
-    """
-    rng = np.random.default_rng(seed)
-    moving = rng.random(n_items) < share
-    since = rng.integers(0, max(ticks // every, 1), n_items) * every
-    until = since + rng.integers(1, max(ticks // every, 2), n_items) * every
-    never = np.full(n_items, 2**31 - 1)
-    return (
-        np.where(moving, since, 0).astype(np.int32),
-        np.where(moving, until, never).astype(np.int32),
-    )

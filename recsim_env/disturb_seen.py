@@ -15,9 +15,10 @@ from recsim_env.oracle import bare
 class Drift(Disturbance):
     """Stands for: tastes that move by season, news or a redesign, whatever is recommended.
 
-    Signal: reward falls while propensities stay right; the reward model's residuals drift.
-    `kind` "sudden" turns interests once at `start`, "gradual" a little at every step, "seasonal"
-    there and back with `period`. Needs users with an `interest` vector.
+    Signal: "value per day" of the log doctor, while its propensity checks stay quiet.
+    `kind` "sudden" moves interests by `size` at `start`, "gradual" by as much in every `period`
+    steps, "seasonal" there and back with `period`; users who come later come so moved. Lengths of
+    interests stay. What `stop` finds, stays. Needs users with an `interest` vector.
     """
 
     def __init__(
@@ -31,34 +32,53 @@ class Drift(Disturbance):
     ) -> None:
         if kind not in ("sudden", "gradual", "seasonal"):
             raise ValueError(f"kind = {kind!r}: choose 'sudden', 'gradual' or 'seasonal'")
-        super().__init__(env, **schedule)
+        if period < 1:
+            raise ValueError(f"period = {period}: at least one step")
+        if "interest" not in (bare(env).live.users.dtype.names or ()):
+            raise ValueError(
+                f"{bare(env).model_name} users have no `interest` that could drift: take a world "
+                "whose users have one (longplay, interest_evolution, boredom)"
+            )
         self.kind, self.size, self.period = kind, size, period
-        interest = bare(env).live.users["interest"]
-        self.direction = np.random.default_rng([self.seed, 78]).normal(size=interest.shape[1])
+        super().__init__(env, **schedule)
+        width = bare(env).live.users["interest"].shape[1]
+        self.direction = np.random.default_rng([self.seed, 78]).normal(size=width)
         self.direction /= float(np.linalg.norm(self.direction))
 
-    def before(self) -> None:
-        """Move every user's interests along one direction, at unchanged length."""
-        age = self.clock - self.start
-        amount = self.size
-        if self.kind == "sudden" and age > 0:
-            return
+    def _restart(self) -> None:
+        super()._restart()
+        self.moved = np.zeros(self.num_envs)  # (N,) how far each slot's user has been moved
+
+    def amount(self, age: int) -> float:
+        """How far tastes have moved `age` steps after the start."""
+        if self.kind == "sudden":
+            return self.size
         if self.kind == "gradual":
-            amount = self.size / self.period
-        if self.kind == "seasonal":
-            turn = 2 * np.pi / self.period
-            amount = float(self.size * turn * np.cos(turn * age))
+            return self.size * (age + 1) / self.period
+        return float(self.size * np.sin(2 * np.pi * (age + 1) / self.period))
+
+    def before(self) -> None:
+        """Move every user's interests to where tastes are now, at unchanged length."""
+        amount = self.amount(self.clock - self.start)
+        step = (amount - self.moved)[:, None]
         interest = bare(self.env).live.users["interest"]
         length = np.linalg.norm(interest, axis=1, keepdims=True)
-        moved = interest + amount * length * self.direction
+        moved = interest + step * length * self.direction
         moved = moved * length / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
-        interest[:] = np.clip(moved, -1, 1)
+        interest[:] = np.where(step == 0, interest, np.clip(moved, -1, 1))
+        self.moved[:] = amount
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """Nothing else is seen; who begins a session has not been moved yet."""
+        self.moved[fresh] = 0.0
+        return obs
 
 
 class StaleObservations(Disturbance):
     """Stands for: a feature store that lags. Observed histories and sums are `lag` steps old.
 
-    Signal: logged features differ from features derived from the log (training-serving skew).
+    Signal: training-serving skew: logged features differ from those derived from the log, as the
+    count of steps in `context` from the column `step`.
     """
 
     def __init__(self, env: Any, *, lag: int = 3, **schedule: int) -> None:
@@ -82,7 +102,7 @@ class StaleObservations(Disturbance):
 class MissingFeatures(Disturbance):
     """Stands for: a broken join. Each row loses its user vector and features with chance `rate`.
 
-    Signal: the share of zero rows in the context; calibration of the propensities by context.
+    Signal: the share of rows whose `context` is all zero; nobody's is after a session's first step.
     """
 
     def __init__(self, env: Any, *, rate: float = 0.2, **schedule: int) -> None:
@@ -110,7 +130,7 @@ class MissingFeatures(Disturbance):
 class ColdStart(Disturbance):
     """Stands for: a wave of new users (a campaign). Observed histories are empty while it lasts.
 
-    Signal: the share of empty histories; reward by history length.
+    Signal: the share of empty histories among those that the policy is shown.
     """
 
     def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:

@@ -12,9 +12,19 @@ from numpy.typing import NDArray
 
 from recsim_env.buffers import Buffers
 from recsim_env.kernel import compiled, direct
-from recsim_env.loops import resolve
 from recsim_env.model import UserModel
-from recsim_env.state import Live, Offer, Outcome, Scratch, View, lined_up, shares
+from recsim_env.offers import resolve
+from recsim_env.state import (
+    LOOK,
+    START,
+    Live,
+    Offer,
+    Outcome,
+    Scratch,
+    View,
+    lined_up,
+    shares,
+)
 
 FOREVER = 2**62
 FEW = 16  # users up to which new arrays cost less than finding used ones
@@ -91,10 +101,11 @@ class Engine:
             take("position_reward", (n, self.slate_size), np.float64),
         )
 
-    def begin(self, rows: NDArray[np.int64], fresh: bool, view: View) -> None:
-        """Observe these rows, after starting the next session in each if `fresh`."""
-        scratch = self._scratch[0]
-        self.kernel.begin(rows, fresh, self.live, self.offer, self.world, view, scratch)
+    def begin(self, mask: NDArray[np.bool_], view: View) -> None:
+        """Start the next session in the rows of `mask` (N,), and observe all."""
+        nothing = np.full((self.n, self.slate_size), -1, np.int32)
+        todo = np.where(mask, START, LOOK).astype(np.uint8)
+        self.step(nothing, todo, self.outcome(), view)
 
     def resolve(
         self, choices: NDArray[np.int64], size: int, mend: bool
@@ -102,15 +113,20 @@ class Engine:
         """Item ids (N, K) of choices below `size`, the rows mended, and the first bad row or -1."""
         slates = np.empty((self.n, self.slate_size), np.int32)
         invalid = np.zeros(self.n, np.bool_)
-        request = (choices, self.live, self.offer, size, mend, slates, invalid)
+        clocks, candidates = self.live.users["clock"].copy(), self.live.candidates
+        windows = self.offer.since, self.offer.until
+        request = (choices, clocks, candidates, *windows, size, mend, slates, invalid)
         self._resolve = self._resolve or direct(resolve, *request)
         return slates, invalid, int(self._resolve(*request))
 
     def step(
-        self, slates: NDArray[np.int32], idle: NDArray[np.bool_], outcome: Outcome, view: View
+        self, slates: NDArray[np.int32], todo: NDArray[np.uint8], outcome: Outcome, view: View
     ) -> list[int]:
-        """Serve all users but the idle; how many sessions ended, and began anew, in each share."""
-        state = (idle, self.again, self.live, self.offer, self.world)
+        """Do with each user what is to do; how many sessions ended, and began anew, in each share.
+
+        `todo` (N,): SERVE the slate, START the next session instead, or only LOOK.
+        """
+        state = (todo, self.again, self.live, self.offer, self.world)
         asked = (slates, self.limit, outcome, view, self._final)
         if self._step is None:
             self._step = direct(self.kernel.step, 0, 1, *state, *asked, self._scratch[0])

@@ -33,5 +33,7 @@ def njit_sums(function: Function) -> Function:
 
 def njit_cached(function: Function) -> Function:
     """As `njit`, kept on disk, and other threads may run meanwhile: for the loops over users."""
-    compiled = _numba(error_model="numpy", nogil=True, cache=True, _nrt=False)(function)
+    compiled = _numba(
+        error_model="numpy", nogil=True, cache=True, _nrt=False, no_cfunc_wrapper=True
+    )(function)
     return cast(Function, compiled)

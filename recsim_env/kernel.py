@@ -17,16 +17,17 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from recsim_env import jit, loops, memory, random, state
+from recsim_env import histories, jit, loops, memory, offers, random, state
 from recsim_env.jit import njit, njit_cached
 from recsim_env.model import UserModel
+
+SHARED = (histories, jit, loops, memory, offers, random, state)  # in every model's loops
 
 
 class Kernel(NamedTuple):
     """The compiled loops of one model."""
 
-    begin: Any  # (rows, fresh, live, offer, world, view, scratch)
-    step: Any  # (first, last, idle, again, live, offer, world, slates, limit, outcome, view,
+    step: Any  # (first, last, todo, again, live, offer, world, slates, limit, outcome, view,
     #             final, scratch) -> sessions that ended
     appraise: Any  # (live, world, items, scores, worths, plans, nones, plan_nones)
 
@@ -38,19 +39,47 @@ def compiled(model: UserModel) -> Kernel:
 
 @cache
 def _compiled(functions: tuple[tuple[str, Any], ...]) -> Kernel:
-    names: dict[str, Any] = dict(functions)
-    stamp = source_hash(names)
+    stamp = source_hash(dict(functions))
+    names = {name: inner(function) for name, function in functions}
 
     def bound(loop: Callable[..., Any]) -> Any:
-        twin = FunctionType(loop.__code__, {**vars(loops), **names}, loop.__name__)
-        twin.__qualname__ = f"{loop.__name__}_{stamp}"
-        return twin
+        bare = twin(loop, names)
+        bare.__qualname__ = f"{loop.__name__}_{stamp}"
+        return bare
 
-    names["remember"] = njit(bound(loops._remember))
-    parts: tuple[Callable[..., Any], ...] = (loops._serve, loops._draw, loops._look, loops._start)
-    names |= {loop.__name__[1:]: njit(bound(loop)) for loop in parts}
-    whole: tuple[Callable[..., Any], ...] = (loops._begin, loops._step, loops._appraise)
-    return Kernel(*(njit_cached(bound(loop)) for loop in whole))
+    parts: tuple[Callable[..., Any], ...] = (loops._serve, loops._look, loops._start)
+    names |= {loop.__name__[1:]: inner(njit(bound(loop))) for loop in parts}
+    return Kernel(njit_cached(bound(loops._step)), njit_cached(bound(loops._appraise)))
+
+
+@cache
+def inner(function: Any) -> Any:
+    """The same compiled function without Python's way in, and so are those that it calls.
+
+    That way in costs as much to compile as a small function itself, and in a loop nobody takes it;
+    a call from Python would end the process, so nobody but the loops gets to see these.
+    """
+    closed = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    if closed.items() <= function.targetoptions.items():
+        return function
+    return numba.jit(**function.targetoptions | closed)(twin(function.py_func, {}))
+
+
+def twin(function: Any, names: dict[str, Any]) -> Any:
+    """The same Python function where `names`, and its compiled callees as `inner`, are known."""
+    known = function.__globals__
+    called = {n: inner(known[n]) for n in function.__code__.co_names if is_compiled(known.get(n))}
+    code, closure = function.__code__, function.__closure__
+    made = FunctionType(
+        code, {**known, **called, **names}, function.__name__, function.__defaults__, closure
+    )
+    made.__qualname__, made.__module__ = function.__qualname__, function.__module__
+    return made
+
+
+def is_compiled(x: Any) -> bool:
+    """Whether numba compiles it."""
+    return isinstance(x, numba.core.dispatcher.Dispatcher)
 
 
 def direct(loop: Any, *examples: Any) -> Any:
@@ -64,7 +93,7 @@ def direct(loop: Any, *examples: Any) -> Any:
 
 def source_hash(functions: dict[str, Any]) -> str:
     """Hash of what the functions are and of the files of every compiled function they reach."""
-    reached = {str(module.__file__) for module in (jit, loops, memory, random, state)} | {__file__}
+    reached = {str(module.__file__) for module in SHARED} | {__file__}
     todo = list(functions.values())
     done: set[int] = set()
     while todo:
@@ -74,7 +103,7 @@ def source_hash(functions: dict[str, Any]) -> str:
         done.add(id(python))
         reached.add(inspect.getfile(python))
         called = [python.__globals__.get(name) for name in python.__code__.co_names]
-        todo += [f for f in called if isinstance(f, numba.core.dispatcher.Dispatcher)]
+        todo += filter(is_compiled, called)
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
     for name, function in functions.items():
         python = function.py_func

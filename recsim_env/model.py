@@ -138,13 +138,15 @@ def refuse_outside(config: Any, low: float, high: float, *names: str) -> None:
 
 
 def constants(config: Any) -> Any:
-    """The number fields of a config as one record, which compiled functions read by name."""
-    numbers = {
-        f.name: getattr(config, f.name)
-        for f in fields(config)
-        if isinstance(getattr(config, f.name), bool | int | float)
-    }
-    dtype = [(name, "f8" if isinstance(v, float) else "i8") for name, v in numbers.items()]
+    """The number fields of a config as one record, which compiled functions read by name.
+
+    A field declared `float` is one even where 60 is given for 60.0: else the loops would be
+    compiled anew for it, and divide otherwise.
+    """
+    numbers = {f: getattr(config, f.name) for f in fields(config)}
+    numbers = {f: v for f, v in numbers.items() if isinstance(v, bool | int | float)}
+    real = {f: isinstance(v, float) or f.type in ("float", float) for f, v in numbers.items()}
+    dtype = [(f.name, "f8" if real[f] else "i8") for f in numbers]
     return np.array([tuple(numbers.values())], dtype=dtype)[0]
 
 

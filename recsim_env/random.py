@@ -41,9 +41,15 @@ def derive(key: Any, branch: Any) -> Any:
 
 
 @njit
+def block(step: int, purpose: int) -> Any:
+    """The counter before the luck that belongs to this step of the session and this purpose."""
+    return np.uint64(step * PURPOSES + purpose) << ROOM
+
+
+@njit
 def turn(user: Any, purpose: int) -> None:
-    """Open the block of luck that belongs to this step of the session and this purpose."""
-    user.counter = np.uint64(user.step * PURPOSES + purpose) << ROOM
+    """Open the block of luck of the user's step and this purpose."""
+    user.counter = block(user.step, purpose)
 
 
 @njit
@@ -62,6 +68,12 @@ def integer_at(key: Any, counter: Any, n: int) -> Any:
 
 
 @njit
+def weighted_at(key: Any, counter: Any, cdf: Any) -> Any:
+    """What `weighted` gives when it moves the counter of stream `key` on to `counter`."""
+    return place_of(cdf, float(mixed(key + counter * GOLDEN) >> np.uint64(11)) * UNIT)
+
+
+@njit
 def uniform(user: Any) -> float:
     """Uniform on [0, 1)."""
     return float(bits(user) >> np.uint64(11)) * UNIT
@@ -76,7 +88,13 @@ def integer(user: Any, n: int) -> Any:
 @njit
 def weighted(user: Any, cdf: Any) -> int:
     """Place i with probability cdf[i] - cdf[i - 1]; the last entry of `cdf` is the total mass."""
-    luck = uniform(user) * cdf[cdf.size - 1]
+    return place_of(cdf, uniform(user))
+
+
+@njit
+def place_of(cdf: Any, u: float) -> int:
+    """The place whose share of the total mass holds u, which is uniform on [0, 1)."""
+    luck = u * cdf[cdf.size - 1]
     low, high = 0, cdf.size - 1
     while low < high:
         middle = (low + high) // 2

@@ -80,6 +80,7 @@ def same_world(core: RecVectorEnv, num_envs: int) -> RecVectorEnv:
         max_steps=core.max_steps,
         history_length=0,
         offer=core.offer,
+        session_ticks=core.session_ticks,
     )
     twin.reset(seed=0)
     return twin

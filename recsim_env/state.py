@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 
 SLACK = 8  # places a history may move on before it is copied back to the front of its room
+SERVE, START, LOOK = 0, 1, 2  # what a step does with a user: a row that ended (True) is to START
 
 
 class Live(NamedTuple):

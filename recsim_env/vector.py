@@ -192,18 +192,15 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._seed(seed)
         if options and "sessions" in options:
             self._call_up(np.asarray(options["sessions"]))
-        rows = np.arange(self.num_envs)
-        mask = (options or {}).get("reset_mask")
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise ValueError(
+                f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
+                f"{mask.shape}"
+            )
         view = self.engine.view()
-        if mask is not None:
-            if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-                raise ValueError(
-                    f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
-                    f"{mask.shape}"
-                )
-            self._begin(rows[~mask], False, view)
-            rows = rows[mask]
-        self._begin(rows, True, view)
+        self.engine.begin(mask, view)
+        self._ended[mask] = False
         return self.observed(view), {}
 
     def _seed(self, seed: int | list[int | None] | None) -> None:
@@ -269,7 +266,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 "reset(options={'reset_mask': mask}), or use AutoresetMode.SAME_STEP"
             )
         view, outcome = self.engine.view(), self.engine.outcome()
-        counts = self.engine.step(slates, self._ended, outcome, view)
+        counts = self.engine.step(slates, self._ended.view(np.uint8), outcome, view)
         if self.on_invalid == "penalise":
             outcome.reward[invalid] -= self.penalty
         if mode is not AutoresetMode.SAME_STEP:
@@ -308,10 +305,6 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 "replacement from the choices that action_masks() allows"
             )
         return slates, invalid
-
-    def _begin(self, rows: NDArray[np.int64], fresh: bool, view: View) -> None:
-        self.engine.begin(rows, fresh, view)
-        self._ended[rows] = False
 
     def _last(self, ended: NDArray[np.bool_], counts: list[int]) -> NDArray[np.object_]:
         """The last observation of each session that ended, with the mask of its own last tick."""

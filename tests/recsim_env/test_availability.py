@@ -16,7 +16,7 @@ TICKS = np.array([[0, N], [0, N], [0, N], [0, 2], [0, 2], [2, N], [2, N], [4, N]
 
 
 def churning() -> Catalogue:
-    plain = Catalogue.of(np.arange(8) % 3, n_topics=3)
+    plain = Catalogue.of(np.arange(8) % 3, n_topics=20, vectors=np.eye(8, 16))  # Longplay's sizes
     return plain.with_windows(TICKS[:, 0], TICKS[:, 1])
 
 

@@ -45,8 +45,6 @@ def test_a_funnel_moves_at_its_hazard() -> None:
 
 
 def test_ads_above_the_cap_are_not_clicked() -> None:
-    env = gymnasium.make_vec(
-        "recsim_env/AdSlots-v0", num_envs=300, n_advertisers=1, cap=0.0, n_candidates=None
-    )
+    env = gymnasium.make_vec("recsim_env/AdSlots-v0", num_envs=300, cap=0.0, n_candidates=None)
     env.reset(seed=0)
     assert env.step(np.tile([0, 1, 2, 3], (300, 1)))[1].sum() == 0

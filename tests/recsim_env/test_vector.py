@@ -63,10 +63,14 @@ def test_disabled_waits_for_a_masked_reset() -> None:
         ended = terminated | truncated
     with pytest.raises(RuntimeError, match="reset_mask"):
         env.step(env.action_space.sample())
+    env.reset(options={"reset_mask": np.roll(ended, 1) & ~ended})  # others: it waits still
+    with pytest.raises(RuntimeError, match="reset_mask"):
+        env.step(env.action_space.sample())
     after, _ = env.reset(options={"reset_mask": ended})
     assert (after["user"][ended, -3] == 0).all()
+    others = ~ended & ~np.roll(ended, 1)
     for key, array in after.items():
-        assert np.array_equal(array[~ended], obs[key][~ended]), key
+        assert np.array_equal(array[others], obs[key][others]), key
     env.step(env.action_space.sample())
 
 
@@ -101,10 +105,12 @@ def test_two_policies_meet_the_same_users_on_the_same_offers() -> None:
 
 def test_a_world_of_real_arrays_draws_its_people_and_their_first_histories() -> None:
     rng = np.random.default_rng(0)
-    catalogue = Catalogue.of(rng.integers(4, size=30), vectors=rng.normal(size=(30, 6)), n_topics=4)
+    catalogue = Catalogue.of(  # topics and dimensions as Longplay's own: the loops are compiled
+        rng.integers(4, size=30), vectors=rng.normal(size=(30, 16)), n_topics=20
+    )
     items = np.array([[-1, -1, 3], [7, 8, 9]])
     responses = rng.random((2, 3, 3)).astype(np.float32)
-    interests = rng.normal(size=(2, 6)).astype(np.float32)
+    interests = rng.normal(size=(2, 16)).astype(np.float32)
     people = Population(interests=interests, first_items=items, first_responses=responses)
     env = made(200, catalogue=catalogue, population=people, history_length=5, n_candidates=8)
     obs, _ = env.reset(seed=0)
@@ -121,7 +127,9 @@ def test_a_world_of_real_arrays_draws_its_people_and_their_first_histories() -> 
 
 def test_popular_items_are_offered_more_often() -> None:
     weight = np.array([8.0, 4.0, 2.0, 2.0, 1.0, 1.0, 0.0])
-    catalogue = Catalogue.of(np.zeros(7, int), popularity=weight)
+    catalogue = Catalogue.of(
+        np.zeros(7, int), popularity=weight, n_topics=20, vectors=np.eye(7, 16)
+    )
     env = made(4000, catalogue=catalogue, n_candidates=1, slate_size=1, offer="popularity")
     obs, _ = env.reset(seed=0)
     share = np.bincount(obs["candidates"][:, 0], minlength=7) / 4000
@@ -163,6 +171,12 @@ def test_gymnasiums_vector_wrappers_work() -> None:
         if (terminated | truncated).all():
             assert np.allclose(infos["episode"]["r"], total)
     assert "episode" in infos
+
+
+def test_a_whole_number_for_a_real_constant_is_the_same_world() -> None:
+    whole, real = made(2, budget=60), made(2, budget=60.0)
+    assert whole.world.cfg.dtype == real.world.cfg.dtype  # else the loops are compiled again
+    assert whole.world.cfg["budget"] == 60.0
 
 
 def test_step_before_reset_names_the_call_to_make() -> None:

@@ -1,0 +1,104 @@
+"""What is on offer: candidates drawn, slates of them checked. Compiled once for all models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recsim_env.jit import njit, njit_cached
+from recsim_env.random import OFFER, block, integer_at, weighted_at
+
+
+@njit
+def is_open(item: int, clock: int, since: Any, until: Any) -> Any:
+    """Whether the item may be served at this tick."""
+    return since.size == 0 or (since[item] <= clock < until[item])
+
+
+@njit
+def draw(candidates: Any, key: Any, step: int, clock: int, offer: Any, seen: Any) -> None:
+    """Draw distinct candidates (C,) for a decision; `seen` (A,) is zero, and is again after."""
+    cdf, since, until, distinct = offer.cdf, offer.since, offer.until, False
+    counter = block(step, OFFER)
+    if cdf.size == 0 and since.size == 0:  # mostly the first numbers are distinct items already
+        distinct = True
+        for c in range(candidates.size):
+            candidates[c] = integer_at(key, counter + np.uint64(c + 1), seen.size)
+        for c in range(candidates.size):
+            distinct = distinct and not seen[candidates[c]]
+            seen[candidates[c]] = True
+        for c in range(candidates.size):
+            seen[candidates[c]] = False
+    if distinct:
+        return
+    for c in range(candidates.size):
+        item = -1
+        while item < 0 or seen[item] or not is_open(item, clock, since, until):
+            counter += np.uint64(1)
+            if cdf.size:
+                item = weighted_at(key, counter, cdf)
+            else:
+                item = integer_at(key, counter, seen.size)
+        seen[item] = True
+        candidates[c] = item
+    for c in range(candidates.size):
+        seen[candidates[c]] = False
+
+
+@njit
+def is_plain(choices: Any, size: int) -> Any:
+    """Whether all choices (K,) are different and in 0..size-1; without a branch, as most are."""
+    plain = True
+    for k in range(choices.size):
+        plain &= (choices[k] >= 0) & (choices[k] < size)
+        for j in range(k):
+            plain &= choices[j] != choices[k]
+    return plain
+
+
+@njit_cached
+def resolve(
+    actions: Any,
+    clocks: Any,
+    candidates: Any,
+    since: Any,
+    until: Any,
+    size: int,
+    mend: bool,
+    slates: Any,
+    invalid: Any,
+) -> int:
+    """Write the item ids of `actions` (N, K) into `slates`; the first bad row, or -1.
+
+    A place is bad when its index is outside 0..size-1, repeats one above, or names an item that is
+    not available at the user's tick in `clocks` (N,). With `mend`, bad places get the first choices
+    that are none of that, rows that had one are marked in `invalid` (N,), and -1 is returned.
+    """
+    drawn, windows = candidates.shape[1] > 0, since.size > 0
+    for row in range(actions.shape[0]):
+        if not windows and is_plain(actions[row], size):
+            for k in range(actions.shape[1]):
+                a = actions[row, k]
+                slates[row, k] = candidates[row, a] if drawn else a
+            continue
+        spare = -1
+        for k in range(actions.shape[1]):
+            a = actions[row, k]
+            while True:
+                bad = a < 0 or a >= size
+                item = -1
+                if not bad:
+                    item = candidates[row, a] if drawn else a
+                    bad = not is_open(item, clocks[row], since, until)
+                for j in range(k):
+                    bad = bad or slates[row, j] == item
+                if not bad:
+                    break
+                if not mend:
+                    return row
+                invalid[row] = True
+                spare += 1
+                a = spare
+            slates[row, k] = item
+    return -1
