@@ -6,6 +6,7 @@ import gymnasium
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.check import check_vector_env
+from recsim_env.eligibility import Group
 from recsim_env.model import UserModel
 from recsim_env.oracle import expected_reward, greedy_oracle, look_ahead, session_returns
 from recsim_env.replay import record, replay
@@ -18,6 +19,7 @@ from recsim_env.vector import RecVectorEnv
 __all__ = [
     "USERS",
     "Catalogue",
+    "Group",
     "InterestEvolutionConfig",
     "LongplayConfig",
     "Population",

@@ -60,9 +60,14 @@ class CalibratedWorld:
         return env_id
 
     def save(self, folder: Path) -> None:
-        """Write config.json and arrays.npz; each appears whole or not at all, the arrays first."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write config.json and arrays.npz; each appears whole or not at all, the arrays first.
+
+        Raises ValueError on a catalogue with windows or groups, which the files do not keep.
+        """
         c, p = self.catalogue, self.population
+        if c.ruled:
+            raise ValueError("windows and groups are not saved: add them to what `load` returns")
+        folder.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {name: getattr(c, name) for name in COLUMNS}
         arrays |= {f"column {name}": column for name, column in c.columns.items()}
         arrays |= {f"trait {name}": trait for name, trait in p.traits.items()}

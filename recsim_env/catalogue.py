@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from recsim_env.eligibility import Group, eligible_items
 
 NEVER = 2**31 - 1  # tick at which an item that stays retires
 
@@ -29,6 +31,8 @@ class Catalogue:
     names: tuple[str, ...] | None = None
     since: NDArray[np.int32] | None = None  # (A,) the item may be served from this tick on
     until: NDArray[np.int32] | None = None  # (A,) and before this one; a tick is a step of a slot
+    groups: tuple[Group, ...] = ()  # of users, where not everybody may be served everything
+    eligible: NDArray[np.bool_] | None = None  # (G, A) what each of them may be served
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     # (A, ...) each, by name: what a user model (`calibrated`) or a policy's rule reads of an item
 
@@ -50,6 +54,12 @@ class Catalogue:
             raise ValueError("give both since and until, or neither")
         if self.since is not None and self.until is not None:
             self._refuse("until", self.until <= self.since, "must come after since")
+        if (len(self.groups) == 0) != (self.eligible is None):
+            raise ValueError("give groups and eligible together: catalogue.with_groups makes both")
+        if self.eligible is not None and self.eligible.shape != (len(self.groups), n):
+            raise ValueError(
+                f"eligible is {self.eligible.shape} for {len(self.groups)} groups and {n} items"
+            )
         if self.names is not None and len(self.names) != n:
             raise ValueError(f"{len(self.names)} names for {n} items: give one each, or None")
 
@@ -81,7 +91,12 @@ class Catalogue:
         Plain means vectors = one-hot topics, quality .5, length 4 minutes, clickbait 0 and equal
         popularity.
         """
-        codes = np.ascontiguousarray(topics, dtype=np.int32)
+        given = np.asarray(topics)
+        if given.dtype.kind not in "iu" or given.ndim != 1 or not len(given):
+            raise ValueError(
+                f"topics are {given.dtype} {given.shape}: give whole numbers (A,), A at least 1"
+            )
+        codes = np.ascontiguousarray(given, dtype=np.int32)
         n, width = len(codes), int(n_topics or codes.max() + 1)
 
         def column(given: NDArray[np.floating] | None, plain: float) -> NDArray[np.float32]:
@@ -108,11 +123,38 @@ class Catalogue:
             return np.zeros(0, np.int32), np.zeros(0, np.int32)
         return self.since, self.until
 
+    @property
+    def ruled(self) -> bool:
+        """Whether some item may not be served to somebody at some time: masks say which."""
+        return self.since is not None or self.eligible is not None
+
+    @property
+    def rules(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Eligibility (G, A) and cumulated shares (G,) of the groups; (0, 0) and (0,) of none."""
+        if self.eligible is None:
+            return np.zeros((0, 0), np.bool_), np.zeros(0)
+        shares = np.cumsum([group.share for group in self.groups])
+        return np.ascontiguousarray(self.eligible), shares / shares[-1]
+
+    def open_to(self, groups: NDArray[np.integer], ticks: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which items (n, A) may be served to users of these groups (n,) at these ticks (n,)."""
+        allowed = np.ones((len(ticks), len(self)), np.bool_)
+        since, until = self.windows
+        if since.size:
+            allowed &= (since <= ticks[:, None]) & (ticks[:, None] < until)
+        return allowed if self.eligible is None else allowed & self.eligible[groups]
+
     def fewest_open(self) -> int:
-        """The fewest items that may be served at any one tick from 0 on."""
+        """The fewest items that may be served to any one user at any one tick from 0 on."""
+        everyone = np.ones((1, len(self)), np.bool_)
+        groups = everyone if self.eligible is None else self.eligible
+        return min(self._fewest_of(items) for items in groups)
+
+    def _fewest_of(self, items: NDArray[np.bool_]) -> int:
         since, until = self.windows
         if since.size == 0:
-            return len(self)
+            return int(items.sum())
+        since, until = since[items], until[items]
         ticks = np.unique(np.concatenate([[0], since, until]))
         ticks = ticks[(ticks >= 0) & (ticks < NEVER)]
         opened = np.searchsorted(np.sort(since), ticks, side="right")
@@ -122,6 +164,19 @@ class Catalogue:
     def with_windows(self, since: NDArray[np.integer], until: NDArray[np.integer]) -> Catalogue:
         """The same items, each served only from tick `since` until before `until`."""
         return replace(self, since=since.astype(np.int32), until=until.astype(np.int32))
+
+    def with_groups(
+        self,
+        groups: Sequence[Group],
+        *,
+        min_age: ArrayLike | None = None,
+        regions: ArrayLike | None = None,
+        sponsored: ArrayLike | None = None,
+    ) -> Catalogue:
+        """The same items for users of these groups, each served what `eligible_items` allows."""
+        flags = {"min_age": min_age, "regions": regions, "sponsored": sponsored}
+        allowed = eligible_items(groups, len(self), **flags)
+        return replace(self, groups=tuple(groups), eligible=allowed)
 
     def one_hot_items(self) -> NDArray[np.float32]:
         """Items as features (A, A): for small catalogues whose items have no others."""

@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER
-from recsim_env.disturbance import Disturbance, Obs
+from recsim_env.disturbance import Disturbance, Obs, refuse_chance
 from recsim_env.oracle import bare
 
 
@@ -40,18 +40,27 @@ class Churn(Disturbance):
     first choices that are. Signal: items that the log never shows ("support" of the log doctor for
     a target that would); on a whole catalogue, consumed items that the logged slate does not hold.
 
-    Raises ValueError where fewer items would ever be there than are offered.
+    Raises ValueError where fewer items would ever be there than are offered, and on worlds that
+    have windows or groups of their own.
     """
 
     def __init__(
         self, env: Any, *, share: float = 0.3, every: int = 20, ticks: int = 200, **schedule: int
     ) -> None:
+        refuse_chance("share", share)
+        if not 1 <= every <= ticks:
+            raise ValueError(f"every = {every}, ticks = {ticks}: need 1 <= every <= ticks")
         super().__init__(env, **schedule)
         core = bare(env)
+        if core.catalogue.ruled:
+            raise ValueError(
+                "this world's items have windows or groups already: give its catalogue the windows "
+                "of churning(n_items) by with_windows, instead of this wrapper"
+            )
         self.since, self.until = churning(
             core.n_items, share=share, every=every, ticks=ticks, seed=self.seed
         )
-        needed, ages = core.n_candidates or core.slate_size, np.arange(0, 2 * ticks + 1, every)
+        needed, ages = core.n_candidates or core.slate_size, range(0, 2 * ticks + 1, every)
         fewest = min(int(self._there(age).sum()) for age in ages)
         if fewest < needed:
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.disturbance import Disturbance, Obs
+from recsim_env.disturbance import Disturbance, Obs, refuse_chance
 from recsim_env.oracle import bare
 
 
@@ -22,6 +22,7 @@ class Bots(Disturbance):
     def __init__(
         self, env: Any, *, share: float = 0.05, reward: float = 5.0, **schedule: int
     ) -> None:
+        refuse_chance("share", share)
         super().__init__(env, **schedule)
         self.bots = np.random.default_rng([self.seed, 79]).random(self.num_envs) < share
         self.reward = reward
@@ -85,6 +86,8 @@ class DelayedRewards(Disturbance):
     """
 
     def __init__(self, env: Any, *, delay: int = 3, **schedule: int) -> None:
+        if delay < 1:
+            raise ValueError(f"delay = {delay}: at least one step")
         self.delay = delay
         super().__init__(env, **schedule)
 
@@ -114,6 +117,7 @@ class LostRows(Disturbance):
     """
 
     def __init__(self, env: Any, *, rate: float = 0.02, **schedule: int) -> None:
+        refuse_chance("rate", rate)
         super().__init__(env, **schedule)
         self.rate = rate
 
@@ -134,16 +138,20 @@ class LatencyBudget(Disturbance):
     """
 
     def __init__(self, env: Any, *, rate: float = 0.2, places: int = 1, **schedule: int) -> None:
+        refuse_chance("rate", rate)
+        if places < 0:
+            raise ValueError(f"places = {places} must not be negative")
         super().__init__(env, **schedule)
         self.rate, self.places = rate, places
 
     def served(self, actions: NDArray[Any]) -> NDArray[Any]:
-        """The first choices that the slate does not hold yet, in order, below the deadline."""
+        """The first choices that may be served and are not above already, below the deadline."""
         late = self.luck.random(self.num_envs) < self.rate
         if actions.ndim == 1:
             return actions
+        allowed: NDArray[np.bool_] = self.env.action_masks()  # type: ignore[attr-defined]
         for row in np.flatnonzero(late):
-            kept = actions[row, : self.places].tolist()
-            spare = (c for c in range(actions.shape[1] * 2) if c not in kept)
-            actions[row, self.places :] = [next(spare) for _ in actions[row, self.places :]]
+            kept, rest = actions[row, : self.places], len(actions[row, self.places :])
+            spare = (c for c in np.flatnonzero(allowed[row]) if c not in kept)
+            actions[row, self.places :] = [next(spare) for _ in range(rest)]
         return actions

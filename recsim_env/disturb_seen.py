@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.disturbance import Disturbance, Obs
+from recsim_env.disturbance import Disturbance, Obs, refuse_chance
 from recsim_env.oracle import bare
 
 
@@ -82,6 +82,8 @@ class StaleObservations(Disturbance):
     """
 
     def __init__(self, env: Any, *, lag: int = 3, **schedule: int) -> None:
+        if lag < 0:
+            raise ValueError(f"lag = {lag} steps must not be negative")
         self.lag = lag
         super().__init__(env, **schedule)
 
@@ -106,6 +108,7 @@ class MissingFeatures(Disturbance):
     """
 
     def __init__(self, env: Any, *, rate: float = 0.2, **schedule: int) -> None:
+        refuse_chance("rate", rate)
         super().__init__(env, **schedule)
         self.rate = rate
 

@@ -113,9 +113,9 @@ class Engine:
         """Item ids (N, K) of choices below `size`, the rows mended, and the first bad row or -1."""
         slates = np.empty((self.n, self.slate_size), np.int32)
         invalid = np.zeros(self.n, np.bool_)
-        clocks, candidates = self.live.users["clock"].copy(), self.live.candidates
-        windows = self.offer.since, self.offer.until
-        request = (choices, clocks, candidates, *windows, size, mend, slates, invalid)
+        users, candidates = self.live.users, self.live.candidates
+        who = users["clock"].copy(), users["group"].copy()
+        request = (choices, *who, candidates, self.offer, size, mend, slates, invalid)
         self._resolve = self._resolve or direct(resolve, *request)
         return slates, invalid, int(self._resolve(*request))
 

@@ -22,6 +22,7 @@ from recsim_env.jit import njit, njit_cached
 from recsim_env.model import UserModel
 
 SHARED = (histories, jit, loops, memory, offers, random, state)  # in every model's loops
+_INNER: dict[Any, Any] = {}  # what `inner` has made, for all models alike
 
 
 class Kernel(NamedTuple):
@@ -43,8 +44,9 @@ def _compiled(functions: tuple[tuple[str, Any], ...]) -> Kernel:
     names = {name: inner(function) for name, function in functions}
 
     def bound(loop: Callable[..., Any]) -> Any:
-        bare = twin(loop, names)
+        bare = copied(loop)
         bare.__qualname__ = f"{loop.__name__}_{stamp}"
+        bare.__globals__.update(callees(bare) | names)
         return bare
 
     parts: tuple[Callable[..., Any], ...] = (loops._serve, loops._look, loops._start)
@@ -52,7 +54,6 @@ def _compiled(functions: tuple[tuple[str, Any], ...]) -> Kernel:
     return Kernel(njit_cached(bound(loops._step)), njit_cached(bound(loops._appraise)))
 
 
-@cache
 def inner(function: Any) -> Any:
     """The same compiled function without Python's way in, and so are those that it calls.
 
@@ -62,19 +63,30 @@ def inner(function: Any) -> Any:
     closed = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     if closed.items() <= function.targetoptions.items():
         return function
-    return numba.jit(**function.targetoptions | closed)(twin(function.py_func, {}))
+    if function not in _INNER:
+        bare = copied(function.py_func)
+        _INNER[function] = numba.jit(**function.targetoptions | closed)(bare)
+        bare.__globals__.update(callees(bare))  # only now: a function may name itself
+    return _INNER[function]
 
 
-def twin(function: Any, names: dict[str, Any]) -> Any:
-    """The same Python function where `names`, and its compiled callees as `inner`, are known."""
-    known = function.__globals__
-    called = {n: inner(known[n]) for n in function.__code__.co_names if is_compiled(known.get(n))}
-    code, closure = function.__code__, function.__closure__
+def copied(function: Any) -> Any:
+    """The same Python function with a list of names of its own."""
     made = FunctionType(
-        code, {**known, **called, **names}, function.__name__, function.__defaults__, closure
+        function.__code__,
+        dict(function.__globals__),
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     made.__qualname__, made.__module__ = function.__qualname__, function.__module__
     return made
+
+
+def callees(function: Any) -> dict[str, Any]:
+    """The compiled functions that it names, as `inner`."""
+    known = function.__globals__
+    return {n: inner(known[n]) for n in function.__code__.co_names if is_compiled(known.get(n))}
 
 
 def is_compiled(x: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsim_env.histories import recall, remember, show
 from recsim_env.offers import draw
-from recsim_env.random import BEGIN, RESPOND, derive, integer, turn
+from recsim_env.random import BEGIN, RESPOND, derive, integer, member, turn
 from recsim_env.state import SERVE, START
 
 BLOCK = 64  # users that pass through a step together: their records stay in the cache
@@ -50,7 +50,7 @@ def _look(row: int, live: Any, offer: Any, world: Any, seen: Any, view: Any, to:
     """Make a user the next offer and copy what the agent may see into row `to`."""
     user, sums = live.users[row], view.user.shape[1] - 3
     if seen.size > 0:
-        draw(live.candidates[row], user.key, user.step, user.clock, offer, seen)
+        draw(live.candidates[row], user.key, user.step, user.clock, user.group, offer, seen)
     observe(user, world, view.user[to])
     view.user[to, sums] = user.step
     view.user[to, sums + 1] = user.watched
@@ -64,6 +64,7 @@ def _start(row: int, live: Any, offer: Any, world: Any) -> None:
     user.session += 1
     user.key = derive(user.stream, user.session)
     user.clock = user.session * offer.pace
+    user.group = member(user.key, offer.members)
     user.step = 0
     user.head = 0
     user.watched = 0.0

@@ -25,6 +25,7 @@ HEADER: list[tuple[str, str]] = [
     ("clock", "i8"),  # tick of the catalogue's calendar: what availability goes by
     ("session", "i8"),  # 0-based number of the session in this slot
     ("person", "i4"),  # row of the population that this user is, or -1
+    ("group", "i4"),  # of those with rules of their own, or 0
     ("step", "i4"),  # decisions made in this session
     ("head", "i4"),  # where the history begins in its room
     ("watched", "f4"),  # minutes in this session
@@ -141,10 +142,13 @@ def constants(config: Any) -> Any:
     """The number fields of a config as one record, which compiled functions read by name.
 
     A field declared `float` is one even where 60 is given for 60.0: else the loops would be
-    compiled anew for it, and divide otherwise.
+    compiled anew for it, and divide otherwise. Raises ValueError on a field that is no number.
     """
     numbers = {f: getattr(config, f.name) for f in fields(config)}
     numbers = {f: v for f, v in numbers.items() if isinstance(v, bool | int | float)}
+    for f, value in numbers.items():
+        if value != value:
+            raise ValueError(f"{f.name} = {value} in {type(config).__name__}: give a number")
     real = {f: isinstance(v, float) or f.type in ("float", float) for f, v in numbers.items()}
     dtype = [(f.name, "f8" if real[f] else "i8") for f in numbers]
     return np.array([tuple(numbers.values())], dtype=dtype)[0]

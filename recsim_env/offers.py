@@ -11,17 +11,25 @@ from recsim_env.random import OFFER, block, integer_at, weighted_at
 
 
 @njit
-def is_open(item: int, clock: int, since: Any, until: Any) -> Any:
-    """Whether the item may be served at this tick."""
-    return since.size == 0 or (since[item] <= clock < until[item])
+def is_open(item: int, clock: int, group: int, offer: Any) -> Any:
+    """Whether the item may be served to this group at this tick."""
+    there = offer.since.size == 0 or (offer.since[item] <= clock < offer.until[item])
+    return there and (offer.eligible.size == 0 or offer.eligible[group, item])
 
 
 @njit
-def draw(candidates: Any, key: Any, step: int, clock: int, offer: Any, seen: Any) -> None:
+def is_ruled(offer: Any) -> Any:
+    """Whether some item may not be served to somebody at some time."""
+    return offer.since.size > 0 or offer.eligible.size > 0
+
+
+@njit
+def draw(
+    candidates: Any, key: Any, step: int, clock: int, group: int, offer: Any, seen: Any
+) -> None:
     """Draw distinct candidates (C,) for a decision; `seen` (A,) is zero, and is again after."""
-    cdf, since, until, distinct = offer.cdf, offer.since, offer.until, False
-    counter = block(step, OFFER)
-    if cdf.size == 0 and since.size == 0:  # mostly the first numbers are distinct items already
+    cdf, distinct, counter = offer.cdf, False, block(step, OFFER)
+    if cdf.size == 0 and not is_ruled(offer):  # mostly the first numbers are distinct items already
         distinct = True
         for c in range(candidates.size):
             candidates[c] = integer_at(key, counter + np.uint64(c + 1), seen.size)
@@ -34,7 +42,7 @@ def draw(candidates: Any, key: Any, step: int, clock: int, offer: Any, seen: Any
         return
     for c in range(candidates.size):
         item = -1
-        while item < 0 or seen[item] or not is_open(item, clock, since, until):
+        while item < 0 or seen[item] or not is_open(item, clock, group, offer):
             counter += np.uint64(1)
             if cdf.size:
                 item = weighted_at(key, counter, cdf)
@@ -61,9 +69,9 @@ def is_plain(choices: Any, size: int) -> Any:
 def resolve(
     actions: Any,
     clocks: Any,
+    groups: Any,
     candidates: Any,
-    since: Any,
-    until: Any,
+    offer: Any,
     size: int,
     mend: bool,
     slates: Any,
@@ -72,12 +80,13 @@ def resolve(
     """Write the item ids of `actions` (N, K) into `slates`; the first bad row, or -1.
 
     A place is bad when its index is outside 0..size-1, repeats one above, or names an item that is
-    not available at the user's tick in `clocks` (N,). With `mend`, bad places get the first choices
-    that are none of that, rows that had one are marked in `invalid` (N,), and -1 is returned.
+    not open to the user's group in `groups` (N,) at the tick in `clocks` (N,). With `mend`, bad
+    places get the first choices that are none of that, rows that had one are marked in `invalid`
+    (N,), and -1 is returned.
     """
-    drawn, windows = candidates.shape[1] > 0, since.size > 0
+    drawn, ruled = candidates.shape[1] > 0, is_ruled(offer)
     for row in range(actions.shape[0]):
-        if not windows and is_plain(actions[row], size):
+        if not ruled and is_plain(actions[row], size):
             for k in range(actions.shape[1]):
                 a = actions[row, k]
                 slates[row, k] = candidates[row, a] if drawn else a
@@ -90,7 +99,7 @@ def resolve(
                 item = -1
                 if not bad:
                     item = candidates[row, a] if drawn else a
-                    bad = not is_open(item, clocks[row], since, until)
+                    bad = not is_open(item, clocks[row], groups[row], offer)
                 for j in range(k):
                     bad = bad or slates[row, j] == item
                 if not bad:

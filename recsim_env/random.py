@@ -23,6 +23,7 @@ UNIT = 2.0**-53
 
 BEGIN, RESPOND, OFFER = 0, 1, 2  # purposes of a step's luck
 PURPOSES = 4
+GROUP = 2**40  # branch of a session's luck that its group is drawn from; items are below 2**31
 ROOM = np.uint64(24)  # bits: numbers that one purpose of one step may draw
 
 
@@ -106,6 +107,14 @@ def place_of(cdf: Any, u: float) -> int:
 
 
 @njit
+def member(key: Any, cdf: Any) -> int:
+    """The group of the session of this key, in shares `cdf` (G,); 0 where there are no groups."""
+    if cdf.size == 0:
+        return 0
+    return place_of(cdf, float(derive(key, GROUP) >> np.uint64(11)) * UNIT)
+
+
+@njit
 def normal(user: Any) -> float:
     """Standard normal (Box and Muller, 1958)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - uniform(user)))
@@ -149,10 +158,34 @@ def normal_of(user: Any, item: int) -> float:
 
 def stream_keys(seed: int, n: int) -> NDArray[np.uint64]:
     """Keys (n,) of the streams of slots 0..n-1 under one seed; a slot's key knows nothing of n."""
+    return slot_keys(seed, np.arange(n))
+
+
+def slot_keys(seed: int, slots: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Keys (n,) of the streams of these slots (n,) under one seed."""
     root = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     with np.errstate(over="ignore"):
-        slot = np.arange(1, n + 1, dtype=np.uint64) * GOLDEN + root
+        slot = (slots.astype(np.uint64) + np.uint64(1)) * GOLDEN + root
         return _mixed_array(_mixed_array(slot) + root)
+
+
+def members(
+    streams: NDArray[np.uint64], sessions: NDArray[np.integer], cdf: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """What `member` gives for these sessions (n,) of these streams (n,)."""
+    if cdf.size == 0:
+        return np.zeros(len(streams), np.int64)
+    keys = _derived(_derived(streams, sessions), np.full(len(streams), GROUP))
+    luck = (keys >> np.uint64(11)).astype(np.float64) * UNIT
+    return np.asarray(np.searchsorted(cdf, luck * cdf[-1], side="right"), np.int64)
+
+
+def _derived(keys: NDArray[np.uint64], branches: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """`derive`, for arrays (n,)."""
+    with np.errstate(over="ignore"):
+        return _mixed_array(
+            _mixed_array(keys) + GOLDEN * (branches.astype(np.uint64) + np.uint64(1))
+        )
 
 
 def _mixed_array(z: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from recsim_env.catalogue import Catalogue
+
+RAREST = 1e-5  # share of popularity among which the last candidate of an offer may be sought
 
 
 def refuse_sizes(
@@ -15,11 +19,14 @@ def refuse_sizes(
     session_ticks: int,
     threads: int,
     on_invalid: str,
+    offer: str,
     catalogue: Catalogue,
 ) -> None:
     """Raise ValueError at the first setting that no world can have."""
     if num_envs < 1:
         raise ValueError(f"num_envs = {num_envs}: at least one user")
+    if slate_size < 1:
+        raise ValueError(f"slate_size = {slate_size}: at least one place")
     if history_length < 0:
         raise ValueError(f"history_length = {history_length} must not be negative")
     if max_steps is not None and max_steps < 1:
@@ -31,6 +38,8 @@ def refuse_sizes(
     if on_invalid not in ("raise", "penalise"):
         raise ValueError(f"on_invalid = {on_invalid!r}: choose 'raise' or 'penalise'")
     _refuse_offer(catalogue, n_candidates, slate_size)
+    if offer == "popularity" and n_candidates is not None:
+        _refuse_endless_draws(catalogue, n_candidates)
 
 
 def _refuse_offer(catalogue: Catalogue, n_candidates: int | None, slate_size: int) -> None:
@@ -38,11 +47,23 @@ def _refuse_offer(catalogue: Catalogue, n_candidates: int | None, slate_size: in
     needed, fewest = n_candidates or slate_size, catalogue.fewest_open()
     if fewest < needed <= len(catalogue):
         raise ValueError(
-            f"at some tick only {fewest} items are available and {needed} are needed; widen "
-            "the windows since..until of the catalogue"
+            f"at some tick only {fewest} items are available and {needed} are needed; widen the "
+            "windows since..until of the catalogue, or what its groups may be served"
         )
     if n_candidates is not None and not 1 <= n_candidates <= len(catalogue):
         raise ValueError(
             f"n_candidates = {n_candidates} of a catalogue of {len(catalogue)} items: "
             "offer between one and all of them, or None for the whole catalogue"
+        )
+
+
+def _refuse_endless_draws(catalogue: Catalogue, n_candidates: int) -> None:
+    """Distinct items are drawn until there are enough: some must be left that are ever drawn."""
+    weight = np.sort(catalogue.popularity.astype(np.float64))[::-1]
+    left = weight[n_candidates - 1 :].sum() / max(weight.sum(), 1e-300)
+    if left < RAREST:
+        raise ValueError(
+            f"after the {n_candidates - 1} most popular items the others hold {left:.1g} of all "
+            "popularity, and the last candidate would not be found; lower n_candidates, raise "
+            "their popularity, or take offer='uniform'"
         )

@@ -34,6 +34,8 @@ class Offer(NamedTuple):
     cdf: NDArray[np.float64]  # (A,) cumulative popularity, or (0,): uniform
     since: NDArray[np.int32]  # (A,) first tick of an item, or (0,): always available
     until: NDArray[np.int32]  # (A,) tick after its last
+    eligible: NDArray[np.bool_]  # (G, A) what a group may be served, or (0, 0): all, everything
+    members: NDArray[np.float64]  # (G,) cumulated shares of the groups, or (0,)
     pace: int  # ticks from the start of a slot's session to the start of its next
     past_items: NDArray[np.int32]  # (U, H) first histories; U = 0 when there is no population
     past_responses: NDArray[np.float32]  # (U, H * R)

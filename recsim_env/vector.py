@@ -16,7 +16,7 @@ from recsim_env.catalogue import Catalogue, Population
 from recsim_env.dress import Observation, infos_of, named, one_by_one
 from recsim_env.engine import Engine
 from recsim_env.model import UserModel, user_dtype
-from recsim_env.random import stream_keys
+from recsim_env.random import members, slot_keys, stream_keys
 from recsim_env.sizes import refuse_sizes
 from recsim_env.spaces import SESSION, action_space, observation_space
 from recsim_env.state import (
@@ -97,7 +97,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.catalogue = catalogue or self.model.catalogue(self.config)
         self.population = population
         self.num_envs = num_envs
-        self.slate_size = int(slate_size or self.model.defaults.get("slate_size") or 1)
+        default_size = self.model.defaults.get("slate_size") or 1
+        self.slate_size = default_size if slate_size is None else int(slate_size)
         self.n_candidates = self._default("n_candidates", n_candidates)
         self.max_steps = self._default("max_steps", max_steps)
         self.history_length = history_length
@@ -115,6 +116,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             session_ticks=session_ticks,
             threads=threads,
             on_invalid=on_invalid,
+            offer=offer,
             catalogue=self.catalogue,
         )
         self.metadata = {"render_modes": [], "autoreset_mode": autoreset_mode}
@@ -138,7 +140,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             responses=self.model.responses,
             user=span,
         )
-        if self.catalogue.since is not None:
+        if self.catalogue.ruled:
             mask = Box(0, 1, (self.n_choices,), np.int8)
             self.single_observation_space["action_mask"] = mask
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -154,6 +156,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 self.item_features,
                 offer_cdf(self.catalogue, offer),
                 *self.catalogue.windows,
+                *self.catalogue.rules,
                 self.session_ticks,
                 *first_histories(self.population, h, r),
             ),
@@ -192,7 +195,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._seed(seed)
         if options and "sessions" in options:
             self._call_up(np.asarray(options["sessions"]))
-        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_))
+        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ValueError(
                 f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
@@ -223,15 +226,15 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _call_up(self, sessions: NDArray[np.int64]) -> None:
         """The rows' next sessions are those of (slot, session) pairs (N, 2) of the present seed."""
-        if sessions.shape != (self.num_envs, 2) or (sessions < 0).any():
+        whole = sessions.dtype.kind in "iu"
+        if not whole or sessions.shape != (self.num_envs, 2) or (sessions < 0).any():
             raise ValueError(
-                f"sessions {sessions.shape} must be ({self.num_envs}, 2): a slot and the number of "
-                "its session, both from 0, for every row"
+                f"sessions are {sessions.dtype} {sessions.shape} and must be whole numbers "
+                f"({self.num_envs}, 2): a slot and the number of its session, both from 0"
             )
         if self._np_random_seed is None:
             raise ValueError("sessions are named under one int seed: give it to reset(seed=...)")
-        slots = sessions[:, 0]
-        self.live.users["stream"] = stream_keys(self._np_random_seed, int(slots.max()) + 1)[slots]
+        self.live.users["stream"] = slot_keys(self._np_random_seed, sessions[:, 0])
         self.live.users["session"] = sessions[:, 1] - 1
 
     def step(
@@ -249,7 +252,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if any(counts):
             ended = outcome.terminated | outcome.truncated
             infos["final_obs"], infos["_final_obs"] = self._last(ended, counts), ended
-        if self.catalogue.since is not None:
+        if self.catalogue.ruled:
             infos["action_mask"] = self.action_masks()
             infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
         return self.observed(view), outcome.reward, outcome.terminated, outcome.truncated, infos
@@ -279,14 +282,13 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which choices (N, C) may be served now; drawn candidates always may."""
-        return self._open_at(self.live.users["clock"])
+        return self._open_at(self.live.users["clock"], self.live.users["group"])
 
-    def _open_at(self, ticks: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which choices (n, C) may be served at these ticks (n,)."""
-        since, until = self.catalogue.windows
-        if since.size == 0 or self.n_candidates is not None:
+    def _open_at(self, ticks: NDArray[np.int64], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which choices (n, C) may be served at these ticks (n,) to these groups (n,)."""
+        if self.n_candidates is not None:
             return np.ones((len(ticks), self.n_choices), np.bool_)
-        return np.asarray((since <= ticks[:, None]) & (ticks[:, None] < until))
+        return self.catalogue.open_to(groups, ticks)
 
     def _slates(self, actions: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         given = np.asarray(actions)
@@ -312,16 +314,17 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             np.flatnonzero(ended),
             named(self.engine.final(counts), len(self.response_names)),
         )
-        if self.catalogue.since is not None:
-            begun = (self.live.users["session"][rows] - 1) * self.session_ticks
-            ticks = begun + last["user"][:, -3].astype(np.int64)
-            last["action_mask"] = self._open_at(ticks).astype(np.int8)
+        if self.catalogue.ruled:
+            before, streams = self.live.users["session"][rows] - 1, self.live.users["stream"][rows]
+            ticks = before * self.session_ticks + last["user"][:, -3].astype(np.int64)
+            groups = members(streams, before, self.catalogue.rules[1])
+            last["action_mask"] = self._open_at(ticks, groups).astype(np.int8)
         return one_by_one(rows, last, self.num_envs)
 
     def observed(self, view: View) -> Observation:
         """An observation by name, with the mask of what is available where items come and go."""
         obs = named(view, len(self.response_names))
-        if self.catalogue.since is not None:
+        if self.catalogue.ruled:
             obs["action_mask"] = self.action_masks().astype(np.int8)
         return obs
 

@@ -87,6 +87,8 @@ class LongplayConfig:
             raise ValueError(
                 f"lengths {self.shortest}..{self.longest} minutes: need 0 < shortest <= longest"
             )
+        if not self.concentration > 0:
+            raise ValueError(f"concentration = {self.concentration} must be above 0")
         shares = ("boredom_keep", "satisfaction_keep", "drift", "watch_floor", "newcomers", "churn")
         refuse_outside(self, 0, 1, *shares)
 

@@ -88,6 +88,10 @@ def test_windows_that_leave_too_little_are_refused() -> None:
 def test_catalogues_name_the_row_that_is_wrong() -> None:
     with pytest.raises(ValueError, match=r"topics\[1\] = 4 must lie in 0..2"):
         Catalogue.of(np.array([0, 4]), n_topics=3)
+    with pytest.raises(ValueError, match=r"topics are float64 \(1,\): give whole numbers"):
+        Catalogue.of(np.array([0.5]))
+    with pytest.raises(ValueError, match=r"A at least 1"):
+        Catalogue.of(np.array([], int))
     with pytest.raises(ValueError, match=r"length\[0\] = 0.0 must be above 0"):
         Catalogue.of(np.array([0, 1]), length=np.array([0.0, 1.0]))
     with pytest.raises(ValueError, match=r"until\[1\] = 3 must come after since"):

@@ -99,6 +99,13 @@ def test_saved_and_loaded_worlds_are_the_same(tmp_path: Path, world: CalibratedW
     assert sorted(p.name for p in (tmp_path / "world").iterdir()) == ["arrays.npz", "config.json"]
 
 
+def test_windows_are_not_lost_in_silence(world: CalibratedWorld, tmp_path: Path) -> None:
+    n = len(world.catalogue)
+    windowed = world.catalogue.with_windows(np.zeros(n, int), np.full(n, 9))
+    with pytest.raises(ValueError, match="windows and groups are not saved"):
+        replace(world, catalogue=windowed).save(tmp_path)
+
+
 def test_a_registered_world_is_made_by_its_id(world: CalibratedWorld) -> None:
     env_id = world.register("Planted")
     recsim_env.check_vector_env(gymnasium.make_vec(env_id, num_envs=5, max_steps=12))

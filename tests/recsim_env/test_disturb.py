@@ -135,6 +135,8 @@ def test_churn_of_a_whole_catalogue_is_in_the_mask_and_mends_slates() -> None:
 def test_churn_that_leaves_too_little_is_refused() -> None:
     with pytest.raises(ValueError, match=r"are offered; lower share = 1"):
         disturb.Churn(world(n_candidates=900), share=1.0)
+    with pytest.raises(ValueError, match="windows or groups already"):
+        disturb.Churn(world(churn=0.5))
 
 
 def test_sudden_drift_moves_whoever_comes_later_alike() -> None:
@@ -152,6 +154,31 @@ def test_gradual_and_seasonal_drift_go_where_they_say() -> None:
     assert [gradual.amount(age) for age in range(4)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
     seasonal = disturb.Drift(world(), kind="seasonal", size=0.5, period=4)
     assert [seasonal.amount(age) for age in range(4)] == pytest.approx([0.5, 0, -0.5, 0], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "message"),
+    [
+        (disturb.LostRows, {"rate": 1.5}, "rate = 1.5 must lie in 0..1"),
+        (disturb.Bots, {"share": -0.1}, "share = -0.1 must lie in 0..1"),
+        (disturb.StaleObservations, {"lag": -1}, "lag = -1 steps must not be negative"),
+        (disturb.DelayedRewards, {"delay": 0}, "delay = 0: at least one step"),
+        (disturb.Drift, {"period": 0}, "period = 0: at least one step"),
+        (disturb.Churn, {"every": 0}, "need 1 <= every <= ticks"),
+        (disturb.LatencyBudget, {"start": 3, "stop": 3}, "need 0 <= start < stop"),
+    ],
+)
+def test_impossible_disturbances_are_refused(kind: Any, wrong: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kind(world(), **wrong)
+
+
+def test_a_late_ranker_falls_back_on_what_is_there() -> None:
+    churned = disturb.Churn(world(n_candidates=None), share=0.9, every=2, ticks=10)
+    env = disturb.LatencyBudget(churned, rate=1.0, places=0)
+    env.reset(seed=0)
+    first = np.flatnonzero(churned.there())[:3]
+    assert np.array_equal(env.served(np.tile([5, 6, 7], (N, 1))), np.tile(first, (N, 1)))
 
 
 def test_drift_needs_users_with_interests() -> None:

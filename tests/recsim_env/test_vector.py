@@ -153,12 +153,38 @@ def test_a_user_needs_less_than_two_kibibytes_at_fifty_items_of_history() -> Non
         ({"offer": "random"}, "'uniform' or by 'popularity'"),
         ({"config": LongplayConfig(), "drift": 0.1}, "not both"),
         ({"drift": 1.5}, "drift = 1.5 must lie in"),
+        ({"budget": float("nan")}, "budget = nan in LongplayConfig: give a number"),
+        ({"concentration": 0.0}, "concentration = 0.0 must be above 0"),
+        ({"slate_size": 0}, "at least one place"),
+        ({"model": "organic_bandit", "organic_to_bandit": 0.0}, "ever be recommended anything"),
     ],
 )
 def test_impossible_worlds_are_refused_with_the_mend(wrong: dict[str, Any], message: str) -> None:
-    parameters = {"num_envs": 2} | wrong
+    parameters = {"num_envs": 2, "model": "longplay"} | wrong
     with pytest.raises(ValueError, match=message):
-        RecVectorEnv(model="longplay", **parameters)
+        RecVectorEnv(**parameters)
+
+
+@pytest.mark.parametrize("popularity", [[1.0, 0, 0, 0], [1e9, 1e9, 1, 1], [0.0, 0, 0, 0]])
+def test_an_offer_whose_last_candidate_would_never_be_found_is_refused(
+    popularity: list[float],
+) -> None:
+    items = Catalogue.of(np.zeros(4, int), popularity=np.array(popularity))
+    with pytest.raises(ValueError, match="the last candidate would not be found"):
+        made(2, catalogue=items, n_candidates=3, slate_size=1, offer="popularity")
+
+
+def test_sessions_and_masks_are_checked_before_anything_is_reset() -> None:
+    env = made(2)
+    for wrong in ([[0, 1]], [[0.5, 0], [1, 0]], [[0, -1], [1, 0]]):
+        with pytest.raises(ValueError, match=r"must be whole numbers \(2, 2\)"):
+            env.reset(seed=0, options={"sessions": wrong})
+    far, _ = env.reset(seed=0, options={"sessions": [[10**12, 0], [1, 0]]})
+    near, _ = env.reset(seed=0)
+    assert np.array_equal(far["candidates"][1], near["candidates"][1])
+    with pytest.raises(ValueError, match="reset_mask must be"):
+        env.reset(options={"reset_mask": [1, 0]})
+    env.reset(options={"reset_mask": [True, False]})
 
 
 def test_gymnasiums_vector_wrappers_work() -> None:
