@@ -71,5 +71,5 @@ def test_any_session_of_a_long_run_plays_again() -> None:
 
 
 def test_sessions_are_named_by_slot_and_number() -> None:
-    with pytest.raises(ValueError, match=r"sessions \(2, 2\) must be \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"\(2, 2\) and must be whole numbers \(3, 2\)"):
         made(3).reset(seed=0, options={"sessions": np.zeros((2, 2), int)})
