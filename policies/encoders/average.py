@@ -59,7 +59,7 @@ def trailing_mean(rows: Tensor, position: Tensor, window: int) -> Tensor:
     """
     sums = torch.cat([rows.new_zeros(1, rows.shape[1]).double(), rows.double().cumsum(0)])
     count = (position + 1).clamp(max=window)
-    end = torch.arange(1, len(rows) + 1)
+    end = torch.arange(1, len(rows) + 1, device=rows.device)
     mean = (sums[end] - sums[end - count]) / count[:, None]
     return mean.to(rows.dtype)
 
