@@ -14,10 +14,11 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ml-1m", "markov"): {"skip": 20, "decay": 0.85},
     ("ml-1m", "gru4rec"): {
         "length": 200,
-        "epochs": 25,
+        "epochs": 30,
         "lr": 2e-3,
         "dropout": 0.1,
-        "patience": 25,
+        "averaging": 0.998,
+        "patience": 30,
     },
     ("ml-1m", "sasrec"): {
         "length": 200,
@@ -36,10 +37,12 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("amazon-beauty", "sasrec"): {
         "blocks": 1,
         "batch_tokens": 1000,
-        "epochs": 60,
+        "epochs": 50,
         "lr": 2e-3,
         "dropout": 0.3,
-        "patience": 60,
+        "temperature": 0.07,
+        "averaging": 0.998,
+        "patience": 50,
     },
 }
 
