@@ -21,7 +21,7 @@ from policies.encoders.train import Network
 
 class TunedFront(BaseFeaturesExtractor):
     """Observations (B, D + C) whose first `trail` numbers are item ids -> the encoder's states of
-    these histories, over sqrt(De) as a frozen encoder's are, then the other numbers of the state."""
+    these histories over sqrt(De), as frozen ones are, then the other numbers of the state."""
 
     def __init__(self, space: spaces.Box, *, state_size: int, trail: int, net: Network) -> None:
         width = net.table.shape[1]
