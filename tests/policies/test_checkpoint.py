@@ -73,7 +73,7 @@ def test_an_unknown_format_or_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="format 99"):
         load(tmp_path / "it")
     file.write_text(json.dumps(about | {"encoder": "oracle"}))
-    with pytest.raises(ValueError, match="'oracle'; there are bert4rec"):
+    with pytest.raises(ValueError, match="'oracle'; there are average"):
         load(tmp_path / "it")
 
 
