@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.aggregate import Interval, improvement, interquartile_mean, stratified
-from experiments.encoder_study import NONE, Cell, Settings, sensible
+from experiments.encoder_study import END_TO_END, NONE, Cell, Settings, sensible
 
 F64 = NDArray[np.float64]
 Results = dict[Cell, dict[str, Any]]
@@ -65,7 +65,7 @@ def world_table(settings: Settings, results: Results, world: str) -> str:
 
 
 def best_table(settings: Settings, results: Results, world: str) -> str:
-    """The best cell of a world against every other, on the same users."""
+    """The best cell of a world, and the best over a supervised encoder, against every other."""
     s = settings
     every = {
         (e, a): returns(s, results, world, e, a)
@@ -73,12 +73,20 @@ def best_table(settings: Settings, results: Results, world: str) -> str:
         for a in s.agents
         if sensible(e, a)
     }
-    best = max(every, key=lambda name: float(every[name].mean()))
+    groups = (list(every), [name for name in every if name[0] not in (NONE, END_TO_END)])
+    bests = [max(names, key=lambda name: float(every[name].mean())) for names in groups if names]
+    return "\n\n".join(against(s, world, every, best) for best in dict.fromkeys(bests))
+
+
+def against(
+    settings: Settings, world: str, every: dict[tuple[str, str], F64], best: tuple[str, str]
+) -> str:
+    """One cell less every other (encoder, agent), on the same users."""
     lines = [f"| {world}: {best[1]} over {best[0]}, less | paired difference |", "|---|---|"]
-    for (encoder, agent), other in every.items():
-        if (encoder, agent) != best:
-            gain = over_seeds((every[best] - other).mean(axis=1), s.level)
-            lines.append(f"| {agent} over {encoder} | {shown(gain, '{:+.2f}')} |")
+    for name, other in every.items():
+        if name != best:
+            gain = over_seeds((every[best] - other).mean(axis=1), settings.level)
+            lines.append(f"| {name[1]} over {name[0]} | {shown(gain, '{:+.2f}')} |")
     return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None
     }
     text = tables(s, results)
     assert "(+0.50 [+0.50, +0.50])" in text  # the shared luck cancels
-    assert "| Longplay: linucb over markov, less | paired difference |" in text
+    assert text.count("| Longplay: linucb over markov, less | paired difference |") == 1
     assert "| linucb over none | +0.50 [+0.50, +0.50] |" in text
     mean, half = luck.mean(), 4.3027 * luck.mean(axis=1).std(ddof=1) / 3**0.5  # t(2), 97.5 %
     assert f"| linucb | {mean:.2f} ± {half:.2f} |" in text
@@ -66,6 +66,25 @@ def test_tables_hold_the_paired_gain_and_the_chance_to_beat_no_encoder() -> None
     wins = (luck.mean(axis=1)[:, None] + 0.5 > luck.mean(axis=1)[None]).mean()
     assert f"{wins:.0%}" in row
     assert row.endswith("25% |")
+
+
+def test_the_best_over_a_supervised_encoder_has_its_own_table() -> None:
+    s = settings(encoders=("none", "markov"), agents=("linucb", "ppo"), seeds=2)
+    means = {("none", "ppo"): 9.0, ("markov", "linucb"): 4.0, ("markov", "ppo"): 7.0}
+    results = {
+        cell: {
+            "returns": [means.get((cell.encoder, cell.agent), 1.0)] * 5,
+            "coverage": 0.5,
+            "no_repeat": {"returns": [0.0] * 5, "coverage": 0.5},
+        }
+        for cell in cells(s)
+    }
+    first, second = tables(s, results).split("Longplay: ppo over ")[1:3]
+    assert first.startswith("none, less")
+    assert "| ppo over markov | +2.00" in first
+    assert second.startswith("markov, less")
+    assert "| ppo over none | -2.00" in second
+    assert "| linucb over markov | +3.00" in second
 
 
 def test_a_study_runs_and_is_not_done_twice(
