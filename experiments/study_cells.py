@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +17,16 @@ import recsim_env  # noqa: F401  (registers the environments)
 from experiments.encoder_study import END_TO_END, NONE, TUNED, Cell, Settings
 from experiments.truth import Truth, serve
 from offpolicy import LoggedDataset
-from policies import ENCODERS, POLICIES, Encoder, Policy, build, collect, consumed_sequences
+from policies import (
+    ENCODERS,
+    POLICIES,
+    Encoder,
+    Policy,
+    Sequences,
+    build,
+    collect,
+    consumed_sequences,
+)
 from policies.constraints import constrained
 from policies.rules import Repeats
 
@@ -60,12 +71,8 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
     """Returns of every test session, in an order that is the same for all cells of a world."""
     torch.set_num_threads(1)
     env = make(settings, cell.world, settings.users)
-    uniform = build("uniform", env)
-    warm = collect(
-        env, uniform, n_sessions=settings.warm_sessions, seed=seed_of(cell, "warm"), logger="warm"
-    )
-    items = uniform.serving.item_features
-    policy = agent(env, cell, fit(cell, consumed_sequences(warm, item_features=items), settings))
+    warm, encoder = prepared(settings, replace(cell, agent=""))
+    policy = agent(env, cell, encoder)
     learn(policy, env, warm, settings, cell)
     test = make(settings, cell.world, settings.users)
     free, strict = (
@@ -73,6 +80,17 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
         for one in (policy, without_repeats(policy))
     )
     return told(free) | {"no_repeat": told(strict)}
+
+
+@lru_cache(maxsize=1)
+def prepared(settings: Settings, cell: Cell) -> tuple[LoggedDataset, Encoder | None]:
+    """The log of uniform slates and the encoder fitted to it: one for all agents of a column."""
+    env = make(settings, cell.world, settings.users)
+    uniform = build("uniform", env)
+    n_sessions, seed = settings.warm_sessions, seed_of(cell, "warm")
+    warm = collect(env, uniform, n_sessions=n_sessions, seed=seed, logger="warm")
+    items = uniform.serving.item_features
+    return warm, fit(cell, consumed_sequences(warm, item_features=items))
 
 
 def told(seen: Truth) -> dict[str, Any]:
@@ -94,7 +112,7 @@ def without_repeats(policy: Policy) -> Policy:
     return constrained(policy, Repeats("nothing again", np.arange(s.n_items, dtype=np.int32)))
 
 
-def fit(cell: Cell, sequences: Any, settings: Settings) -> Encoder | None:
+def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
     """The cell's encoder, small enough that the simulator is the cost."""
     if cell.encoder in (NONE, END_TO_END):
         return None

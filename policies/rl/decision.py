@@ -91,9 +91,8 @@ class DecisionNet(nn.Module):
 
     def heard(self, seen: Seen, returns: Tensor) -> tuple[Tensor, Packed]:
         """(N, dim): every token after the blocks."""
-        known = seen.history.clamp(min=0)
-        past = self.body.table[known] * self.body.table.shape[1] ** 0.5
-        past = past + self.respond(seen.responses)  # (B, H, dim)
+        items = self.body.embed(seen.history.clamp(min=0))
+        past = items + self.respond(seen.responses)  # (B, H, dim)
         now = [self.state(seen.state)[:, None], self.ask(returns[:, None])[:, None]]
         tokens = torch.cat([past, *now], dim=1)  # (B, H + 2, dim)
         users, width = tokens.shape[:2]
