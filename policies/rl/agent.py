@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from policies.rl.algorithms import ALGORITHMS, Algorithm, Sizes
 from policies.rl.bridge import EncodedVecEnv, observation_space
 from policies.rl.configs import AgentConfig
 from policies.rl.machine import Blueprint, machine_arrays, set_machine
+from policies.rl.relevance import relevance
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
 from policies.simple import uniform
@@ -57,6 +58,7 @@ class SB3Agent:
     reward_scale: float = 1.0
     model: BaseAlgorithm | None = None
     items: NDArray[np.float32] | None = None  # (A, Di), once a log has been seen
+    relevance: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
 
     recommend = recommend
 
@@ -92,9 +94,11 @@ class SB3Agent:
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """Scale state, items and reward to a log; it learns to act only in a world, by `learn`."""
         if self.model is None:
-            self.state = self.state.fitted(observation_of_log(log, self.serving), as_one=True)
+            obs = observation_of_log(log, self.serving)
+            self.state = self.state.fitted(obs, as_one=True)
             self.reward_scale = float(log.reward.std()) or 1.0
             self.items = item_table(self.serving, self.encoder, log, as_one=True)
+            self.relevance = relevance(self.state, obs, self.items)
         return {"reward_scale": self.reward_scale}
 
     def learn(
@@ -124,7 +128,7 @@ class SB3Agent:
             self.model.learn(total_steps, callback=_Heartbeat(on_steps), reset_num_timesteps=False)
 
     def saved(self) -> Saved:
-        arrays: Arrays = dict(self.state.to_arrays())
+        arrays: Arrays = dict(self.state.to_arrays()) | {"relevance": self.relevance}
         if self.items is not None:
             arrays["items"] = self.items
         about = {"name": self.name, "reward_scale": self.reward_scale, "users": 0}
@@ -140,7 +144,7 @@ class SB3Agent:
         config = ALGORITHMS[name].config(**settings)
         below = replace(saved, encoder=None) if getattr(config, "tune", 0) else saved
         agent = cls(name, config, features_of(below, serving), saved.encoder, scale)
-        agent.items = saved.arrays.get("items")
+        agent.items, agent.relevance = saved.arrays.get("items"), saved.arrays["relevance"]
         if users:
             agent.model = agent._rebuilt(under("model.", saved.arrays), agent.blueprint(users))
         return agent
@@ -148,7 +152,8 @@ class SB3Agent:
     def sizes(self) -> Sizes:
         """What a model is built on, once a log has been seen."""
         assert self.items is not None
-        return Sizes(self.serving, self.state.size, self.items, self.state.trail, self.encoder)
+        size, trail = self.state.size, self.state.trail
+        return Sizes(self.serving, size, self.items, self.relevance, trail, self.encoder)
 
     def blueprint(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""

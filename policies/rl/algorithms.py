@@ -45,6 +45,7 @@ class Sizes(NamedTuple):
     serving: Serving
     state_size: int  # D
     items: F32  # (A, Di)
+    relevance: F32  # (De,) of the frozen encoder, see relevance.py
     trail: int = 0  # of the state's numbers, item ids at its front
     encoder: Any = None  # that the agent stands on
 
@@ -83,6 +84,8 @@ def _head(c: Any, sizes: Sizes, about: object) -> dict[str, Any]:
         "state_size": sizes.state_size,
         "places": sizes.serving.slate_size,
         "net_arch": [c.hidden, c.hidden],
+        "relevance": torch.from_numpy(sizes.relevance),
+        "item_at": sizes.serving.item_features.shape[1],
         "trail": sizes.trail,
         "tracker": c.tracker,
         "tuned": sizes.encoder._net if c.tune else None,

@@ -33,6 +33,8 @@ def from_zip(file: str | Path) -> SB3Agent:
         )
     agent = SB3Agent(about.name, about.config, about.state, about.encoder, about.reward_scale)
     agent.items = kwargs["items"].numpy()
+    if "relevance" in kwargs:
+        agent.relevance = kwargs["relevance"].numpy()
     agent.model = agent.new_model(agent.blueprint(data["n_envs"]))
     agent.model.set_parameters(parameters, device="cpu")
     return agent

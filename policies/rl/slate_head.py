@@ -12,6 +12,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from policies.encoders.train import Network
+from policies.rl.relevance import Relevance
 from policies.rl.tied import tied_scores
 from policies.rl.tracker import Tracker
 from policies.rl.tuned import TunedFront, TwoPaces
@@ -82,7 +83,8 @@ class PlackettLuceActions(Distribution):
 
 
 class SlateActorCritic(ActorCriticPolicy):
-    """score(a) = query(state) . x_a / sqrt(D) + b_a over the candidates of the row."""
+    """score(a) = query . x_a + b_a over the candidates of the row, where the query is linear in the
+    network's latent, over sqrt(Di), and the encoder's own scores lean on it (relevance.py)."""
 
     def __init__(
         self,
@@ -94,6 +96,8 @@ class SlateActorCritic(ActorCriticPolicy):
         state_size: int,
         places: int,
         net_arch: list[int],
+        relevance: Tensor,
+        item_at: int,
         trail: int = 0,
         tracker: int = 0,
         tuned: Network | None = None,
@@ -122,6 +126,15 @@ class SlateActorCritic(ActorCriticPolicy):
         self.action_net = nn.Linear(self.mlp_extractor.latent_dim_pi, self.item_size)
         nn.init.orthogonal_(self.action_net.weight, 0.1)
         self.item_bias = nn.Parameter(torch.zeros(len(items)))
+        self.relevance = None
+        if len(relevance):
+            self.relevance = Relevance(
+                relevance,
+                latent=self.mlp_extractor.latent_dim_pi,
+                state_at=trail,
+                item_at=item_at,
+                width=self.item_size,
+            )
         if tuned is None:
             self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
         else:
@@ -133,6 +146,8 @@ class SlateActorCritic(ActorCriticPolicy):
     def slates(self, obs: Tensor, latent: Tensor) -> PlackettLuceActions:
         """The distribution over slates of observations (B, D + C)."""
         query = self.action_net(latent) / self.item_size**0.5  # (B, Di)
+        if self.relevance is not None:
+            query = query + self.relevance(obs, latent)
         ids = obs[:, self.state_size :].long()  # (B, C)
         if ids.shape[1] == 0:
             return PlackettLuceActions(query @ self.items.T + self.item_bias, self.places)
