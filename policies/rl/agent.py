@@ -34,6 +34,8 @@ from policies.saved import Arrays, Saved, prefixed, under
 from policies.simple import uniform
 from policies.slates import PlackettLuce, SlateDistribution, TopK, explore, masked
 
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 OnSteps = Callable[[int], None]
 
 
@@ -57,8 +59,8 @@ class SB3Agent:
     encoder: Encoder | None
     reward_scale: float = 1.0
     model: BaseAlgorithm | None = None
-    items: NDArray[np.float32] | None = None  # (A, Di), once a log has been seen
-    relevance: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
+    items: F32 | None = None  # (A, Di), once a log has been seen
+    relevance: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
 
     recommend = recommend
 
@@ -98,8 +100,18 @@ class SB3Agent:
             self.state = self.state.fitted(obs, as_one=True)
             self.reward_scale = float(log.reward.std()) or 1.0
             self.items = item_table(self.serving, self.encoder, log, as_one=True)
-            self.relevance = relevance(self.state, obs, self.items)
+            if self.encoder is not None:
+                self.relevance = self._relevance(self.encoder, obs.history_items, self.items)
         return {"reward_scale": self.reward_scale}
+
+    def _relevance(self, encoder: Encoder, histories: I32, items: F32) -> F32:
+        """Where the state's front is the encoder's, or, tuned, the network's over sqrt(De)."""
+        size, first = encoder.state_size, self.serving.item_features.shape[1]
+        own = items[:, first : first + size]
+        if getattr(self.config, "tune", 0):
+            return relevance(encoder, histories, own, centre=0.0, scale=size**0.5)
+        centre, scale = self.state.centre[:size], self.state.scale[:size]
+        return relevance(encoder, histories, own, centre=centre, scale=scale)
 
     def learn(
         self,

@@ -13,37 +13,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from policies.base import Observation
-from policies.features import StateFeatures
+from policies.encoders.base import Encoder
 
 F32 = NDArray[np.float32]
-ROWS = 4096  # observations that the scale is taken from, evenly spread
+I32 = NDArray[np.int32]
+ROWS = 4096  # histories that the scale is taken from, evenly spread
 TINY = 1e-12  # variance below which scores are all alike
 
 
-def relevance(state: StateFeatures, obs: Observation, items: F32) -> F32:
-    """Weights (De,) with sum_d weight_d z_d x_ad = (h - mean h) . (v_a - mean v) / s.
+def relevance(
+    encoder: Encoder, histories: I32, items: F32, *, centre: F32 | float, scale: F32 | float
+) -> F32:
+    """Weights (De,) with sum_d weight_d z_d x_ad = (h - centre) . (v_a - mean v) / s.
 
-    z and x are the encoder's parts of the standardised state and of `item_table(..., as_one=True)`;
-    s makes the products over all items and some of these observations (B,) have variance 1. What
-    the means leave out is the same for all users, and the actor's item biases have it, or the same
-    for all items. De = 0 without a frozen encoder; zeros where it tells no user from another.
+    z = (h - centre) / scale is the encoder's part of the state, x = items (A, De) that of
+    `item_table(..., as_one=True)`; s makes the products over all items and some of these histories
+    (B, H) have variance 1. What a centre leaves out is the same for all users, and the actor's item
+    biases have it, or the same for all items. Zeros where the encoder tells no user from another.
     """
-    if state.encoder is None:
-        return np.zeros(0, np.float32)
-    size, first = state.encoder.state_size, state.serving.item_features.shape[1]
-    weight = state.scale[:size] * state.encoder.item_vectors.std(axis=0) * np.float32(size**0.5)
-    some = obs.rows(slice(None, None, max(1, len(obs) // ROWS)))
-    z = (state.raw(some)[:, :size] - state.centre[:size]) / state.scale[:size] * weight
-    x = items[:, first : first + size]
-    variance = float(((z.T @ z / len(z)) * (x.T @ x / len(x))).sum())
-    return weight / np.float32(variance**0.5) if variance > TINY else np.zeros_like(weight)
+    some = histories[:: max(1, len(histories) // ROWS)]
+    size = encoder.state_size
+    weight = scale * encoder.item_vectors.std(axis=0) * np.float32(size**0.5)
+    own = (encoder.encode(some) - centre) / scale * weight
+    own = own - own.mean(axis=0)
+    variance = float(((own.T @ own / len(own)) * (items.T @ items / len(items))).sum())
+    out = weight / variance**0.5 if variance > TINY else np.zeros(size)
+    return np.asarray(out, np.float32)
 
 
 class Relevance(nn.Module):
     """What the encoder's scores add to an actor's query: gate(latent) times them.
 
-    weight: (De,) of `relevance`. state_at, item_at: where the encoder's part of the state and of
+    weight: (De,) of `relevance`. state_at, item_at: where the encoder's part of the features and of
     the item vectors (width Di) begins.
     """
 
@@ -59,7 +60,7 @@ class Relevance(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)  # one standard deviation of the encoder's scores
 
-    def forward(self, obs: Tensor, latent: Tensor) -> Tensor:
-        """Observations (B, D + C), latent (B, L) -> (B, Di)."""
-        own = self.gate(latent) * obs[:, self.seen] * self.weight
+    def forward(self, features: Tensor, latent: Tensor) -> Tensor:
+        """Features (B, D), latent (B, L) -> (B, Di)."""
+        own = self.gate(latent) * features[:, self.seen] * self.weight
         return torch.nn.functional.pad(own, self.around)

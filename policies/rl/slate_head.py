@@ -131,7 +131,7 @@ class SlateActorCritic(ActorCriticPolicy):
             self.relevance = Relevance(
                 relevance,
                 latent=self.mlp_extractor.latent_dim_pi,
-                state_at=trail,
+                state_at=tracker,  # a tracker's state comes first
                 item_at=item_at,
                 width=self.item_size,
             )
@@ -143,19 +143,20 @@ class SlateActorCritic(ActorCriticPolicy):
             slow.load_state_dict(tuned.state_dict())  # Stable-Baselines3 began it anew
             self.optimizer = TwoPaces(self, slow, tune, lr_schedule(1))
 
-    def slates(self, obs: Tensor, latent: Tensor) -> PlackettLuceActions:
-        """The distribution over slates of observations (B, D + C)."""
+    def slates(self, obs: Tensor, features: Tensor, latent: Tensor) -> PlackettLuceActions:
+        """The distribution over slates of observations (B, D + C), their features and latent."""
         query = self.action_net(latent) / self.item_size**0.5  # (B, Di)
         if self.relevance is not None:
-            query = query + self.relevance(obs, latent)
+            query = query + self.relevance(features, latent)
         ids = obs[:, self.state_size :].long()  # (B, C)
         if ids.shape[1] == 0:
             return PlackettLuceActions(query @ self.items.T + self.item_bias, self.places)
         return PlackettLuceActions(tied_scores(query, self.item_bias, self.items, ids), self.places)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        pi, vf = self.mlp_extractor(self.extract_features(obs))
-        d = self.slates(obs, pi)
+        features: Any = self.extract_features(obs)
+        pi, vf = self.mlp_extractor(features)
+        d = self.slates(obs, features, pi)
         actions = d.get_actions(deterministic=deterministic)
         log_prob = d.log_prob(actions)
         return self.shaped(actions), self.value_net(vf), log_prob
@@ -163,12 +164,14 @@ class SlateActorCritic(ActorCriticPolicy):
     def evaluate_actions(  # type: ignore[override]
         self, obs: Tensor, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        pi, vf = self.mlp_extractor(self.extract_features(obs))
-        d = self.slates(obs, pi)
+        features: Any = self.extract_features(obs)
+        pi, vf = self.mlp_extractor(features)
+        d = self.slates(obs, features, pi)
         return self.value_net(vf), d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
 
     def get_distribution(self, obs: Tensor) -> PlackettLuceActions:  # type: ignore[override]
-        return self.slates(obs, self.mlp_extractor(self.extract_features(obs))[0])
+        features: Any = self.extract_features(obs)
+        return self.slates(obs, features, self.mlp_extractor(features)[0])
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self.shaped(self.get_distribution(observation).get_actions(deterministic))

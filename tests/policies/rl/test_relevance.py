@@ -26,22 +26,32 @@ def log() -> Any:
     return collect(env, build("uniform", env), n_sessions=200, seed=0)
 
 
-def agent_over(encoder: Any, log: Any, name: str = "ppo") -> Any:
-    agent = build(name, make_env(), encoder=encoder)
+def agent_over(encoder: Any, log: Any, name: str = "ppo", **settings: Any) -> Any:
+    agent = build(name, make_env(), encoder=encoder, **settings)
     assert isinstance(agent, SB3Agent)
     agent.update(log)
     agent.model = agent.new_model(agent.blueprint(16))
     return agent
 
 
-@pytest.mark.parametrize("name", ["gru4rec", "average", "markov"])
-def test_an_actor_that_has_learnt_nothing_ranks_by_the_encoders_personal_scores(
-    name: str, log: Any
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gru4rec", {}),
+        ("average", {}),
+        ("markov", {}),
+        ("gru4rec", {"tracker": 4}),
+        ("gru4rec", {"tune": 0.1}),
+    ],
+)
+def test_an_actor_that_has_learnt_nothing_ranks_by_the_encoders_scores(
+    name: str, settings: dict[str, Any], log: Any
 ) -> None:
-    """With the learnt part of the query at 0, logits are (h - mean h) . v_a over one deviation."""
+    """With the learnt part of the query at 0, logits are (h - mean h) . v_a over one deviation;
+    a tuned encoder's h has no centre."""
     sizes = {} if name == "markov" else {"dim": 8, "length": 5, "epochs": 2}
     encoder: Any = ENCODERS[name](**sizes).fit(consumed_sequences(log))
-    agent = agent_over(encoder, log)
+    agent = agent_over(encoder, log, **settings)
     policy = agent.model.policy
     torch.nn.init.zeros_(policy.action_net.weight)
     torch.nn.init.zeros_(policy.action_net.bias)
@@ -55,7 +65,9 @@ def test_an_actor_that_has_learnt_nothing_ranks_by_the_encoders_personal_scores(
         raw = env.step(np.tile([0, 1], (16, 1)))[0]
     obs = observation_of(raw)
     assert obs.candidates is not None
-    h = encoder.encode(obs.history_items) - logged.mean(axis=0)
+    h = encoder.encode(obs.history_items)
+    if not settings.get("tune"):
+        h = h - logged.mean(axis=0)
     scores = np.take_along_axis(h @ v.T, obs.candidates, axis=1) / spread
     logits = agent.distribution(obs).logits
 
