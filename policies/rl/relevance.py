@@ -1,9 +1,9 @@
 """The supervised encoder's own scores of the candidates, for an actor to lean on.
 
 An actor sees the encoder's state h and the item vectors v, but h . v, which the encoder was fitted
-for, is a product of two inputs: finding it from reward, number by number, takes millions of
-decisions. Here the actor is given the product and learns one gate: when to follow it. Residual
-policy learning (Silver et al., 2018) on the encoder instead of a controller.
+for, is a product of the two, and PPO had found little of it after a million decisions. Here the
+actor is given the product and learns one gate: when to follow it. Residual policy learning (Silver
+et al., 2018) on an encoder instead of a controller.
 """
 
 from __future__ import annotations

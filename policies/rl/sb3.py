@@ -72,9 +72,11 @@ def ppo(
 ) -> SB3Agent:
     """PPO over slates; call `learn(env, total_steps=, seed=)`.
 
-    windows: means of the last so many items' vectors in the state. tracker: size of a recurrent
-    encoder that learns with the agent from its reward, in the place of, or beside, `encoder`. tune:
-    share of the learning rate at which `encoder`, a network, goes on learning; 0 = it is frozen.
+    encoder: its state is part of the agent's, and its scores of the candidates are added to the
+    actor's through a learned gate. windows: means of the last so many items' vectors in the state.
+    tracker: size of a recurrent encoder that learns with the agent from its reward, in the place
+    of, or beside, `encoder`. tune: share of the learning rate at which `encoder`, a network, goes
+    on learning; 0 = it is frozen.
     """
     trail = serving.history_length if tracker else 0
     if tune:
