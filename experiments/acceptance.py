@@ -48,7 +48,7 @@ RUNS = (
     Run(
         "study-longplay",
         "study --worlds Longplay --encoders none gru4rec 'end to end' --agents greedy_encoder "
-        "greedy_reward linucb ppo --seeds 3 --steps 1000000",
+        "greedy_reward linucb ppo --steps 1500000 --warm-sessions 16000",
     ),
     Run("study", "study"),
 )
