@@ -23,19 +23,17 @@ class MaskedSlates(SlateActorCritic):
     def forward(
         self, obs: Tensor, deterministic: bool = False, action_masks: Any = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        features: Any = self.extract_features(obs)
-        pi, vf = self.mlp_extractor(features)
-        d = allowed(self.slates(obs, features, pi), action_masks)
+        whole, value = self.read(obs)
+        d = allowed(whole, action_masks)
         actions = d.get_actions(deterministic=deterministic)
-        return self.shaped(actions), self.value_net(vf), d.log_prob(actions)
+        return self.shaped(actions), value, d.log_prob(actions)
 
     def evaluate_actions(  # type: ignore[override]
         self, obs: Tensor, actions: Tensor, action_masks: Any = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        features: Any = self.extract_features(obs)
-        pi, vf = self.mlp_extractor(features)
-        d = allowed(self.slates(obs, features, pi), action_masks)
-        return self.value_net(vf), d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
+        whole, value = self.read(obs)
+        d = allowed(whole, action_masks)
+        return value, d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
 
 
 MaskableActorCriticPolicy.register(MaskedSlates)  # what MaskablePPO asks of a policy

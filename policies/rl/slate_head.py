@@ -153,25 +153,26 @@ class SlateActorCritic(ActorCriticPolicy):
             return PlackettLuceActions(query @ self.items.T + self.item_bias, self.places)
         return PlackettLuceActions(tied_scores(query, self.item_bias, self.items, ids), self.places)
 
-    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    def read(self, obs: Tensor) -> tuple[PlackettLuceActions, Tensor]:
+        """Observations (B, D + C) -> the distribution over slates, and values (B, 1)."""
         features: Any = self.extract_features(obs)
         pi, vf = self.mlp_extractor(features)
-        d = self.slates(obs, features, pi)
+        return self.slates(obs, features, pi), self.value_net(vf)
+
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        d, value = self.read(obs)
         actions = d.get_actions(deterministic=deterministic)
         log_prob = d.log_prob(actions)
-        return self.shaped(actions), self.value_net(vf), log_prob
+        return self.shaped(actions), value, log_prob
 
     def evaluate_actions(  # type: ignore[override]
         self, obs: Tensor, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        features: Any = self.extract_features(obs)
-        pi, vf = self.mlp_extractor(features)
-        d = self.slates(obs, features, pi)
-        return self.value_net(vf), d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
+        d, value = self.read(obs)
+        return value, d.log_prob(actions.reshape(len(obs), -1)), d.entropy()
 
     def get_distribution(self, obs: Tensor) -> PlackettLuceActions:  # type: ignore[override]
-        features: Any = self.extract_features(obs)
-        return self.slates(obs, features, self.mlp_extractor(features)[0])
+        return self.read(obs)[0]
 
     def _predict(self, observation: Tensor, deterministic: bool = False) -> Tensor:  # type: ignore[override]
         return self.shaped(self.get_distribution(observation).get_actions(deterministic))
