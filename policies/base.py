@@ -85,7 +85,12 @@ class Decision(NamedTuple):
     slate: I32  # (B, K) item ids: what the user sees and the log keeps
     propensity: F64  # (B,)   of the whole ordered slate
     position_propensity: F64  # (B, K) of each place given the places above
-    first_place: F64  # (B, C) probability of every candidate to stand first
+    distribution: SlateDistribution  # what it was drawn from
+
+    @property
+    def first_place(self) -> F64:
+        """(B, C) probability of every candidate to stand first; computed when asked for."""
+        return self.distribution.first_place()
 
 
 def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
@@ -93,9 +98,7 @@ def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
     d = policy.distribution(obs)
     action = d.sample(rng)
     prefix = d.prefix(action)
-    return Decision(
-        action, items_of(obs, action), prefix[:, -1], conditional(prefix), d.first_place()
-    )
+    return Decision(action, items_of(obs, action), prefix[:, -1], conditional(prefix), d)
 
 
 def conditional(prefix: F64) -> F64:

@@ -7,7 +7,7 @@ in the order shown; -1 is an empty place, which happens only when no eligible co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,17 +49,19 @@ class PlackettLuce:
         return top_places(self.logits + noise, self.places)
 
     def prefix(self, slate: I32) -> F64:
-        left = self.logits.copy()
+        left, last = self.logits, slate.shape[1] - 1
         rows = np.arange(len(left))
         out = np.empty(slate.shape)
         reached = np.ones(len(left))
         for place in range(slate.shape[1]):
             column = slate[:, place]
             shown = np.maximum(column, 0)
-            chance = softmax(left)[rows, shown]  # re-normalised per place: nothing is subtracted
-            reached = reached * np.where(column >= 0, chance, np.isneginf(left.max(axis=1)))
+            chance, none = softmax_at(left, shown)  # normalised anew: nothing is subtracted
+            reached = reached * np.where(column >= 0, chance, none)
             out[:, place] = reached
-            left[rows, shown] = np.where(column >= 0, -np.inf, left[rows, shown])
+            if place < last:
+                left = left.copy() if place == 0 else left
+                left[rows, shown] = np.where(column >= 0, -np.inf, left[rows, shown])
         return out
 
     def first_place(self) -> F64:
@@ -155,7 +157,9 @@ def top_places(scores: F64, places: int) -> I32:
     """Columns of the K largest scores, best first (B, K); -1 where only -inf is left."""
     width = scores.shape[1]
     k = min(places, width)
-    if k < width:
+    if k == 1:
+        part = scores.argmax(axis=1)[:, None]
+    elif k < width:
         # every score above the k-th, and of the equal ones the lowest columns: a stable sort of few
         part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         kth = np.take_along_axis(scores, part, axis=1).min(axis=1, keepdims=True)
@@ -179,6 +183,15 @@ def softmax(logits: F64) -> F64:
     total = p.sum(axis=1, keepdims=True)
     share: F64 = np.divide(p, total, out=np.zeros_like(p), where=total > 0)
     return share
+
+
+def softmax_at(logits: F64, column: NDArray[np.integer[Any]]) -> tuple[F64, Bool]:
+    """The softmax (B,) of one column of each row, and which rows are -inf throughout."""
+    top = logits.max(axis=1, keepdims=True)
+    p = np.exp(logits - _finite(top))
+    total, mine = p.sum(axis=1), p[np.arange(len(p)), column]
+    share: F64 = np.divide(mine, total, out=np.zeros_like(mine), where=total > 0)
+    return share, np.isneginf(top[:, 0])
 
 
 def sum_weighted(values: list[F64], weights: tuple[float, ...]) -> F64:

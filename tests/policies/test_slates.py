@@ -110,11 +110,31 @@ def test_top_places_breaks_ties_by_the_lower_column() -> None:
     np.testing.assert_array_equal(top_places(scores, 2), [[1, 2], [0, 1]])
 
 
-def test_top_places_is_the_stable_sort() -> None:
+@pytest.mark.parametrize("places", [1, 4, 12])
+def test_top_places_is_the_stable_sort(places: int) -> None:
     rng = np.random.default_rng(2)
     scores = rng.integers(0, 6, size=(500, 12)).astype(float)
-    slow = np.argsort(-scores, axis=1, kind="stable")[:, :4]
-    np.testing.assert_array_equal(top_places(scores, 4), slow)
+    slow = np.argsort(-scores, axis=1, kind="stable")[:, :places]
+    np.testing.assert_array_equal(top_places(scores, places), slow)
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_prefixes_are_one_softmax_after_the_other(places: int) -> None:
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(200, 5)) * 300  # far beyond what exp can hold
+    logits[rng.random(logits.shape) < 0.4] = -np.inf
+    logits[0] = -np.inf
+    given, d = logits.copy(), PlackettLuce(logits, places)
+    slate = d.sample(rng)
+    fast = d.prefix(slate)
+    np.testing.assert_array_equal(logits, given)
+    for row, columns in enumerate(slate):
+        left, reached = logits[row].copy(), 1.0
+        for place, column in enumerate(columns):
+            if column >= 0:
+                reached *= np.exp(left[column] - left.max()) / np.exp(left - left.max()).sum()
+                left[column] = -np.inf
+            assert fast[row, place] == pytest.approx(reached, rel=1e-12)
 
 
 def test_a_score_that_is_not_a_number_is_refused_by_place() -> None:
