@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from policies.rl.tied import tied_scores
+
 
 class ItemNet(nn.Module):
     """f_h(s, a) = q_h(s) . x_a + b_h(s) + b_ha for heads h, and E numbers of the state alone.
@@ -49,10 +51,14 @@ class ItemNet(nn.Module):
         query, base = head[..., 1:], head[..., :1]
         if ids.shape[1] == 0:
             score = query @ self.vectors().T + self.item_bias[:, None]  # (heads, B, A)
-        else:
+        elif self.learned.numel():
             known = ids.clamp(min=0)
             x = self.vectors()[known]  # (B, C, Dx)
             score = torch.einsum("hbd,bcd->hbc", query, x) + self.item_bias[:, known]
+        else:
+            known = ids.clamp(min=0)
+            pairs = zip(query, self.item_bias, strict=True)
+            score = torch.stack([tied_scores(q, bias, self.items, known) for q, bias in pairs])
         return score + base, out[:, self.width :]
 
     def vectors(self) -> Tensor:

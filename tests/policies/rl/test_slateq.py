@@ -39,8 +39,9 @@ def a_net(seed: int = 0) -> SlateQNet:
     return SlateQNet(D, items, SlateQConfig(hidden=8))
 
 
-def test_the_network_gives_an_item_one_number_however_it_is_asked() -> None:
-    net = ItemNet(D, np.eye(A, dtype=np.float32), 8, heads=2, extras=1, learned=3)
+@pytest.mark.parametrize("learned", [0, 3])
+def test_the_network_gives_an_item_one_number_however_it_is_asked(learned: int) -> None:
+    net = ItemNet(D, np.eye(A, dtype=np.float32), 8, heads=2, extras=1, learned=learned)
     torch.nn.init.normal_(net.item_bias)
     state, ids = torch.randn(B, D), a_batch().next_items
     whole, extra = net(state, torch.zeros((B, 0), dtype=torch.int64))
@@ -48,6 +49,12 @@ def test_the_network_gives_an_item_one_number_however_it_is_asked() -> None:
     assert whole.shape == (2, B, A)
     torch.testing.assert_close(whole.gather(2, ids.expand(2, B, C)), some, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(extra, again)
+    slopes = [
+        torch.autograd.grad(x.square().sum(), list(net.parameters()), allow_unused=True)
+        for x in (whole.gather(2, ids.expand(2, B, C)), some)
+    ]
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_the_next_slate_is_chosen_by_one_network_and_valued_by_the_other() -> None:
