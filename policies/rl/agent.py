@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log import LoggedDataset
@@ -26,7 +27,7 @@ from policies.features import StateFeatures, features_of, item_table
 from policies.one_user import recommend
 from policies.rl.algorithms import ALGORITHMS, Algorithm, Sizes
 from policies.rl.bridge import EncodedVecEnv, observation_space
-from policies.rl.configs import AgentConfig
+from policies.rl.configs import AgentConfig, falling
 from policies.rl.machine import Blueprint, machine_arrays, set_machine
 from policies.rl.relevance import relevance
 from policies.rollout import collect
@@ -137,7 +138,8 @@ class SB3Agent:
             else:
                 self.model.set_env(bridge)
             prepare(self.model, word)
-            self.model.learn(total_steps, callback=_Heartbeat(on_steps), reset_num_timesteps=False)
+            beat = _Heartbeat(on_steps, self.config)
+            self.model.learn(total_steps, callback=beat, reset_num_timesteps=False)
 
     def saved(self) -> Saved:
         arrays: Arrays = dict(self.state.to_arrays()) | {"relevance": self.relevance}
@@ -227,15 +229,19 @@ def own_luck(*seed: int) -> Iterator[int]:
 
 
 class _Heartbeat(BaseCallback):
-    """Tells the caller how many decisions have been taken."""
+    """Before every update: sets the step size, tells the caller how many decisions were taken."""
 
-    def __init__(self, on_steps: OnSteps | None) -> None:
+    def __init__(self, on_steps: OnSteps | None, config: AgentConfig) -> None:
         super().__init__()
-        self.on_steps = on_steps
+        self.on_steps, self.config = on_steps, config
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
+        c = self.config
+        if c.decay_steps is not None:
+            share = falling(self.num_timesteps, c.decay_steps)
+            self.model.lr_schedule = ConstantSchedule(c.learning_rate * share)
         if self.on_steps is not None:
             self.on_steps(self.num_timesteps)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEAST = 0.1  # share of the step size that is left at the end
+
+
+def falling(steps: int, over: int) -> float:
+    """Share of the step size after so many decisions: a line down to a tenth, and a tenth on."""
+    return max(LEAST, 1 - (1 - LEAST) * steps / over)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
@@ -11,6 +18,7 @@ class AgentConfig:
 
     gamma: float = 0.99  # per decision
     learning_rate: float = 1e-3
+    decay_steps: int | None = None  # decisions over which the step size falls; None: it stays
     hidden: int = 64
     epsilon: float = 0.0  # share of uniform slates when serving; the propensity counts it
     seed: int = 0
@@ -18,6 +26,8 @@ class AgentConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
+        if self.decay_steps is not None and self.decay_steps < 1:
+            raise ValueError(f"decay_steps is {self.decay_steps}; at least 1, or None")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ def ppo(
     tune: float = 0.0,
     gamma: float = 0.99,
     learning_rate: float = 1e-3,
+    decay_steps: int | None = None,
     n_steps: int = 32,
     batch_size: int = 2048,
     n_epochs: int = 4,
@@ -86,6 +87,7 @@ def ppo(
     config = PPOConfig(
         gamma=gamma,
         learning_rate=learning_rate,
+        decay_steps=decay_steps,
         n_steps=n_steps,
         batch_size=batch_size,
         n_epochs=n_epochs,
@@ -108,6 +110,7 @@ def maskable_ppo(
     windows: tuple[int, ...] = (),
     gamma: float = 0.99,
     learning_rate: float = 1e-3,
+    decay_steps: int | None = None,
     n_steps: int = 32,
     batch_size: int = 2048,
     n_epochs: int = 4,
@@ -123,6 +126,7 @@ def maskable_ppo(
     config = PPOConfig(
         gamma=gamma,
         learning_rate=learning_rate,
+        decay_steps=decay_steps,
         n_steps=n_steps,
         batch_size=batch_size,
         n_epochs=n_epochs,

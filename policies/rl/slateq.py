@@ -23,6 +23,7 @@ from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
 from policies.one_user import recommend
+from policies.rl.configs import falling
 from policies.rl.item_net import ItemNet
 from policies.rl.ratio import gains, one_by_one, slate_value, weighted
 from policies.rl.replay import Batch, Replay
@@ -274,9 +275,7 @@ class Learner:
         self.adam.zero_grad()
         (difference + surprise).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
-        self.adam.param_groups[0]["lr"] = c.learning_rate * max(
-            0.1, 1 - 0.9 * steps / c.decay_steps
-        )
+        self.adam.param_groups[0]["lr"] = c.learning_rate * falling(steps, c.decay_steps)
         self.adam.step()
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):

@@ -17,6 +17,7 @@ from policies.features import item_statistics, state_features
 from policies.rl.agent import SB3Agent
 from policies.rl.algorithms import largest_divisor
 from policies.rl.bridge import EncodedVecEnv
+from policies.rl.configs import falling
 from policies.rl.slate_head import PlackettLuceActions
 from policies.slates import PlackettLuce
 
@@ -119,6 +120,15 @@ def test_it_learns_to_beat_uniform_slates() -> None:
         returns.append(np.bincount(log.sessions, weights=log.reward))
     gain = returns[0] - returns[1]
     assert gain.mean() > 3 * gain.std() / len(gain) ** 0.5
+
+
+def test_the_step_size_falls_along_a_line_to_a_tenth() -> None:
+    assert [falling(steps, 1000) for steps in (0, 500, 1000, 9000)] == [1.0, 0.55, 0.1, 0.1]
+    agent = build("ppo", make_env(), learning_rate=0.01, decay_steps=4096)
+    for steps in (1024, 2048):  # another call goes on where the first one ended
+        agent.learn(make_env(), total_steps=1024, seed=0)
+        [group] = agent.model.policy.optimizer.param_groups
+        assert group["lr"] == pytest.approx(0.01 * (1 - 0.9 * steps / 4096))
 
 
 def test_item_statistics_worked_by_hand() -> None:
