@@ -23,19 +23,25 @@ class GRU4RecConfig(TrainConfig):
     """One layer, as published; `length` cuts the gradient in time and what encode looks at."""
 
     dim: int = 64  # D
+    hidden: int | None = None  # H numbers that the recurrence carries along; None: as many as D
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
-        if self.dim < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"need dim >= 1 and 0 <= dropout < 1: {self}")
+        if min(self.dim, self.memory) < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"need dim >= 1, hidden >= 1 or None, 0 <= dropout < 1: {self}")
+
+    @property
+    def memory(self) -> int:
+        """H."""
+        return self.dim if self.hidden is None else self.hidden
 
 
 @dataclass(slots=True)
 class Hidden:
     """The serving state; advanced in place."""
 
-    value: Tensor  # (B, D)
+    value: Tensor  # (B, H)
 
     @property
     def nbytes(self) -> int:
@@ -55,9 +61,9 @@ class GRUNet(Network):
         with seeded(config.seed):
             table = item_table(n_items, config.dim)
             super().__init__(table, config.temperature, Dropout(config.dropout, noise))
-            self.event = nn.Linear(config.dim, 3 * config.dim)  # to the gates r, z and to n
-            self.state = nn.Linear(config.dim, 3 * config.dim)
-            self.project = nn.Linear(config.dim, config.dim)
+            self.event = nn.Linear(config.dim, 3 * config.memory)  # to the gates r, z and to n
+            self.state = nn.Linear(config.memory, 3 * config.memory)
+            self.project = nn.Linear(config.memory, config.dim)
         self.norm = last_norm(config.dim, config.temperature)
 
     def forward(self, packed: Packed) -> Tensor:
@@ -83,7 +89,7 @@ class GRUNet(Network):
         return self._read(after)
 
     def _walk(self, packed: Packed) -> Tensor:
-        """(N, D): the recurrent state after each event, computed moment by moment."""
+        """(N, H): the recurrent state after each event, computed moment by moment."""
         place = torch.argsort(packed.position, stable=True)  # rows in order of time
         sizes = packed.moments()
         told = self.event(self.embed(packed.items)[place])

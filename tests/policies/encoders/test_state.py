@@ -14,11 +14,11 @@ SMALL = {"dim": 16, "length": 6, "epochs": 2, "batch_tokens": 200, "negatives": 
 every = pytest.mark.parametrize("name", ENCODERS)
 
 
-def fitted(name: str) -> Encoder:
+def fitted(name: str, **more: Any) -> Encoder:
     rng = np.random.default_rng(0)
     lists = [rng.integers(19, size=rng.integers(2, 25)) for _ in range(60)]  # 19 is never seen
     data = Sequences.from_lists(lists, n_items=20)
-    return ENCODERS[name](**LIGHT.get(name, SMALL)).fit(data)
+    return ENCODERS[name](**LIGHT.get(name, SMALL) | more).fit(data)
 
 
 def events(steps: int, users: int = 7) -> np.ndarray:
@@ -28,9 +28,13 @@ def events(steps: int, users: int = 7) -> np.ndarray:
     return np.where(rng.random(items.shape) < 0.2, -1, items)
 
 
-@every
-def test_steps_equal_the_full_recomputation_far_beyond_the_window(name: str) -> None:
-    made, coming = fitted(name), events(40)
+@pytest.mark.parametrize(
+    ("name", "more"), [*((name, {}) for name in ENCODERS), ("gru4rec", {"hidden": 24})]
+)
+def test_steps_equal_the_full_recomputation_far_beyond_the_window(
+    name: str, more: dict[str, int]
+) -> None:
+    made, coming = fitted(name, **more), events(40)
     if name == "gru4rec":
         made.reach = 40  # type: ignore[misc]  # a recurrent state forgets nothing
     state = made.initial_state(len(coming))
