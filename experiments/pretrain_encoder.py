@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Settings:
     """What is held out."""
     set: tuple[str, ...] = ()
     """Settings of the encoder that differ from the preset: epochs=30 lr=0.002 ..."""
+    known_items: bool = False
+    """Networks begin at what the data set says of its items (genres, brand and categories)."""
     tensorboard: bool = False
     """Also write the learning curve for TensorBoard (needs the package)."""
     out: Path | None = None
@@ -66,6 +68,8 @@ def run(settings: Settings) -> int:
     world = World.join()
     data = load(settings.data, settings.data_root)
     split = data.split(settings.split)
+    if settings.known_items:
+        split = begun_at_topics(split, data)
     chosen = preset(data.name, settings.model, settings.set)
     folder = settings.out or Path("results") / f"encoder-{data.name}-{settings.model}"
     show = Show(Console(highlight=False, quiet=world.rank > 0))
@@ -81,6 +85,18 @@ def run(settings: Settings) -> int:
         print(table(tested))
         print(f"written: {folder / 'checkpoint'}")
     return 0
+
+
+def begun_at_topics(split: Split, data: Interactions) -> Split:
+    """The same split, its items described by their topics.
+
+    Raises:
+        ValueError: nothing is known of the data set's items.
+    """
+    if data.topics is None:
+        raise ValueError(f"nothing is known of the items of {data.name}: leave out --known-items")
+    described = replace(split.train, item_features=data.topics.astype(np.float32))
+    return replace(split, train=described)
 
 
 def fit(

@@ -35,6 +35,7 @@ SIZE = 32  # of encoders
 COUNTED = ("popularity", "markov")  # encoders without a network
 PACE = 0.1  # of a tuned encoder, as a share of the agent's learning rate
 ROUNDS = 4  # parts of the log that a learner takes one after the other
+AGAIN = 2  # how often SlateQ looks at a decision, as often as in `benchmark agents`
 
 
 def check(settings: Settings) -> None:
@@ -130,6 +131,8 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     settings: dict[str, Any] = {"encoder": encoder}
     if "seed" in inspect.signature(POLICIES[cell.agent].load()).parameters:
         settings["seed"] = cell.seed
+    if cell.agent == "slateq":
+        settings["batch_size"] = AGAIN * env.num_envs
     if cell.encoder == END_TO_END:
         settings["tracker"] = SIZE
     if cell.encoder.startswith(TUNED):

@@ -61,6 +61,7 @@ def ppo(
     tracker: int = 0,
     tune: float = 0.0,
     gamma: float = 0.99,
+    gae_lambda: float = 0.95,
     learning_rate: float = 1e-3,
     decay_steps: int | None = None,
     n_steps: int = 32,
@@ -86,6 +87,7 @@ def ppo(
         trail = min(serving.history_length, encoder.reach)
     config = PPOConfig(
         gamma=gamma,
+        gae_lambda=gae_lambda,
         learning_rate=learning_rate,
         decay_steps=decay_steps,
         n_steps=n_steps,

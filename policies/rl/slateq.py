@@ -55,7 +55,7 @@ class SlateQConfig:
     hidden: int = 128
     learning_rate: float = 1e-3
     decay_steps: int = 5_000_000  # decisions over which the step size falls to a tenth
-    batch_size: int = 1024
+    batch_size: int = 1024  # decisions looked at again for each step of all users
     capacity: int = 100_000  # decisions kept, of one call of `learn`
     warm: int = 5_000  # decisions before the first update of a call
     average: float = 0.01  # share by which the averaged network follows, per update
@@ -291,6 +291,7 @@ def slateq(
     hidden: int = 128,
     learning_rate: float = 1e-3,
     decay_steps: int = 5_000_000,
+    batch_size: int = 1024,
     item_size: int = 0,
     windows: tuple[int, ...] = (),
     epsilon: float = 0.0,
@@ -306,6 +307,7 @@ def slateq(
         hidden=hidden,
         learning_rate=learning_rate,
         decay_steps=decay_steps,
+        batch_size=batch_size,
         item_size=item_size,
         epsilon=epsilon,
         seed=seed,

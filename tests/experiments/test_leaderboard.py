@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import benchmark_encoders, leaderboard, pretrain_encoder
+from experiments import benchmark_encoders, datasets, leaderboard, pretrain_encoder
 from experiments.encoder_presets import preset
 from policies.checkpoint import Catalogue, load
 
@@ -46,6 +47,18 @@ def test_an_encoder_is_trained_tested_and_saved(
     assert pretrain_encoder.run(settings) == 0  # again: nothing is left to train
     assert "of 2: loss" not in capsys.readouterr().out
     assert json.loads((out / "report.json").read_text())["metrics"] == told["metrics"]
+
+
+def test_networks_begin_at_topics_where_there_are_any(shop: str) -> None:
+    data = datasets.load(shop)
+    with pytest.raises(ValueError, match="nothing is known of the items of shop"):
+        pretrain_encoder.begun_at_topics(data.split(), data)
+    topics = np.arange(60).reshape(30, 2) % 3 == 0
+    known = replace(data, topics=topics, topic_names=("a", "b"))
+    split = pretrain_encoder.begun_at_topics(data.split(), known)
+    assert split.train.item_features is not None
+    np.testing.assert_array_equal(split.train.item_features, topics)
+    np.testing.assert_array_equal(split.test.target, data.split().test.target)
 
 
 def test_the_learning_free_rows_stand_first_and_the_verdict_is_said(
