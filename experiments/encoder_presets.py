@@ -14,11 +14,12 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ml-1m", "markov"): {"skip": 20, "decay": 0.85},
     ("ml-1m", "gru4rec"): {
         "length": 200,
-        "epochs": 30,
+        "hidden": 256,
+        "batch_tokens": 2000,
+        "epochs": 20,
         "lr": 2e-3,
         "dropout": 0.1,
-        "averaging": 0.998,
-        "patience": 30,
+        "patience": 20,
     },
     ("ml-1m", "sasrec"): {
         "length": 200,
@@ -27,7 +28,15 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "dropout": 0.1,
         "patience": 40,
     },
-    ("ml-1m", "esasrec"): {"length": 200, "epochs": 30, "lr": 1.5e-3, "patience": 30},
+    ("ml-1m", "esasrec"): {
+        "length": 200,
+        "heads": 1,
+        "batch_tokens": 2000,
+        "epochs": 25,
+        "lr": 2e-3,
+        "dropout": 0.1,
+        "patience": 25,
+    },
     ("ml-100k", "sasrec"): {
         "length": 100,
         "batch_tokens": 1000,

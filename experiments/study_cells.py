@@ -54,10 +54,9 @@ def check(settings: Settings) -> None:
 
 def make(settings: Settings, world: str, users: int) -> Any:
     """The world for so many parallel users; ValueError for a world that is not there."""
+    cut = "model" if settings.max_steps is None else settings.max_steps  # None: for ever
     try:
-        return gymnasium.make_vec(
-            f"recsim_env/{world}-v0", num_envs=users, max_steps=settings.max_steps
-        )
+        return gymnasium.make_vec(f"recsim_env/{world}-v0", num_envs=users, max_steps=cut)
     except gymnasium.error.Error as error:
         raise ValueError(f"no world {world!r}: {error}") from None
 

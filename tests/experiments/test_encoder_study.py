@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.encoder_study import Cell, Settings, cells, run
-from experiments.study_cells import check, seed_of, without_repeats
+from experiments.study_cells import check, compute, make, seed_of, without_repeats
 from experiments.study_tables import tables
 from policies import build, collect
 
@@ -116,6 +116,17 @@ def test_without_repeats_nothing_is_shown_that_a_history_holds() -> None:
     )
     with pytest.raises(ValueError, match="could close all 6 items"):
         without_repeats(build("uniform", few))
+
+
+@pytest.mark.parametrize("world", ["Boredom", "InterestExploration"])
+def test_sessions_end_where_their_world_ends_them(world: str) -> None:
+    s = settings(
+        worlds=(world,), seeds=2, steps=200, warm_sessions=20, sessions=20, users=20
+    )  # nobody leaves these worlds: without their own end a cell would never be done
+    result = compute(s, cells(s)[0])
+    assert len(result["returns"]) == len(result["no_repeat"]["returns"]) == 20
+    assert make(s, world, 1).max_steps == 100
+    assert make(settings(worlds=(world,), max_steps=7), world, 1).max_steps == 7
 
 
 def test_unknown_names_are_refused_by_name() -> None:
