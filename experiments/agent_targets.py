@@ -58,13 +58,7 @@ SATISFACTION = World(
     "recsim_env/LongTermSatisfaction-v0",
     "gain of a session over the better of uniform slates and the best fixed clickbait level",
 )
-ALTERNATE = {
-    "gamma": 0.9,
-    "windows": (1, 3, 5, 10),
-    "entropy": 0.001,
-    "batch_size": 512,
-    "decay_steps": 2_000_000,
-}
+ALTERNATE = {"gamma": 0.9, "windows": (1, 3, 5, 10), "entropy": 0.001, "batch_size": 512}
 
 TARGETS = (
     Target(
@@ -124,7 +118,7 @@ TARGETS = (
         world=BOREDOM,
         agent="PPO",
         policy="ppo",
-        settings=ALTERNATE,
+        settings=ALTERNATE | {"decay_steps": 2_000_000},
         steps=200_000,
         rounds=10,
         users=128,

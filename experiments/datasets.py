@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ from experiments.open_bandit import load_open_bandit
 from offpolicy.log import LoggedDataset
 from policies.checkpoint import Catalogue
 from policies.encoders.sequences import Sequences
-from policies.encoders.splits import Heldout, Split, global_time, leave_one_out
+from policies.encoders.splits import Heldout, Split, development, global_time, leave_one_out
 
-SplitName = Literal["leave-one-out", "global-time"]
+SplitName = Literal["leave-one-out", "global-time", "development"]
 Root = str | os.PathLike[str] | None
 
 
@@ -44,12 +44,17 @@ class Interactions:
         return Catalogue.of(self.name, self.item_names)
 
     def split(self, rule: SplitName = "leave-one-out") -> Split:
-        """Training, validation and test parts; the files' own leave-one-out where they fix it."""
+        """Training, validation and test parts; the files' own leave-one-out where they fix it.
+
+        development: settings are chosen on it, so that neither validation nor test is read often.
+        """
         if rule == "leave-one-out":
             return self.published or leave_one_out(self.sequences)
         if rule == "global-time":
             return global_time(self.sequences)
-        raise ValueError(f"no split {rule!r}; there are leave-one-out and global-time")
+        if rule == "development":
+            return development(self.split())
+        raise ValueError(f"no split {rule!r}; there are {', '.join(get_args(SplitName))}")
 
 
 @overload

@@ -39,7 +39,7 @@ class Settings:
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     split: SplitName = "leave-one-out"
-    """What is held out."""
+    """What is held out; development: the last training events, to choose settings on."""
     set: tuple[str, ...] = ()
     """Settings of the encoder that differ from the preset: epochs=30 lr=0.002 ..."""
     known_items: bool = False

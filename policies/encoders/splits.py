@@ -35,6 +35,20 @@ class Split:
     rule: str
 
 
+def development(split: Split) -> Split:
+    """For choosing settings: every user's last training event is asked, the rest trains.
+
+    No event of `split`'s validation or test is touched. Validation and test are the same queries,
+    so a score stopped on them is a little too good. Users of one training event train only.
+    """
+    own = split.train
+    low, high, rows = own.offsets[:-1], own.offsets[1:], np.arange(len(own))
+    long = np.flatnonzero(own.lengths >= 2)
+    train = own.cut(low, np.where(own.lengths >= 2, high - 1, high), rows)
+    asked = Heldout(own.cut(low[long], high[long] - 1, long), own.items[high[long] - 1])
+    return Split(train, asked, asked, f"development, the last training event of: {split.rule}")
+
+
 def leave_one_out(sequences: Sequences) -> Split:
     """Each user's last event is tested, the one before validates, the rest trains.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from policies.encoders.sequences import Sequences
-from policies.encoders.splits import global_time, leave_one_out
+from policies.encoders.splits import development, global_time, leave_one_out
 
 
 def test_leave_one_out_takes_the_last_two_and_leaves_short_users_to_training() -> None:
@@ -16,6 +16,15 @@ def test_leave_one_out_takes_the_last_two_and_leaves_short_users_to_training() -
     assert split.valid.target.tolist() == [2, 7]
     assert [list(h) for h in split.test.history] == [[0, 1, 2], [6, 7]]
     assert split.test.target.tolist() == [3, 8]
+
+
+def test_development_asks_the_last_training_events_and_touches_no_other() -> None:
+    whole = leave_one_out(Sequences.from_lists([[0, 1, 2, 3, 4], [5, 6], [7, 8, 0]], n_items=9))
+    split = development(whole)
+    assert [list(h) for h in split.train] == [[0, 1], [5], [7]]
+    assert [list(h) for h in split.test.history] == [[0, 1], [5]]
+    assert split.test.target.tolist() == split.valid.target.tolist() == [2, 6]
+    assert "leave-one-out" in split.rule
 
 
 def test_global_time_shows_no_event_at_or_after_the_instant() -> None:
