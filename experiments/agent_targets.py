@@ -42,7 +42,7 @@ class Target:
     users: int
     asked: float  # of the mean over seeds
     each: float  # of every seed
-    against: tuple[float, ...] = ()  # value = gain over uniform slates or the best fixed level
+    against: tuple[float, ...] = ()  # value = gain over uniform slates or these levels
 
 
 IE = World(

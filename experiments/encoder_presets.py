@@ -43,6 +43,13 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "epochs": 30,
         "patience": 30,
     },
+    ("ml-100k", "esasrec"): {
+        "length": 100,
+        "heads": 1,
+        "batch_tokens": 1000,
+        "epochs": 30,
+        "patience": 30,
+    },
     ("amazon-beauty", "sasrec"): {
         "blocks": 1,
         "batch_tokens": 1000,

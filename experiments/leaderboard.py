@@ -38,7 +38,7 @@ class Settings:
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     split: SplitName = "leave-one-out"
-    """What is held out."""
+    """What is held out; development: the last training events, to choose settings on."""
     set: tuple[str, ...] = ()
     """Settings of all networks that differ from their presets: epochs=30 ..."""
     out: Path | None = None

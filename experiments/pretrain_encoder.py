@@ -35,7 +35,7 @@ class Settings:
     data: str
     """ml-100k, ml-1m, amazon-beauty, coat, or a .csv or .parquet file of user, item, timestamp."""
     model: str = "sasrec"
-    """popularity, markov, gru4rec, sasrec, esasrec or bert4rec."""
+    """popularity, markov, average, gru4rec, sasrec, esasrec or bert4rec."""
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     split: SplitName = "leave-one-out"

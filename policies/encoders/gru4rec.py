@@ -23,7 +23,7 @@ class GRU4RecConfig(TrainConfig):
     """One layer, as published; `length` cuts the gradient in time and what encode looks at."""
 
     dim: int = 64  # D
-    hidden: int | None = None  # H numbers that the recurrence carries along; None: as many as D
+    hidden: int | None = None  # R numbers that the recurrence carries along; None: as many as D
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
@@ -33,7 +33,7 @@ class GRU4RecConfig(TrainConfig):
 
     @property
     def memory(self) -> int:
-        """H."""
+        """R."""
         return self.dim if self.hidden is None else self.hidden
 
 
@@ -41,7 +41,7 @@ class GRU4RecConfig(TrainConfig):
 class Hidden:
     """The serving state; advanced in place."""
 
-    value: Tensor  # (B, H)
+    value: Tensor  # (B, R)
 
     @property
     def nbytes(self) -> int:
@@ -89,7 +89,7 @@ class GRUNet(Network):
         return self._read(after)
 
     def _walk(self, packed: Packed) -> Tensor:
-        """(N, H): the recurrent state after each event, computed moment by moment."""
+        """(N, R): the recurrent state after each event, computed moment by moment."""
         place = torch.argsort(packed.position, stable=True)  # rows in order of time
         sizes = packed.moments()
         told = self.event(self.embed(packed.items)[place])

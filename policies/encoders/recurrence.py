@@ -18,6 +18,8 @@ from torch import Tensor
 def gru(inputs: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
     """The state after each event of sequences that all begin with zeros.
 
+    D is the recurrence's own width.
+
     Args:
         inputs: (N, 3D) what each event adds to the arguments of r, z and n, in order of time: all
             first events, then all second ones, in one order of sequences throughout.

@@ -44,7 +44,7 @@ class About(NamedTuple):
     """What a zip of Stable-Baselines3 must hold beside its own model; see sb3.from_zip."""
 
     name: str
-    config: AgentConfig
+    config: dict[str, Any]  # of AgentConfig, by name: a setting that comes later has its default
     state: StateFeatures
     reward_scale: float
     encoder: Encoder | None
@@ -200,7 +200,8 @@ class SB3Agent:
 
     def new_model(self, bridge: VecEnv) -> BaseAlgorithm:
         """A model that has learnt nothing."""
-        about = About(self.name, self.config, self.state, self.reward_scale, self.encoder)
+        told = asdict(self.config)
+        about = About(self.name, told, self.state, self.reward_scale, self.encoder)
         return self.algorithm.build(self.config, bridge, self.sizes(), about)
 
 

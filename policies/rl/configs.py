@@ -43,6 +43,11 @@ class PPOConfig(AgentConfig):
     tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
     tune: float = 0.0  # share of the learning rate at which the encoder learns too; 0 = frozen
 
+    def __post_init__(self) -> None:
+        AgentConfig.__post_init__(self)
+        if not 0 <= self.gae_lambda <= 1:
+            raise ValueError(f"gae_lambda is {self.gae_lambda}; it lies in 0..1")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class A2CConfig(AgentConfig):

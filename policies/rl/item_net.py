@@ -49,14 +49,13 @@ class ItemNet(nn.Module):
             out[:, : self.width].unflatten(1, (self.heads, -1)).transpose(0, 1)
         )  # (heads, B, Dx + 1)
         query, base = head[..., 1:], head[..., :1]
+        known = ids.clamp(min=0)
         if ids.shape[1] == 0:
             score = query @ self.vectors().T + self.item_bias[:, None]  # (heads, B, A)
         elif self.learned.numel():
-            known = ids.clamp(min=0)
             x = self.vectors()[known]  # (B, C, Dx)
             score = torch.einsum("hbd,bcd->hbc", query, x) + self.item_bias[:, known]
         else:
-            known = ids.clamp(min=0)
             pairs = zip(query, self.item_bias, strict=True)
             score = torch.stack([tied_scores(q, bias, self.items, known) for q, bias in pairs])
         return score + base, out[:, self.width :]

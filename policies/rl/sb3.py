@@ -11,6 +11,7 @@ from policies.encoders.base import Encoder
 from policies.encoders.neural import NeuralEncoder
 from policies.features import LIVE_CLIP, state_features
 from policies.rl.agent import About, SB3Agent
+from policies.rl.algorithms import ALGORITHMS
 from policies.rl.configs import (
     A2CConfig,
     AgentConfig,
@@ -19,6 +20,7 @@ from policies.rl.configs import (
     ProtoConfig,
     QRDQNConfig,
 )
+from policies.rl.machine import COUNTERS
 
 
 def from_zip(file: str | Path) -> SB3Agent:
@@ -31,12 +33,21 @@ def from_zip(file: str | Path) -> SB3Agent:
             f"{file} was not trained by a Longplay agent that keeps its state's making in the zip: "
             "train ppo, a2c, dqn or qrdqn through policies.build, or use policies.save."
         )
-    agent = SB3Agent(about.name, about.config, about.state, about.encoder, about.reward_scale)
+    if not isinstance(about.config, dict):
+        raise ValueError(
+            f"{file} was written by an older Longplay, whose settings cannot be told apart now: "
+            "load it there and keep it with policies.save"
+        )
+    config = ALGORITHMS[about.name].config(**about.config)
+    agent = SB3Agent(about.name, config, about.state, about.encoder, about.reward_scale)
     agent.items = kwargs["items"].numpy()
     if "relevance" in kwargs:
         agent.relevance = kwargs["relevance"].numpy()
     agent.model = agent.new_model(agent.blueprint(data["n_envs"]))
     agent.model.set_parameters(parameters, device="cpu")
+    for count in COUNTERS:
+        if count in data:
+            setattr(agent.model, count, data[count])
     return agent
 
 

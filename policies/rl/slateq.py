@@ -67,6 +67,8 @@ class SlateQConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
+        if min(self.batch_size, self.decay_steps) < 1:
+            raise ValueError(f"batch_size and decay_steps must be at least 1: {self}")
         if self.slates not in ("ratio", "top_k", "one_by_one"):
             raise ValueError(f"slates = {self.slates!r}: choose ratio, top_k or one_by_one")
 

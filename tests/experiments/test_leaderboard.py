@@ -61,6 +61,22 @@ def test_networks_begin_at_topics_where_there_are_any(shop: str) -> None:
     np.testing.assert_array_equal(split.test.target, data.split().test.target)
 
 
+def test_settings_are_chosen_on_the_last_training_events(shop: str) -> None:
+    data = datasets.load(shop)
+    chosen, whole = data.split("development"), data.split()
+    assert chosen.rule.startswith("development")
+    assert chosen.train.n_events == whole.train.n_events - 40
+    np.testing.assert_array_equal(chosen.test.target, [own[-1] for own in whole.train])
+    with pytest.raises(ValueError, match="leave-one-out, global-time, development"):
+        data.split("other")  # type: ignore[arg-type]
+
+
+def test_the_command_refuses_topics_that_are_not_known(shop: str, tmp_path: Path) -> None:
+    settings = pretrain_encoder.Settings(data=shop, known_items=True, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="leave out --known-items"):
+        pretrain_encoder.run(settings)
+
+
 def test_the_learning_free_rows_stand_first_and_the_verdict_is_said(
     shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -177,7 +177,7 @@ def test_a_trained_agent_serves_and_learns_on_as_if_it_had_never_been_saved(
 
 def test_a_zip_is_read_only_when_it_is_trusted(tmp_path: Path) -> None:
     env = make_env()
-    agent: Any = build("ppo", env)
+    agent: Any = build("ppo", env, learning_rate=0.01, decay_steps=2048, gae_lambda=0.9)
     agent.learn(env, total_steps=512, seed=0)
     agent.model.save(tmp_path / "it.zip")
     with pytest.raises(ValueError, match="pickled code that runs when it is read"):
@@ -187,3 +187,20 @@ def test_a_zip_is_read_only_when_it_is_trusted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         back.distribution(obs).first_place(), agent.distribution(obs).first_place()
     )
+    assert (back.config, back.steps) == (agent.config, 512)
+    save(agent, tmp_path / "folder")
+    for one in (back, load(tmp_path / "folder")):  # the step size goes on falling where it stood
+        one.learn(env, total_steps=512, seed=1)  # type: ignore[attr-defined]
+        [group] = one.model.policy.optimizer.param_groups  # type: ignore[attr-defined]
+        assert group["lr"] == pytest.approx(0.01 * (1 - 0.9 * 1024 / 2048))
+
+
+def test_a_zip_of_an_older_kind_is_refused_by_name(tmp_path: Path) -> None:
+    env = make_env()
+    agent: Any = build("ppo", env)
+    agent.learn(env, total_steps=256, seed=0)
+    kwargs = agent.model.policy_kwargs
+    kwargs["about"] = kwargs["about"]._replace(config=agent.config)  # as it was pickled before
+    agent.model.save(tmp_path / "it.zip")
+    with pytest.raises(ValueError, match="older Longplay"):
+        load(tmp_path / "it.zip", trust=True)

@@ -137,6 +137,11 @@ def test_prefixes_are_one_softmax_after_the_other(places: int) -> None:
             assert fast[row, place] == pytest.approx(reached, rel=1e-12)
 
 
+def test_an_empty_place_is_impossible_while_a_column_is_left() -> None:
+    d = PlackettLuce(np.array([[0.0, -np.inf], [-np.inf, -np.inf]]), 1)
+    np.testing.assert_array_equal(d.prefix(np.full((2, 1), -1, np.int32)), [[0.0], [1.0]])
+
+
 def test_a_score_that_is_not_a_number_is_refused_by_place() -> None:
     with pytest.raises(ValueError, match=r"score\[0, 2\] is nan"):
         masked(np.array([[0.0, 1.0, np.nan]]), None)

@@ -77,6 +77,12 @@ def test_the_next_slate_is_chosen_by_one_network_and_valued_by_the_other() -> No
         assert value[row].item() == pytest.approx(worth, abs=1e-5)
 
 
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"decay_steps": 0}])
+def test_sizes_that_teach_nothing_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        SlateQConfig(**wrong)  # type: ignore[arg-type]
+
+
 def test_losses_are_of_what_was_picked() -> None:
     net, batch = a_net(), a_batch()
     goal = torch.linspace(-1, 1, B)
