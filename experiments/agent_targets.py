@@ -42,7 +42,7 @@ class Target:
     users: int
     asked: float  # of the mean over seeds
     each: float  # of every seed
-    against: tuple[float, ...] = ()  # value = gain over uniform slates or these levels
+    against: tuple[float, ...] = ()  # value = gain over the best of these levels and uniform slates
 
 
 IE = World(
@@ -250,12 +250,12 @@ def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[s
     shutil.rmtree(kept)
     returns = reached.returns
     if target.against:
-        rules = [uniform, *(nearest(serving_of(held_out), level) for level in target.against)]
+        levels = [nearest(serving_of(held_out), level) for level in target.against]
         known = [
             serve(held_out, rule, n_sessions=plan.sessions, seed=seed_of("curve")).returns.mean()
-            for rule in rules
+            for rule in levels
         ]
-        rule = rules[int(np.argmax(known))]
+        rule = [uniform, *levels][int(np.argmax([plain.returns.mean(), *known]))]
         returns = returns - serve(test, rule, n_sessions=n, seed=seed_of("test")).returns
     value = mean(returns, settings.level)
     return {

@@ -49,7 +49,8 @@ class PlackettLuce:
         return top_places(self.logits + noise, self.places)
 
     def prefix(self, slate: I32) -> F64:
-        left, last = self.logits, slate.shape[1] - 1
+        last = slate.shape[1] - 1
+        left = self.logits.copy() if last else self.logits  # one place closes nothing
         rows = np.arange(len(left))
         out = np.empty(slate.shape)
         reached = np.ones(len(left))
@@ -60,7 +61,6 @@ class PlackettLuce:
             reached = reached * np.where(column >= 0, chance, none)
             out[:, place] = reached
             if place < last:
-                left = left.copy() if place == 0 else left
                 left[rows, shown] = np.where(column >= 0, -np.inf, left[rows, shown])
         return out
 
