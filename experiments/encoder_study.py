@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -123,17 +123,21 @@ def run(settings: Settings) -> int:
 
 
 def computed(settings: Settings, todo: list[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Results as they come, in this process or in several."""
+    """Results as they come, in this process or in several, where one takes a whole column.
+
+    Agents of a column share their encoder and their logs, which are then made once.
+    """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    from experiments.study_cells import compute
+    from experiments.study_cells import compute, compute_all
 
     if settings.workers == 1:
         for cell in todo:
             yield cell, compute(settings, cell)
         return
     with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
-        jobs = {pool.submit(compute, settings, cell): cell for cell in todo}
+        columns = groupby(todo, key=lambda cell: (cell.seed, cell.world, cell.encoder))
+        jobs = [pool.submit(compute_all, settings, list(column)) for _, column in columns]
         for job in as_completed(jobs):
-            yield jobs[job], job.result()
+            yield from job.result()

@@ -26,6 +26,7 @@ from policies import (
     build,
     collect,
     consumed_sequences,
+    serving_of,
 )
 from policies.constraints import constrained
 from policies.rules import Repeats
@@ -67,6 +68,11 @@ def seed_of(cell: Cell, purpose: str) -> int:
     return int(words.generate_state(1)[0])
 
 
+def compute_all(settings: Settings, cells: list[Cell]) -> list[tuple[Cell, dict[str, Any]]]:
+    """A column's cells one after the other."""
+    return [(cell, compute(settings, cell)) for cell in cells]
+
+
 def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
     """Returns of every test session, in an order that is the same for all cells of a world."""
     torch.set_num_threads(1)
@@ -85,12 +91,19 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def prepared(settings: Settings, cell: Cell) -> tuple[LoggedDataset, Encoder | None]:
     """The log of uniform slates and the encoder fitted to it: one for all agents of a column."""
-    env = make(settings, cell.world, settings.users)
-    uniform = build("uniform", env)
-    n_sessions, seed = settings.warm_sessions, seed_of(cell, "warm")
-    warm = collect(env, uniform, n_sessions=n_sessions, seed=seed, logger="warm")
-    items = uniform.serving.item_features
+    warm = uniform_log(settings, replace(cell, encoder=""), "warm")
+    items = serving_of(make(settings, cell.world, settings.users)).item_features
     return warm, fit(cell, consumed_sequences(warm, item_features=items))
+
+
+@lru_cache(maxsize=2)
+def uniform_log(settings: Settings, cell: Cell, purpose: str) -> LoggedDataset:
+    """What encoders ("warm") or agents ("learn") of a world and seed learn from, made once."""
+    env, seed = make(settings, cell.world, settings.users), seed_of(cell, purpose)
+    uniform = build("uniform", env)
+    if purpose == "warm":
+        return collect(env, uniform, n_sessions=settings.warm_sessions, seed=seed, logger="warm")
+    return collect(env, uniform, n_steps=settings.steps // settings.users, seed=seed)
 
 
 def told(seen: Truth) -> dict[str, Any]:
@@ -101,15 +114,11 @@ def told(seen: Truth) -> dict[str, Any]:
 def without_repeats(policy: Policy) -> Policy:
     """The same policy where nothing is shown that the user's history holds.
 
-    Raises ValueError where histories could close every item.
+    Where that would leave fewer candidates than places, those met longest ago are shown again.
     """
     s = policy.serving
-    if s.n_items < s.history_length + s.slate_size:
-        raise ValueError(
-            f"a history of {s.history_length} could close all {s.n_items} items: no slate of "
-            f"{s.slate_size} is left without repeats"
-        )
-    return constrained(policy, Repeats("nothing again", np.arange(s.n_items, dtype=np.int32)))
+    each = np.arange(s.n_items, dtype=np.int32)
+    return constrained(policy, Repeats("nothing again", each, spare=s.slate_size))
 
 
 def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
@@ -144,13 +153,11 @@ def learn(policy: Any, env: Any, warm: LoggedDataset, settings: Settings, cell: 
 
     What came of showing each item in the encoder's log is told to every agent that can use it.
     """
-    seed = seed_of(cell, "learn")
     if hasattr(policy, "learn"):
         policy.update(warm)
-        policy.learn(env, total_steps=settings.steps, seed=seed)
+        policy.learn(env, total_steps=settings.steps, seed=seed_of(cell, "learn"))
         return
-    steps = settings.steps // settings.users
-    log = collect(env, build("uniform", env), n_steps=steps, seed=seed)
+    log = uniform_log(settings, replace(cell, encoder="", agent=""), "learn")
     edges = [log.n_sessions * i // ROUNDS for i in range(ROUNDS + 1)]
     for low, high in pairwise(edges):
         policy.update(log.take((log.sessions >= low) & (log.sessions < high)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Policy, Serving, items_of
 from policies.one_user import recommend
-from policies.rules import Rule, read, written
+from policies.rules import Rule, offered, read, written
 from policies.saved import Saved
 from policies.sequential import Term, with_terms
 from policies.slates import SlateDistribution
@@ -100,7 +100,7 @@ class Constrained:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        items = candidate_items(obs, self.serving)
+        items = offered(obs, self.serving.n_items)
         allowed = ~np.any([rule.closed(obs, items) for rule in self.rules], axis=0)
         allowed = allowed if obs.eligible is None else allowed & obs.eligible
         open_ = obs.with_eligible(allowed)
@@ -113,7 +113,7 @@ class Constrained:
 
     def audit(self, obs: Observation, slate: I32) -> Audit:
         """What each rule did to decisions whose slates of item ids (B, K) were shown."""
-        items = candidate_items(obs, self.serving)
+        items = offered(obs, self.serving.n_items)
         return Audit(
             tuple(rule.name for rule in self.rules),
             np.stack([rule.closed(obs, items).sum(axis=1) for rule in self.rules]),
@@ -144,11 +144,3 @@ def constrained(policy: Policy, *rules: Rule) -> Constrained:
                 f"{policy.serving.n_items}: give one entry for every item"
             )
     return Constrained(policy, rules)
-
-
-def candidate_items(obs: Observation, serving: Serving) -> I32:
-    """Item ids (B, C) of the columns; -1 = empty."""
-    if obs.candidates is not None:
-        return obs.candidates
-    every = np.arange(serving.n_items, dtype=np.int32)
-    return np.broadcast_to(every, (len(obs), len(every)))

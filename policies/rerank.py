@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Policy, Serving
-from policies.constraints import candidate_items
 from policies.one_user import recommend
+from policies.rules import offered
 from policies.saved import Saved
 from policies.sequential import Term, Walk, with_terms
 from policies.slates import SlateDistribution
@@ -195,7 +195,7 @@ class Reranked:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        items = candidate_items(obs, self.serving)
+        items = offered(obs, self.serving.n_items)
         terms = tuple(taste.term(items) for taste in self.tastes)
         return with_terms(self.policy.distribution(obs), terms)
 

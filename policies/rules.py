@@ -64,29 +64,57 @@ class Repeats:
     """No item of a group that the user's history holds `times` times or more.
 
     Groups of one item each and times = 1: nothing is shown again. Larger: a frequency cap.
+    Where fewer than `spare` candidates would stay open, those last met longest ago open again.
     """
 
     name: str
     group: I32  # (A,)
     times: int = 1
+    spare: int = 0
 
     def closed(self, obs: Observation, items: I32) -> Bool:
+        met, last = self._met(obs, items)
+        closed = met >= self.times
+        if self.spare:
+            usable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
+            _reopen(closed, usable, last, self.spare)
+        return closed
+
+    def _met(self, obs: Observation, items: I32) -> tuple[I32, I32]:
+        """(B, C) how often the history holds an item's group, and the place of its last event."""
         seen = obs.history_items  # (B, H)
         past = np.where(seen >= 0, self.group[np.maximum(seen, 0)], -1)
         now = np.where(items >= 0, self.group[np.maximum(items, 0)], -2)
-        count = np.zeros(items.shape, np.int32)
-        for event in past.T:  # H comparisons of (B, C), never (B, C, H)
-            count += now == event[:, None]
-        return np.asarray(count >= self.times)
+        met, last = np.zeros((2, *items.shape), np.int32)
+        for place, event in enumerate(past.T):  # H comparisons of (B, C), never (B, C, H)
+            same = now == event[:, None]
+            met += same
+            if self.spare:
+                last[same] = place
+        return met, last
 
     def term(self, items: I32) -> None:
         return None
 
     def broken(self, obs: Observation, slate: I32) -> I64:
-        return count(self.closed(obs, slate))
+        if not self.spare:
+            return count(self.closed(obs, slate))
+        offer = offered(obs, len(self.group))  # what opens again depends on all that is offered
+        closed = self.closed(obs, offer)
+        shown = (((offer == item[:, None]) & closed).any(axis=1) for item in slate.T)
+        return count(np.stack([*shown], axis=1) & (slate >= 0))
 
     def missing(self, slate: I32) -> I64:
         return np.zeros(len(slate), np.int64)
+
+
+def _reopen(closed: Bool, usable: Bool, last: I32, least: int) -> None:
+    """Open the usable columns (B, C) that were met longest ago, until a row has `least`."""
+    lacks = least - count(usable & ~closed)
+    rows = np.flatnonzero(lacks > 0)
+    age = np.where(usable & closed, last, np.iinfo(np.int32).max)[rows]
+    rank = age.argsort(axis=1, kind="stable").argsort(axis=1)
+    closed[rows] &= (rank >= lacks[rows, None]) | ~usable[rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,6 +230,13 @@ KINDS: dict[str, tuple[type[Any], str]] = {
     "cap": (Cap, "group"),
     "quota": (Quota, "members"),
 }
+
+
+def offered(obs: Observation, n_items: int) -> I32:
+    """Item ids (B, C) of the columns; -1 = empty."""
+    if obs.candidates is not None:
+        return obs.candidates
+    return np.broadcast_to(np.arange(n_items, dtype=np.int32), (len(obs), n_items))
 
 
 def count(where: Bool) -> I64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from policies import Observation, Serving, act, load, save
 from policies.constraints import Checked, Constrained, constrained
 from policies.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
-from policies.rules import Banned, Cap, Quota, Repeats
+from policies.rules import Banned, Cap, Quota, Repeats, offered
 from policies.scored import Exploration, Scored
 from policies.sequential import Sequential, with_terms
 from policies.simple import Popularity
@@ -34,7 +35,7 @@ SERVING = Serving(
 RULES = (
     Banned("recalled", np.arange(A) == 4),
     Repeats("no repeats", np.arange(A, dtype=np.int32)),
-    Repeats("group twice", GROUP, times=2),
+    Repeats("group twice", GROUP, times=2, spare=1),
     Cap("one of a group", GROUP, most=1),
     Quota("one sponsor", SPONSORED, least=1, most=1),
 )
@@ -128,6 +129,28 @@ def test_the_audit_names_every_intervention() -> None:
         ("recalled", 0), ("no repeats", 0), ("group twice", 0), ("one sponsor", 1),
     }  # fmt: skip
     assert not audit.broken.any()
+
+
+def test_enough_candidates_stay_open_and_those_met_longest_ago_come_first() -> None:
+    obs = Observation(
+        history_items=np.array([[3, 1, 2, 0, 3], [-1, -1, 4, 1, 6]], np.int32),
+        history_responses=np.zeros((2, 5, 1), np.float32),
+        user=np.zeros((2, 1), np.float32),
+        candidates=np.array([[0, 1, 2, 3, 4, -1], [0, 1, 2, 3, 4, 6]], np.int32),
+        eligible=np.array([[True] * 6, [False, True, False, True, True, True]]),
+    )
+    each = np.arange(A, dtype=np.int32)
+    rule = Repeats("no repeats", each, spare=3)
+    closed = rule.closed(obs, offered(obs, A))
+    assert closed[0].tolist() == [True, False, False, True, False, False]  # 1, then 2, join 4
+    assert closed[1].tolist() == [False, False, False, False, False, True]  # 4, then 1, join 3
+    slate = np.array([[4, 1, 2], [3, 4, 1]], np.int32)
+    assert rule.broken(obs, slate).tolist() == [0, 0]
+    assert rule.broken(obs, np.array([[0, 3, 4], [3, 6, 4]], np.int32)).tolist() == [2, 1]
+    assert Repeats("no repeats", each).broken(obs, slate).tolist() == [2, 2]
+    whole = replace(obs, candidates=None, eligible=None)  # 12 items, 4 and 3 of them met
+    assert rule.closed(whole, offered(whole, A)).sum(axis=1).tolist() == [4, 3]
+    assert rule.broken(whole, slate).tolist() == [2, 2]
 
 
 def test_the_last_layer_stops_a_slate_that_breaks_a_rule() -> None:
