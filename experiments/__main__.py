@@ -106,6 +106,7 @@ def split(args: list[str]) -> tuple[str | None, list[str]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; input that needs mending is one paragraph on stderr and status 2."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported, which is later
     args = list(sys.argv[1:] if argv is None else argv)
     name, rest = split(args)
     if name is None:

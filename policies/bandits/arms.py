@@ -17,6 +17,7 @@ from policies.bandits.linear import Regressions
 from policies.base import Observation, Serving, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
+from policies.rules import offered
 from policies.saved import Saved
 
 F64 = NDArray[np.float64]
@@ -28,7 +29,7 @@ class Asked(NamedTuple):
     """Rows of a regression and which of the M regressions each is asked of."""
 
     x: F64  # (R, d)
-    arms: I32  # (R, J)
+    arms: I32 | None  # (R, J); None = all M
     shape: tuple[int, int]  # (B, C) that R x J values fill, in order
 
 
@@ -49,13 +50,9 @@ class LinearArms:
 
     def ask(self, obs: Observation) -> Asked:
         """Every candidate of every row."""
-        columns = obs.candidates
-        if columns is None:
-            every = np.arange(self.serving.n_items, dtype=np.int32)
-            columns = np.broadcast_to(every, (len(obs), len(every)))
-        x = self.state(obs)
+        x, columns = self.state(obs), offered(obs, self.serving.n_items)
         if self.kind == "disjoint":
-            return Asked(with_constant(x), columns, columns.shape)
+            return Asked(with_constant(x), obs.candidates, columns.shape)
         joint = self.products(np.repeat(x, columns.shape[1], axis=0), columns.ravel())
         return Asked(joint, np.zeros((len(joint), 1), np.int32), columns.shape)
 

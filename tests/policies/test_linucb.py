@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from offpolicy import LoggedDataset
-from policies.bandits.linear import sherman_morrison, triangles, upper_bounds
+from policies import POLICIES, Observation
+from policies.bandits.linear import (
+    MANY,
+    Regressions,
+    means,
+    sherman_morrison,
+    triangles,
+    upper_bounds,
+)
 from policies.bandits.linucb import linucb
 from policies.base import Serving
 from policies.features import place_rewards
@@ -54,6 +64,45 @@ def test_bounds_are_mean_plus_alpha_standard_errors() -> None:
                 continue
             expected = theta[a] @ x[b] + 0.7 * np.sqrt(x[b] @ inverse[a] @ x[b])
             assert out[b, c] == pytest.approx(expected, rel=1e-5)
+
+
+def test_bounds_of_all_arms_are_those_of_each() -> None:
+    rng = np.random.default_rng(3)
+    seen = Regressions.empty(7, 5, 2.0)
+    arms = rng.integers(7, size=(200, 1)).astype(np.int32)
+    seen.add(rng.normal(size=(200, 5)), arms, rng.normal(size=(200, 1)))
+    x = rng.normal(size=(MANY + 3, 5))  # more than one product of matrices
+    each = np.tile(np.arange(7, dtype=np.int32), (len(x), 1))
+    slow = x @ seen.theta.T + 0.7 * np.sqrt(np.einsum("bi,aij,bj->ba", x, seen.inverse, x))
+    np.testing.assert_allclose(seen.bounds(x, None, 0.7), slow, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen.bounds(x, each, 0.7), slow, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(means(x, None, seen.theta), means(x, each, seen.theta), atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+def test_arms_that_are_alike_tie_in_every_batch(count: int) -> None:
+    one = Regressions.empty(1, 6, 2.0)
+    rng = np.random.default_rng(5)
+    one.add(rng.normal(size=(20, 6)), np.zeros((20, 1), np.int32), rng.normal(size=(20, 1)))
+    alike = Regressions.of_arrays({k: np.repeat(v, 9, axis=0) for k, v in one.to_arrays().items()})
+    x = rng.normal(size=(count, 6))
+    out = alike.bounds(x, None, 0.7)
+    np.testing.assert_array_equal(out, np.repeat(out[:, :1], 9, axis=1))
+    np.testing.assert_array_equal(out[-1:], alike.bounds(x[-1:], None, 0.7))
+
+
+def test_a_whole_catalogue_is_scored_as_candidates_that_list_it() -> None:
+    whole = Observation(
+        history_items=np.full((6, 3), -1, np.int32),
+        history_responses=np.zeros((6, 3, 1), np.float32),
+        user=np.random.default_rng(4).normal(size=(6, 1)).astype(np.float32),
+    )
+    listed = replace(whole, candidates=np.tile(np.arange(4, dtype=np.int32), (6, 1)))
+    for name in ("linucb", "lints", "cascade_linucb"):
+        policy = POLICIES[name].load()(serving())
+        one, two = policy.distribution(whole), policy.distribution(listed)
+        np.testing.assert_allclose(one.first_place(), two.first_place(), atol=1e-6)
+        np.testing.assert_array_equal(one.ranking(4), two.ranking(4))
 
 
 def test_it_learns_which_item_pays() -> None:
