@@ -40,6 +40,7 @@ class Target:
     steps: int  # decisions of a round
     rounds: int
     users: int
+    falling: bool = False  # the step size, over all rounds
     asked: float  # of the mean over seeds
     each: float  # of every seed
     against: tuple[float, ...] = ()  # value = gain over the best of these levels and uniform slates
@@ -65,7 +66,8 @@ TARGETS = (
         world=IE,
         agent="SlateQ",
         policy="slateq",
-        settings={"gamma": 0.998, "decay_steps": 8_000_000},
+        settings={"gamma": 0.998},
+        falling=True,
         steps=400_000,
         rounds=20,
         users=512,
@@ -105,8 +107,8 @@ TARGETS = (
             "entropy": 0.0,
             "batch_size": 16_384,  # minutes are log-normal: a small batch teaches its own noise
             "learning_rate": 3e-3,
-            "decay_steps": 4_800_000,
         },
+        falling=True,
         steps=1_200_000,
         rounds=4,
         users=1024,
@@ -118,7 +120,8 @@ TARGETS = (
         world=BOREDOM,
         agent="PPO",
         policy="ppo",
-        settings=ALTERNATE | {"decay_steps": 2_000_000},
+        settings=ALTERNATE,
+        falling=True,
         steps=200_000,
         rounds=10,
         users=128,
@@ -234,15 +237,18 @@ def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[s
     uniform = build("uniform", held_out)
     plain = serve(held_out, uniform, n_sessions=plan.sessions, seed=plan.seed_of("curve"))
     worlds = Worlds(make(target, target.users), held_out, plain.returns)
-    standing = Standing(build(target.policy, held_out, **target.settings, seed=seed))
+    told = target.settings | {"seed": seed}
+    if target.falling:
+        told["decay_steps"] = target.rounds * target.steps
+    standing = Standing(build(target.policy, held_out, **told))
     began = time.process_time()
     seconds = 0.0
     for here in rounds(standing, worlds, plan, lambda done: None):
         if standing.best == len(standing.rows) - 1:
             save(standing.policy, kept)
             seconds = time.process_time() - began
-        told = f"{here['decisions']:,.0f} decisions {here['value']:.1f}"
-        print(f"  {name_of(target)}, seed {seed}: {told}", flush=True)
+        point = f"{here['decisions']:,.0f} decisions {here['value']:.1f}"
+        print(f"  {name_of(target)}, seed {seed}: {point}", flush=True)
     test = make(target, settings.test_sessions)
     best = load(kept)
     seed_of, n = plan.seed_of, settings.test_sessions

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.bandits.draws import Draws
-from policies.slates import Mixture, PlackettLuce, SlateDistribution, TopK, softmax
+from policies.slates import Mixture, PlackettLuce, SlateDistribution, TopK, softmax, softmax_at
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -60,13 +60,11 @@ class Sequential:
 
     def prefix(self, slate: I32) -> F64:
         going, left = [t.start(self.places) for t in self.terms], self.base.copy()
-        rows = np.arange(len(slate))
         reached, out = np.ones(len(slate)), np.empty(slate.shape)
         for place in range(slate.shape[1]):
             column = slate[:, place].astype(np.int64)
             now = _now(left, going, slate.shape[1] - place)
-            none = np.isneginf(now).all(axis=1)
-            chance = self._chances(now)[rows, np.maximum(column, 0)]
+            chance, none = self._chance_of(now, np.maximum(column, 0))
             reached = reached * np.where(column >= 0, chance, none)
             out[:, place] = reached
             _push(left, going, column)
@@ -74,17 +72,21 @@ class Sequential:
 
     def first_place(self) -> F64:
         going = [t.start(self.places) for t in self.terms]
-        return self._chances(_now(self.base, going, self.places))
-
-    def _chances(self, now: F64) -> F64:
-        """Probability (B, C) of each column to be next."""
+        now = _now(self.base, going, self.places)
         if not self.greedy:
             return softmax(now)
-        out = np.zeros(now.shape)
         best = now.argmax(axis=1)
-        rows = np.arange(len(now))
-        out[rows, best] = ~np.isneginf(now[rows, best])
+        out = np.zeros(now.shape)
+        out[np.arange(len(now)), best], _ = self._chance_of(now, best)
         return out
+
+    def _chance_of(self, now: F64, column: I64) -> tuple[F64, Bool]:
+        """Probability (B,) that the column is next, and where none can be."""
+        if not self.greedy:
+            return softmax_at(now, column)
+        best = now.argmax(axis=1)
+        none = np.isneginf(now[np.arange(len(now)), best])
+        return ((column == best) & ~none).astype(np.float64), none
 
     def _walk(self, places: int, rng: np.random.Generator | None) -> I32:
         """Slates (B, places): drawn, or the likeliest next column at each place without `rng`."""

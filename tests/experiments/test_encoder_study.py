@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 
 from experiments.encoder_study import Cell, Settings, cells, run
-from experiments.study_cells import check, compute, make, seed_of, without_repeats
+from experiments.study_cells import agent, check, compute, make, seed_of, without_repeats
 from experiments.study_tables import tables
 from policies import build, collect
 
@@ -131,6 +132,12 @@ def test_sessions_end_where_their_world_ends_them(world: str) -> None:
     assert make(settings(worlds=(world,), max_steps=7), world, 1).max_steps == 7
     result = compute(s, cells(s)[0])
     assert len(result["returns"]) == len(result["no_repeat"]["returns"]) == 20
+
+
+def test_slateq_looks_twice_at_every_decision() -> None:
+    s = settings(agents=("slateq",))
+    made: Any = agent(make(s, "Longplay", 30), Cell("Longplay", "none", "slateq", 2), None)
+    assert (made.config.batch_size, made.config.seed) == (60, 2)
 
 
 def test_unknown_names_are_refused_by_name() -> None:
