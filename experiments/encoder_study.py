@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, product
+from itertools import accumulate, groupby, product
 from pathlib import Path
-from typing import Any
 
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
@@ -111,8 +110,7 @@ def run(settings: Settings) -> int:
     every = cells(settings)
     todo = [cell for cell in every if not folder.has(cell.stage)]
     with show.stage(f"{len(todo)} of {len(every)} cells") as update:
-        for done, (cell, result) in enumerate(computed(settings, todo), start=1):
-            folder.write_json(f"stages/{cell.stage}.json", result)
+        for done in computed(settings, todo, folder.path):
             update(done / len(todo))
     results = {cell: folder.read_json(f"stages/{cell.stage}.json") for cell in every}
     text = tables(settings, results)
@@ -122,22 +120,21 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def computed(settings: Settings, todo: list[Cell]) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Results as they come, in this process or in several, where one takes a whole column.
+def computed(settings: Settings, todo: list[Cell], folder: Path) -> Iterator[int]:
+    """Compute every cell into the folder, and tell how many are done.
 
-    Agents of a column share their encoder and their logs, which are then made once.
+    A process takes a column at a time: its agents share the encoder and the logs.
     """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    from experiments.study_cells import compute, compute_all
+    from experiments.study_cells import compute_all
 
+    alike = groupby(todo, key=lambda cell: (cell.seed, cell.world, cell.encoder))
+    columns = [list(column) for _, column in alike]
     if settings.workers == 1:
-        for cell in todo:
-            yield cell, compute(settings, cell)
+        yield from accumulate(compute_all(settings, column, folder) for column in columns)
         return
     with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
-        columns = groupby(todo, key=lambda cell: (cell.seed, cell.world, cell.encoder))
-        jobs = [pool.submit(compute_all, settings, list(column)) for _, column in columns]
-        for job in as_completed(jobs):
-            yield from job.result()
+        jobs = [pool.submit(compute_all, settings, column, folder) for column in columns]
+        yield from accumulate(job.result() for job in as_completed(jobs))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -15,6 +16,7 @@ import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.encoder_study import END_TO_END, NONE, TUNED, Cell, Settings
+from experiments.run_folder import RunFolder
 from experiments.truth import Truth, serve
 from offpolicy import LoggedDataset
 from policies import (
@@ -68,9 +70,11 @@ def seed_of(cell: Cell, purpose: str) -> int:
     return int(words.generate_state(1)[0])
 
 
-def compute_all(settings: Settings, cells: list[Cell]) -> list[tuple[Cell, dict[str, Any]]]:
-    """A column's cells one after the other."""
-    return [(cell, compute(settings, cell)) for cell in cells]
+def compute_all(settings: Settings, cells: list[Cell], folder: Path) -> int:
+    """A column's cells, each written to the run folder when it is done; how many they were."""
+    for cell in cells:
+        RunFolder(folder).write_json(f"stages/{cell.stage}.json", compute(settings, cell))
+    return len(cells)
 
 
 def compute(settings: Settings, cell: Cell) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from policies.features import (
 from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
 from policies.scored import Exploration, Scored, Scores
 
+CELLS = 1 << 17  # numbers (users x candidates x hidden) in memory at a time
+
 
 class RewardNet(nn.Module):
     """r(s, a) = w . relu(U s + V x_a) + b_a: an item enters as its vector and a bias of its own."""
@@ -38,8 +40,11 @@ class RewardNet(nn.Module):
 
     def forward(self, state: Tensor, columns: Tensor) -> Tensor:
         """state (B, D), columns (B, C) item ids -> (B, C)."""
-        seen = self.of_item(self.items)[columns]  # (B, C, hidden)
-        hidden = torch.relu(self.of_state(state)[:, None, :] + seen)  # (B, C, hidden)
+        return self.over(self.of_item(self.items), state, columns)
+
+    def over(self, items: Tensor, state: Tensor, columns: Tensor) -> Tensor:
+        """The same from what the items (A, hidden) add."""
+        hidden = torch.relu(self.of_state(state)[:, None, :] + items[columns])  # (B, C, hidden)
         value: Tensor = self.head(hidden).squeeze(2) + self.bias[columns]  # (B, C)
         return value
 
@@ -70,7 +75,11 @@ class RewardModel:
                 np.arange(self.serving.n_items), (len(obs), self.serving.n_items)
             )
         ids = torch.from_numpy(np.maximum(columns, 0).astype(np.int64))
-        value = self.net(torch.from_numpy(self.state(obs)), ids).double().numpy()
+        state = torch.from_numpy(self.state(obs))
+        few = max(1, CELLS // (ids.shape[1] * self.net.head.in_features))  # rows at a time
+        parts = zip(torch.split(state, few), torch.split(ids, few), strict=True)
+        items = self.net.of_item(self.net.items)
+        value = torch.cat([self.net.over(items, *part) for part in parts]).double().numpy()
         return np.asarray(value * self.scale + self.centre)  # in units of the reward
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
