@@ -6,8 +6,9 @@ What they reached, and what they did not, stands in experiments/results/encoders
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
+from experiments.key_values import check_values, parse
 from policies.encoders import ENCODERS
 
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
@@ -72,29 +73,8 @@ def preset(data: str, model: str, changes: tuple[str, ...] = ()) -> dict[str, An
     if model not in ENCODERS:
         raise ValueError(f"no encoder {model!r}; there are {', '.join(ENCODERS)}")
     kind = type(ENCODERS[model].config({}))
-    hints = get_type_hints(kind)
-    chosen = dict(PRESETS.get((data, model), {}))
-    for change in changes:
-        key, _, text = change.partition("=")
-        if key not in {f.name for f in dataclasses.fields(kind)}:
-            raise ValueError(f"{model} has no setting {key!r}; there are {', '.join(hints)}")
-        chosen[key] = _value(key, text, hints[key])
-    return chosen
-
-
-def _value(key: str, text: str, kind: Any) -> Any:
-    """Text as the setting's own type."""
-    kinds = [k for k in get_args(kind) if isinstance(k, type)] or [kind]
-    for one in kinds:
-        if one is bool and text in {"true", "false"}:
-            return text == "true"
-        if one in {int, float}:
-            try:
-                return one(text)
-            except ValueError:
-                continue
-        if text == "none" and one is type(None):
-            return None
-    if all(isinstance(k, str) for k in get_args(kind)) and get_args(kind):
-        return text  # a Literal: the config refuses what it does not know
-    raise ValueError(f"{key}={text}: {key} is of type {getattr(kind, '__name__', kind)}")
+    known, asked = [f.name for f in dataclasses.fields(kind)], parse(changes)
+    if unknown := sorted(asked.keys() - set(known)):
+        raise ValueError(f"{model} has no setting {unknown[0]!r}; there are {', '.join(known)}")
+    check_values("--set", asked, kind)
+    return PRESETS.get((data, model), {}) | asked

@@ -116,13 +116,13 @@ def told(seen: Truth) -> dict[str, Any]:
 
 
 def without_repeats(policy: Policy) -> Policy:
-    """The same policy where nothing is shown that the user's history holds.
+    """The same policy where nothing is shown that the user's history holds: what was taken of late.
 
     Where that would leave fewer candidates than places, those met longest ago are shown again.
     """
     s = policy.serving
     each = np.arange(s.n_items, dtype=np.int32)
-    return constrained(policy, Repeats("nothing again", each, spare=s.slate_size))
+    return constrained(policy, Repeats("nothing taken again", each, spare=s.slate_size))
 
 
 def fit(cell: Cell, sequences: Sequences) -> Encoder | None:

@@ -91,11 +91,11 @@ def against(
 
 
 def repeat_table(settings: Settings, results: Results, world: str) -> str:
-    """The same agents where nothing is shown that a history holds: return, what that costs on the
-    same users, and the share of the catalogue shown with repeats and without."""
+    """The same agents where nothing is shown that a history holds, which is what was taken of late:
+    return, what that costs on the same users, and the share of the catalogue shown."""
     s = settings
     lines = [
-        f"| {world}, nothing shown again | return | against repeats | catalogue |",
+        f"| {world}, nothing taken is shown again | return | against repeats | catalogue |",
         "|---|---|---|---|",
     ]
     for agent in s.agents:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments import page, pictures
+from experiments.key_values import check_values, parse
 from experiments.learning import BEST, Plan, Row, Standing, Worlds, keep, rounds, take_up
 from experiments.run_folder import RunFolder
 from experiments.show import Show
@@ -26,6 +26,7 @@ from policies import (
     POLICIES,
     Encoder,
     Policy,
+    Sequences,
     build,
     collect,
     consumed_sequences,
@@ -63,16 +64,42 @@ class Training:
 
 def check(settings: Settings) -> None:
     """Build everything once, small; ValueError names what cannot be."""
+    names, chosen = ", ".join(sorted(ENCODERS)), parse(settings.set)
     if settings.encoder is not None and settings.encoder not in ENCODERS:
-        names = ", ".join(sorted(ENCODERS))
         raise ValueError(f"no encoder {settings.encoder!r}; there are {names}")
-    build(settings.policy, make(settings, 1), **parse(settings.set))
-    if settings.encoder is not None:
-        ENCODERS[settings.encoder].config(parse(settings.encoder_set))
+    if "encoder" in chosen:
+        raise ValueError(
+            f"--set encoder={chosen['encoder']}: choose it by --encoder; there are {names}"
+        )
+    if settings.policy in POLICIES:  # `build` knows the names
+        check_values("--set", chosen, POLICIES[settings.policy].load())
+    env = make(settings, 1)
+    if settings.encoder is not None and settings.policy in POLICIES:
         if "encoder" not in _parameters(settings.policy):
             raise ValueError(
                 f"policy {settings.policy!r} stands on no encoder: leave out --encoder"
             )
+        chosen["encoder"] = small_encoder(settings.encoder, parse(settings.encoder_set), env)
+    build(settings.policy, env, **chosen)
+
+
+def small_encoder(name: str, chosen: dict[str, Any], env: Any) -> Encoder:
+    """Fitted to one made-up sequence; ValueError for settings that the encoder does not take."""
+    config = type(ENCODERS[name].config({}))
+    known = [f.name for f in fields(config)]
+    if unknown := sorted(chosen.keys() - set(known)):
+        told = ", ".join(f"{one}={chosen[one]}" for one in unknown)
+        raise ValueError(f"--encoder-set {told}: encoder {name!r} takes {', '.join(known)}")
+    check_values("--encoder-set", chosen, config)
+    once = {"epochs": 1} if "epochs" in known else {}
+    sizes = serving_of(env)
+    items = np.arange(min(4, sizes.n_items), dtype=np.int32)
+    made: Encoder = ENCODERS[name](**chosen | once).fit(
+        Sequences(
+            items, np.array([0, len(items)]), sizes.n_items, item_features=sizes.item_features
+        )
+    )
+    return made
 
 
 def make(settings: Settings, users: int) -> Any:
@@ -81,20 +108,6 @@ def make(settings: Settings, users: int) -> Any:
         return gymnasium.make_vec(settings.env, num_envs=users, **parse(settings.env_set))
     except (gymnasium.error.Error, TypeError) as error:
         raise ValueError(f"{settings.env} cannot be made: {error}") from None
-
-
-def parse(changes: tuple[str, ...]) -> dict[str, Any]:
-    """`key=value` pairs: values as Python writes numbers, booleans, None and tuples, else text."""
-    found: dict[str, Any] = {}
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals or not key:
-            raise ValueError(f"{change!r} is no setting: write key=value")
-        try:
-            found[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            found[key] = text
-    return found
 
 
 def train(training: Training, show: Show) -> Standing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -94,7 +94,9 @@ class Decision(NamedTuple):
 
 
 def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
-    """Draw a slate for each user and read its propensity off the same distribution."""
+    """Draw a slate for each user and read its propensity off the same distribution; ValueError for
+    an item outside the policy's catalogue."""
+    refuse_unknown_items(obs, policy.serving.n_items)
     d = policy.distribution(obs)
     action = d.sample(rng)
     prefix = d.prefix(action)
@@ -156,6 +158,34 @@ def serving_of(env: Any) -> Serving:
         ) from None
 
 
+def sizes(serving: Serving) -> dict[str, Any]:
+    """All that a Serving says but the items' features."""
+    return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name != "item_features"}
+
+
+def refuse_other_world(built: Serving, met: Serving, who: str = "the policy") -> None:
+    """Raise ValueError unless a policy's sizes are those of the world it meets."""
+    before, now = sizes(built), sizes(met)
+    other = [f"{k} {before[k]}, not {now[k]}" for k in now if before[k] != now[k]]
+    if other:
+        raise ValueError(
+            f"{who} was built for another world: {'; '.join(other)}. Use the environment it was "
+            "trained in, or train a policy in this one."
+        )
+
+
+def refuse_unknown_items(obs: Observation, n_items: int) -> None:
+    """Raise ValueError where a candidate or a history's item is outside -1..n_items-1."""
+    for name, ids in (("candidates", obs.candidates), ("history_items", obs.history_items)):
+        if ids is None or (ids.min(initial=0) >= -1 and ids.max(initial=0) < n_items):
+            continue
+        row, column = np.argwhere((ids < -1) | (ids >= n_items))[0]
+        raise ValueError(
+            f"{name}[{row}, {column}] = {ids[row, column]} is outside -1..{n_items - 1}: give ids "
+            f"of the policy's catalogue of {n_items} items, and -1 for an empty place"
+        )
+
+
 def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
     """The record from an environment's observation dict.
 
@@ -177,6 +207,13 @@ def eligible(mask: Bool | None, candidates: I32 | None) -> Bool | None:
         return mask
     filled: Bool = candidates >= 0
     return filled if mask is None else filled & mask
+
+
+def candidate_items(obs: Observation, n_items: int) -> I32:
+    """Item ids (B, C) of the columns; -1 = empty."""
+    if obs.candidates is not None:
+        return obs.candidates
+    return np.broadcast_to(np.arange(n_items, dtype=np.int32), (len(obs), n_items))
 
 
 def offered(obs: Observation) -> I32 | None:

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from policies.encoders import ENCODERS, Encoder
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
 AGAIN = "delete the folder and save, or fit, again."
 
 
@@ -59,6 +61,7 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
     """Write a fitted encoder and return its hash. An existing checkpoint is replaced whole.
 
     Raises:
+        FileExistsError: something else stands there; it is left as it is.
         ValueError: the encoder's catalogue has another size, or nothing was learnt.
     """
     from safetensors.numpy import save_file
@@ -110,8 +113,17 @@ def digest(arrays: dict[str, NDArray[Any]]) -> str:
 
 @contextmanager
 def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `folder` at the end, or is gone after an error."""
-    folder = Path(folder)
+    """A folder to fill, which takes the place of `folder` at the end, or is gone after an error.
+
+    Raises FileExistsError unless `folder` is absent, empty, or what an earlier save wrote.
+    """
+    folder = Path(folder).absolute()
+    if os.path.lexists(folder) and not _replaceable(folder):
+        raise FileExistsError(
+            f"{folder} is not what a save wrote, and is left as it is: only an empty folder, or "
+            f"one of {CONFIG}, {WEIGHTS} and encoders, is replaced. Save to another path, or move "
+            "it away first."
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -126,6 +138,21 @@ def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether it is a folder that is empty or that a save wrote."""
+    return folder.is_dir() and (not any(folder.iterdir()) or _is_saved(folder))
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether a folder holds config and weights, perhaps encoders like that, and nothing else."""
+    files = {one.name for one in folder.iterdir() if one.is_file()}
+    others = [one for one in folder.iterdir() if not one.is_file()]
+    return files == {CONFIG, WEIGHTS} and all(
+        re.fullmatch(rf"{ENCODER}(-\d+)?", one.name) and one.is_dir() and _is_saved(one)
+        for one in others
+    )
 
 
 def read_folder(

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Policy, Serving, items_of
+from policies.base import Observation, Policy, Serving, candidate_items, columns_of, items_of
 from policies.one_user import recommend
-from policies.rules import Rule, offered, read, written
+from policies.rules import Rule, count, fits, read, written
 from policies.saved import Saved
 from policies.sequential import Term, with_terms
 from policies.slates import SlateDistribution
 
+Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -30,20 +31,16 @@ class Audit:
 
     rules: tuple[str, ...]
     closed: I64  # candidates that the rule closed before the draw
+    held: I64  # places at which it closed a candidate that was left, or kept the place for its own
     missing: I64  # places that it wanted and could not have
     broken: I64  # violations by the slate shown: 0, or the draw would have raised
 
     def records(self) -> list[dict[str, Any]]:
         """One line for every rule and decision in which it did something."""
-        touched = np.argwhere((self.closed + self.missing + self.broken) > 0)
+        counts = {name: getattr(self, name) for name in ("closed", "held", "missing", "broken")}
+        touched = np.argwhere(np.sum([*counts.values()], axis=0) > 0)
         return [
-            {
-                "rule": self.rules[r],
-                "row": int(b),
-                "closed": int(self.closed[r, b]),
-                "missing": int(self.missing[r, b]),
-                "broken": int(self.broken[r, b]),
-            }
+            {"rule": self.rules[r], "row": int(b)} | {k: int(v[r, b]) for k, v in counts.items()}
             for r, b in touched
         ]
 
@@ -54,7 +51,7 @@ class Checked:
 
     inner: SlateDistribution
     rules: tuple[Rule, ...]
-    obs: Observation
+    seen: tuple[Observation, ...]  # by each rule
 
     def sample(self, rng: np.random.Generator) -> I32:
         action = self.inner.sample(rng)
@@ -62,7 +59,9 @@ class Checked:
         return action
 
     def ranking(self, places: int) -> I32:
-        return self.inner.ranking(places)
+        action = self.inner.ranking(places)
+        self._check(action)
+        return action
 
     def prefix(self, slate: I32) -> F64:
         return self.inner.prefix(slate)
@@ -72,12 +71,12 @@ class Checked:
 
     def with_terms(self, terms: tuple[Term, ...]) -> Checked:
         """Tastes may be put on top; the rules stay last."""
-        return Checked(with_terms(self.inner, terms), self.rules, self.obs)
+        return Checked(with_terms(self.inner, terms), self.rules, self.seen)
 
     def _check(self, action: I32) -> None:
-        slate = items_of(self.obs, action)
-        for rule in self.rules:
-            broken = rule.broken(self.obs, slate)
+        slate = items_of(self.seen[0], action)
+        for rule, obs in zip(self.rules, self.seen, strict=True):
+            broken = rule.broken(obs, slate)
             if broken.any():
                 row = int(np.argmax(broken > 0))
                 raise AssertionError(
@@ -100,25 +99,38 @@ class Constrained:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        items = offered(obs, self.serving.n_items)
-        allowed = ~np.any([rule.closed(obs, items) for rule in self.rules], axis=0)
-        allowed = allowed if obs.eligible is None else allowed & obs.eligible
-        open_ = obs.with_eligible(allowed)
+        seen, left = self._narrowed(obs)
+        items = candidate_items(obs, self.serving.n_items)
         terms = tuple(t for t in (rule.term(items) for rule in self.rules) if t is not None)
-        d = self.policy.distribution(open_)
-        return Checked(with_terms(d, terms) if terms else d, self.rules, obs)
+        d = self.policy.distribution(left)
+        return Checked(with_terms(d, terms) if terms else d, self.rules, seen)
+
+    def _narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
+        """What each rule sees, where those before it have closed theirs; and what all leave."""
+        items = candidate_items(obs, self.serving.n_items)
+        seen = []
+        for rule in self.rules:
+            seen.append(obs)
+            free = ~rule.closed(obs, items)
+            obs = obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
+        return tuple(seen), obs
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.policy.update(log)
 
     def audit(self, obs: Observation, slate: I32) -> Audit:
         """What each rule did to decisions whose slates of item ids (B, K) were shown."""
-        items = offered(obs, self.serving.n_items)
+        items = candidate_items(obs, self.serving.n_items)
+        seen, left = self._narrowed(obs)
+        showable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
+        pairs = list(zip(self.rules, seen, strict=True))
+        assert left.eligible is not None
         return Audit(
             tuple(rule.name for rule in self.rules),
-            np.stack([rule.closed(obs, items).sum(axis=1) for rule in self.rules]),
+            np.stack([count(rule.closed(one, items) & showable) for rule, one in pairs]),
+            held(self.rules, items, left.eligible & (items >= 0), columns_of(obs, slate)),
             np.stack([rule.missing(slate) for rule in self.rules]),
-            np.stack([rule.broken(obs, slate) for rule in self.rules]),
+            np.stack([rule.broken(one, slate) for rule, one in pairs]),
         )
 
     def saved(self) -> Saved:
@@ -134,13 +146,41 @@ class Constrained:
         return cls(saved.inner, tuple(made))
 
 
+def held(rules: tuple[Rule, ...], items: I32, left: Bool, slate: I32) -> I64:
+    """(R, B) places at which each rule narrowed what could stand there.
+
+    items: (B, C) candidates; left: (B, C) those that may be shown; slate: (B, K) columns.
+    """
+    places, left = slate.shape[1], left.copy()
+    terms = [rule.term(items) for rule in rules]
+    going = [None if term is None else term.start(places) for term in terms]
+    out = np.zeros((len(rules), len(slate)), np.int64)
+    for place in range(places):
+        wants = [None if walk is None else walk.wants() for walk in going]
+        need = sum((np.maximum(w[1], 0) for w in wants if w is not None), np.zeros(len(slate)))
+        for r, (walk, want) in enumerate(zip(going, wants, strict=True)):
+            if walk is None:
+                continue
+            narrowed = np.isneginf(walk.logits()) & left
+            if want is not None:
+                forced = (want[1] > 0) & (need >= places - place) & (want[0] & left).any(axis=1)
+                narrowed |= forced[:, None] & ~want[0] & left
+            out[r] += narrowed.any(axis=1)
+            walk.push(slate[:, place].astype(np.int64))
+        shown = np.flatnonzero(slate[:, place] >= 0)
+        left[shown, slate[shown, place]] = False
+    return out
+
+
 def constrained(policy: Policy, *rules: Rule) -> Constrained:
-    """The policy under rules; raises ValueError for arrays of another catalogue."""
+    """The policy under rules, beside those that it is under already.
+
+    Raises ValueError for no rule, and for one that the policy's sizes do not fit.
+    """
+    if not rules:
+        raise ValueError("constrained(policy) has no rule: give at least one, of policies.rules")
     for rule in rules:
-        _, array = written(rule)
-        if array.shape != (policy.serving.n_items,):
-            raise ValueError(
-                f"rule {rule.name!r} speaks of {len(array)} items and the catalogue has "
-                f"{policy.serving.n_items}: give one entry for every item"
-            )
+        fits(rule, policy.serving)
+    if isinstance(policy, Constrained):
+        return Constrained(policy.policy, policy.rules + rules)
     return Constrained(policy, rules)

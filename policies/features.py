@@ -92,8 +92,10 @@ def state_features(
 ) -> StateFeatures:
     """Features that are not standardised yet.
 
-    Raises ValueError for a window or a trail longer than the history.
+    Raises ValueError for a window or a trail longer than the history, and for an encoder of another
+    catalogue.
     """
+    same_catalogue(serving, encoder)
     if not 0 <= trail <= serving.history_length:
         raise ValueError(f"trail = {trail} must lie in 0..{serving.history_length}, the history")
     if any(not 1 <= n <= serving.history_length for n in windows):
@@ -103,6 +105,15 @@ def state_features(
     size += len(windows) * serving.item_features.shape[1]
     centre, scale = np.zeros(size, np.float32), np.ones(size, np.float32)
     return StateFeatures(serving, encoder, centre, scale, windows, clip, trail)
+
+
+def same_catalogue(serving: Serving, encoder: Encoder | None) -> None:
+    """Raise ValueError for an encoder of another number of items than are served."""
+    if encoder is not None and encoder.n_items != serving.n_items:
+        raise ValueError(
+            f"the encoder knows {encoder.n_items} items and the environment {serving.n_items}: "
+            "fit the encoder on sequences of this catalogue"
+        )
 
 
 def window_mean(serving: Serving, obs: Observation, n: int) -> F32:
@@ -130,6 +141,7 @@ def item_table(
 ) -> F32:
     """Standardised item vectors (A, D): what the environment shows of an item, the encoder's vector
     (as_one: of variance 1 in all) and, with a log, what came of showing the item."""
+    same_catalogue(serving, encoder)
     parts = [standardised(serving.item_features)]
     if encoder is not None:
         vectors = standardised(encoder.item_vectors)

@@ -31,19 +31,22 @@ def recommend(
     candidates: item ids to choose among; the whole catalogue by default.
     exclude_history: leave out what is in `history`.
 
-    Raises ValueError for an unknown item, too few items to choose among, and where the policy reads
-    responses or a user that were not given.
+    Raises ValueError for an unknown item, too few items to choose among, an array of another shape,
+    and where the policy reads responses or a user that were not given.
     """
     serving = policy.serving
+    wanted = serving.slate_size if k is None else k
+    if not isinstance(wanted, int | np.integer) or wanted < 1:
+        raise ValueError(f"k is {wanted!r}: give a whole number of items, at least 1")
     obs = _observation(serving, history, responses, user, candidates)
     if exclude_history:
         obs = _without(obs, np.asarray(history, np.int64), serving.n_items)
-    wanted = serving.slate_size if k is None else k
-    ranked: I32 = items_of(obs, policy.distribution(obs).ranking(wanted))[0]
-    if wanted < 1 or (ranked < 0).any():
+    width = serving.n_items if obs.candidates is None else obs.candidates.shape[1]
+    ranked: I32 = items_of(obs, policy.distribution(obs).ranking(min(wanted, width)))[0]
+    if (found := int((ranked >= 0).sum())) < wanted:
         raise ValueError(
-            f"{wanted} items were asked for and {int((ranked >= 0).sum())} can be shown: "
-            "ask for at least one, and for no more than there are candidates"
+            f"{wanted} items were asked for and {found} can be shown: "
+            "ask for no more than there are candidates"
         )
     return ranked
 
@@ -62,16 +65,17 @@ def _observation(
     items = np.full((1, h), -1, np.int32)
     items[0, h - len(kept) :] = kept
     felt = np.zeros((1, h, len(serving.response_names)), np.float32)
-    if responses is not None:
-        given = np.asarray(responses, np.float32).reshape(len(ids), felt.shape[2])
-        felt[0, h - len(kept) :] = given[-h:]
+    if responses is not None and len(ids):
+        what = f"responses, of each item {', '.join(serving.response_names)},"
+        felt[0, h - len(kept) :] = _numbers(responses, (len(ids), felt.shape[2]), what)[-h:]
     features = np.zeros((1, serving.user_size), np.float32)
     if user is not None:
-        features[0] = np.asarray(user, np.float32)
+        features[0] = _numbers(user, (serving.user_size,), "user")
     choice = None
-    if candidates is not None or serving.n_candidates is not None:
-        every = range(serving.n_items) if candidates is None else candidates
-        choice = _known(np.asarray(every), serving.n_items, "candidates")[None]
+    if candidates is not None:
+        choice = _choice(candidates, serving.n_items)[None]
+    elif serving.n_candidates is not None:
+        choice = np.arange(serving.n_items, dtype=np.int32)[None]
     lacks = {"responses": responses is None and len(ids) > 0, "context": user is None}
     return Observation(
         history_items=items,
@@ -88,9 +92,35 @@ def _without(obs: Observation, seen: NDArray[np.int64], n_items: int) -> Observa
     return obs.with_eligible(~np.isin(offered, seen))
 
 
+def _choice(candidates: Sequence[int], n_items: int) -> I32:
+    """Item ids to choose among, each once."""
+    ids = _known(candidates, n_items, "candidates")
+    if not len(ids):
+        raise ValueError("candidates is empty: name an item, or leave it out for the catalogue")
+    _, first = np.unique(ids, return_index=True)
+    if len(first) < len(ids):
+        place = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+        raise ValueError(f"candidates[{place}] = {ids[place]} stands there twice: name it once")
+    return ids
+
+
+def _numbers(given: ArrayLike, shape: tuple[int, ...], what: str) -> F32:
+    """What was given, as an array of that shape."""
+    try:
+        numbers = np.asarray(given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must be numbers of shape {shape}: {error}") from None
+    if numbers.shape != shape:
+        raise ValueError(f"{what} must be numbers of shape {shape}, got shape {numbers.shape}")
+    return numbers
+
+
 def _known(items: ArrayLike, n_items: int, what: str) -> I32:
     """A list of item ids, each of the catalogue."""
-    ids = np.asarray(items)
+    try:
+        ids = np.asarray(items)
+    except ValueError:
+        raise ValueError(f"{what} must be a list of item ids, got lists of several sizes") from None
     if ids.ndim != 1 or (len(ids) and ids.dtype.kind not in "iu"):
         raise ValueError(f"{what} must be a list of item ids, got {ids.dtype} of shape {ids.shape}")
     wrong = (ids < 0) | (ids >= n_items)

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Policy, Serving
+from policies.base import Observation, Policy, Serving, candidate_items
 from policies.one_user import recommend
-from policies.rules import offered
 from policies.saved import Saved
 from policies.sequential import Term, Walk, with_terms
 from policies.slates import SlateDistribution
@@ -44,6 +43,9 @@ class MMR:
     vectors: F32  # (A, D)
     weight: float
 
+    def __post_init__(self) -> None:
+        _finite(self, vectors=self.vectors, weight=self.weight)
+
     def term(self, items: I32) -> Term:
         return _Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, _NearestWalk)
 
@@ -62,6 +64,9 @@ class Determinantal:
     vectors: F32  # (A, D)
     weight: float
 
+    def __post_init__(self) -> None:
+        _finite(self, vectors=self.vectors, weight=self.weight)
+
     def term(self, items: I32) -> Term:
         return _Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, _VolumeWalk)
 
@@ -76,6 +81,14 @@ class Fresh:
     age: F64  # (A,) in any unit of time, >= 0
     half_life: float
     weight: float
+
+    def __post_init__(self) -> None:
+        _finite(self, age=self.age, half_life=self.half_life, weight=self.weight)
+        if self.age.min(initial=0) < 0 or self.half_life <= 0:
+            raise ValueError(
+                f"Fresh needs ages >= 0 and a half-life > 0, got ages from {self.age.min()} and a "
+                f"half-life of {self.half_life}: age counts from now back"
+            )
 
     def term(self, items: I32) -> Term:
         return _Bonus((self.weight * 0.5 ** (self.age / self.half_life))[np.maximum(items, 0)])
@@ -97,6 +110,20 @@ class FairExposure:
     weight: float
     exposure: F64  # (P,) so far; `update` adds a log's
     updates: int = 0
+
+    def __post_init__(self) -> None:
+        _finite(self, due=self.due, exposure=self.exposure, weight=self.weight)
+        known = self.due.shape == self.exposure.shape == (len(self.due),)
+        if not known or self.due.min(initial=0) < 0 or abs(self.due.sum() - 1) > 1e-6:
+            raise ValueError(
+                f"FairExposure needs one due and one exposure for every provider, dues >= 0 that "
+                f"sum to 1, got dues {self.due} and exposure {self.exposure}"
+            )
+        if self.provider.min(initial=0) < 0 or self.provider.max(initial=0) >= len(self.due):
+            raise ValueError(
+                f"FairExposure knows providers 0..{len(self.due) - 1}, and items are of "
+                f"{self.provider.min()}..{self.provider.max()}: give a due for each"
+            )
 
     def term(self, items: I32) -> Term:
         total = self.exposure.sum()
@@ -195,7 +222,7 @@ class Reranked:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        items = offered(obs, self.serving.n_items)
+        items = candidate_items(obs, self.serving.n_items)
         terms = tuple(taste.term(items) for taste in self.tastes)
         return with_terms(self.policy.distribution(obs), terms)
 
@@ -234,8 +261,33 @@ TASTES: dict[str, type[Any]] = {
 
 
 def reranked(policy: Policy, *tastes: Taste) -> Reranked:
-    """The policy with tastes, which are added up."""
+    """The policy with tastes, which are added up.
+
+    Raises ValueError for no taste, a rule, or a taste over another catalogue.
+    """
+    if not tastes:
+        raise ValueError("reranked(policy) has no taste: give at least one, of policies.rerank")
+    for taste in tastes:
+        name = type(taste).__name__
+        if not hasattr(taste, "update"):
+            raise ValueError(f"{name} is no taste; rules go into constrained(policy, ...)")
+        for what in ("vectors", "age", "provider"):
+            given = len(getattr(taste, what, ())) or policy.serving.n_items
+            if given != policy.serving.n_items:
+                raise ValueError(
+                    f"{name}.{what} speaks of {given} items and the catalogue has "
+                    f"{policy.serving.n_items}: give one entry for every item"
+                )
     return Reranked(policy, tastes)
+
+
+def _finite(taste: Taste, **values: NDArray[Any] | float) -> None:
+    for what, value in values.items():
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"{type(taste).__name__}.{what} holds a value that is not finite: scores would be "
+                "ranked by it in silence"
+            )
 
 
 def _placed(vectors: F64, column: I64) -> F64:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, observation_of_log
+from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import (
     StateFeatures,
@@ -22,6 +22,7 @@ from policies.features import (
 )
 from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
 from policies.scored import Exploration, Scored, Scores
+from policies.settings import COUNT
 
 CELLS = 1 << 17  # numbers (users x candidates x hidden) in memory at a time
 
@@ -69,11 +70,7 @@ class RewardModel:
 
     @torch.no_grad()
     def scores(self, obs: Observation) -> Scores:
-        columns = obs.candidates
-        if columns is None:
-            columns = np.broadcast_to(
-                np.arange(self.serving.n_items), (len(obs), self.serving.n_items)
-            )
+        columns = candidate_items(obs, self.serving.n_items)
         ids = torch.from_numpy(np.maximum(columns, 0).astype(np.int64))
         state = torch.from_numpy(self.state(obs))
         few = max(1, CELLS // (ids.shape[1] * self.net.head.in_features))  # rows at a time
@@ -144,6 +141,8 @@ def reward_model(
     serving: Serving, encoder: Encoder | None, hidden: int, epochs: int, seed: int
 ) -> RewardModel:
     """A model that has seen nothing."""
+    COUNT.check("hidden", hidden)
+    COUNT.check("epochs", epochs)
     state = state_features(serving, encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -10,7 +10,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Decision, Observation, Policy, act, observation_of, offered
+from policies.base import (
+    Decision,
+    Observation,
+    Policy,
+    act,
+    observation_of,
+    offered,
+    refuse_other_world,
+    serving_of,
+)
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
@@ -38,9 +47,11 @@ def collect(
 
     Rows that the environment marks in infos["lost"] (a pipeline that drops events) are not written.
 
-    Raises ValueError if the environment's autoreset would put dead rows into the log.
+    Raises ValueError if the policy was built for other sizes, and if the environment's autoreset
+    would put dead rows into the log.
     """
     _check(env, n_steps, n_sessions)
+    refuse_other_world(policy.serving, serving_of(env))
     quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
     env_seed, act_seed = np.random.SeedSequence(seed).spawn(2)
     rng = np.random.default_rng(act_seed)

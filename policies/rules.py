@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Observation
+from policies.base import Observation, Serving, candidate_items
 from policies.sequential import Term, Walk
 
 Bool = NDArray[np.bool_]
@@ -46,6 +46,9 @@ class Banned:
     name: str
     items: Bool  # (A,)
 
+    def __post_init__(self) -> None:
+        _set(self, items=_flags(self, self.items))
+
     def closed(self, obs: Observation, items: I32) -> Bool:
         return _of(self.items, items)
 
@@ -63,46 +66,53 @@ class Banned:
 class Repeats:
     """No item of a group that the user's history holds `times` times or more.
 
-    Groups of one item each and times = 1: nothing is shown again. Larger: a frequency cap.
-    Where fewer than `spare` candidates would stay open, those last met longest ago open again.
+    Groups of one item each and times = 1: nothing is shown again that the user took of late.
+    Larger: a cap on how often. Where fewer than `spare` of the candidates that the rules before
+    this one leave open would stay so, those taken longest ago open again; rules that look at the
+    slate are not counted.
     """
 
     name: str
-    group: I32  # (A,)
+    group: I32  # (A,), -1 = of no group
     times: int = 1
     spare: int = 0
 
+    def __post_init__(self) -> None:
+        times, spare = _whole(self, "times", self.times, 1), _whole(self, "spare", self.spare, 0)
+        _set(self, group=_groups(self, self.group), times=times, spare=spare)
+
     def closed(self, obs: Observation, items: I32) -> Bool:
-        met, last = self._met(obs, items)
-        closed = met >= self.times
+        closed, last = self._met(obs, items)
         if self.spare:
             usable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
             _reopen(closed, usable, last, self.spare)
         return closed
 
-    def _met(self, obs: Observation, items: I32) -> tuple[I32, I32]:
-        """(B, C) how often the history holds an item's group, and the place of its last event."""
+    def _met(self, obs: Observation, items: I32) -> tuple[Bool, I32]:
+        """(B, C) whether the history holds an item's group too often, and where it does last."""
         seen = obs.history_items  # (B, H)
         past = np.where(seen >= 0, self.group[np.maximum(seen, 0)], -1)
-        now = np.where(items >= 0, self.group[np.maximum(items, 0)], -2)
+        now = _group_of(self.group, items)
+        now = np.where(now >= 0, now, -2)
         met, last = np.zeros((2, *items.shape), np.int32)
         for place, event in enumerate(past.T):  # H comparisons of (B, C), never (B, C, H)
             same = now == event[:, None]
             met += same
             if self.spare:
                 last[same] = place
-        return met, last
+        return met >= self.times, last
 
     def term(self, items: I32) -> None:
         return None
 
     def broken(self, obs: Observation, slate: I32) -> I64:
-        if not self.spare:
-            return count(self.closed(obs, slate))
-        offer = offered(obs, len(self.group))  # what opens again depends on all that is offered
-        closed = self.closed(obs, offer)
-        shown = (((offer == item[:, None]) & closed).any(axis=1) for item in slate.T)
-        return count(np.stack([*shown], axis=1) & (slate >= 0))
+        broken, _ = self._met(obs, slate)
+        if self.spare:  # what opens again depends on all that is offered
+            items = candidate_items(obs, len(self.group))
+            free = ~self.closed(obs, items)
+            for place, item in enumerate(slate.T):
+                broken[:, place] &= ~((items == item[:, None]) & free).any(axis=1)
+        return count(broken)
 
     def missing(self, slate: I32) -> I64:
         return np.zeros(len(slate), np.int64)
@@ -122,18 +132,20 @@ class Cap:
     """At most `most` items of a group in one slate."""
 
     name: str
-    group: I32  # (A,)
+    group: I32  # (A,), -1 = of no group
     most: int
 
+    def __post_init__(self) -> None:
+        _set(self, group=_groups(self, self.group), most=_whole(self, "most", self.most, 0))
+
     def closed(self, obs: Observation, items: I32) -> Bool:
-        return np.full(items.shape, self.most <= 0)
+        return (_group_of(self.group, items) >= 0) & (self.most == 0)
 
     def term(self, items: I32) -> Term:
-        group = np.where(items >= 0, self.group[np.maximum(items, 0)], -1)
-        return _CapTerm(group, self.most)
+        return _CapTerm(_group_of(self.group, items), self.most)
 
     def broken(self, obs: Observation, slate: I32) -> I64:
-        group = np.where(slate >= 0, self.group[np.maximum(slate, 0)], -1)
+        group = _group_of(self.group, slate)
         same = (group[:, :, None] == group[:, None, :]) & (group >= 0)[:, :, None]
         above = np.tril(same, -1).sum(axis=2)  # (B, K): of its group above it
         return count((above >= self.most) & (group >= 0))
@@ -146,13 +158,19 @@ class Cap:
 class Quota:
     """At least and at most so many members in one slate: sponsors, providers, fresh items.
 
-    `least` is kept wherever enough members may be shown; the rest is `missing`, not broken.
+    Slates fill from the top: once the places left are all wanted, members stand there if any may
+    be shown still. Those that lack are `missing`, not broken.
     """
 
     name: str
     members: Bool  # (A,)
     least: int = 0
     most: int | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, members=_flags(self, self.members), least=_whole(self, "least", self.least, 0))
+        if self.most is not None:
+            _set(self, most=_whole(self, "most", self.most, self.least))
 
     def closed(self, obs: Observation, items: I32) -> Bool:
         return _of(self.members, items) & (self.most == 0)
@@ -184,7 +202,7 @@ class _CapWalk:
     count: I32  # (B, C) placed so far of each column's group
 
     def logits(self) -> F64:
-        return np.where(self.count >= self.most, -np.inf, 0.0)
+        return np.where((self.count >= self.most) & (self.group >= 0), -np.inf, 0.0)
 
     def wants(self) -> None:
         return None
@@ -232,11 +250,20 @@ KINDS: dict[str, tuple[type[Any], str]] = {
 }
 
 
-def offered(obs: Observation, n_items: int) -> I32:
-    """Item ids (B, C) of the columns; -1 = empty."""
-    if obs.candidates is not None:
-        return obs.candidates
-    return np.broadcast_to(np.arange(n_items, dtype=np.int32), (len(obs), n_items))
+def fits(rule: Rule, serving: Serving) -> None:
+    """Raise ValueError for a rule of another catalogue, or one that these sizes never meet."""
+    about, array = written(rule)
+    if array.shape != (serving.n_items,):
+        raise ValueError(
+            f"rule {rule.name!r} speaks of {len(array)} items and the catalogue has "
+            f"{serving.n_items}: give one entry for every item"
+        )
+    for what, most, holds in (
+        ("times", serving.history_length, "a history holds"),
+        ("least", serving.slate_size, "a slate has places for"),
+    ):
+        if about.get(what, 0) > most:
+            raise ValueError(f"rule {rule.name!r}: {what} is {about[what]}, and {holds} {most}")
 
 
 def count(where: Bool) -> I64:
@@ -247,6 +274,46 @@ def count(where: Bool) -> I64:
 
 def _of(members: Bool, items: I32) -> Bool:
     return members[np.maximum(items, 0)] & (items >= 0)
+
+
+def _group_of(group: I32, items: I32) -> I32:
+    """The groups of items (B, C); -1 = of none, or an empty place."""
+    return np.where(items >= 0, group[np.maximum(items, 0)], np.int32(-1))
+
+
+def _set(rule: Rule, **checked: Any) -> None:
+    """Put checked values into a frozen rule."""
+    for name, value in checked.items():
+        object.__setattr__(rule, name, value)
+
+
+def _whole(rule: Rule, what: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(
+            f"rule {rule.name!r}: {what} is {value!r}; it is a whole number, at least {least}"
+        )
+    return int(value)
+
+
+def _flags(rule: Rule, values: Any) -> Bool:
+    flags = np.asarray(values)
+    if flags.ndim != 1 or flags.dtype != np.bool_:
+        raise ValueError(
+            f"rule {rule.name!r} needs True or False for every item, got {flags.dtype} of shape "
+            f"{flags.shape}: np.isin(np.arange(n_items), ids) makes them of a list of ids"
+        )
+    return flags
+
+
+def _groups(rule: Rule, values: Any) -> I32:
+    groups = np.asarray(values)
+    if groups.ndim != 1 or groups.dtype.kind not in "iu" or groups.min(initial=0) < -1:
+        raise ValueError(
+            f"rule {rule.name!r} needs the group's number, or -1, for every item, got "
+            f"{groups.dtype} of shape {groups.shape}: np.unique(names, return_inverse=True)[1] "
+            "numbers names"
+        )
+    return groups.astype(np.int32)
 
 
 def written(rule: Any) -> tuple[dict[str, Any], NDArray[Any]]:

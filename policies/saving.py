@@ -6,7 +6,6 @@ among those that the caller names), and arrays are read from safetensors.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -18,20 +17,21 @@ from typing import Any
 import numpy as np
 
 from policies import checkpoint
-from policies.base import Policy, Serving
+from policies.base import Policy, Serving, refuse_other_world, sizes
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
 from policies.saved import Arrays, Savable, Saved, under
 
 FORMAT = 1
-ENCODER = "encoder"  # folder of the encoder's own checkpoint; encoder-1 for the policy inside ...
 KNOWN = ("policies.scored", "policies.constraints", "policies.rerank", "policies.rl.agent")
 
 
 def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
-    """Write a policy whole or not at all, and return its hash; what was there is replaced.
+    """Write a policy whole or not at all, and return its hash; an earlier save is replaced.
 
-    Raises ValueError for a class that is not `Savable`, naming it.
+    Raises:
+        FileExistsError: something else stands there; it is left as it is.
+        ValueError: a class that is not `Savable`; names it.
     """
     from safetensors.numpy import save_file
 
@@ -50,7 +50,7 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
         about = {
             "format": FORMAT,
             "policy": nodes,
-            "serving": _sizes(serving),
+            "serving": sizes(serving),
             "catalogue": catalogue_hash(serving),
             "sha256": checkpoint.digest(arrays),
         }
@@ -77,7 +77,7 @@ def load(
         ValueError: an altered file, an unknown class or format, another catalogue, a zip untrusted.
     """
     folder = Path(folder)
-    if folder.suffix == ".zip":
+    if folder.suffix == ".zip" and not folder.is_dir():
         return _from_zip(folder, trust)
     about, arrays = checkpoint.read_folder(folder, FORMAT, "policies.save")
     if "policy" not in about:
@@ -158,29 +158,22 @@ def _kept(sha256: str | None, folder: Path) -> Encoder | None:
 
 
 def _encoder(depth: int) -> str:
-    return ENCODER if depth == 0 else f"{ENCODER}-{depth}"
-
-
-def _sizes(serving: Serving) -> dict[str, Any]:
-    """The plain fields of a Serving."""
-    fields = [f.name for f in dataclasses.fields(serving) if f.name != "item_features"]
-    return {name: getattr(serving, name) for name in fields}
+    return checkpoint.ENCODER if depth == 0 else f"{checkpoint.ENCODER}-{depth}"
 
 
 def _refuse_strangers(kept: Serving, asked: Serving, folder: Path) -> None:
     """Raise unless the policy was built for these items and observations."""
-    before, now = _sizes(kept), _sizes(asked)
-    other = [f"{k} {before[k]}, not {now[k]}" for k in now if before[k] != now[k]]
-    if not other and catalogue_hash(kept) != catalogue_hash(asked):
-        other = ["the same number of items with other features"]
-    if other:
+    refuse_other_world(kept, asked, str(folder))
+    if catalogue_hash(kept) != catalogue_hash(asked):
         raise ValueError(
-            f"{folder} was built for another world: {'; '.join(other)}. Load it with the "
-            "environment it was trained in, or train a policy in this one."
+            f"{folder} was built for another world: the same number of items with other features. "
+            "Load it with the environment it was trained in, or train a policy in this one."
         )
 
 
 def _from_zip(file: Path, trust: bool) -> Policy:
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is not there: write it with an agent's model.save(...)")
     if not trust:
         raise ValueError(
             f"{file} is a Stable-Baselines3 zip: it holds pickled code that runs when it is read. "

@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.bandits.draws import Draws
 from policies.slates import Mixture, PlackettLuce, SlateDistribution, TopK, softmax, softmax_at
 
 Bool = NDArray[np.bool_]
@@ -116,8 +115,6 @@ def with_terms(d: SlateDistribution, terms: tuple[Term, ...]) -> SlateDistributi
         return Sequential(d.base, d.places, d.terms + terms, d.greedy)
     if isinstance(d, Mixture):
         return Mixture(tuple(with_terms(part, terms) for part in d.parts), d.weights)
-    if isinstance(d, Draws):
-        return _drawn(d, terms)
     if hasattr(d, "with_terms"):
         own: SlateDistribution = d.with_terms(terms)
         return own
@@ -125,13 +122,6 @@ def with_terms(d: SlateDistribution, terms: tuple[Term, ...]) -> SlateDistributi
         f"rules cannot be put on a {type(d).__name__}: serve Plackett-Luce, TopK or a Mixture of "
         "them, or give the distribution a method with_terms(terms)"
     )
-
-
-def _drawn(d: Draws, terms: tuple[Term, ...]) -> Draws:
-    """Every draw's ranking is gone down under the terms."""
-    places = d.slates.shape[2]
-    walks = (Sequential(ranked, places, terms, greedy=True) for ranked in d.rankings())
-    return Draws(np.stack([walk.ranking(places) for walk in walks]), d.mean, d.order)
 
 
 def _now(left: F64, going: list[Walk], places: int) -> F64:

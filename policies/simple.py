@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, require
+from policies.base import Observation, Serving, candidate_items, require
 from policies.encoders.base import Encoder
 from policies.encoders.sequences import Sequences
 from policies.saved import Saved
@@ -23,7 +23,7 @@ class Uniform:
     serving: Serving
 
     def scores(self, obs: Observation) -> Scores:
-        return np.zeros((len(obs), self.serving.columns))
+        return np.zeros(candidate_items(obs, self.serving.n_items).shape)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return {}

@@ -106,9 +106,11 @@ class Mixture:
     weights: tuple[float, ...]  # >= 0, sum to 1
 
     def __post_init__(self) -> None:
-        if len(self.parts) != len(self.weights) or abs(sum(self.weights) - 1) > 1e-9:
+        whole = len(self.parts) == len(self.weights) and abs(sum(self.weights) - 1) <= 1e-9
+        if not whole or min(self.weights) < 0:
             raise ValueError(
-                f"a mixture of {len(self.parts)} needs weights that sum to 1, got {self.weights}"
+                f"a mixture of {len(self.parts)} needs weights of at least 0 that sum to 1, got "
+                f"{self.weights}"
             )
 
     def sample(self, rng: np.random.Generator) -> I32:

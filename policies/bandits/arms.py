@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
 from policies.bandits.linear import Regressions
-from policies.base import Observation, Serving, observation_of_log
+from policies.base import (
+    Observation,
+    Serving,
+    candidate_items,
+    observation_of_log,
+    refuse_unknown_items,
+)
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
-from policies.rules import offered
 from policies.saved import Saved
+from policies.settings import COUNT, POSITIVE
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -49,8 +55,9 @@ class LinearArms:
         return self.state.serving
 
     def ask(self, obs: Observation) -> Asked:
-        """Every candidate of every row."""
-        x, columns = self.state(obs), offered(obs, self.serving.n_items)
+        """Every candidate of every row; ValueError for an item outside the catalogue."""
+        refuse_unknown_items(obs, self.serving.n_items)  # compiled loops would read stray memory
+        x, columns = self.state(obs), candidate_items(obs, self.serving.n_items)
         if self.kind == "disjoint":
             return Asked(with_constant(x), obs.candidates, columns.shape)
         joint = self.products(np.repeat(x, columns.shape[1], axis=0), columns.ravel())
@@ -106,10 +113,10 @@ def linear_arms(
     serving: Serving, encoder: Encoder | None, kind: Kind, *, ridge: float, rank: int
 ) -> LinearArms:
     """Arms that have seen nothing; rank: directions of state and of items that shared arms use."""
-    if kind not in ("disjoint", "shared") or ridge <= 0 or rank < 1:
-        raise ValueError(
-            f"arms are 'disjoint' or 'shared', ridge > 0 and rank >= 1: {kind!r}, {ridge}, {rank}"
-        )
+    if kind not in ("disjoint", "shared"):
+        raise ValueError(f"arms are 'disjoint' or 'shared', not {kind!r}")
+    POSITIVE.check("ridge", ridge)
+    COUNT.check("rank", rank)
     state = state_features(serving, encoder)
     if kind == "disjoint":
         one = Regressions.empty(serving.n_items, state.size + 1, ridge)

@@ -13,6 +13,7 @@ from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores
+from policies.settings import FROM_0
 
 
 @dataclass(slots=True)
@@ -61,7 +62,6 @@ def cascade_linucb(
     arms: shared weights over products of `rank` leading directions of state and items, as in the
     paper, or weights of every item's own.
     """
-    if width < 0:
-        raise ValueError(f"width is {width}; a confidence bound needs at least 0")
+    FROM_0.check("width", width)
     bandit = CascadeLinUCB(linear_arms(serving, encoder, arms, ridge=ridge, rank=rank), width)
     return Scored(bandit, Exploration(temperature=temperature, epsilon=epsilon))

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.slates import top_places
+from policies.sequential import Sequential, Term
+from policies.slates import SlateDistribution, TopK
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
-DEEP = 64  # columns of each draw that are kept in order
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Draws:
     """Each row shows the best slate of one of S draws: probabilities are multiples of 1 / S."""
 
-    slates: I32  # (S, B, K)
-    mean: F64  # (B, C) posterior mean, -inf = not eligible: what `ranking` goes by
-    order: I32  # (S, B, R) each draw's best columns, for rules that close some; R <= DEEP
+    scores: Callable[[], Iterable[F64]]  # of each draw (B, C), -inf = not eligible; one at a time
+    mean: F64  # (B, C) posterior mean: what `ranking` goes by
+    places: int
+    terms: tuple[Term, ...] = ()  # rules and tastes
 
-    @classmethod
-    def of(cls, scores: Iterable[F64], mean: F64, places: int) -> Draws:
-        """From each draw's scores (B, C)."""
-        deep = max(places, min(DEEP, mean.shape[1]))
-        order = np.stack([top_places(one, deep) for one in scores])
-        return cls(order[:, :, :places], mean, order)
+    @cached_property
+    def slates(self) -> I32:
+        """(S, B, K)."""
+        return np.stack([self._best(one, self.places) for one in self.scores()])
 
-    def rankings(self) -> Iterator[F64]:
-        """Scores (B, C) of each draw that rank as it does; -inf below its R best."""
-        for best in self.order:
-            scores = np.full(self.mean.shape, -np.inf)
-            rows, place = np.nonzero(best >= 0)
-            scores[rows, best[rows, place]] = -place.astype(np.float64)
-            yield scores
+    def with_terms(self, terms: tuple[Term, ...]) -> SlateDistribution:
+        """Every draw goes down its slate under these terms, too."""
+        return replace(self, terms=self.terms + terms)
 
     def sample(self, rng: np.random.Generator) -> I32:
         count, rows, _ = self.slates.shape
@@ -57,4 +53,9 @@ class Draws:
         return out
 
     def ranking(self, places: int) -> I32:
-        return top_places(self.mean, places)
+        return self._best(self.mean, places)
+
+    def _best(self, scores: F64, places: int) -> I32:
+        if not self.terms:
+            return TopK(scores, places).ranking(places)
+        return Sequential(scores, places, self.terms, greedy=True).ranking(places)

@@ -11,6 +11,7 @@ from policies.base import Observation, Serving
 from policies.features import place_rewards
 from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores, pick
+from policies.settings import FROM_0
 
 
 @dataclass(slots=True)
@@ -44,7 +45,6 @@ def epsilon_greedy(
     temperature: float | None = None,
 ) -> Scored:
     """The K items of highest mean reward; uniform slates for a share `epsilon` of the users."""
-    if prior < 0:
-        raise ValueError(f"prior is {prior} pseudo-observations; it must be at least 0")
+    FROM_0.check("prior", prior)
     scorer = MeanReward(serving, prior, Counts.empty(serving.n_items))
     return Scored(scorer, Exploration(temperature=temperature, epsilon=epsilon))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -17,6 +16,7 @@ from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.one_user import recommend
 from policies.saved import Saved
+from policies.settings import COUNT, FROM_0, SHARE, whole
 from policies.slates import SlateDistribution, explore, masked
 
 F64 = NDArray[np.float64]
@@ -32,8 +32,10 @@ class ThompsonConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.width < 0 or self.draws < 1 or not 0 <= self.epsilon <= 1:
-            raise ValueError(f"need width >= 0, draws >= 1 and epsilon in 0..1: {self}")
+        FROM_0.check("width", self.width)
+        COUNT.check("draws", self.draws)
+        SHARE.check("epsilon", self.epsilon)
+        whole(0).check("seed", self.seed)
 
 
 @dataclass(slots=True)
@@ -57,9 +59,10 @@ class LinTS:
         def scored(theta: F64) -> F64:
             return masked(means(asked.x, asked.arms, theta).reshape(asked.shape), obs.eligible)
 
-        drawn: Iterator[F64] = (scored(one) for one in self.theta)
+        theta = self.theta  # an update makes new ones
         mean = scored(self.arms.regressions.theta)
-        return explore(Draws.of(drawn, mean, places), mean, places, self.config.epsilon)
+        drawn = Draws(lambda: map(scored, theta), mean, places)
+        return explore(drawn, mean, places, self.config.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         learnt = self.arms.learn(log)

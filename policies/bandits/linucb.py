@@ -11,6 +11,7 @@ from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores
+from policies.settings import FROM_0
 
 
 @dataclass(slots=True)
@@ -54,7 +55,6 @@ def linucb(
 
     arms: weights of every item's own, or shared ones over products of `rank` leading directions.
     """
-    if alpha < 0:
-        raise ValueError(f"linucb needs alpha >= 0, got {alpha}")
+    FROM_0.check("alpha", alpha)
     bandit = LinUCB(linear_arms(serving, encoder, arms, ridge=ridge, rank=rank), alpha)
     return Scored(bandit, Exploration(temperature=temperature, epsilon=epsilon))

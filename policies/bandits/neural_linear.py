@@ -16,12 +16,13 @@ from offpolicy.log import LoggedDataset
 from policies.bandits.draws import Draws
 from policies.bandits.linear import Regressions, means
 from policies.bandits.lints import ThompsonConfig
-from policies.base import Observation, Serving, observation_of_log
+from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import place_rewards
 from policies.one_user import recommend
 from policies.reward_model import RewardModel, reward_model
 from policies.saved import Saved
+from policies.settings import COUNT, POSITIVE
 from policies.slates import SlateDistribution, explore, masked
 
 F64 = NDArray[np.float64]
@@ -37,8 +38,8 @@ class NeuralLinearConfig(ThompsonConfig):
 
     def __post_init__(self) -> None:
         super(NeuralLinearConfig, self).__post_init__()
-        if self.ridge <= 0 or self.memory < 1:
-            raise ValueError(f"need ridge > 0 and memory >= 1: {self}")
+        POSITIVE.check("ridge", self.ridge)
+        COUNT.check("memory", self.memory)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +69,7 @@ class NeuralLinear:
         return self.model.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        columns = obs.candidates
-        if columns is None:
-            every = np.arange(self.serving.n_items)
-            columns = np.broadcast_to(every, (len(obs), len(every)))
+        columns = candidate_items(obs, self.serving.n_items)
         shape, places = columns.shape, self.serving.slate_size
         state = np.repeat(self.model.state(obs), shape[1], axis=0)
         hidden = self.represent(state, np.maximum(columns, 0).ravel().astype(np.int64))
@@ -80,8 +78,9 @@ class NeuralLinear:
         def scored(theta: F64) -> F64:
             return masked(means(hidden, arm, theta).reshape(shape), obs.eligible)
 
+        theta = self.theta  # an update makes new ones
         mean = scored(self.last.theta)
-        drawn = Draws.of((scored(one) for one in self.theta), mean, places)
+        drawn = Draws(lambda: map(scored, theta), mean, places)
         return explore(drawn, mean, places, self.config.epsilon)
 
     @torch.no_grad()

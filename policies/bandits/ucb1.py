@@ -14,6 +14,7 @@ from policies.base import Observation, Serving
 from policies.features import place_rewards
 from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores, pick
+from policies.settings import FROM_0
 
 F64 = NDArray[np.float64]
 Feedback = Literal["places", "cascade"]
@@ -98,6 +99,5 @@ def cascade_ucb1(
 
 
 def _bandit(serving: Serving, feedback: Feedback, width: float, rule: Exploration) -> Scored:
-    if width < 0:
-        raise ValueError(f"width is {width}; a confidence bound needs at least 0")
+    FROM_0.check("width", width)
     return Scored(UCB1(serving, feedback, width, Counts.empty(serving.n_items)), rule)

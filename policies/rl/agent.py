@@ -21,7 +21,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, observation_of_log, offered
+from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
 from policies.one_user import recommend
@@ -32,6 +32,7 @@ from policies.rl.machine import Blueprint, machine_arrays, set_machine
 from policies.rl.relevance import relevance
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
+from policies.settings import check_steps
 from policies.simple import uniform
 from policies.slates import PlackettLuce, SlateDistribution, TopK, explore, masked
 
@@ -84,7 +85,7 @@ class SB3Agent:
         """Plackett-Luce over an actor's logits, or the slate of a value's or a vector's choice."""
         places = self.serving.slate_size
         if self.model is None:
-            flat = masked(np.zeros((len(obs), self.serving.columns)), obs.eligible)
+            flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)
             return PlackettLuce(flat, places)
         parts: list[NDArray[Any]] = [self.state(obs)]
         if obs.candidates is not None and (ids := offered(obs)) is not None:
@@ -125,7 +126,10 @@ class SB3Agent:
         """Train for `total_steps` decisions over all users; call again to go on.
 
         on_steps: called with the decisions so far after every round between updates.
+        Raises ValueError for too few decisions to learn from.
         """
+        least = self.config.first_update(env.num_envs) - self.steps
+        check_steps(total_steps, env.num_envs, least, "learn with fewer users: it grows with them")
         if self.items is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=32, seed=seed))
         bridge = self._bridge(env, seed)

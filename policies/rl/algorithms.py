@@ -111,11 +111,18 @@ def _maskable_ppo(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> 
 
 
 def _clipped(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> dict[str, Any]:
+    n = c.n_steps * bridge.num_envs
+    batch_size = largest_divisor(n, at_most=c.batch_size)
+    if batch_size == 1:
+        raise ValueError(
+            f"n_steps = {c.n_steps} of {bridge.num_envs} users are {n} decisions, which no number "
+            f"in 2..{c.batch_size} divides: change n_steps, or raise batch_size"
+        )
     return {
         "gamma": c.gamma,
         "gae_lambda": c.gae_lambda,
         "n_steps": c.n_steps,
-        "batch_size": largest_divisor(c.n_steps * bridge.num_envs, at_most=c.batch_size),
+        "batch_size": batch_size,
         "n_epochs": c.n_epochs,
         "learning_rate": c.learning_rate,
         "clip_range": c.clip_range,
@@ -156,7 +163,7 @@ def _replayed(c: ReplayConfig, bridge: VecEnv) -> dict[str, Any]:
         "learning_rate": c.learning_rate,
         "batch_size": c.batch_size,
         "buffer_size": max(c.capacity, 2 * bridge.num_envs),
-        "learning_starts": 4 * bridge.num_envs,
+        "learning_starts": c.warm(bridge.num_envs),
         "train_freq": 1,
         "gradient_steps": c.updates,
         "device": "cpu",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from policies.settings import COUNT, DISCOUNT, FROM_0, POSITIVE, SHARE, whole
+
 LEAST = 0.1  # share of the step size that is left at the end
 
 
@@ -24,10 +26,17 @@ class AgentConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
-        if self.decay_steps is not None and self.decay_steps < 1:
+        DISCOUNT.check("gamma", self.gamma)
+        SHARE.check("epsilon", self.epsilon)
+        POSITIVE.check("learning_rate", self.learning_rate)
+        COUNT.check("hidden", self.hidden)
+        whole(0).check("seed", self.seed)
+        if self.decay_steps is not None and not self.decay_steps >= 1:
             raise ValueError(f"decay_steps is {self.decay_steps}; at least 1, or None")
+
+    def first_update(self, users: int) -> int:
+        """Decisions of a new agent that its first update needs."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +54,12 @@ class PPOConfig(AgentConfig):
 
     def __post_init__(self) -> None:
         AgentConfig.__post_init__(self)
-        if not 0 <= self.gae_lambda <= 1:
-            raise ValueError(f"gae_lambda is {self.gae_lambda}; it lies in 0..1")
+        SHARE.check("gae_lambda", self.gae_lambda)
+        COUNT.check_all(self, "n_steps", "n_epochs")
+        whole(2).check("batch_size", self.batch_size)  # advantages of one cannot be normalised
+        POSITIVE.check("clip_range", self.clip_range)
+        FROM_0.check_all(self, "entropy", "tune")
+        whole(0).check("tracker", self.tracker)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +72,13 @@ class A2CConfig(AgentConfig):
     tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
     tune: float = 0.0  # share of the learning rate at which the encoder learns too; 0 = frozen
 
+    def __post_init__(self) -> None:
+        AgentConfig.__post_init__(self)
+        SHARE.check("gae_lambda", self.gae_lambda)
+        COUNT.check("n_steps", self.n_steps)
+        FROM_0.check_all(self, "entropy", "tune")
+        whole(0).check("tracker", self.tracker)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayConfig(AgentConfig):
@@ -68,6 +88,18 @@ class ReplayConfig(AgentConfig):
     capacity: int = 100_000  # decisions kept
     updates: int = 1  # gradient steps for each step of all users
 
+    def __post_init__(self) -> None:
+        AgentConfig.__post_init__(self)
+        COUNT.check_all(self, "batch_size", "capacity", "updates")
+
+    def warm(self, users: int) -> int:
+        """Decisions of a new agent that are by chance."""
+        return 4 * users
+
+    def first_update(self, users: int) -> int:
+        """Decisions of a new agent that its first update needs."""
+        return self.warm(users) + 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DQNConfig(ReplayConfig):
@@ -76,6 +108,11 @@ class DQNConfig(ReplayConfig):
     explore: float = 0.1  # chance that a step of all users is uniform while learning
     target_every: int = 100  # steps of all users between copies of the network
 
+    def __post_init__(self) -> None:
+        ReplayConfig.__post_init__(self)
+        SHARE.check("explore", self.explore)
+        COUNT.check("target_every", self.target_every)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QRDQNConfig(DQNConfig):
@@ -83,9 +120,17 @@ class QRDQNConfig(DQNConfig):
 
     quantiles: int = 20
 
+    def __post_init__(self) -> None:
+        DQNConfig.__post_init__(self)
+        COUNT.check("quantiles", self.quantiles)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtoConfig(ReplayConfig):
     """SAC: Haarnoja et al. (2018); TD3: Fujimoto et al. (2018)."""
 
     noise: float = 0.2  # of TD3's actions while learning; SAC's own is learned
+
+    def __post_init__(self) -> None:
+        ReplayConfig.__post_init__(self)
+        FROM_0.check("noise", self.noise)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, observation_of_log, offered
+from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.encoders.attention import CausalNet
 from policies.encoders.base import Encoder
 from policies.encoders.layers import Noise, item_table, seeded
@@ -29,6 +29,10 @@ from policies.rl.logged import logged_moves
 from policies.rl.method import masked_logits
 from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
 from policies.scored import Exploration, Scored, Scores
+from policies.settings import COUNT, DISCOUNT, POSITIVE, Rule, whole
+
+QUANTILE = Rule(lambda x: 0 < x < 1, "a quantile lies between 0 and 1")
+EVEN = Rule(lambda x: x >= 2 and x % 2 == 0, "give an even number of at least 2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +49,12 @@ class DecisionConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.quantile < 1 or not 0 <= self.gamma <= 1:
-            raise ValueError(f"need 0 < quantile < 1 and 0 <= gamma <= 1: {self}")
-        if min(self.blocks, self.epochs, self.batch_size) < 1 or self.dim < 2 or self.dim % 2:
-            raise ValueError(f"need an even dim, and blocks, epochs, batch_size >= 1: {self}")
+        QUANTILE.check("quantile", self.quantile)
+        DISCOUNT.check("gamma", self.gamma)
+        EVEN.check("dim", self.dim)
+        COUNT.check_all(self, "blocks", "epochs", "batch_size")
+        POSITIVE.check("learning_rate", self.learning_rate)
+        whole(0).check("seed", self.seed)
 
 
 class Seen(NamedTuple):
@@ -142,7 +148,7 @@ class DecisionTransformer:
     @torch.no_grad()
     def scores(self, obs: Observation) -> Scores:
         if self.net is None:
-            return np.zeros((len(obs), self.serving.columns))
+            return np.zeros(candidate_items(obs, self.serving.n_items).shape)
         seen = look(self.state, obs)
         _, asked = self.net(seen, torch.zeros(len(obs)))
         logits, _ = self.net(seen, asked)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from policies.rl.item_net import ItemNet
 from policies.rl.logged import LogBatch
+from policies.settings import COUNT, DISCOUNT, FROM_0, POSITIVE, SOME_SHARE, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +28,12 @@ class OfflineConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
-        if min(self.epochs, self.batch_size, self.hidden) < 1:
-            raise ValueError("epochs, batch_size and hidden must be at least 1")
+        DISCOUNT.check("gamma", self.gamma)
+        COUNT.check_all(self, "epochs", "batch_size", "hidden")
+        POSITIVE.check_all(self, "learning_rate", "cap")
+        SOME_SHARE.check("average", self.average)
+        FROM_0.check("strength", self.strength)
+        whole(0).check("seed", self.seed)
 
 
 Loss = Callable[[ItemNet, ItemNet, LogBatch, OfflineConfig], Tensor]

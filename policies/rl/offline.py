@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, observation_of_log
+from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
 from policies.rl.clone import CLONE
@@ -28,6 +28,7 @@ from policies.rl.snqn import SA2C, SNQN
 from policies.rl.world import encode
 from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
 from policies.scored import Exploration, Scored, Scores
+from policies.settings import FROM_0
 
 METHODS: dict[str, Method] = {
     "clone": CLONE,
@@ -58,7 +59,7 @@ class OfflineLearner:
     @torch.no_grad()
     def scores(self, obs: Observation) -> Scores:
         if self.net is None:
-            return np.zeros((len(obs), self.serving.columns))
+            return np.zeros(candidate_items(obs, self.serving.n_items).shape)
         seen = encode(self.state, obs)
         score, _ = self.net(torch.from_numpy(seen.state), torch.from_numpy(seen.items).long())
         return np.asarray(score[METHODS[self.method].serves].double().numpy())
@@ -186,6 +187,7 @@ def reinforce(
     methods = {"slate": "reinforce", "top_k": "reinforce_top_k"}
     if correction not in methods:
         raise ValueError(f"correction = {correction!r}: choose {' or '.join(methods)}")
+    FROM_0.check("entropy", entropy)
     config = OfflineConfig(
         gamma=gamma, cap=cap, strength=entropy, epochs=epochs, hidden=hidden, seed=seed
     )

@@ -9,7 +9,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 from policies.base import Serving
 from policies.encoders.base import Encoder
 from policies.encoders.neural import NeuralEncoder
-from policies.features import LIVE_CLIP, state_features
+from policies.features import LIVE_CLIP, same_catalogue, state_features
 from policies.rl.agent import About, SB3Agent
 from policies.rl.algorithms import ALGORITHMS
 from policies.rl.configs import (
@@ -91,11 +91,6 @@ def ppo(
     of, or beside, `encoder`. tune: share of the learning rate at which `encoder`, a network, goes
     on learning; 0 = it is frozen.
     """
-    trail = serving.history_length if tracker else 0
-    if tune:
-        if tracker or not isinstance(encoder, NeuralEncoder):
-            raise ValueError("tune needs encoder= to be a network, as gru4rec is, and no tracker=")
-        trail = min(serving.history_length, encoder.reach)
     config = PPOConfig(
         gamma=gamma,
         gae_lambda=gae_lambda,
@@ -111,6 +106,12 @@ def ppo(
         epsilon=epsilon,
         seed=seed,
     )
+    trail = serving.history_length if tracker else 0
+    if tune:
+        if tracker or not isinstance(encoder, NeuralEncoder):
+            raise ValueError("tune needs encoder= to be a network, as gru4rec is, and no tracker=")
+        same_catalogue(serving, encoder)
+        trail = min(serving.history_length, encoder.reach)
     below = None if tune else encoder  # a tuned encoder reads the trail itself
     state = state_features(serving, below, windows=windows, clip=LIVE_CLIP, trail=trail)
     return SB3Agent("ppo", config, state, encoder)

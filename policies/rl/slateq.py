@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log import LoggedDataset
-from policies.base import Observation, Serving, observation_of_log
+from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
 from policies.one_user import recommend
@@ -38,6 +38,16 @@ from policies.saved import (
     set_weights,
     under,
     weights,
+)
+from policies.settings import (
+    COUNT,
+    DISCOUNT,
+    FROM_1,
+    POSITIVE,
+    SHARE,
+    SOME_SHARE,
+    check_steps,
+    whole,
 )
 from policies.simple import uniform
 from policies.slates import SlateDistribution, TopK, explore, masked
@@ -65,10 +75,18 @@ class SlateQConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma is {self.gamma}; a discount per decision lies in 0..1")
-        if min(self.batch_size, self.decay_steps) < 1:
-            raise ValueError(f"batch_size and decay_steps must be at least 1: {self}")
+        DISCOUNT.check("gamma", self.gamma)
+        COUNT.check_all(self, "hidden", "batch_size", "capacity")
+        POSITIVE.check("learning_rate", self.learning_rate)
+        FROM_1.check("decay_steps", self.decay_steps)
+        SOME_SHARE.check("average", self.average)
+        SHARE.check_all(self, "explore", "epsilon")
+        whole(0).check_all(self, "warm", "item_size", "seed")
+        if self.warm > self.capacity:
+            raise ValueError(
+                f"warm is {self.warm:,}; no more than capacity = {self.capacity:,} decisions are "
+                "kept, so no update would ever come: give less"
+            )
         if self.slates not in ("ratio", "top_k", "one_by_one"):
             raise ValueError(f"slates = {self.slates!r}: choose ratio, top_k or one_by_one")
 
@@ -154,7 +172,7 @@ class SlateQ:
 
     def distribution(self, obs: Observation) -> SlateDistribution:
         places = self.serving.slate_size
-        flat = masked(np.zeros((len(obs), self.serving.columns)), obs.eligible)
+        flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)
         if self.learner is None:
             return explore(TopK(flat, places), flat, places, 1.0)
         score = self.learner.scores(encode(self.state, obs), self.learner.average).double().numpy()
@@ -200,7 +218,9 @@ class SlateQ:
         """Train for `total_steps` decisions over all users; call again to go on.
 
         on_steps: called with the decisions so far after every step of the users.
+        Raises ValueError for too few decisions to learn from.
         """
+        check_steps(total_steps, env.num_envs, self.config.warm, "set a smaller warm")
         if self.learner is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=64, seed=seed))
         learner = self.learner
@@ -294,6 +314,7 @@ def slateq(
     learning_rate: float = 1e-3,
     decay_steps: int = 5_000_000,
     batch_size: int = 1024,
+    warm: int = 5_000,
     item_size: int = 0,
     windows: tuple[int, ...] = (),
     epsilon: float = 0.0,
@@ -301,7 +322,8 @@ def slateq(
 ) -> SlateQ:
     """An agent that has not learnt yet: call `learn(env, total_steps=, seed=)`.
 
-    windows: means of the last so many items' vectors in the state, for want of an encoder.
+    warm: decisions before the first update of a call. windows: means of the last so many items'
+    vectors in the state, for want of an encoder.
     """
     config = SlateQConfig(
         gamma=gamma,
@@ -310,6 +332,7 @@ def slateq(
         learning_rate=learning_rate,
         decay_steps=decay_steps,
         batch_size=batch_size,
+        warm=warm,
         item_size=item_size,
         epsilon=epsilon,
         seed=seed,

@@ -8,7 +8,13 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from policies.base import Observation, observation_of, offered
+from policies.base import (
+    Observation,
+    observation_of,
+    offered,
+    refuse_other_world,
+    serving_of,
+)
 from policies.features import StateFeatures
 from policies.rl.replay import Moves, place_of
 
@@ -32,7 +38,8 @@ def encode(features: StateFeatures, obs: Observation) -> Encoded:
 class World:
     """Steps an environment and hands over each decision with the state that followed it.
 
-    Raises ValueError unless the environment resets by SAME_STEP: a dead row would teach nonsense.
+    Raises ValueError for a world of other sizes, and unless the environment resets by SAME_STEP: a
+    dead row would teach nonsense.
     """
 
     def __init__(
@@ -43,6 +50,7 @@ class World:
         reward_scale: float,
         seed: int,
     ) -> None:
+        refuse_other_world(features.serving, serving_of(env))
         self.env, self.features, self.reward_scale = env, features, reward_scale
         obs, _ = env.reset(seed=seed)
         self.now = encode(features, observation_of(obs))

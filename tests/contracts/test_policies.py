@@ -143,6 +143,8 @@ def test_under_rules_the_propensity_is_that_of_the_slate_shown(
     lead, first, count = np.unique(drawn.action[:, 0], return_index=True, return_counts=True)
     error = np.sqrt(place[first, 0] * (1 - place[first, 0]) / n)
     assert (np.abs(count / n - place[first, 0]) < 4.5 * error + 2e-4).all(), lead
+    best = items_of(seen, ruled.distribution(seen).ranking(K))
+    assert not ruled.audit(seen, best).broken.any(), "what is recommended keeps the rules, too"
 
 
 def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:
@@ -160,6 +162,17 @@ def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:
     )
     everywhere = policy.recommend(history, responses=felt, user=seen.user[0])  # type: ignore[attr-defined]
     assert everywhere.shape == (K,)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_before_it_learns_a_policy_ranks_whatever_it_is_offered(name: str) -> None:
+    env = make_env()
+    policy: Any = build(name, env)
+    history, felt = [3, 1, 4], np.zeros((3, len(policy.serving.response_names)))
+    asked = {"responses": felt, "user": np.zeros(policy.serving.user_size)}
+    assert len(set(policy.recommend(history, 9, **asked).tolist())) == 9
+    rest = policy.recommend(history, exclude_history=True, **asked)
+    assert not set(rest.tolist()) & set(history)
 
 
 def test_a_slate_never_repeats_an_item_and_comes_from_the_candidates(
@@ -180,8 +193,9 @@ def test_what_is_not_eligible_is_never_shown(policy: Policy, seen: Observation) 
         candidates=seen.candidates,
         eligible=eligible,
     )
-    for draw in range(50):
-        assert (act(policy, masked, np.random.default_rng(draw)).action % 2 == 0).all()
+    few = masked.rows(np.arange(10_000) % 16)
+    for draw in range(4):  # over all policies a million slates
+        assert (act(policy, few, np.random.default_rng(draw)).action % 2 == 0).all()
 
 
 def test_the_log_scores_as_it_was_served(policy: Policy) -> None:

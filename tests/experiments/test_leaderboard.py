@@ -101,14 +101,15 @@ def test_settings_take_the_type_of_their_field() -> None:
     got = preset("ml-1m", "markov", ("decay=0.5",))
     assert got == {"skip": 20, "decay": 0.5}
     assert preset("x", "popularity", ("window=60",)) == {"window": 60.0}
-    assert preset("x", "sasrec", ("bf16=true", "loss=full"))["bf16"] is True
+    got = preset("x", "sasrec", ("bf16=true", "loss=full", "device=cpu", "temperature=none"))
+    assert got == {"bf16": True, "loss": "full", "device": "cpu", "temperature": None}
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ("depth=3", "sasrec has no setting 'depth'; there are length, epochs"),
-        ("epochs=many", "epochs is of type int"),
+        ("epochs=many", "--set epochs=many: epochs takes int"),
     ],
 )
 def test_wrong_settings_are_refused(change: str, said: str) -> None:

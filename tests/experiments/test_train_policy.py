@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
 
 from experiments import learning
 from experiments.__main__ import main
-from policies import load
+from experiments.key_values import fits
+from policies import ENCODERS, POLICIES, load
 
 WORLD = "n_items=30 slate_size=2 n_candidates=6 history_length=5 max_steps=12"
 SIZES = "--users 16 --steps 512 --rounds 3 --sessions 24 --test-sessions 32"
@@ -169,3 +171,39 @@ def test_bad_settings_leave_nothing_behind(
     assert train(tmp_path, policy, *more) == 2
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("--encoder-set bogus=3", "--encoder-set bogus=3: encoder 'markov' takes skip, decay"),
+        ("--encoder-set skip=2.5", "--encoder-set skip=2.5: skip takes int"),
+        ("--set alpha=abc", "--set alpha=abc: alpha takes finite float"),
+        ("--set alpha=nan", "--set alpha=nan: alpha takes finite float"),
+        ("--set alpha=True", "--set alpha=True: alpha takes finite float"),
+        ("--set rank=1e999", "--set rank=inf: rank takes int"),
+        ("--set temperature=hot", "--set temperature=hot: temperature takes finite float | None"),
+        ("--set arms=joint", "--set arms=joint: arms takes Literal['disjoint', 'shared']"),
+        ("--set encoder=markov", "--set encoder=markov: choose it by --encoder; there are average"),
+    ],
+)
+def test_a_value_that_cannot_be_is_one_line(
+    more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path, "linucb", "--encoder", "markov", *more.split()) == 2
+    (only,) = capsys.readouterr().err.splitlines()
+    assert said in only
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_default_is_a_value_that_may_be_set() -> None:
+    """Builders and configs say truly what they take, in types that the check knows."""
+    takers = [entry.load() for entry in POLICIES.values()]
+    takers += [type(entry.config({})) for entry in ENCODERS.values()]
+    for taker in takers:
+        hints = get_type_hints(taker)
+        for name, told in inspect.signature(taker).parameters.items():
+            if told.default is not inspect.Parameter.empty:
+                assert fits(told.default, hints[name]), (taker, name)
+    assert fits((5, 20), tuple[int, ...])
+    assert not fits((5, 2.5), tuple[int, ...])

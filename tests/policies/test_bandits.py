@@ -147,7 +147,7 @@ def test_shared_weights_are_one_regression_on_products() -> None:
 
 def test_probabilities_are_shares_of_the_draws() -> None:
     scores = np.array([[[3.0, 2.0, 1.0]], [[3.0, 1.0, 2.0]], [[1.0, 2.0, 3.0]], [[3.0, 2.0, 1.0]]])
-    d = Draws.of(scores, scores.mean(axis=0), 2)
+    d = Draws(lambda: scores, scores.mean(axis=0), 2)
     assert d.first_place().tolist() == [[0.75, 0.0, 0.25]]
     np.testing.assert_array_equal(d.prefix(np.array([[0, 1]], np.int32)), [[0.75, 0.5]])
     np.testing.assert_array_equal(d.prefix(np.array([[1, 0]], np.int32)), [[0.0, 0.0]])

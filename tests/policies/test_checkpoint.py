@@ -44,6 +44,14 @@ def test_the_hash_is_of_what_was_learnt(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
 
 
+def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "films.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match="not what a save wrote"):
+        save(fitted("popularity"), tmp_path, catalogue=FILMS)
+    assert [p.name for p in tmp_path.iterdir()] == ["films.csv"]
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
+
+
 @pytest.mark.parametrize(
     "other",
     [Catalogue("books", 12), Catalogue("films", 13), Catalogue.of("films", NAMES[::-1])],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies import Observation, Serving, act, load, save
+from policies import POLICIES, Observation, Serving, act, load, save
+from policies.base import candidate_items, items_of
 from policies.constraints import Checked, Constrained, constrained
 from policies.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
-from policies.rules import Banned, Cap, Quota, Repeats, offered
+from policies.rules import Banned, Cap, Quota, Repeats
 from policies.scored import Exploration, Scored
 from policies.sequential import Sequential, with_terms
 from policies.simple import Popularity
@@ -122,13 +123,23 @@ def test_the_audit_names_every_intervention() -> None:
     )
     policy = constrained(popular(), *RULES)
     slate = act(policy, obs, np.random.default_rng(0)).slate
+    assert slate.tolist() == [[9, 5, 6], [3, 0, 6]]
     audit = policy.audit(obs, slate)
     assert audit.closed.tolist() == [[1, 0], [2, 0], [3, 0], [0, 0], [0, 0]]
     assert audit.missing.tolist() == [[0, 0]] * 4 + [[0, 1]], "no sponsor on the second offer"
+    # 9 closes 10 below it, for both rules; 3 closes 5, and then 0 closes 1 and 2
+    assert audit.held.tolist() == [[0, 0]] * 3 + [[2, 2], [2, 0]]
     assert {(r["rule"], r["row"]) for r in audit.records()} == {
-        ("recalled", 0), ("no repeats", 0), ("group twice", 0), ("one sponsor", 1),
+        ("recalled", 0), ("no repeats", 0), ("group twice", 0),
+        ("one of a group", 0), ("one of a group", 1), ("one sponsor", 0), ("one sponsor", 1),
     }  # fmt: skip
-    assert not audit.broken.any()
+    one, best = obs.rows(slice(1)), popular(0.0, None)
+    worst = items_of(one, best.distribution(one).ranking(C))[0, -1]
+    forced = constrained(best, Quota("the worst", np.arange(A) == worst, least=1))
+    shown = act(forced, one, np.random.default_rng(0)).slate
+    assert shown[0, :2].tolist() == items_of(one, best.distribution(one).ranking(2))[0].tolist()
+    assert shown[0, 2] == worst
+    assert forced.audit(one, shown).held.tolist() == [[1]]
 
 
 def test_enough_candidates_stay_open_and_those_met_longest_ago_come_first() -> None:
@@ -141,7 +152,7 @@ def test_enough_candidates_stay_open_and_those_met_longest_ago_come_first() -> N
     )
     each = np.arange(A, dtype=np.int32)
     rule = Repeats("no repeats", each, spare=3)
-    closed = rule.closed(obs, offered(obs, A))
+    closed = rule.closed(obs, candidate_items(obs, A))
     assert closed[0].tolist() == [True, False, False, True, False, False]  # 1, then 2, join 4
     assert closed[1].tolist() == [False, False, False, False, False, True]  # 4, then 1, join 3
     slate = np.array([[4, 1, 2], [3, 4, 1]], np.int32)
@@ -149,8 +160,104 @@ def test_enough_candidates_stay_open_and_those_met_longest_ago_come_first() -> N
     assert rule.broken(obs, np.array([[0, 3, 4], [3, 6, 4]], np.int32)).tolist() == [2, 1]
     assert Repeats("no repeats", each).broken(obs, slate).tolist() == [2, 2]
     whole = replace(obs, candidates=None, eligible=None)  # 12 items, 4 and 3 of them met
-    assert rule.closed(whole, offered(whole, A)).sum(axis=1).tolist() == [4, 3]
+    assert rule.closed(whole, candidate_items(whole, A)).sum(axis=1).tolist() == [4, 3]
     assert rule.broken(whole, slate).tolist() == [2, 2]
+
+
+def test_spare_counts_what_the_rules_before_it_leave_open() -> None:
+    obs = Observation(
+        history_items=np.array([[0, 1, 2, 3]], np.int32),
+        history_responses=np.zeros((1, 4, 1), np.float32),
+        user=np.zeros((1, 1), np.float32),
+        candidates=np.array([[0, 1, 2, 3]], np.int32),
+    )
+    each, rng = np.arange(A, dtype=np.int32), np.random.default_rng(0)
+    banned, again = Banned("recalled", np.arange(A) == 0), Repeats("again", each, spare=1)
+    for policy in (
+        constrained(popular(), banned, again),
+        constrained(constrained(popular(), banned), again),
+        reranked(constrained(popular(), banned, again), MMR(VECTORS, 1.0)),
+    ):
+        assert act(policy, obs, rng).slate.tolist() == [[1, -1, -1]]
+    both = constrained(constrained(popular(), banned), again)
+    audit = both.audit(obs, np.array([[1, -1, -1]], np.int32))
+    assert audit.rules == ("recalled", "again")
+    assert audit.closed.tolist() == [[1], [3]]
+    assert not audit.broken.any()
+    twice = replace(obs, candidates=np.array([[3, 3, 7, 8]], np.int32))  # offered twice
+    rule = Repeats("again", each, spare=3)
+    assert rule.closed(twice, candidate_items(twice, A)).tolist() == [[False, True, False, False]]
+    assert rule.broken(twice, np.array([[3, 7, 8], [0, 7, 8]], np.int32)[:1]).tolist() == [0]
+    assert rule.broken(twice, np.array([[0, 7, 8]], np.int32)).tolist() == [1]  # is not on offer
+
+
+def test_items_of_no_group_are_never_closed() -> None:
+    group = np.where(np.arange(A) < 6, -1, 0).astype(np.int32)
+    obs = replace(users(50), history_items=np.tile([[-1, 0]], (50, 1)).astype(np.int32))
+    for rule in (Repeats("again", group), Cap("one", group, most=1)):
+        policy = constrained(popular(), rule)
+        slate = act(policy, obs, np.random.default_rng(0)).slate
+        assert (slate >= 0).all()
+        assert not policy.audit(obs, slate).broken.any()
+    assert (Cap("none", group, most=0).closed(obs, np.asarray(obs.candidates)) == (
+        np.asarray(obs.candidates) >= 6
+    )).all()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        (lambda: Repeats("r", GROUP, times=0), "times is 0"),
+        (lambda: Repeats("r", GROUP, times=3), "times is 3, and a history holds 2"),
+        (lambda: Repeats("r", GROUP, spare=-1), "spare is -1"),
+        (lambda: Cap("c", GROUP, most=1.5), "most is 1.5"),  # type: ignore[arg-type]
+        (lambda: Cap("c", GROUP, most=-1), "most is -1"),
+        (lambda: Cap("c", GROUP - 2, most=1), "group's number, or -1"),
+        (lambda: Quota("q", SPONSORED, least=2, most=1), "most is 1; it is a whole number, at"),
+        (lambda: Quota("q", SPONSORED, least=4), "least is 4, and a slate has places for 3"),
+        (lambda: Quota("q", SPONSORED.astype(int)), "True or False for every item, got int64"),
+        (lambda: Banned("b", [0, 1]), "True or False for every item"),
+        (lambda: Banned("b", np.zeros(5, bool)), "5 items and the catalogue has 12"),
+    ],
+)
+def test_rules_that_mean_nothing_are_refused_by_name(rule: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        constrained(popular(), rule())
+    with pytest.raises(ValueError, match="has no rule"):
+        constrained(popular())
+
+
+@pytest.mark.parametrize("name", ["lints", "neural_linear"])
+def test_rules_and_tastes_add_up_on_posterior_draws(name: str) -> None:
+    """Each draw is a ranking by its scores: what is put on top of it must keep what was there."""
+    policy, obs = POLICIES[name].load()(SERVING, epsilon=0.0), users(40)
+    cap, each = Cap("one of a group", GROUP, most=1), np.arange(A, dtype=np.int32)
+    old = np.where(SPONSORED, 0.0, 500.0)
+    fresh = reranked(policy, Fresh(old, half_life=1.0, weight=1e6))
+    slate = act(fresh, obs, np.random.default_rng(0)).slate
+    assert SPONSORED[slate].sum(axis=1).tolist() == [2] * 40  # 9 and 10 are on every offer
+    assert SPONSORED[items_of(obs, fresh.distribution(obs).ranking(2))].all()
+    for stacked in (
+        constrained(fresh, cap),
+        reranked(constrained(policy, cap), Fresh(old, half_life=1.0, weight=1e6)),
+        constrained(constrained(fresh, Cap("each once", each, most=1)), cap),
+    ):
+        drawn = act(stacked, obs, np.random.default_rng(0))
+        assert (drawn.propensity > 0).all()
+        for shown in (drawn.slate, items_of(obs, stacked.distribution(obs).ranking(3))):
+            assert SPONSORED[shown].sum(axis=1).tolist() == [1] * 40
+            assert not cap.broken(obs, shown).any()
+    deep = Serving(**{**sizes(SERVING), "n_items": 300, "n_candidates": None})
+    many = POLICIES[name].load()(deep, epsilon=0.0)
+    half = np.where(np.arange(300) < 200, 0, np.arange(300)).astype(np.int32)
+    whole = replace(obs, candidates=None)
+    assert (act(constrained(many, Cap("half", half, 1)), whole, np.random.default_rng(0)).slate
+            >= 0).all()  # fmt: skip
+
+
+def sizes(serving: Serving) -> dict[str, Any]:
+    wide = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    return {**{f.name: getattr(serving, f.name) for f in fields(serving)}, "item_features": wide}
 
 
 def test_the_last_layer_stops_a_slate_that_breaks_a_rule() -> None:
@@ -158,7 +265,7 @@ def test_the_last_layer_stops_a_slate_that_breaks_a_rule() -> None:
     obs = users(4)
     forgot = TopK(np.tile(np.arange(C, dtype=float), (4, 1)), K)  # both sponsors lead
     with pytest.raises(AssertionError, match="rule 'one of a group' is broken by slate"):
-        Checked(forgot, RULES, obs).sample(np.random.default_rng(0))
+        Checked(forgot, RULES, (obs,) * len(RULES)).sample(np.random.default_rng(0))
 
 
 def test_rules_count_violations_from_the_slate_alone() -> None:
@@ -283,3 +390,25 @@ def test_arrays_of_another_catalogue_and_foreign_distributions_are_refused() -> 
         constrained(popular(), Banned("recalled", np.zeros(5, bool)))
     with pytest.raises(ValueError, match="rules cannot be put on a object"):
         with_terms(object(), ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("taste", "wrong"),
+    [
+        (lambda: MMR(np.full((A, 2), np.nan, np.float32), 1.0), "MMR.vectors holds"),
+        (lambda: MMR(VECTORS, np.nan), "MMR.weight holds"),
+        (lambda: MMR(VECTORS[:5], 1.0), "MMR.vectors speaks of 5 items"),
+        (lambda: Determinantal(VECTORS, np.inf), "Determinantal.weight"),
+        (lambda: Fresh(np.arange(A) - 1.0, 1.0, 1.0), "ages >= 0"),
+        (lambda: Fresh(np.arange(A) * 1.0, 0.0, 1.0), "half-life > 0"),
+        (lambda: Fresh(np.arange(A) * 1.0, 1.0, np.nan), "Fresh.weight"),
+        (lambda: FairExposure(GROUP, np.array([5.0, 0, 0, 0]), 1.0, np.zeros(4)), "sum to 1"),
+        (lambda: FairExposure(GROUP, np.full(3, 1 / 3), 1.0, np.zeros(3)), r"providers 0\.\.2"),
+        (lambda: Cap("c", GROUP, most=1), "Cap is no taste"),
+    ],
+)
+def test_tastes_that_would_rank_by_nothing_are_refused_by_name(taste: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        reranked(popular(), taste())
+    with pytest.raises(ValueError, match="has no taste"):
+        reranked(popular())

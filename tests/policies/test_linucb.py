@@ -142,7 +142,7 @@ def test_reward_without_a_place_goes_to_the_item_taken_or_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"), [({"alpha": -1.0}, "alpha >= 0"), ({"ridge": 0.0}, "ridge > 0")]
+    ("settings", "said"), [({"alpha": -1.0}, "at least 0"), ({"ridge": 0.0}, "above 0")]
 )
 def test_impossible_settings_are_refused(settings: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -46,6 +46,28 @@ def test_what_cannot_be_had_is_said(popular: Any) -> None:
         recommend(build("greedy_reward", make_env()), [0, 1])
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"k": 0}, "k is 0: give a whole number"),
+        ({"k": 2.5}, r"k is 2\.5: give a whole number"),
+        ({"k": "3"}, "k is '3': give a whole number"),
+        ({"k": 10**12}, "1000000000000 items were asked for and 12 can be shown"),
+        ({"candidates": []}, "candidates is empty"),
+        ({"candidates": [5, 3, 5]}, r"candidates\[2\] = 5 stands there twice"),
+        ({"candidates": [5, 12]}, r"candidates\[1\] = 12 is outside 0\.\.11"),
+        ({"history": [[0], [1, 2]]}, "history must be a list of item ids, got lists of several"),
+        ({"responses": [1, 2]}, r"quality, must be numbers of shape \(2, 3\), got shape \(2,\)"),
+        ({"responses": [["a"] * 3] * 2}, r"must be numbers of shape \(2, 3\): could not convert"),
+        ({"user": [0.5]}, r"user must be numbers of shape \(3,\), got shape \(1,\)"),
+        ({"user": 0.5}, r"user must be numbers of shape \(3,\), got shape \(\)"),
+    ],
+)
+def test_what_is_asked_wrongly_is_named(asked: dict[str, Any], said: str, popular: Any) -> None:
+    with pytest.raises(ValueError, match=said):
+        popular.recommend(**{"history": [0, 1]} | asked)
+
+
 def test_the_last_events_stand_where_a_log_would_have_them() -> None:
     """Padded on the left, the newest last, responses beside their items."""
     from policies.one_user import _observation

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import recsim_env  # noqa: F401
-from policies import act, build, collect, observation_of
+from policies import Observation, act, build, collect, observation_of
 from policies.rollout import _split
 from recsim_env import Population
 
@@ -94,6 +94,57 @@ def test_dead_rows_are_refused() -> None:
     env = make_env(autoreset_mode=AutoresetMode.NEXT_STEP)
     with pytest.raises(ValueError, match="SAME_STEP"):
         collect(env, build("uniform", env), n_steps=2, seed=0)
+
+
+OTHER = [
+    ({"n_items": 20}, "n_items 20, not 30"),
+    ({"slate_size": 3}, "slate_size 3, not 2"),
+    ({"n_candidates": None}, "n_candidates None, not 5"),
+    ({"history_length": 7}, "history_length 7, not 4"),
+]
+
+
+@pytest.mark.parametrize(("sizes", "said"), OTHER)
+def test_a_policy_serves_only_a_world_of_its_own_sizes(sizes: dict[str, Any], said: str) -> None:
+    for name in ("uniform", "lints"):
+        with pytest.raises(ValueError, match=rf"another world: {said}\. Use"):
+            collect(make_env(), build(name, make_env(**sizes)), n_steps=2, seed=0)
+
+
+@pytest.mark.parametrize(("sizes", "said"), OTHER)
+def test_an_agent_learns_only_in_a_world_of_its_own_sizes(sizes: dict[str, Any], said: str) -> None:
+    own = make_env(**sizes)
+    for name in ("ppo", "slateq"):
+        agent: Any = build(name, own)
+        agent.update(collect(own, build("uniform", own), n_steps=20, seed=0))  # none is left to do
+        with pytest.raises(ValueError, match=rf"was built for another world: {said}"):
+            agent.learn(make_env(), total_steps=5_120, seed=0)
+
+
+@pytest.mark.parametrize("name", ["uniform", "linucb", "lints", "cascade_linucb", "neural_linear"])
+@pytest.mark.parametrize("item", [30, 10**9, -2])
+def test_an_unknown_item_is_refused_by_its_place(name: str, item: int) -> None:
+    env = make_env()
+    policy, seen = build(name, env), observation_of(env.reset(seed=0)[0])
+    for field, ids in (("candidates", seen.candidates), ("history_items", seen.history_items)):
+        assert ids is not None
+        wrong = ids.copy()
+        wrong[3, 1] = item
+        parts = {n: getattr(seen, n) for n in ("history_responses", "user", "history_items")}
+        obs = Observation(**parts | {"candidates": seen.candidates, field: wrong})
+        with pytest.raises(ValueError, match=rf"{field}\[3, 1\] = {item} is outside -1\.\.29"):
+            act(policy, obs, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ["linucb", "lints", "cascade_linucb"])
+def test_compiled_loops_are_not_asked_of_an_unknown_item(name: str) -> None:
+    """Without `act` in between: the loops check nothing, and a process would die of it."""
+    env = make_env()
+    seen = observation_of(env.reset(seed=0)[0])
+    assert seen.candidates is not None
+    seen.candidates[5, 4] = 10**9
+    with pytest.raises(ValueError, match=r"candidates\[5, 4\] = 1000000000 is outside"):
+        build(name, env, arms="disjoint").distribution(seen)
 
 
 @pytest.mark.parametrize("sizes", [{}, {"n_steps": 2, "n_sessions": 2}, {"n_steps": 0}])

@@ -95,6 +95,57 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_left(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """All that lies in a folder: files with their bytes, everything else without."""
+    found = folder.rglob("*")
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in found}
+
+
+@pytest.mark.parametrize(
+    ("mine", "saved"),
+    [
+        ("it", False),
+        ("it/notes.txt", False),
+        ("it/config.json", False),
+        ("it/notes.txt", True),
+        ("it/encoder-1/notes.txt", True),
+        ("it/encoder-2/notes.txt", True),
+        ("it/other/config.json", True),
+    ],
+)
+def test_what_no_save_wrote_is_not_replaced(mine: str, saved: bool, tmp_path: Path) -> None:
+    if saved:
+        save(build("greedy_encoder", make_env()), tmp_path / "it")  # with encoder-1
+    (tmp_path / mine).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / mine).write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(FileExistsError, match=r"it is not what a save wrote.* another path"):
+        save(build("uniform", make_env()), tmp_path / "it")
+    assert tree(tmp_path) == before
+
+
+def test_a_link_to_nothing_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "it").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileExistsError, match="not what a save wrote"):
+        save(build("uniform", make_env()), tmp_path / "it")
+    assert [p.name for p in tmp_path.iterdir()] == ["it"]
+
+
+def test_an_empty_folder_and_an_earlier_save_are_replaced_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it").mkdir()
+    save(build("greedy_encoder", make_env()), tmp_path / "it")
+    assert (tmp_path / "it" / "encoder-1").is_dir()
+    save(build("uniform", make_env()), tmp_path / "it")
+    assert sorted(tree(tmp_path)) == ["it", "it/config.json", "it/weights.safetensors"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    save(build("uniform", make_env()), ".")
+    assert len(tree(tmp_path)) == 6
+    assert load(tmp_path / "here").serving.n_items == 30
+
+
 def test_another_world_is_refused_by_what_differs(tmp_path: Path) -> None:
     save(build("popularity", make_env()), tmp_path / "it")
     with pytest.raises(ValueError, match="slate_size 2, not 3"):
@@ -193,6 +244,18 @@ def test_a_zip_is_read_only_when_it_is_trusted(tmp_path: Path) -> None:
         one.learn(env, total_steps=512, seed=1)  # type: ignore[attr-defined]
         [group] = one.model.policy.optimizer.param_groups  # type: ignore[attr-defined]
         assert group["lr"] == pytest.approx(0.01 * (1 - 0.9 * 1024 / 2048))
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("name", ["nope.zip", "nope"])
+def test_a_path_where_nothing_is_is_named_as_it_is(name: str, trust: bool, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=rf"{name} is not"):
+        load(tmp_path / name, trust=trust)
+
+
+def test_a_folder_that_is_called_a_zip_is_still_a_folder(tmp_path: Path) -> None:
+    save(build("uniform", make_env()), tmp_path / "it.zip")
+    assert load(tmp_path / "it.zip").serving.n_items == 30
 
 
 def test_a_zip_of_an_older_kind_is_refused_by_name(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ def test_a_score_that_is_not_a_number_is_refused_by_place() -> None:
         masked(np.array([[0.0, 1.0, np.nan]]), None)
 
 
-def test_mixture_weights_must_sum_to_one() -> None:
-    with pytest.raises(ValueError, match="sum to 1"):
-        Mixture((PlackettLuce(LOGITS, 1),), (0.5,))
+@pytest.mark.parametrize("weights", [(0.5, 0.4), (1.0,), (1.5, -0.5), (-1.0, 2.0), (np.nan, 1.0)])
+def test_mixture_weights_are_shares_that_sum_to_one(weights: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="of at least 0 that sum to 1"):
+        Mixture((PlackettLuce(LOGITS, 1), PlackettLuce(LOGITS, 1)), weights)

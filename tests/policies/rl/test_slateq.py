@@ -79,7 +79,7 @@ def test_the_next_slate_is_chosen_by_one_network_and_valued_by_the_other() -> No
 
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"decay_steps": 0}])
 def test_sizes_that_teach_nothing_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         SlateQConfig(**wrong)  # type: ignore[arg-type]
 
 

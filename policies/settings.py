@@ -1,0 +1,56 @@
+"""What a setting may be. A rule refuses the rest, NaN and infinity too, and says what to give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+
+class Rule(NamedTuple):
+    """Which finite numbers a setting may be, and how that is said of {name}."""
+
+    allows: Callable[[Any], bool]
+    says: str
+
+    def check(self, name: str, value: object) -> None:
+        """Raise ValueError unless the value is allowed."""
+        if not (isinstance(value, Real) and math.isfinite(value) and self.allows(value)):
+            raise ValueError(f"{name} is {value!r}; {self.says.format(name=name)}")
+
+    def check_all(self, config: object, *names: str) -> None:
+        """The same for fields of a config."""
+        for name in names:
+            self.check(name, getattr(config, name))
+
+
+def whole(least: int) -> Rule:
+    """Whole numbers from `least` on."""
+    return Rule(
+        lambda x: x >= least and isinstance(x, Integral),
+        f"give a whole number, {{name}} >= {least}",
+    )
+
+
+COUNT = whole(1)
+POSITIVE = Rule(lambda x: x > 0, "give a finite number above 0")
+FROM_0 = Rule(lambda x: x >= 0, "give a finite number of at least 0")
+FROM_1 = Rule(lambda x: x >= 1, "give a finite number of at least 1")
+DISCOUNT = Rule(lambda x: 0 <= x <= 1, "a discount per decision lies in 0..1")
+SHARE = Rule(lambda x: 0 <= x <= 1, "a share lies in 0..1: give 0.1 for one in ten")
+SOME_SHARE = Rule(lambda x: 0 < x <= 1, "give a share above 0, at most 1")
+
+
+def check_steps(total_steps: int, users: int, least: int, mend: str) -> None:
+    """Raise ValueError where a call of `learn` would end before its first update.
+
+    least: decisions that this update needs; they are taken in whole steps of all users.
+    """
+    if not total_steps >= 1:
+        raise ValueError(f"total_steps is {total_steps}; learning takes at least 1 decision")
+    if -(-total_steps // users) * users < least:
+        raise ValueError(
+            f"total_steps is {total_steps:,}: nothing would be learnt, since the first update "
+            f"needs {least:,} decisions of this call. Take at least {least:,} in a call, or {mend}."
+        )
