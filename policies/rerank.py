@@ -16,8 +16,9 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Policy, Serving, candidate_items
 from policies.one_user import recommend
 from policies.saved import Saved
-from policies.sequential import Term, Walk, with_terms
+from policies.sequential import Term, with_terms
 from policies.slates import SlateDistribution
+from policies.taste_walks import Bonus, NearestWalk, Similar, VolumeWalk
 
 Bool = NDArray[np.bool_]
 F32 = NDArray[np.float32]
@@ -47,7 +48,7 @@ class MMR:
         _finite(self, vectors=self.vectors, weight=self.weight)
 
     def term(self, items: I32) -> Term:
-        return _Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, _NearestWalk)
+        return Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, NearestWalk)
 
     def update(self, log: LoggedDataset) -> None:
         """Similarity does not depend on what was shown."""
@@ -68,7 +69,7 @@ class Determinantal:
         _finite(self, vectors=self.vectors, weight=self.weight)
 
     def term(self, items: I32) -> Term:
-        return _Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, _VolumeWalk)
+        return Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, VolumeWalk)
 
     def update(self, log: LoggedDataset) -> None:
         """Volumes do not depend on what was shown."""
@@ -91,7 +92,7 @@ class Fresh:
             )
 
     def term(self, items: I32) -> Term:
-        return _Bonus((self.weight * 0.5 ** (self.age / self.half_life))[np.maximum(items, 0)])
+        return Bonus((self.weight * 0.5 ** (self.age / self.half_life))[np.maximum(items, 0)])
 
     def update(self, log: LoggedDataset) -> None:
         """Ages are given, not learned."""
@@ -129,7 +130,7 @@ class FairExposure:
         total = self.exposure.sum()
         share = self.exposure / total if total > 0 else self.due
         lag = self.updates * (1.0 - share / np.maximum(self.due, 1e-12))
-        return _Bonus(self.weight * lag[self.provider[np.maximum(items, 0)]])
+        return Bonus(self.weight * lag[self.provider[np.maximum(items, 0)]])
 
     def update(self, log: LoggedDataset) -> None:
         shown = log.slate >= 0
@@ -137,75 +138,6 @@ class FairExposure:
         owner = self.provider[log.slate[shown]]
         self.exposure = self.exposure + np.bincount(owner, seen[shown], len(self.exposure))
         self.updates += 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bonus:
-    """The same at every place."""
-
-    bonus: F64  # (B, C)
-
-    def start(self, places: int) -> Walk:
-        return self
-
-    def logits(self) -> F64:
-        return self.bonus
-
-    def wants(self) -> None:
-        return None
-
-    def push(self, column: I64) -> None:
-        """Nothing moves."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Similar:
-    """Candidates as unit vectors, and the walk that compares them."""
-
-    vectors: F64  # (B, C, D)
-    weight: float
-    walk: type[_NearestWalk] | type[_VolumeWalk]
-
-    def start(self, places: int) -> Walk:
-        return self.walk(self.vectors, self.weight)
-
-
-class _NearestWalk:
-    def __init__(self, vectors: F64, weight: float) -> None:
-        self.vectors, self.weight = vectors, weight
-        self.nearest = np.zeros(vectors.shape[:2])  # cosine; 0 before the first place
-
-    def logits(self) -> F64:
-        return -self.weight * self.nearest
-
-    def wants(self) -> None:
-        return None
-
-    def push(self, column: I64) -> None:
-        cosine = np.einsum("bcd,bd->bc", self.vectors, _placed(self.vectors, column))
-        self.nearest = np.maximum(self.nearest, np.where((column >= 0)[:, None], cosine, -1.0))
-
-
-class _VolumeWalk:
-    """Residual of every candidate after projecting out those above (Gram-Schmidt)."""
-
-    def __init__(self, vectors: F64, weight: float) -> None:
-        self.residual, self.weight = vectors.copy(), weight
-
-    def logits(self) -> F64:
-        left = np.einsum("bcd,bcd->bc", self.residual, self.residual)
-        gain: F64 = 0.5 * self.weight * np.log(np.maximum(left, 1e-6))  # a copy adds a little
-        return gain
-
-    def wants(self) -> None:
-        return None
-
-    def push(self, column: I64) -> None:
-        axis = _placed(self.residual, column)
-        norm = np.linalg.norm(axis, axis=1, keepdims=True)
-        axis = np.where((norm > 1e-6) & (column >= 0)[:, None], axis / np.maximum(norm, 1e-12), 0.0)
-        along = np.einsum("bcd,bd->bc", self.residual, axis)
-        self.residual -= along[:, :, None] * axis[:, None, :]
 
 
 @dataclass(slots=True)
@@ -288,12 +220,6 @@ def _finite(taste: Taste, **values: NDArray[Any] | float) -> None:
                 f"{type(taste).__name__}.{what} holds a value that is not finite: scores would be "
                 "ranked by it in silence"
             )
-
-
-def _placed(vectors: F64, column: I64) -> F64:
-    """(B, D) of the columns just placed."""
-    placed: F64 = vectors[np.arange(len(column)), np.maximum(column, 0)]
-    return placed
 
 
 def _unit(vectors: F32) -> F64:

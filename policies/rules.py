@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Observation, Serving, candidate_items
-from policies.sequential import Term, Walk
+from policies.rule_walks import CapTerm, QuotaTerm
+from policies.sequential import Term
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -142,7 +143,7 @@ class Cap:
         return (_group_of(self.group, items) >= 0) & (self.most == 0)
 
     def term(self, items: I32) -> Term:
-        return _CapTerm(_group_of(self.group, items), self.most)
+        return CapTerm(_group_of(self.group, items), self.most)
 
     def broken(self, obs: Observation, slate: I32) -> I64:
         group = _group_of(self.group, slate)
@@ -176,7 +177,7 @@ class Quota:
         return _of(self.members, items) & (self.most == 0)
 
     def term(self, items: I32) -> Term:
-        return _QuotaTerm(_of(self.members, items), self.least, self.most)
+        return QuotaTerm(_of(self.members, items), self.least, self.most)
 
     def broken(self, obs: Observation, slate: I32) -> I64:
         shown = count(_of(self.members, slate))
@@ -184,62 +185,6 @@ class Quota:
 
     def missing(self, slate: I32) -> I64:
         return np.maximum(self.least - count(_of(self.members, slate)), 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _CapTerm:
-    group: I32  # (B, C)
-    most: int
-
-    def start(self, places: int) -> Walk:
-        return _CapWalk(self.group, self.most, np.zeros(self.group.shape, np.int32))
-
-
-@dataclass(slots=True, eq=False)
-class _CapWalk:
-    group: I32
-    most: int
-    count: I32  # (B, C) placed so far of each column's group
-
-    def logits(self) -> F64:
-        return np.where((self.count >= self.most) & (self.group >= 0), -np.inf, 0.0)
-
-    def wants(self) -> None:
-        return None
-
-    def push(self, column: I64) -> None:
-        placed = self.group[np.arange(len(column)), np.maximum(column, 0)]
-        self.count += (self.group == placed[:, None]) & (column >= 0)[:, None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _QuotaTerm:
-    members: Bool  # (B, C)
-    least: int
-    most: int | None
-
-    def start(self, places: int) -> Walk:
-        return _QuotaWalk(self, np.zeros(len(self.members), np.int64))
-
-
-@dataclass(slots=True, eq=False)
-class _QuotaWalk:
-    term: _QuotaTerm
-    count: I64  # (B,) members placed
-
-    def logits(self) -> F64:
-        t = self.term
-        out = np.zeros(t.members.shape)
-        if t.most is not None:
-            out[t.members & (self.count >= t.most)[:, None]] = -np.inf
-        return out
-
-    def wants(self) -> tuple[Bool, I64]:
-        return self.term.members, self.term.least - self.count
-
-    def push(self, column: I64) -> None:
-        member = self.term.members[np.arange(len(column)), np.maximum(column, 0)]
-        self.count += member & (column >= 0)
 
 
 KINDS: dict[str, tuple[type[Any], str]] = {

@@ -21,7 +21,7 @@ from policies.features import item_table
 from policies.rl.configs import A2CConfig, DQNConfig, PPOConfig, ProtoConfig, QRDQNConfig
 from policies.rl.decision import DecisionConfig
 from policies.rl.method import OfflineConfig
-from policies.rl.slateq import SlateQConfig
+from policies.rl.slateq_net import SlateQConfig
 
 SERVING = Serving(
     n_items=20,

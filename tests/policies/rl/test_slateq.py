@@ -15,7 +15,8 @@ from policies.base import Observation, serving_of
 from policies.features import state_features
 from policies.rl.item_net import ItemNet
 from policies.rl.replay import Batch
-from policies.rl.slateq import SlateQ, SlateQConfig, SlateQNet, bootstrap, losses
+from policies.rl.slateq import SlateQ
+from policies.rl.slateq_net import SlateQConfig, SlateQNet, bootstrap, losses
 from policies.rl.world import encode
 
 D, A, C, K, B = 3, 9, 5, 2, 40
