@@ -12,8 +12,10 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving, candidate_items, require
 from policies.encoders.base import Encoder
 from policies.encoders.sequences import Sequences
+from policies.features import same_catalogue
 from policies.saved import Saved
 from policies.scored import Exploration, Scored, Scores, pick
+from policies.settings import POSITIVE, SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,22 @@ class Popularity:
 
     serving: Serving
     counts: NDArray[np.float64]  # (A,)
+    keep: float = 1.0  # share of the counts that a new log leaves; 1 = of all time
 
     def scores(self, obs: Observation) -> Scores:
         return pick(np.log1p(self.counts), obs)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         if log.consumed is not None:
-            self.counts = self.counts + consumption(log)
+            self.counts = self.keep * self.counts + consumption(log)
         return {"items_seen": float((self.counts > 0).sum())}
 
     def saved(self) -> Saved:
-        return Saved(arrays={"counts": self.counts})
+        return Saved(config={"keep": self.keep}, arrays={"counts": self.counts})
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
-        return cls(serving, **saved.arrays)
+        return cls(serving, saved.arrays["counts"], **saved.config)
 
 
 @dataclass(slots=True)
@@ -136,15 +139,20 @@ def popularity(
     serving: Serving,
     *,
     sequences: Sequences | None = None,
+    keep: float = 1.0,
     temperature: float | None = None,
     epsilon: float = 0.0,
 ) -> Scored:
-    """Most consumed first; `sequences` are the counts it starts from."""
+    """Most consumed first; `sequences` are the counts it starts from.
+
+    keep: share of the counts that a new log leaves; 1 = popular of all time, 0 = in the last log.
+    """
+    SHARE.check("keep", keep)
     counts = np.zeros(serving.n_items)
     if sequences is not None:
         counts += np.bincount(sequences.items, minlength=serving.n_items)
     return Scored(
-        Popularity(serving, counts), Exploration(temperature=temperature, epsilon=epsilon)
+        Popularity(serving, counts, keep), Exploration(temperature=temperature, epsilon=epsilon)
     )
 
 
@@ -162,6 +170,7 @@ def top_rated(
             f"the environment shows no response {response!r}; it shows "
             f"{', '.join(serving.response_names)}"
         )
+    POSITIVE.check("prior", prior)
     none = np.zeros(serving.n_items)
     column = serving.response_names.index(response)
     scorer = TopRated(serving, column, prior, none, none.copy())
@@ -221,11 +230,7 @@ def _consumed(log: LoggedDataset) -> NDArray[np.int32]:
 
 def _ranking(serving: Serving, encoder: Encoder | None) -> EncoderRanking:
     if encoder is not None:
-        if encoder.n_items != serving.n_items:
-            raise ValueError(
-                f"the encoder knows {encoder.n_items} items and the environment {serving.n_items}: "
-                "fit the encoder on sequences of this catalogue"
-            )
+        same_catalogue(serving, encoder)
         return EncoderRanking(serving, encoder)
     from policies.encoders import ENCODERS
 
