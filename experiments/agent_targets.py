@@ -182,15 +182,16 @@ def learnt(
     settings: Settings, todo: list[tuple[Target, int]], folder: Path
 ) -> Iterator[tuple[Target, int, dict[str, Any]]]:
     """Results as they come, in this process or in several."""
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from concurrent.futures import as_completed
+
+    from experiments.workers import pool
 
     if settings.workers == 1:
         for target, seed in todo:
             yield target, seed, learn(target, settings, seed, folder)
         return
-    with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
-        jobs = {pool.submit(learn, t, settings, s, folder): (t, s) for t, s in todo}
+    with pool(settings.workers) as processes:
+        jobs = {processes.submit(learn, t, settings, s, folder): (t, s) for t, s in todo}
         for job in as_completed(jobs):
             yield *jobs[job], job.result()
 

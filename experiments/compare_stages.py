@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from experiments.comparison import judge
 from experiments.run_folder import RunFolder
 from experiments.show import Show, Update
 from experiments.truth import Truth, mean, serve
+from experiments.workers import pool
 from experiments.worlds import World, WorldSizes, embedded, from_data
 from offpolicy import GateRule, LoggedDataset, read_log, write_log
 from offpolicy.reward_model import RewardData
@@ -181,11 +181,10 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
                 show.note(f"  {name} done ({done} of {len(left)})")
                 update(done / len(left))
         else:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(job.settings.workers, mp_context=context) as pool:
+            with pool(job.settings.workers) as processes:
                 # the longest first, so that no process waits for it alone at the end
                 queue = sorted(left, key=lambda n: n != "PPO")
-                tasks = {pool.submit(in_process, job.settings, job.run, n): n for n in queue}
+                tasks = {processes.submit(in_process, job.settings, job.run, n): n for n in queue}
                 for done, task in enumerate(as_completed(tasks), start=1):
                     task.result()
                     show.note(f"  {tasks[task]} done ({done} of {len(left)})")

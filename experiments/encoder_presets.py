@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.key_values import check_values, parse
+from experiments.key_values import parse, typed
 from policies.encoders import ENCODERS
 
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
@@ -76,5 +76,4 @@ def preset(data: str, model: str, changes: tuple[str, ...] = ()) -> dict[str, An
     known, asked = [f.name for f in dataclasses.fields(kind)], parse(changes)
     if unknown := sorted(asked.keys() - set(known)):
         raise ValueError(f"{model} has no setting {unknown[0]!r}; there are {', '.join(known)}")
-    check_values("--set", asked, kind)
-    return PRESETS.get((data, model), {}) | asked
+    return PRESETS.get((data, model), {}) | typed("--set", asked, kind)

@@ -125,16 +125,16 @@ def computed(settings: Settings, todo: list[Cell], folder: Path) -> Iterator[int
 
     A process takes a column at a time: its agents share the encoder and the logs.
     """
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from concurrent.futures import as_completed
 
     from experiments.study_cells import compute_all
+    from experiments.workers import pool
 
     alike = groupby(todo, key=lambda cell: (cell.seed, cell.world, cell.encoder))
     columns = [list(column) for _, column in alike]
     if settings.workers == 1:
         yield from accumulate(compute_all(settings, column, folder) for column in columns)
         return
-    with ProcessPoolExecutor(settings.workers, get_context("spawn")) as pool:
-        jobs = [pool.submit(compute_all, settings, column, folder) for column in columns]
+    with pool(settings.workers) as processes:
+        jobs = [processes.submit(compute_all, settings, column, folder) for column in columns]
         yield from accumulate(job.result() for job in as_completed(jobs))

@@ -25,16 +25,24 @@ def parse(changes: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def check_values(option: str, chosen: dict[str, Any], taker: Any) -> None:
-    """Raise ValueError for a value of another type than a builder or config annotates.
+def typed(option: str, chosen: dict[str, Any], taker: Any) -> dict[str, Any]:
+    """The values as a builder or config annotates them: a whole number for a float becomes one.
 
-    Names that it does not know are passed over.
+    Names that it does not know are passed on. Raises ValueError for a value of another type.
     """
     hints = get_type_hints(taker)
     for name, value in chosen.items():
         if name in hints and not fits(value, hints[name]):
             takes = formatannotation(hints[name]).replace("float", "finite float")
             raise ValueError(f"{option} {name}={value}: {name} takes {takes}")
+    return {name: _as(value, hints.get(name)) for name, value in chosen.items()}
+
+
+def _as(value: Any, hint: Any) -> Any:
+    """1 -> 1.0 where only a float fits."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    kinds = get_args(hint) or (hint,)
+    return float(value) if whole and float in kinds and int not in kinds else value
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -15,7 +15,7 @@ import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments import page, pictures
-from experiments.key_values import check_values, parse
+from experiments.key_values import parse, typed
 from experiments.learning import BEST, Plan, Row, Standing, Worlds, keep, rounds, take_up
 from experiments.run_folder import RunFolder
 from experiments.show import Show
@@ -72,7 +72,7 @@ def check(settings: Settings) -> None:
             f"--set encoder={chosen['encoder']}: choose it by --encoder; there are {names}"
         )
     if settings.policy in POLICIES:  # `build` knows the names
-        check_values("--set", chosen, POLICIES[settings.policy].load())
+        chosen = typed("--set", chosen, POLICIES[settings.policy].load())
     env = make(settings, 1)
     if settings.encoder is not None and settings.policy in POLICIES:
         if "encoder" not in _parameters(settings.policy):
@@ -80,7 +80,9 @@ def check(settings: Settings) -> None:
                 f"policy {settings.policy!r} stands on no encoder: leave out --encoder"
             )
         chosen["encoder"] = small_encoder(settings.encoder, parse(settings.encoder_set), env)
-    build(settings.policy, env, **chosen)
+    policy: Any = build(settings.policy, env, **chosen)
+    if hasattr(policy, "check_learn"):
+        policy.check_learn(settings.steps, settings.users)
 
 
 def small_encoder(name: str, chosen: dict[str, Any], env: Any) -> Encoder:
@@ -90,7 +92,8 @@ def small_encoder(name: str, chosen: dict[str, Any], env: Any) -> Encoder:
     if unknown := sorted(chosen.keys() - set(known)):
         told = ", ".join(f"{one}={chosen[one]}" for one in unknown)
         raise ValueError(f"--encoder-set {told}: encoder {name!r} takes {', '.join(known)}")
-    check_values("--encoder-set", chosen, config)
+    chosen = typed("--encoder-set", chosen, config)
+    ENCODERS[name].config(chosen)
     once = {"epochs": 1} if "epochs" in known else {}
     sizes = serving_of(env)
     items = np.arange(min(4, sizes.n_items), dtype=np.int32)

@@ -76,7 +76,7 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
         "catalogue": dataclasses.asdict(catalogue),
         "sha256": digest(arrays),
     }
-    with whole_folder(folder) as aside:
+    with whole_folder(folder, ENCODER) as aside:
         save_file(arrays, aside / WEIGHTS)
         (aside / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
     return str(about["sha256"])
@@ -112,17 +112,17 @@ def digest(arrays: dict[str, NDArray[Any]]) -> str:
 
 
 @contextmanager
-def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_folder(folder: str | os.PathLike[str], kind: str) -> Iterator[Path]:
     """A folder to fill, which takes the place of `folder` at the end, or is gone after an error.
 
-    Raises FileExistsError unless `folder` is absent, empty, or what an earlier save wrote.
+    Raises FileExistsError unless `folder` is absent, empty, or an earlier save of that kind.
     """
     folder = Path(folder).absolute()
-    if os.path.lexists(folder) and not _replaceable(folder):
+    if os.path.lexists(folder) and not _replaceable(folder, kind):
         raise FileExistsError(
-            f"{folder} is not what a save wrote, and is left as it is: only an empty folder, or "
-            f"one of {CONFIG}, {WEIGHTS} and encoders, is replaced. Save to another path, or move "
-            "it away first."
+            f"{folder} is no saved {kind}, and is left as it is: only an empty folder, or one "
+            f"of {CONFIG}, {WEIGHTS} and encoders that a save wrote, is replaced. Save to "
+            "another path, or move it away first."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -140,17 +140,23 @@ def whole_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _replaceable(folder: Path) -> bool:
-    """Whether it is a folder that is empty or that a save wrote."""
-    return folder.is_dir() and (not any(folder.iterdir()) or _is_saved(folder))
+def _replaceable(folder: Path, kind: str) -> bool:
+    """Whether it is a folder that is empty or that a save of that kind wrote."""
+    return folder.is_dir() and (not any(folder.iterdir()) or _is_saved(folder, kind))
 
 
-def _is_saved(folder: Path) -> bool:
+def _is_saved(folder: Path, kind: str) -> bool:
     """Whether a folder holds config and weights, perhaps encoders like that, and nothing else."""
     files = {one.name for one in folder.iterdir() if one.is_file()}
     others = [one for one in folder.iterdir() if not one.is_file()]
-    return files == {CONFIG, WEIGHTS} and all(
-        re.fullmatch(rf"{ENCODER}(-\d+)?", one.name) and one.is_dir() and _is_saved(one)
+    if files != {CONFIG, WEIGHTS}:
+        return False
+    try:
+        about = json.loads((folder / CONFIG).read_text())
+    except ValueError:
+        return False
+    return {"format", kind} <= set(about) and all(
+        re.fullmatch(rf"{ENCODER}(-\d+)?", one.name) and one.is_dir() and _is_saved(one, ENCODER)
         for one in others
     )
 

@@ -16,7 +16,7 @@ from policies.base import Observation, Policy, Serving, candidate_items, columns
 from policies.one_user import recommend
 from policies.rules import Rule, count, fits, read, written
 from policies.saved import Saved
-from policies.sequential import Term, with_terms
+from policies.sequential import Term, Walk, next_logits, push, with_terms
 from policies.slates import SlateDistribution
 
 Bool = NDArray[np.bool_]
@@ -149,27 +149,30 @@ class Constrained:
 def held(rules: tuple[Rule, ...], items: I32, left: Bool, slate: I32) -> I64:
     """(R, B) places at which each rule narrowed what could stand there.
 
-    items: (B, C) candidates; left: (B, C) those that may be shown; slate: (B, K) columns.
+    A rule did where it would close by itself what was closed; where only several quotas together
+    did, all that still wanted a place. items: (B, C) candidates; left: (B, C) those that may be
+    shown; slate: (B, K) columns.
     """
-    places, left = slate.shape[1], left.copy()
+    places, base = slate.shape[1], np.where(left, 0.0, -np.inf)
     terms = [rule.term(items) for rule in rules]
-    going = [None if term is None else term.start(places) for term in terms]
+    going = {r: term.start(places) for r, term in enumerate(terms) if term is not None}
     out = np.zeros((len(rules), len(slate)), np.int64)
     for place in range(places):
-        wants = [None if walk is None else walk.wants() for walk in going]
-        need = sum((np.maximum(w[1], 0) for w in wants if w is not None), np.zeros(len(slate)))
-        for r, (walk, want) in enumerate(zip(going, wants, strict=True)):
-            if walk is None:
-                continue
-            narrowed = np.isneginf(walk.logits()) & left
-            if want is not None:
-                forced = (want[1] > 0) & (need >= places - place) & (want[0] & left).any(axis=1)
-                narrowed |= forced[:, None] & ~want[0] & left
-            out[r] += narrowed.any(axis=1)
-            walk.push(slate[:, place].astype(np.int64))
-        shown = np.flatnonzero(slate[:, place] >= 0)
-        left[shown, slate[shown, place]] = False
+        closed = _closed(base, [*going.values()], places - place)
+        alone = {r: _closed(base, [walk], places - place) & closed for r, walk in going.items()}
+        joint = closed & ~np.any([*alone.values()], axis=0) if alone else closed
+        for r, walk in going.items():
+            wants = walk.wants()
+            among = False if wants is None else joint.any(axis=1) & (wants[1] > 0)
+            out[r] += alone[r].any(axis=1) | among
+        push(base, [*going.values()], slate[:, place].astype(np.int64))
     return out
+
+
+def _closed(base: F64, going: list[Walk], places: int) -> Bool:
+    """Columns (B, C) that could stand next but for the walks."""
+    closed: Bool = np.isneginf(next_logits(base, going, places)) & ~np.isneginf(base)
+    return closed
 
 
 def constrained(policy: Policy, *rules: Rule) -> Constrained:

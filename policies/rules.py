@@ -68,9 +68,9 @@ class Repeats:
     """No item of a group that the user's history holds `times` times or more.
 
     Groups of one item each and times = 1: nothing is shown again that the user took of late.
-    Larger: a cap on how often. Where fewer than `spare` of the candidates that the rules before
-    this one leave open would stay so, those taken longest ago open again; rules that look at the
-    slate are not counted.
+    Larger: a cap on how often. Where fewer than `spare` candidates would stay open, of those that
+    the rules before this one in the same `constrained` leave, those taken longest ago open again;
+    rules that look at the slate are not counted.
     """
 
     name: str
@@ -252,10 +252,12 @@ def _flags(rule: Rule, values: Any) -> Bool:
 
 def _groups(rule: Rule, values: Any) -> I32:
     groups = np.asarray(values)
-    if groups.ndim != 1 or groups.dtype.kind not in "iu" or groups.min(initial=0) < -1:
+    whole = groups.ndim == 1 and groups.dtype.kind in "iu"
+    if not whole or groups.min(initial=0) < -1 or groups.max(initial=0) > np.iinfo(np.int32).max:
         raise ValueError(
-            f"rule {rule.name!r} needs the group's number, or -1, for every item, got "
-            f"{groups.dtype} of shape {groups.shape}: np.unique(names, return_inverse=True)[1] "
+            f"rule {rule.name!r} needs the group's number, 0..2**31-1 or -1 = none, for every "
+            f"item, got {groups.dtype} of shape {groups.shape} from {groups.min(initial=0)} to "
+            f"{groups.max(initial=0)}: np.unique(names, return_inverse=True)[1] "
             "numbers names"
         )
     return groups.astype(np.int32)

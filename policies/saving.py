@@ -41,7 +41,7 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
     for depth, (_, saved) in enumerate(chain):
         arrays |= {f"{depth}.{name}": value for name, value in saved.arrays.items()}
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
-    with checkpoint.whole_folder(folder) as aside:
+    with checkpoint.whole_folder(folder, "policy") as aside:
         save_file(arrays, aside / checkpoint.WEIGHTS)
         nodes = [
             {"kind": kind, "config": saved.config, "encoder": _keep(saved, aside, depth, serving)}

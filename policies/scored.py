@@ -12,6 +12,7 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
+from policies.settings import SHARE, TEMPERATURE
 from policies.slates import PlackettLuce, SlateDistribution, TopK, explore, masked
 
 Scores = NDArray[np.floating]
@@ -38,10 +39,9 @@ class Exploration:
     epsilon: float = 0.0  # share of uniformly drawn slates
 
     def __post_init__(self) -> None:
-        if self.temperature is not None and not self.temperature > 0:
-            raise ValueError(f"temperature is {self.temperature}; it must be > 0 (None = greedy)")
-        if not 0 <= self.epsilon <= 1:
-            raise ValueError(f"epsilon is {self.epsilon}; it is a share of traffic, 0..1")
+        if self.temperature is not None:
+            TEMPERATURE.check("temperature", self.temperature)
+        SHARE.check("epsilon", self.epsilon)
 
 
 @dataclass(frozen=True, slots=True)

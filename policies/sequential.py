@@ -62,16 +62,16 @@ class Sequential:
         reached, out = np.ones(len(slate)), np.empty(slate.shape)
         for place in range(slate.shape[1]):
             column = slate[:, place].astype(np.int64)
-            now = _now(left, going, slate.shape[1] - place)
+            now = next_logits(left, going, slate.shape[1] - place)
             chance, none = self._chance_of(now, np.maximum(column, 0))
             reached = reached * np.where(column >= 0, chance, none)
             out[:, place] = reached
-            _push(left, going, column)
+            push(left, going, column)
         return out
 
     def first_place(self) -> F64:
         going = [t.start(self.places) for t in self.terms]
-        now = _now(self.base, going, self.places)
+        now = next_logits(self.base, going, self.places)
         if not self.greedy:
             return softmax(now)
         best = now.argmax(axis=1)
@@ -92,13 +92,13 @@ class Sequential:
         going, left = [t.start(places) for t in self.terms], self.base.copy()
         rows, out = np.arange(len(left)), np.empty((len(left), places), np.int32)
         for place in range(places):
-            now = _now(left, going, places - place)
+            now = next_logits(left, going, places - place)
             if rng is not None and not self.greedy:
                 now = now + rng.gumbel(size=now.shape)
             column = now.argmax(axis=1)
             column = np.where(np.isneginf(now[rows, column]), -1, column)
             out[:, place] = column
-            _push(left, going, column)
+            push(left, going, column)
         return out
 
 
@@ -124,7 +124,7 @@ def with_terms(d: SlateDistribution, terms: tuple[Term, ...]) -> SlateDistributi
     )
 
 
-def _now(left: F64, going: list[Walk], places: int) -> F64:
+def next_logits(left: F64, going: list[Walk], places: int) -> F64:
     """Logits (B, C) of the next of so many places.
 
     Where all places left are wanted, only what is wanted may stand, if any of it can.
@@ -144,7 +144,7 @@ def _now(left: F64, going: list[Walk], places: int) -> F64:
     return now
 
 
-def _push(left: F64, going: list[Walk], column: I64) -> None:
+def push(left: F64, going: list[Walk], column: I64) -> None:
     """In place: the columns are taken."""
     shown = np.flatnonzero(column >= 0)
     left[shown, column[shown]] = -np.inf

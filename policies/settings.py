@@ -16,7 +16,8 @@ class Rule(NamedTuple):
 
     def check(self, name: str, value: object) -> None:
         """Raise ValueError unless the value is allowed."""
-        if not (isinstance(value, Real) and math.isfinite(value) and self.allows(value)):
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and self.allows(value)):  # type: ignore[arg-type]
             raise ValueError(f"{name} is {value!r}; {self.says.format(name=name)}")
 
     def check_all(self, config: object, *names: str) -> None:
@@ -37,6 +38,9 @@ COUNT = whole(1)
 POSITIVE = Rule(lambda x: x > 0, "give a finite number above 0")
 FROM_0 = Rule(lambda x: x >= 0, "give a finite number of at least 0")
 FROM_1 = Rule(lambda x: x >= 1, "give a finite number of at least 1")
+TEMPERATURE = Rule(
+    lambda x: x >= 1e-9, "give a finite number of at least 1e-9, or None to show the best surely"
+)
 DISCOUNT = Rule(lambda x: 0 <= x <= 1, "a discount per decision lies in 0..1")
 SHARE = Rule(lambda x: 0 <= x <= 1, "a share lies in 0..1: give 0.1 for one in ten")
 SOME_SHARE = Rule(lambda x: 0 < x <= 1, "give a share above 0, at most 1")

@@ -54,6 +54,7 @@ class LinTS:
         return self.arms.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = obs.rows(np.arange(len(obs)))  # a copy: draws are made from it later
         asked, places = self.arms.ask(obs), self.serving.slate_size
 
         def scored(theta: F64) -> F64:

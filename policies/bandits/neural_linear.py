@@ -69,6 +69,7 @@ class NeuralLinear:
         return self.model.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = obs.rows(np.arange(len(obs)))  # a copy: draws are made from it later
         columns = candidate_items(obs, self.serving.n_items)
         shape, places = columns.shape, self.serving.slate_size
         state = np.repeat(self.model.state(obs), shape[1], axis=0)

@@ -115,6 +115,11 @@ class SB3Agent:
         centre, scale = self.state.centre[:size], self.state.scale[:size]
         return relevance(encoder, histories, own, centre=centre, scale=scale)
 
+    def check_learn(self, total_steps: int, users: int) -> None:
+        """Raise ValueError where `learn` would end before its first update."""
+        least = self.config.first_update(users) - self.steps
+        check_steps(total_steps, users, least, "learn with fewer users: it grows with them")
+
     def learn(
         self,
         env: VectorEnv[Any, Any, Any],
@@ -128,8 +133,7 @@ class SB3Agent:
         on_steps: called with the decisions so far after every round between updates.
         Raises ValueError for too few decisions to learn from.
         """
-        least = self.config.first_update(env.num_envs) - self.steps
-        check_steps(total_steps, env.num_envs, least, "learn with fewer users: it grows with them")
+        self.check_learn(total_steps, env.num_envs)
         if self.items is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=32, seed=seed))
         bridge = self._bridge(env, seed)

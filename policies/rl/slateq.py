@@ -99,6 +99,10 @@ class SlateQ:
             agent.learner.take(learnt)
         return agent
 
+    def check_learn(self, total_steps: int, users: int) -> None:
+        """Raise ValueError where `learn` would end before its first update."""
+        check_steps(total_steps, users, self.config.warm, "set a smaller warm")
+
     def learn(
         self,
         env: VectorEnv[Any, Any, Any],
@@ -112,7 +116,7 @@ class SlateQ:
         on_steps: called with the decisions so far after every step of the users.
         Raises ValueError for too few decisions to learn from.
         """
-        check_steps(total_steps, env.num_envs, self.config.warm, "set a smaller warm")
+        self.check_learn(total_steps, env.num_envs)
         if self.learner is None:  # scales from a short look at the world under uniform slates
             self.update(collect(env, uniform(self.serving), n_steps=64, seed=seed))
         learner = self.learner

@@ -103,6 +103,7 @@ def test_settings_take_the_type_of_their_field() -> None:
     assert preset("x", "popularity", ("window=60",)) == {"window": 60.0}
     got = preset("x", "sasrec", ("bf16=true", "loss=full", "device=cpu", "temperature=none"))
     assert got == {"bf16": True, "loss": "full", "device": "cpu", "temperature": None}
+    assert type(preset("x", "sasrec", ("averaging=0",))["averaging"]) is float  # as a run's hash
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,22 @@ def test_the_audit_names_every_intervention() -> None:
     assert forced.audit(one, shown).held.tolist() == [[1]]
 
 
+def test_a_place_is_held_by_the_rule_that_closed_something_there() -> None:
+    few = np.arange(A) < 3
+    offer = np.array([[0, 1, 2, 3, 6]], np.int32)
+    obs = replace(users(1), candidates=offer, history_items=np.full((1, 2), -1, np.int32))
+    lead = Cap("one of three", np.where(few, 0, -1), most=1)
+    both = constrained(popular(), lead, Quota("all three", few, least=3))
+    slate = np.array([[0, 3, 6]], np.int32)  # others stand below it, for the cap has closed them
+    assert both.audit(obs, slate).held.tolist() == [[2], [1]]
+    rest = np.isin(np.arange(A), [3, 6])
+    two = constrained(popular(), Quota("a", few, least=2), Quota("b", rest, least=1))
+    slate = np.array([[0, 1, 3]], np.int32)  # anything may stand first; then one b is left to show
+    assert two.audit(obs, slate).held.tolist() == [[0], [1]]
+    slate = np.array([[3, 0, 1]], np.int32)  # after the only b wanted, two of a
+    assert two.audit(obs, slate).held.tolist() == [[2], [0]]
+
+
 def test_enough_candidates_stay_open_and_those_met_longest_ago_come_first() -> None:
     obs = Observation(
         history_items=np.array([[3, 1, 2, 0, 3], [-1, -1, 4, 1, 6]], np.int32),
@@ -212,7 +228,8 @@ def test_items_of_no_group_are_never_closed() -> None:
         (lambda: Repeats("r", GROUP, spare=-1), "spare is -1"),
         (lambda: Cap("c", GROUP, most=1.5), "most is 1.5"),  # type: ignore[arg-type]
         (lambda: Cap("c", GROUP, most=-1), "most is -1"),
-        (lambda: Cap("c", GROUP - 2, most=1), "group's number, or -1"),
+        (lambda: Cap("c", GROUP - 2, most=1), "number, 0..2.*from -2 to 1"),
+        (lambda: Cap("c", np.full(A, 2**31), most=1), "number, 0..2.*to 2147483648"),
         (lambda: Quota("q", SPONSORED, least=2, most=1), "most is 1; it is a whole number, at"),
         (lambda: Quota("q", SPONSORED, least=4), "least is 4, and a slate has places for 3"),
         (lambda: Quota("q", SPONSORED.astype(int)), "True or False for every item, got int64"),
@@ -266,6 +283,8 @@ def test_the_last_layer_stops_a_slate_that_breaks_a_rule() -> None:
     forgot = TopK(np.tile(np.arange(C, dtype=float), (4, 1)), K)  # both sponsors lead
     with pytest.raises(AssertionError, match="rule 'one of a group' is broken by slate"):
         Checked(forgot, RULES, (obs,) * len(RULES)).sample(np.random.default_rng(0))
+    with pytest.raises(AssertionError, match="rule 'one of a group' is broken by slate"):
+        Checked(forgot, RULES, (obs,) * len(RULES)).ranking(K)
 
 
 def test_rules_count_violations_from_the_slate_alone() -> None:

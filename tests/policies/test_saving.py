@@ -119,14 +119,27 @@ def test_what_no_save_wrote_is_not_replaced(mine: str, saved: bool, tmp_path: Pa
     (tmp_path / mine).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / mine).write_text("mine")
     before = tree(tmp_path)
-    with pytest.raises(FileExistsError, match=r"it is not what a save wrote.* another path"):
+    with pytest.raises(FileExistsError, match=r"it is no saved policy.* another path"):
         save(build("uniform", make_env()), tmp_path / "it")
+    assert tree(tmp_path) == before
+
+
+def test_a_model_of_another_kind_is_not_replaced(tmp_path: Path) -> None:
+    save(build("greedy_encoder", make_env()), tmp_path / "it")
+    foreign = tmp_path / "theirs"
+    foreign.mkdir()
+    (foreign / "config.json").write_text('{"model_type": "bert"}')
+    (foreign / "weights.safetensors").write_bytes(b"theirs")
+    before = tree(tmp_path)
+    for other in (foreign, tmp_path / "it" / "encoder-1"):
+        with pytest.raises(FileExistsError, match="is no saved policy"):
+            save(build("uniform", make_env()), other)
     assert tree(tmp_path) == before
 
 
 def test_a_link_to_nothing_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "it").symlink_to(tmp_path / "gone")
-    with pytest.raises(FileExistsError, match="not what a save wrote"):
+    with pytest.raises(FileExistsError, match="no saved"):
         save(build("uniform", make_env()), tmp_path / "it")
     assert [p.name for p in tmp_path.iterdir()] == ["it"]
 

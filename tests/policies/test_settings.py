@@ -246,3 +246,12 @@ def test_decisions_that_no_minibatch_divides_are_refused(users: int, n_steps: in
     agent: Any = build("ppo", world(users), n_steps=n_steps, batch_size=6)
     with pytest.raises(ValueError, match=rf"n_steps = 1 of {users} users .* change n_steps"):
         agent.learn(world(users), total_steps=64, seed=0)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, math.nan, math.inf, 1e-320, "1", True])
+def test_a_temperature_under_which_scores_are_no_numbers_is_refused(temperature: Any) -> None:
+    for name in ("popularity", "softmax_encoder", "linucb", "greedy_reward"):
+        builder: Any = POLICIES[name].load()
+        if "temperature" in inspect.signature(builder).parameters:
+            with pytest.raises(ValueError, match="temperature is .*give a finite number"):
+                builder(SERVING, temperature=temperature)
