@@ -253,5 +253,5 @@ def test_a_temperature_under_which_scores_are_no_numbers_is_refused(temperature:
     for name in ("popularity", "softmax_encoder", "linucb", "greedy_reward"):
         builder: Any = POLICIES[name].load()
         if "temperature" in inspect.signature(builder).parameters:
-            with pytest.raises(ValueError, match="temperature is .*give a finite number"):
+            with pytest.raises(ValueError, match=r"temperature is .*give a finite number"):
                 builder(SERVING, temperature=temperature)
