@@ -96,7 +96,7 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
 def prepared(settings: Settings, cell: Cell) -> tuple[LoggedDataset, Encoder | None]:
     """The log of uniform slates and the encoder fitted to it: one for all agents of a column."""
     warm = uniform_log(settings, replace(cell, encoder=""), "warm")
-    items = serving_of(make(settings, cell.world, settings.users)).item_features
+    items = serving_of(make(settings, cell.world, 1)).item_features
     return warm, fit(cell, consumed_sequences(warm, item_features=items))
 
 

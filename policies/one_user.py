@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from policies.base import Observation, Policy, Serving, items_of
+from policies.base import Observation, Policy, Serving, candidate_items, items_of
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -88,8 +88,7 @@ def _observation(
 
 def _without(obs: Observation, seen: NDArray[np.int64], n_items: int) -> Observation:
     """The same row, where what was seen must not be shown."""
-    offered = np.arange(n_items, dtype=np.int32)[None] if obs.candidates is None else obs.candidates
-    return obs.with_eligible(~np.isin(offered, seen))
+    return obs.with_eligible(~np.isin(candidate_items(obs, n_items), seen))
 
 
 def _choice(candidates: Sequence[int], n_items: int) -> I32:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from policies.base import Observation, Serving, candidate_items
 from policies.rule_walks import CapTerm, QuotaTerm
 from policies.sequential import Term
+from policies.settings import whole
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -233,10 +234,7 @@ def _set(rule: Rule, **checked: Any) -> None:
 
 
 def _whole(rule: Rule, what: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(
-            f"rule {rule.name!r}: {what} is {value!r}; it is a whole number, at least {least}"
-        )
+    whole(least).check(f"{what} of rule {rule.name!r}", value)
     return int(value)
 
 

@@ -24,8 +24,8 @@ MANY = 256  # rows whose squares are in memory
 class Regressions:
     """M regressions over d numbers. Memory: 1.25 M d^2 doubles.
 
-    Widths are summed in single precision, in half the time: right to 1e-6, to 1e-4 after 200,000
-    rows, and less so where features are nearly collinear and the ridge is tiny.
+    Widths are summed in single precision, in half the time: right to 1e-6, and less so the nearer
+    features are to collinear (1e-3 in such a case, with a ridge of 10).
     """
 
     inverse: F64  # (M, d, d) of the precision, prior included

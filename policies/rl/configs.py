@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policies.settings import COUNT, DISCOUNT, FROM_0, POSITIVE, SHARE, whole
+from policies.settings import COUNT, DISCOUNT, FROM_0, FROM_1, POSITIVE, SHARE, whole
 
 LEAST = 0.1  # share of the step size that is left at the end
 
@@ -31,8 +31,8 @@ class AgentConfig:
         POSITIVE.check("learning_rate", self.learning_rate)
         COUNT.check("hidden", self.hidden)
         whole(0).check("seed", self.seed)
-        if self.decay_steps is not None and not self.decay_steps >= 1:
-            raise ValueError(f"decay_steps is {self.decay_steps}; at least 1, or None")
+        if self.decay_steps is not None:
+            FROM_1.check("decay_steps", self.decay_steps)
 
     def first_update(self, users: int) -> int:
         """Decisions of a new agent that its first update needs."""

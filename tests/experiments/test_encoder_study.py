@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from experiments import study_cells
 from experiments.encoder_study import Cell, Settings, cells, run
 from experiments.study_cells import agent, check, compute, make, seed_of, without_repeats
 from experiments.study_tables import tables
@@ -88,20 +90,65 @@ def test_the_best_over_a_supervised_encoder_has_its_own_table() -> None:
     assert "| linucb over markov | +3.00" in second
 
 
+SMALL = {"seeds": 2, "steps": 400, "warm_sessions": 40, "sessions": 20, "users": 20}
+
+
 def test_a_study_runs_and_is_not_done_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = {"seeds": 2, "steps": 400, "warm_sessions": 40, "sessions": 20, "users": 20}
-    assert run(settings(**small, workers=1, out=tmp_path)) == 0
+    assert run(settings(**SMALL, workers=1, out=tmp_path)) == 0
     folder = next(tmp_path.iterdir())
     first = (folder / "tables.md").read_text()
     stages = sorted((folder / "stages").iterdir())
     assert len(stages) == 4
     written = [stage.stat().st_mtime_ns for stage in stages]
-    assert run(settings(**small, workers=1, out=tmp_path, resume=folder)) == 0
+    assert run(settings(**SMALL, workers=1, out=tmp_path, resume=folder)) == 0
     assert [stage.stat().st_mtime_ns for stage in stages] == written
     assert (folder / "tables.md").read_text() == first
     assert "Longplay" in capsys.readouterr().out
+
+
+def test_a_study_that_dies_in_a_column_loses_the_cell_in_work_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = settings(**SMALL, agents=("linucb", "greedy_reward"), workers=1, out=tmp_path)
+    whole = study_cells.compute
+
+    def dies(settings: Settings, cell: Cell) -> dict[str, Any]:
+        if cell.agent == "greedy_reward":
+            raise RuntimeError("killed")
+        return whole(settings, cell)
+
+    monkeypatch.setattr(study_cells, "compute", dies)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(s)
+    folder = next(tmp_path.iterdir())
+    (kept,) = (folder / "stages").iterdir()
+    assert kept.stem == "Longplay-none-linucb-0"
+    monkeypatch.setattr(study_cells, "compute", whole)
+    written = kept.stat().st_mtime_ns
+    assert run(replace(s, resume=folder)) == 0
+    assert kept.stat().st_mtime_ns == written
+    assert len(list((folder / "stages").iterdir())) == 8
+
+
+def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
+    texts = []
+    for workers in (1, 2):
+        assert run(settings(**SMALL, workers=workers, out=tmp_path / str(workers))) == 0
+        (folder,) = (tmp_path / str(workers)).iterdir()
+        texts.append((folder / "tables.md").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_encoders_and_agents_learn_from_other_users() -> None:
+    s = settings(**SMALL)
+    cell = Cell("Longplay", "", "", 0)
+    warm, learn = (study_cells.uniform_log(s, cell, purpose) for purpose in ("warm", "learn"))
+    assert warm.n_sessions == 40
+    assert len(learn) == 400
+    n = min(len(warm), len(learn))
+    assert not np.array_equal(warm.slate[:n], learn.slate[:n])
 
 
 def test_without_repeats_nothing_is_shown_that_a_history_holds() -> None:

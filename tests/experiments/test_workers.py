@@ -1,4 +1,4 @@
-"""Worker processes do not outlive the run that started them."""
+"""Worker processes do not outlive the run that started them, and a run keeps to one thread."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 RUN = """
 import os, time
@@ -40,3 +42,20 @@ def test_a_worker_ends_when_its_run_is_killed(tmp_path: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"worker {worker} is still there")
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(None, "1"), ("2", "2")])
+def test_the_command_has_one_thread_of_blas_unless_more_are_asked_for(
+    asked: str | None, threads: str
+) -> None:
+    """The variable counts only if it stands before numpy is imported."""
+    said = (
+        "import os, sys; from experiments.__main__ import main; assert 'numpy' not in sys.modules;"
+        "main(['--help']); print(os.environ['OMP_NUM_THREADS'])"
+    )
+    given = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    given |= {} if asked is None else {"OMP_NUM_THREADS": asked}
+    out = subprocess.run(
+        [sys.executable, "-c", said], env=given, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.splitlines()[-1] == threads
