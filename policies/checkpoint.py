@@ -90,7 +90,7 @@ def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) 
         ValueError: a wrong catalogue, an unknown encoder or format, or weights that were altered.
     """
     folder = Path(folder)
-    about, arrays = read_folder(folder, FORMAT, "policies.checkpoint.save")
+    about, arrays = read_folder(folder, (FORMAT,), "policies.checkpoint.save")
     if about["encoder"] not in ENCODERS:
         names = ", ".join(sorted(ENCODERS))
         raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
@@ -162,7 +162,7 @@ def _is_saved(folder: Path, kind: str) -> bool:
 
 
 def read_folder(
-    folder: Path, form: int, writer: str
+    folder: Path, forms: tuple[int, ...], writer: str
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What config.json says, and the arrays that it was written with; `writer` makes such folders.
 
@@ -173,7 +173,7 @@ def read_folder(
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    about = _about(folder, form, writer)
+    about = _about(folder, forms, writer)
     try:
         arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
     except SafetensorError as error:
@@ -183,7 +183,7 @@ def read_folder(
     return about, arrays
 
 
-def _about(folder: Path, form: int, writer: str) -> dict[str, Any]:
+def _about(folder: Path, forms: tuple[int, ...], writer: str) -> dict[str, Any]:
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -194,6 +194,7 @@ def _about(folder: Path, form: int, writer: str) -> dict[str, Any]:
         about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{folder / CONFIG} is not JSON ({error}): {AGAIN}") from None
-    if about.get("format") != form:
-        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {form}")
+    if about.get("format") not in forms:
+        reads = " and ".join(map(str, forms))
+        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {reads}")
     return about

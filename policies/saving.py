@@ -1,7 +1,8 @@
 """Policies on disk: config.json, weights.safetensors and the encoder they stand on.
 
-Nothing in a folder is run when it is loaded: classes are looked up in the modules of POLICIES (or
-among those that the caller names), and arrays are read from safetensors.
+Nothing in a folder is run when it is loaded: a class is named by a key of the registry and its own
+name (`linucb/LinUCB`), looked up where the registry says that key lives (or among the classes that
+the caller names), and arrays are read from safetensors. Files may move; the keys stay.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from policies import checkpoint
+from policies import checkpoint, format_1
 from policies.base import Policy, Serving, refuse_other_world, sizes
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
 from policies.saved import Arrays, Savable, Saved, under
 
-FORMAT = 1
-KNOWN = ("policies.scored", "policies.constraints", "policies.rerank", "policies.rl.agent")
+FORMAT = 2
+SHARED: dict[str, str] = {  # classes that several policies of the registry are made of
+    "score_policy": "policies.scored",
+    "constrained": "policies.constraints",
+    "reranked": "policies.rerank",
+    "sb3_agent": "policies.rl.agent",
+}
+OWN = "own"  # the key of a class that the registry does not hold
 
 
 def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
@@ -79,7 +86,7 @@ def load(
     folder = Path(folder)
     if folder.suffix == ".zip" and not folder.is_dir():
         return _from_zip(folder, trust)
-    about, arrays = checkpoint.read_folder(folder, FORMAT, "policies.save")
+    about, arrays = checkpoint.read_folder(folder, (1, FORMAT), "policies.save")
     if "policy" not in about:
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
     kept = Serving(
@@ -119,22 +126,30 @@ def _chain(policy: Any) -> list[tuple[str, Saved]]:
     return chain
 
 
+def _modules() -> dict[str, str]:
+    """Every key under which a class may be saved, and the module it lives in."""
+    return SHARED | {key: entry.module for key, entry in POLICIES.items()}
+
+
 def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """`key/Class`: the first key of the registry that lives in the class's module."""
+    keys = (key for key, module in _modules().items() if module == kind.__module__)
+    return f"{next(keys, OWN)}/{kind.__qualname__}"
 
 
 def _kind(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
-    """The class of that name, if it is of a known module or among `kinds`; runs nothing else."""
-    named = next((kind for kind in kinds if _name(kind) == name), None)
+    """The class of that name, if the registry or `kinds` holds it; runs nothing else."""
+    name = format_1.CLASSES.get(name, name)
+    named = next((k for k in kinds if name in (_name(k), format_1.path(k))), None)
     if named is not None:
         return named
-    module, _, cls = name.rpartition(".")
-    known = {*KNOWN, *(entry.module for entry in POLICIES.values())}
-    found = getattr(import_module(module), cls, None) if module in known else None
-    if not isinstance(found, type) or not hasattr(found, "from_saved"):
+    key, _, cls = name.rpartition("/")
+    module = _modules().get(key)
+    found = None if module is None else getattr(import_module(module), cls, None)
+    if not isinstance(found, type) or found.__module__ != module or not issubclass(found, Savable):
         raise ValueError(
             f"{folder} holds a {name}, which is in no module of POLICIES. If you know that class, "
-            f"load with kinds=({cls},)."
+            f"load with kinds=({cls.rpartition('.')[2]},)."
         )
     return found
 

@@ -78,7 +78,7 @@ def test_a_class_of_ones_own_is_named_by_the_loader_not_by_the_file(tmp_path: Pa
 def test_a_file_cannot_have_any_function_called(tmp_path: Path) -> None:
     save(build("uniform", make_env()), tmp_path / "it")
     file = tmp_path / "it" / "config.json"
-    for name in ("os.system", "policies.simple.uniform", "policies.simple.np"):
+    for name in ("os.system", "uniform/uniform", "uniform/np", "uniform/Savable", "os/system"):
         about = json.loads(file.read_text())
         about["policy"][0]["kind"] = name
         file.write_text(json.dumps(about))
