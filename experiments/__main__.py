@@ -19,68 +19,70 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {
     "compare": Command(
-        "experiments.compare_policies", "train, log, evaluate, gate and check policies in a world"
+        "experiments.compare.command", "train, log, evaluate, gate and check policies in a world"
     ),
-    "evaluate": Command("experiments.evaluate_offline", "value of a policy from a log"),
+    "evaluate": Command("experiments.logs.evaluate", "value of a policy from a log"),
     "calibrate": Command(
-        "experiments.calibrate_world", "fit a world to real interactions and report its fidelity"
+        "experiments.calibrate.command", "fit a world to real interactions and report its fidelity"
     ),
     "coverage": Command(
-        "experiments.estimator_coverage", "how often intervals hold the truth in the default world"
+        "experiments.published.coverage", "how often intervals hold the truth in the default world"
     ),
     "train-encoder": Command(
-        "experiments.pretrain_encoder", "learn a sequence encoder from real data and test it"
+        "experiments.train.train_encoder", "learn a sequence encoder from real data and test it"
     ),
     "train-policy": Command(
-        "experiments.train_policy", "train a policy in a world; resumes after a kill"
+        "experiments.train.train_policy", "train a policy in a world; resumes after a kill"
     ),
     "leaderboard": Command(
-        "experiments.leaderboard", "all encoders on one data set, learning-free rows first"
+        "experiments.train.leaderboard", "all encoders on one data set, learning-free rows first"
     ),
     "study": Command(
-        "experiments.encoder_study", "which supervised encoder pays under which agent, and where"
+        "experiments.study.command", "which supervised encoder pays under which agent, and where"
     ),
-    "check": Command("experiments.check_log", "is this log fit to be weighed? the log doctor"),
+    "check": Command("experiments.logs.check", "is this log fit to be weighed? the log doctor"),
     "gate": Command(
-        "experiments.gate_rollout", "may these candidates be rolled out? pass, fail or cannot tell"
+        "experiments.logs.gate", "may these candidates be rolled out? pass, fail or cannot tell"
     ),
     "which-estimator": Command(
-        "experiments.which_estimator", "redraw logs like yours: which estimator errs least?"
+        "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),
-    "compact": Command("experiments.compact_log", "order a log on disk so that sessions are whole"),
+    "compact": Command(
+        "experiments.logs.compact", "order a log on disk so that sessions are whole"
+    ),
     "published": Command(
-        "experiments.published_tables",
+        "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",
     ),
     "benchmark env": Command(
-        "experiments.benchmark_env", "user-steps per CPU-second of the simulators"
+        "experiments.benchmark.env", "user-steps per CPU-second of the simulators"
     ),
     "benchmark planning": Command(
-        "experiments.benchmark_planning", "random, greedy oracle and planning oracle in every world"
+        "experiments.benchmark.planning", "random, greedy oracle and planning oracle in every world"
     ),
     "benchmark offpolicy": Command(
-        "experiments.benchmark_offpolicy", "time and memory of the evaluator"
+        "experiments.benchmark.offpolicy", "time and memory of the evaluator"
     ),
     "benchmark collect": Command(
-        "experiments.benchmark_collect", "decisions logged per second, world and policy together"
+        "experiments.benchmark.collect", "decisions logged per second, world and policy together"
     ),
     "benchmark bandits": Command(
-        "experiments.benchmark_bandits", "predictions and updates of linear bandits"
+        "experiments.benchmark.bandits", "predictions and updates of linear bandits"
     ),
     "benchmark training": Command(
-        "experiments.benchmark_training", "steps that PPO learns from, the encoder in the loop"
+        "experiments.benchmark.training", "steps that PPO learns from, the encoder in the loop"
     ),
     "benchmark faults": Command(
-        "experiments.fault_table", "how often the log doctor sees each fault"
+        "experiments.benchmark.faults", "how often the log doctor sees each fault"
     ),
     "benchmark agents": Command(
-        "experiments.agent_targets", "what agents reach in the classic worlds, over seeds"
+        "experiments.benchmark.agents", "what agents reach in the classic worlds, over seeds"
     ),
     "benchmark organic": Command(
-        "experiments.organic_target", "clicks a recommendation where views tell what to show"
+        "experiments.benchmark.organic", "clicks a recommendation where views tell what to show"
     ),
     "benchmark encoders": Command(
-        "experiments.benchmark_encoders", "training and serving speed of the encoders"
+        "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),
 }
 
@@ -123,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
             return stop.code if isinstance(stop.code, int) else 2
         status = int(module.run(settings))
         if name.startswith("benchmark") and status == 0:
-            print(import_module("experiments.yardstick").measure(), flush=True)
+            print(import_module("experiments.benchmark.machine_reference").measure(), flush=True)
         return status
     except MEND as error:
         if os.environ.get("LONGPLAY_TRACEBACK"):

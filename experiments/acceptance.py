@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from experiments.__main__ import main
-from experiments.run_folder import RunFolder
+from experiments.common.run_folder import RunFolder
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -1,47 +1,52 @@
 """Evidence: what a policy is worth from a log with propensities, and when the log cannot say."""
 
-from offpolicy.balancing import balanced_terms
-from offpolicy.bootstrap import bootstrap
-from offpolicy.bounds import (
+from offpolicy.diagnostics import Diagnostics, diagnose
+from offpolicy.doctor.log_check import Health, LogCheck, check_log
+from offpolicy.errors import LogError
+from offpolicy.estimators import ESTIMATORS, Estimate, estimate, estimate_all
+from offpolicy.estimators.terms import Terms
+from offpolicy.evaluation import as_scores, evaluate
+from offpolicy.gate.guardrails import GuardrailSpec, check_guardrails
+from offpolicy.gate.verdict import GateRule, Guardrail, Outcome, Verdict, decide
+from offpolicy.intervals.bootstrap import bootstrap
+from offpolicy.intervals.bounds import (
     confidence_sequence,
     empirical_bernstein,
     empirical_likelihood,
     hoeffding,
 )
-from offpolicy.compact import compact
-from offpolicy.continuous import kernel_terms
-from offpolicy.cressie_read import cressie_read
-from offpolicy.diagnostics import Diagnostics, diagnose
-from offpolicy.dice import dice_terms
-from offpolicy.distribution import outcome_distribution
-from offpolicy.doctor import Health, LogCheck, check_log
-from offpolicy.errors import LogError
-from offpolicy.estimators import ESTIMATORS, Estimate, estimate, estimate_all
-from offpolicy.evaluate import as_scores, evaluate
-from offpolicy.fqe import fitted_q
-from offpolicy.gate import GateRule, Guardrail, Outcome, Verdict, decide
-from offpolicy.guardrails import GuardrailSpec, check_guardrails
-from offpolicy.importance_fitting import pas_if
-from offpolicy.inference import Interval, adjust, difference, interval
-from offpolicy.large_actions import action_terms, estimated_mips_terms, mips_terms, offcem_terms
-from offpolicy.latent_slates import lips_terms
-from offpolicy.log import LoggedDataset
-from offpolicy.loggers import logger_terms
-from offpolicy.marginals import marginal_terms
-from offpolicy.moments import Moments, merge, partial
-from offpolicy.multiplicity import simultaneous
-from offpolicy.propensities import estimate_propensity
-from offpolicy.redraw import score_estimators
-from offpolicy.redraw_sessions import score_session_estimators
+from offpolicy.intervals.cressie_read import cressie_read
+from offpolicy.intervals.distribution import outcome_distribution
+from offpolicy.intervals.inference import Interval, adjust, difference, interval
+from offpolicy.intervals.multiplicity import simultaneous
+from offpolicy.judging import GateReport, judge
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.models.fqe import fitted_q
+from offpolicy.models.reward_model import predict_rewards
 from offpolicy.report import Line, Report
-from offpolicy.reward_model import predict_rewards
-from offpolicy.rollout_gate import GateReport, judge
-from offpolicy.selection import choose_setting, cross_validate, opera, slope
-from offpolicy.slates import slate_terms
-from offpolicy.store import append_log, read_log, write_log
-from offpolicy.stream import StreamSpec, stream_estimates
-from offpolicy.terms import Terms
-from offpolicy.weights import Predictions, TargetScores, on_policy, terms
+from offpolicy.selection.choosing import choose_setting, cross_validate, opera, slope
+from offpolicy.selection.importance_fitting import pas_if
+from offpolicy.selection.redraw import score_estimators
+from offpolicy.selection.redraw_sessions import score_session_estimators
+from offpolicy.storage.parquet import append_log, read_log, write_log
+from offpolicy.streaming.compaction import compact
+from offpolicy.streaming.moments import Moments, merge, partial
+from offpolicy.streaming.stream import StreamSpec, stream_estimates
+from offpolicy.weighting.balancing import balanced_terms
+from offpolicy.weighting.continuous import kernel_terms
+from offpolicy.weighting.dice import dice_terms
+from offpolicy.weighting.large_actions import (
+    action_terms,
+    estimated_mips_terms,
+    mips_terms,
+    offcem_terms,
+)
+from offpolicy.weighting.latent_slates import lips_terms
+from offpolicy.weighting.loggers import logger_terms
+from offpolicy.weighting.marginals import marginal_terms
+from offpolicy.weighting.propensities import estimate_propensity
+from offpolicy.weighting.slates import slate_terms
+from offpolicy.weighting.weights import Predictions, TargetScores, on_policy, terms
 
 __all__ = [
     "ESTIMATORS",

@@ -9,8 +9,8 @@ import numpy as np
 from offpolicy.estimators.engine import estimate_forms
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.sequential import mean_weight
-from offpolicy.inference import Interval, interval
-from offpolicy.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms
+from offpolicy.intervals.inference import Interval, interval
 
 ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 SURE = 0.999  # level of the mean-weight interval: to blame propensities takes more than 95 %

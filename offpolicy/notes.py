@@ -7,8 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from offpolicy.diagnostics import ENOUGH
-from offpolicy.log import LoggedDataset
-from offpolicy.slates import WEIGHTING
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.weighting.slates import WEIGHTING
 
 
 def notes_on(

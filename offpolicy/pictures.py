@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from offpolicy.columns import numbers
-from offpolicy.doctor_context import daily_means
-from offpolicy.log import LoggedDataset
+from offpolicy.doctor.context_checks import daily_means
+from offpolicy.estimators.terms import F64, Terms
+from offpolicy.log.columns import numbers
+from offpolicy.log.dataset import LoggedDataset
 from offpolicy.report import Report
-from offpolicy.terms import F64, Terms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

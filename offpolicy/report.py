@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from offpolicy.diagnostics import Diagnostics
-from offpolicy.doctor import LogCheck
+from offpolicy.doctor.log_check import LogCheck
 from offpolicy.estimators.engine import Estimate
-from offpolicy.gate import Verdict
-from offpolicy.inference import Interval
+from offpolicy.gate.verdict import Verdict
+from offpolicy.intervals.inference import Interval
 
 if TYPE_CHECKING:
     import pandas as pd

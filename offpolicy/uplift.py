@@ -9,10 +9,10 @@ from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.sequential import martingale, pdis
 from offpolicy.estimators.single import ips
-from offpolicy.inference import adjust, difference, interval
+from offpolicy.estimators.terms import Terms
+from offpolicy.intervals.inference import adjust, difference, interval
 from offpolicy.report import Line
-from offpolicy.terms import Terms
-from offpolicy.weights import on_policy
+from offpolicy.weighting.weights import on_policy
 
 
 def compare(

@@ -10,19 +10,19 @@ from policies.base import (
     observation_of_log,
     serving_of,
 )
+from policies.baselines.simple import consumed_sequences
 from policies.catalog import POLICIES, build
-from policies.constraints import constrained
 from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.one_user import recommend
-from policies.rerank import reranked
 from policies.rollout import collect
-from policies.rules import Banned, Cap, Quota, Repeats
+from policies.rules.constraints import constrained
+from policies.rules.rerank import reranked
+from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.saved import Savable, Saved
-from policies.saving import load, save
-from policies.scored import Exploration, Scored, Scorer
+from policies.saving.folders import load, save
+from policies.score_policy import Exploration, Scored, Scorer
 from policies.scoring import score_log
-from policies.simple import consumed_sequences
-from policies.slates import Mixture, PlackettLuce, SlateDistribution, TopK
+from policies.slates.distributions import Mixture, PlackettLuce, SlateDistribution, TopK
 
 __all__ = [
     "ENCODERS",

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.log import LoggedDataset
-from policies.slates import SlateDistribution
+from offpolicy.log.dataset import LoggedDataset
+from policies.slates.distributions import SlateDistribution
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.base import Observation, Serving, require
 from policies.encoders.base import Encoder
 from policies.saved import Saved

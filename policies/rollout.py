@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.base import (
     Decision,
     Observation,

@@ -8,9 +8,9 @@ from recsim_env.catalogue import Catalogue, Population
 from recsim_env.check import check_vector_env
 from recsim_env.eligibility import Group
 from recsim_env.model import UserModel
-from recsim_env.oracle import expected_reward, greedy_oracle, look_ahead, session_returns
-from recsim_env.replay import record, replay
-from recsim_env.search import planning_oracle
+from recsim_env.oracles.oracle import expected_reward, greedy_oracle, look_ahead, session_returns
+from recsim_env.oracles.replay import record, replay
+from recsim_env.oracles.search import planning_oracle
 from recsim_env.single import RecEnv
 from recsim_env.users.interest_evolution import InterestEvolutionConfig
 from recsim_env.users.longplay_world import LongplayConfig

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.state import Outcome, View
+from recsim_env.kernel.state import Outcome, View
 
 Observation = dict[str, NDArray[Any]]
 

@@ -14,19 +14,12 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.dress import Observation, infos_of, named, one_by_one
-from recsim_env.engine import Engine
+from recsim_env.kernel.engine import Engine
+from recsim_env.kernel.sizes import refuse_sizes
+from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
 from recsim_env.model import UserModel, user_dtype
 from recsim_env.random import members, slot_keys, stream_keys
-from recsim_env.sizes import refuse_sizes
 from recsim_env.spaces import SESSION, action_space, observation_space
-from recsim_env.state import (
-    Offer,
-    Outcome,
-    View,
-    first_histories,
-    idle_users,
-    offer_cdf,
-)
 
 
 class Advance(NamedTuple):

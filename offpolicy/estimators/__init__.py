@@ -12,7 +12,7 @@ from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form
 from offpolicy.estimators.likelihood import cr
 from offpolicy.estimators.magic import magic
-from offpolicy.terms import Terms
+from offpolicy.estimators.terms import Terms
 
 ESTIMATORS: dict[str, Callable[..., Form | Estimate]] = {
     "ips": single.ips,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from offpolicy.estimators.forms import Form
-from offpolicy.terms import F64
+from offpolicy.estimators.terms import F64
 
 
 class Lost(NamedTuple):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.forms import Form, Ratio, Rows
-from offpolicy.groups import Groups
-from offpolicy.terms import F64, I64, Terms
+from offpolicy.estimators.terms import F64, I64, Terms
+from offpolicy.log.groups import Groups
 
 BLOCK = 1 << 15  # rows; a dozen float64 columns of it fit a core's cache
 FormOf = Callable[[Rows], Form]

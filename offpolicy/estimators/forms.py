@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.terms import F64, I64, Terms
+from offpolicy.estimators.terms import F64, I64, Terms
 
 COLUMNS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discount")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.engine import Estimate
-from offpolicy.terms import Terms
+from offpolicy.estimators.terms import Terms
 
 LEVEL = 1e-24  # spread of the weights, relative, under which they are all the same
 

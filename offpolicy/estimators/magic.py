@@ -8,7 +8,7 @@ import numpy as np
 
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form, Ratio, Rows
-from offpolicy.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms
 
 LENGTHS = 12  # most partial returns in the blend; longer sessions use evenly spaced ones
 CLOSE = 0.1257  # normal quantile of a 10 % interval

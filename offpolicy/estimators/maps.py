@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from offpolicy.estimators.forms import Form, Ratio, Rows
-from offpolicy.terms import F64
+from offpolicy.estimators.terms import F64
 
 
 def clipped_ips(t: Rows, *, cap: float = 10.0) -> Form:

@@ -7,7 +7,7 @@ step's normaliser. Steps are summed with their discount.
 from __future__ import annotations
 
 from offpolicy.estimators.forms import Form, Ratio, Rows, per_session
-from offpolicy.terms import F64
+from offpolicy.estimators.terms import F64
 
 
 def pdis(t: Rows) -> Form:

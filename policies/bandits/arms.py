@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.linear import Regressions
 from policies.base import (
     Observation,
@@ -24,7 +24,7 @@ from policies.base import (
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
 from policies.saved import Saved
-from policies.settings import COUNT, POSITIVE
+from policies.validation import COUNT, POSITIVE
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.sequential import Sequential, Term
-from policies.slates import SlateDistribution, TopK
+from policies.slates.distributions import SlateDistribution, TopK
+from policies.slates.sequential import Sequential, Term
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

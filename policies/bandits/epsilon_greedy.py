@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.counts import Counts
 from policies.base import Observation, Serving
 from policies.features import place_rewards
 from policies.saved import Saved
-from policies.scored import Exploration, Scored, Scores, pick
-from policies.settings import FROM_0
+from policies.score_policy import Exploration, Scored, Scores, pick
+from policies.validation import FROM_0
 
 
 @dataclass(slots=True)

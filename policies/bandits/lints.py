@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.arms import Kind, LinearArms, linear_arms
 from policies.bandits.draws import Draws
 from policies.bandits.linear import means
@@ -16,8 +16,8 @@ from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.one_user import recommend
 from policies.saved import Saved
-from policies.settings import COUNT, FROM_0, SHARE, whole
-from policies.slates import SlateDistribution, explore, masked
+from policies.slates.distributions import SlateDistribution, explore, masked
+from policies.validation import COUNT, FROM_0, SHARE, whole
 
 F64 = NDArray[np.float64]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.arms import Kind, LinearArms, linear_arms
 from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.saved import Saved
-from policies.scored import Exploration, Scored, Scores
-from policies.settings import FROM_0
+from policies.score_policy import Exploration, Scored, Scores
+from policies.validation import FROM_0
 
 
 @dataclass(slots=True)

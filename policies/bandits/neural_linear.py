@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from offpolicy.log import LoggedDataset
+from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.draws import Draws
 from policies.bandits.linear import Regressions, means
 from policies.bandits.lints import ThompsonConfig
 from policies.base import Observation, Serving, candidate_items, observation_of_log
+from policies.baselines.reward_model import RewardModel, reward_model
 from policies.encoders.base import Encoder
 from policies.features import place_rewards
 from policies.one_user import recommend
-from policies.reward_model import RewardModel, reward_model
 from policies.saved import Saved
-from policies.settings import COUNT, POSITIVE
-from policies.slates import SlateDistribution, explore, masked
+from policies.slates.distributions import SlateDistribution, explore, masked
+from policies.validation import COUNT, POSITIVE
 
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]

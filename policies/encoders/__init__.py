@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from policies.encoders.base import Encoder
-from policies.encoders.sequences import Sequences
-from policies.encoders.splits import Heldout, Split, global_time, leave_one_out
+from policies.encoders.data.sequences import Sequences
+from policies.encoders.data.splits import Heldout, Split, global_time, leave_one_out
 
 __all__ = [
     "ENCODERS",
@@ -44,13 +44,13 @@ class Lazy:
 
 
 ENCODERS: dict[str, Lazy] = {
-    "popularity": Lazy("policies.encoders.popularity", "Popularity", "PopularityConfig"),
-    "markov": Lazy("policies.encoders.markov", "SkipMarkov", "MarkovConfig"),
-    "average": Lazy("policies.encoders.average", "Average", "AverageConfig"),
-    "gru4rec": Lazy("policies.encoders.gru4rec", "GRU4Rec", "GRU4RecConfig"),
-    "sasrec": Lazy("policies.encoders.sasrec", "SASRec", "SASRecConfig"),
-    "esasrec": Lazy("policies.encoders.esasrec", "ESASRec", "ESASRecConfig"),
-    "bert4rec": Lazy("policies.encoders.bert4rec", "BERT4Rec", "BERT4RecConfig"),
+    "popularity": Lazy("policies.encoders.models.popularity", "Popularity", "PopularityConfig"),
+    "markov": Lazy("policies.encoders.models.markov", "SkipMarkov", "MarkovConfig"),
+    "average": Lazy("policies.encoders.models.average", "Average", "AverageConfig"),
+    "gru4rec": Lazy("policies.encoders.models.gru4rec", "GRU4Rec", "GRU4RecConfig"),
+    "sasrec": Lazy("policies.encoders.models.sasrec", "SASRec", "SASRecConfig"),
+    "esasrec": Lazy("policies.encoders.models.esasrec", "ESASRec", "ESASRecConfig"),
+    "bert4rec": Lazy("policies.encoders.models.bert4rec", "BERT4Rec", "BERT4RecConfig"),
 }
 
 

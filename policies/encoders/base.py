@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from policies.encoders.sequences import Sequences
+from policies.encoders.data.sequences import Sequences
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]

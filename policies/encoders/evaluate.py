@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.encoders.base import F32, Encoder
-from policies.encoders.splits import Heldout
+from policies.encoders.data.splits import Heldout
 
 F64 = NDArray[np.float64]
 CELLS = 1 << 23  # scores held at once

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
-from recsim_env.dynamic import Law
 from recsim_env.jit import njit
 from recsim_env.model import Row, Span, User, UserModel, World, plain_world
+from recsim_env.oracles.dynamic import Law
 from recsim_env.random import uniform
 
 MOST_SKILLS = 16  # of which a table of all sets is made

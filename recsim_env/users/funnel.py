@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
-from recsim_env.dynamic import Law
 from recsim_env.jit import njit
 from recsim_env.model import Row, Span, User, UserModel, World, plain_world
+from recsim_env.oracles.dynamic import Law
 from recsim_env.random import integer, uniform
 
 STAGES = ("view", "cart", "checkout", "purchase")

@@ -27,9 +27,9 @@ from policies import (
     score_log,
 )
 from policies.base import items_of
-from policies.constraints import constrained
-from policies.rules import Banned, Cap, Quota, Repeats
-from policies.slates import PlackettLuce
+from policies.rules.constraints import constrained
+from policies.rules.rules import Banned, Cap, Quota, Repeats
+from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER
 
 A, C, K = 40, 6, 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.fault_table import clean
+from experiments.benchmark.faults import clean
 from offpolicy import LoggedDataset, evaluate, terms
 from offpolicy.pictures import (
     embedded,

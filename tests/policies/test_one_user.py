@@ -10,8 +10,8 @@ import pytest
 
 import recsim_env  # noqa: F401
 from policies import build, recommend, serving_of
-from policies.simple import Popularity
-from policies.slates import Mixture, PlackettLuce, TopK
+from policies.baselines.simple import Popularity
+from policies.slates.distributions import Mixture, PlackettLuce, TopK
 
 
 def make_env(**settings: Any) -> Any:

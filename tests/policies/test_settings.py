@@ -16,12 +16,12 @@ import recsim_env  # noqa: F401  (registers the environments)
 from policies import ENCODERS, POLICIES, build, load, save
 from policies.base import Serving
 from policies.encoders.base import Encoder
-from policies.encoders.sequences import Sequences
+from policies.encoders.data.sequences import Sequences
 from policies.features import item_table
-from policies.rl.configs import A2CConfig, DQNConfig, PPOConfig, ProtoConfig, QRDQNConfig
-from policies.rl.decision import DecisionConfig
-from policies.rl.method import OfflineConfig
-from policies.rl.slateq_net import SlateQConfig
+from policies.rl.offline.decision_transformer import DecisionConfig
+from policies.rl.offline.method import OfflineConfig
+from policies.rl.sb3.configs import A2CConfig, DQNConfig, PPOConfig, ProtoConfig, QRDQNConfig
+from policies.rl.slateq.net import SlateQConfig
 
 SERVING = Serving(
     n_items=20,

@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import recsim_env
-from recsim_env.oracle import random_slates
+from recsim_env.oracles.oracle import random_slates
 
 pytestmark = pytest.mark.parametrize("name", recsim_env.USERS)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from policies.encoders.data.sequences import Sequences
+from policies.encoders.data.splits import Heldout, leave_one_out
 from policies.encoders.evaluate import (
     Judged,
     beyond_accuracy,
@@ -15,9 +17,7 @@ from policies.encoders.evaluate import (
     paired_difference,
     ranks,
 )
-from policies.encoders.markov import SkipMarkov
-from policies.encoders.sequences import Sequences
-from policies.encoders.splits import Heldout, leave_one_out
+from policies.encoders.models.markov import SkipMarkov
 
 
 def test_ties_share_the_middle_rank() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policies import ENCODERS, POLICIES, Observation, checkpoint, load, save
+from policies import ENCODERS, POLICIES, Observation, load, save
+from policies.saving import checkpoint
 
 FOLDER = Path(__file__).parent / "saved_0_1"
 WRITTEN = sorted(p.name for p in (FOLDER / "policies").iterdir())

@@ -1,0 +1,1 @@
+"""`longplay benchmark ...`: speed, memory and what agents reach."""

@@ -1,0 +1,1 @@
+"""`longplay calibrate`: a world fitted to real data, and its fidelity."""

@@ -1,0 +1,160 @@
+"""Worlds to compare policies in: the embedded one, and one of real items and users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import svds
+from scipy.stats import rankdata
+
+from experiments.data.datasets import Interactions, load
+from policies import Sequences
+from recsim_env import Catalogue, Population
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A way to make environments of one world, and the real sequences behind it, if any."""
+
+    name: str
+    make: Callable[[int], VectorEnv[Any, Any, Any]]  # number of parallel users -> environment
+    sequences: Sequences | None  # None: the encoder learns from sessions served in the world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSizes:
+    """What every world is asked for."""
+
+    slate_size: int
+    n_candidates: int
+    history_length: int
+    max_steps: int
+
+
+def embedded(env_id: str, sizes: WorldSizes) -> World:
+    """An environment by its id, with its own catalogue."""
+
+    def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
+        try:
+            return gymnasium.make_vec(
+                env_id,
+                num_envs=num_envs,
+                slate_size=sizes.slate_size,
+                n_candidates=sizes.n_candidates,
+                history_length=sizes.history_length,
+                max_steps=sizes.max_steps,
+            )
+        except (gymnasium.error.Error, TypeError) as error:
+            raise ValueError(
+                f"{env_id} cannot be made with slates of candidates: {error}. There are "
+                "recsim_env/Longplay-v0, recsim_env/InterestEvolution-v0 and others of recsim_env."
+            ) from None
+
+    make(1)  # a wrong name or size is refused before anything is written
+    return World(env_id, make, None)
+
+
+def from_data(name: str, root: Path | None, sizes: WorldSizes) -> World:
+    """The Longplay world on real items and users.
+
+    Item vectors are a truncated SVD of who consumed what, topics and popularity the data's own;
+    users' interests are the mean vector of what they consumed, and their first histories their own
+    last events. Quality is the shrunk mean rating's rank, clickbait how far an item's popularity
+    runs ahead of its quality: a modelling choice, not something the data says.
+    """
+    data = load(name, root)
+    if not isinstance(data, Interactions):
+        raise ValueError(f"{name} holds logged decisions, not sequences: use longplay evaluate")
+    seq = data.sequences
+    vectors = item_vectors(seq)
+    counts = np.bincount(seq.items, minlength=seq.n_items).astype(np.float64)
+    good = quality(seq, counts)
+    topics, n_topics = primary_topics(data, vectors)
+    catalogue = Catalogue.of(
+        topics,
+        vectors=vectors,
+        quality=good,
+        clickbait=np.clip(0.28 + 0.5 * (rank_share(counts) - good), 0, 1),
+        popularity=counts,
+        n_topics=n_topics,
+        names=data.item_names,
+    )
+    population = Population(
+        interests=interests(seq, vectors), first_items=seq.histories(sizes.history_length)
+    )
+
+    def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
+        return gymnasium.make_vec(
+            "recsim_env/Longplay-v0",
+            num_envs=num_envs,
+            catalogue=catalogue,
+            population=population,
+            slate_size=sizes.slate_size,
+            n_candidates=sizes.n_candidates,
+            history_length=sizes.history_length,
+            max_steps=sizes.max_steps,
+        )
+
+    return World(f"Longplay-v0 on {data.name}", make, seq)
+
+
+def item_vectors(seq: Sequences, *, size: int = 16, seed: int = 0) -> F32:
+    """Unit vectors (A, size): truncated SVD of the users x items matrix, rows of equal length."""
+    size = min(size, len(seq) - 1, seq.n_items - 1)
+    matrix = csr_array(
+        (np.ones(len(seq.items)), (seq.owner, seq.items)), shape=(len(seq), seq.n_items)
+    )
+    matrix.data[:] = 1.0 / np.sqrt(np.maximum(seq.lengths, 1))[seq.owner]
+    _, scale, right = svds(matrix, k=size, rng=np.random.default_rng(seed))
+    return unit(right.T * np.sqrt(scale))
+
+
+def interests(seq: Sequences, vectors: F32) -> F32:
+    """Unit vectors (U, D): the mean vector of what each user consumed, items weighted alike."""
+    total = np.zeros((len(seq), vectors.shape[1]))
+    np.add.at(total, seq.owner, vectors[seq.items])
+    return unit(total - total.mean(axis=0))
+
+
+def quality(
+    seq: Sequences, counts: NDArray[np.float64], *, prior: float = 20.0
+) -> NDArray[np.float64]:
+    """0..1 per item: rank of its mean reward, shrunk by `prior` events; .5 without rewards."""
+    if seq.rewards is None:
+        return np.full(seq.n_items, 0.5)
+    mean = float(seq.rewards.mean())
+    total = np.bincount(seq.items, weights=seq.rewards - mean, minlength=seq.n_items)
+    return rank_share(total / (counts + prior))
+
+
+def primary_topics(data: Interactions, vectors: F32) -> tuple[NDArray[np.int32], int]:
+    """One topic per item: the rarest that it has, or the strongest axis of its vector."""
+    if data.topics is None:
+        return np.abs(vectors).argmax(axis=1).astype(np.int32), vectors.shape[1]
+    rare = np.where(data.topics, -data.topics.sum(axis=0), -np.inf)
+    none = ~data.topics.any(axis=1)
+    topics = np.where(none, data.topics.shape[1], rare.argmax(axis=1))
+    return topics.astype(np.int32), data.topics.shape[1] + int(none.any())
+
+
+def rank_share(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks as shares of the catalogue, 0..1, ties at their mean."""
+    share: NDArray[np.float64] = (rankdata(values) - 0.5) / len(values)
+    return share
+
+
+def unit(rows: NDArray[np.float64]) -> F32:
+    """Rows of length 1; a row of zeros stays."""
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    out: F32 = (rows / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+    return out

@@ -1,0 +1,1 @@
+"""`longplay compare`: train, log, evaluate, gate and check policies in a world."""

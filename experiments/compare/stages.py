@@ -1,0 +1,246 @@
+"""The stages of a comparison. Each leaves its result in the run folder and is done once."""
+
+from __future__ import annotations
+
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.common.run_folder import RunFolder
+from experiments.common.show import Show, Update
+from experiments.common.truth import Truth, mean, serve
+from experiments.common.workers import pool
+from experiments.common.worlds import World, WorldSizes, embedded, from_data
+from experiments.compare.candidates import Material, pick_candidates, train
+from experiments.compare.row import judge
+from experiments.compare.settings import Settings
+from offpolicy import GateRule, LoggedDataset, read_log, write_log
+from offpolicy.models.reward_model import RewardData
+from policies import (
+    ENCODERS,
+    Encoder,
+    Policy,
+    Sequences,
+    build,
+    collect,
+    consumed_sequences,
+    serving_of,
+)
+from policies.saving.checkpoint import Catalogue
+from policies.saving.checkpoint import load as load_encoder
+from policies.saving.checkpoint import save as save_encoder
+
+PURPOSES = ("warm", "train", "log", "truth", "curve", "learn")
+BEHAVIOUR = "behaviour"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the stages share; a worker process makes its own from the settings and the folder."""
+
+    settings: Settings
+    run: RunFolder
+    world: World
+
+    def seed(self, purpose: str) -> int:
+        """Independent seeds by purpose: users of the truth are not those of the logs."""
+        words = np.random.SeedSequence((self.settings.seed, PURPOSES.index(purpose)))
+        return int(words.generate_state(1)[0])
+
+    def log(self, name: str) -> LoggedDataset:
+        """A log that this run has written."""
+        return read_log(self.run.path / "logs" / name)
+
+    def write(self, name: str, policy: Policy, n_sessions: int, update: Update) -> None:
+        """Serve whole sessions and keep their log, unless it is there already."""
+        path = self.run.path / "logs" / name
+        if path.exists():
+            return
+        log = collect(
+            self.world.make(self.settings.users),
+            policy,
+            n_sessions=n_sessions,
+            seed=self.seed(name),
+            logger="uniform" if name == "warm" else BEHAVIOUR,
+            progress=lambda done, total: update(done / total),
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_log(log, path)
+
+    def encoder(self) -> Encoder:
+        """The encoder that this run has fitted."""
+        catalogue = Catalogue(self.world.name, serving_of(self.world.make(1)).n_items)
+        return load_encoder(self.run.path / "encoder", catalogue=catalogue)
+
+    def sequences(self) -> Sequences:
+        """Real sequences, or what users consumed under uniform slates."""
+        if self.world.sequences is not None:
+            return self.world.sequences
+        items = serving_of(self.world.make(1)).item_features
+        return consumed_sequences(self.log("warm"), item_features=items)
+
+    def behaviour(self) -> Policy:
+        """Softmax over the mean ratings of the warm-up log."""
+        policy = build("top_rated", self.world.make(1), temperature=self.settings.temperature)
+        policy.update(self.log("warm"))
+        return policy
+
+    def serve(self, policy: Policy, update: Update | None = None) -> Truth:
+        """The policy in the world, on the users that every policy meets."""
+        return serve(
+            self.world.make(self.settings.users),
+            policy,
+            n_sessions=self.settings.truth_sessions,
+            seed=self.seed("truth"),
+            progress=None if update is None else lambda done, total: update(done / total),
+        )
+
+
+def world_of(settings: Settings) -> World:
+    """The world that the settings name; one torch thread unless asked for more."""
+    torch.set_num_threads(settings.threads)
+    sizes = WorldSizes(
+        slate_size=settings.slate_size,
+        n_candidates=settings.n_candidates,
+        history_length=settings.history_length,
+        max_steps=settings.max_steps,
+    )
+    if settings.data is None:
+        return embedded(settings.env, sizes)
+    return from_data(settings.data, settings.data_root, sizes)
+
+
+def prepare(job: Job, show: Show) -> dict[str, Any]:
+    """Logs, encoder and the behaviour's own truth, which is returned."""
+    s = job.settings
+    with show.stage(f"warm-up log: {s.warm_sessions:,} sessions of uniform slates") as update:
+        job.write("warm", build("uniform", job.world.make(1)), s.warm_sessions, update)
+    fit_encoder(job, show)
+    behaviour = job.behaviour()
+    for name, count in (("train", s.train_sessions), ("log", s.log_sessions)):
+        with show.stage(f"{name} log: {count:,} sessions of the behaviour policy") as update:
+            job.write(name, behaviour, count, update)
+    with show.stage("behaviour policy in the world") as update:
+        result: dict[str, Any] = job.run.stage(
+            BEHAVIOUR, lambda: as_plain(job.serve(behaviour, update), s.level)
+        )
+    return result
+
+
+def fit_encoder(job: Job, show: Show) -> None:
+    """Fit and save the supervised encoder, unless it is there already."""
+    if (job.run.path / "encoder").exists():
+        return
+    sequences = job.sequences()
+    name, settings = job.settings.encoder, encoder_settings(job.settings)
+    with show.stage(f"encoder {name} on {len(sequences.items):,} events"):
+        encoder = ENCODERS[name](**settings).fit(sequences)
+    save_encoder(
+        encoder, job.run.path / "encoder", catalogue=Catalogue(job.world.name, sequences.n_items)
+    )
+
+
+def encoder_settings(settings: Settings) -> dict[str, Any]:
+    """Sizes for the comparison: small enough that the simulator, not the encoder, is the cost."""
+    if settings.encoder in {"popularity", "markov"}:
+        return {}
+    return {
+        "dim": 32,
+        "blocks": 1,
+        "length": settings.history_length,
+        "epochs": 15,
+        "seed": settings.seed,
+        "threads": settings.threads,
+    }
+
+
+def as_plain(truth: Truth, level: float) -> dict[str, Any]:
+    """A truth as data of a stage."""
+    return {
+        **asdict(mean(truth.returns, level)),
+        "returns": truth.returns.tolist(),
+        "by_step": truth.by_step.tolist(),
+        "coverage": truth.coverage,
+    }
+
+
+def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any]]:
+    """All rows, in the order of `names`; several processes work at the same time."""
+    left = [n for n in names if not (job.run.path / stage_file(n)).exists()]
+    with show.stage(
+        f"{len(left)} candidates: train, evaluate from the log, run in the world"
+    ) as update:
+        if job.settings.workers == 1 or len(left) < 2:
+            for done, name in enumerate(left, start=1):
+                candidate_stage(job, name)
+                show.note(f"  {name} done ({done} of {len(left)})")
+                update(done / len(left))
+        else:
+            with pool(job.settings.workers) as processes:
+                # the longest first, so that no process waits for it alone at the end
+                queue = sorted(left, key=lambda n: n != "PPO")
+                tasks = {processes.submit(in_process, job.settings, job.run, n): n for n in queue}
+                for done, task in enumerate(as_completed(tasks), start=1):
+                    task.result()
+                    show.note(f"  {tasks[task]} done ({done} of {len(left)})")
+                    update(done / len(left))
+    return [job.run.read_json(stage_file(name)) for name in names]
+
+
+def stage_file(name: str) -> str:
+    """Where a candidate's result is kept."""
+    return f"stages/{stage_name(name)}.json"
+
+
+def stage_name(name: str) -> str:
+    """A candidate's name as part of a file name."""
+    return "candidate-" + name.lower().replace(" ", "-")
+
+
+def in_process(settings: Settings, run: RunFolder, name: str) -> None:
+    """One candidate in a process of its own."""
+    candidate_stage(Job(settings, run, world_of(settings)), name)
+
+
+def candidate_stage(job: Job, name: str) -> None:
+    """Train, evaluate from the log, run in the world: one row, kept in the run folder."""
+    job.run.stage(stage_name(name), lambda: compare_one(job, name))
+
+
+@lru_cache(maxsize=1)
+def reward_data(path: Path, seed: int) -> RewardData:
+    """The evaluation log with its reward regressions: one for all candidates of a process."""
+    return RewardData(read_log(path), seed=seed)
+
+
+def compare_one(job: Job, name: str) -> dict[str, Any]:
+    """One row of the table and its learning curve, as plain data."""
+    s = job.settings
+    (candidate,) = pick_candidates(s.temperature, (name,))
+    material = Material(
+        env=job.world.make(max(s.users // 2, 1)),
+        encoder=job.encoder(),
+        sequences=job.sequences(),
+        log=job.log("train"),
+        rounds=s.rounds,
+        env_steps=s.env_steps,
+        seed=job.seed("learn"),
+    )
+    held_out = job.world.make(s.curve_sessions)
+    curve = []
+    for decisions, policy in train(candidate, material):
+        if candidate.learns:
+            seen = serve(held_out, policy, n_sessions=s.curve_sessions, seed=job.seed("curve"))
+            point = asdict(mean(seen.returns, s.level))
+            curve.append({"policy": name, "decisions": decisions, **point})
+    truth = job.serve(policy)
+    base = np.array(job.run.read_json(f"stages/{BEHAVIOUR}.json")["returns"])
+    rule = GateRule(min_ess=s.min_ess)
+    data = reward_data(job.run.path / "logs" / "log", s.seed)
+    row = judge(name, policy, data, truth, base, rule=rule, level=s.level, seed=s.seed)
+    return {"row": row, "curve": curve, "by_step": truth.by_step.tolist()}

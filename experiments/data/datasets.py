@@ -1,0 +1,281 @@
+"""Real interaction data -> sequences, or a decision log where propensities were logged.
+
+The project ships no data: every loader takes the folder that holds the files, from `root` or the
+variable LONGPLAY_DATA.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.data.open_bandit import load_open_bandit
+from offpolicy.log.dataset import LoggedDataset
+from policies.encoders.data.sequences import Sequences
+from policies.encoders.data.splits import Heldout, Split, development, global_time, leave_one_out
+from policies.saving.checkpoint import Catalogue
+
+SplitName = Literal["leave-one-out", "global-time", "development"]
+Root = str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """A data set's histories and what is known of its items."""
+
+    name: str
+    sequences: Sequences
+    item_names: tuple[str, ...]  # (A,)
+    topics: NDArray[np.bool_] | None = None  # (A, G) which topics an item has
+    topic_names: tuple[str, ...] = ()
+    unbiased: Sequences | None = None  # the users' ratings of items drawn at random, where asked
+    published: Split | None = None  # where the files fix the held-out part themselves
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the item ids mean; checkpoints are tied to it."""
+        return Catalogue.of(self.name, self.item_names)
+
+    def split(self, rule: SplitName = "leave-one-out") -> Split:
+        """Training, validation and test parts; the files' own leave-one-out where they fix it.
+
+        development: settings are chosen on it, so that neither validation nor test is read often.
+        """
+        if rule == "leave-one-out":
+            return self.published or leave_one_out(self.sequences)
+        if rule == "global-time":
+            return global_time(self.sequences)
+        if rule == "development":
+            return development(self.split())
+        raise ValueError(f"no split {rule!r}; there are {', '.join(get_args(SplitName))}")
+
+
+@overload
+def load(  # type: ignore[overload-overlap]
+    name: Literal["open-bandit"], root: Root = None
+) -> LoggedDataset: ...
+@overload
+def load(name: str, root: Root = None) -> Interactions: ...
+def load(name: str, root: Root = None) -> Interactions | LoggedDataset:
+    """A named data set from its folder, or any CSV or Parquet file of interactions by its path.
+
+    A file needs the columns user, item, timestamp (seconds; ties keep the file's order) and may
+    have reward. `open-bandit` is a decision log (campaign all, uniform policy); see
+    `experiments.open_bandit.load_open_bandit` for the others.
+
+    Raises:
+        FileNotFoundError: the folder or file is missing; says where it is looked for.
+        ValueError: no such name, or a file that breaks its format.
+    """
+    if name == "open-bandit":
+        return load_open_bandit(data_root(root), campaign="all", behaviour="random")
+    if name in LOADERS:
+        return LOADERS[name](folder_of(name, root))
+    if Path(name).suffix in {".csv", ".parquet", ".pq"}:
+        path = Path(name)
+        return _file(path if path.exists() or root is None else Path(root) / path)
+    names = ", ".join([*LOADERS, "open-bandit"])
+    raise ValueError(f"no data set {name!r}; there are {names}, or the path of a .csv or .parquet")
+
+
+def data_root(root: Root) -> Path:
+    """The folder of all data sets: `root`, or LONGPLAY_DATA.
+
+    Raises:
+        FileNotFoundError: neither names a folder that exists.
+    """
+    given = os.environ.get("LONGPLAY_DATA") if root is None else root
+    if not given:
+        raise FileNotFoundError(
+            "no data folder: pass --data-root DIR, or set LONGPLAY_DATA, to the folder that holds "
+            "the data sets (DIR/ml-100k/ml-100k.inter and so on)"
+        )
+    if not Path(given).is_dir():
+        raise FileNotFoundError(
+            f"the data folder {given} does not exist (--data-root, LONGPLAY_DATA)"
+        )
+    return Path(given)
+
+
+def folder_of(name: str, root: Root) -> Path:
+    """The folder of one data set.
+
+    Raises:
+        FileNotFoundError: it is not there; says what to do.
+    """
+    folder = data_root(root) / name
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} does not exist. Put the published files of {name} there, "
+            "or point --data-root (or LONGPLAY_DATA) to the folder that holds it."
+        )
+    return folder
+
+
+def _ml_100k(folder: Path) -> Interactions:
+    """MovieLens-100K in RecBole's atomic files; genres are the topics."""
+    import pandas as pd
+
+    events = pd.read_csv(_need(folder / "ml-100k.inter"), sep="\t")
+    films = pd.read_csv(_need(folder / "ml-100k.item"), sep="\t")
+    codes = pd.Index(films["item_id:token"]).get_indexer(events["item_id:token"])
+    genres = [str(g).split() for g in films["class:token_seq"]]
+    names = tuple(sorted({g for some in genres for g in some}))
+    sequences = Sequences.from_events(
+        events["user_id:token"].to_numpy(),
+        codes,
+        time=events["timestamp:float"].to_numpy(),
+        reward=events["rating:float"].to_numpy(),
+        n_items=len(films),
+    )
+    topics = np.array([[name in some for name in names] for some in genres])
+    titles = tuple(map(str, films["movie_title:token_seq"]))
+    return Interactions("ml-100k", sequences, titles, topics, names)
+
+
+def _ml_1m(folder: Path) -> Interactions:
+    """MovieLens-1M, 5-core, in the files of the published test; order is known, times are not.
+
+    The second-last event is known for 512 users only: they alone are validated and tested. Their
+    third-last stands in val_input only; everybody learns from all but the last two events.
+    """
+    train = _id_lines(folder / "train_input.txt")
+    known, before = _id_lines(folder / "val_input.txt"), _id_lines(folder / "val_output.txt")
+    last = _id_lines(folder / "test_output.txt")
+    rows = np.sort(np.random.RandomState(42).choice(len(train), 512, replace=False)) - 1
+    for row, history in zip(rows, known, strict=True):
+        if not np.array_equal(train[row], history[:-1]):
+            raise ValueError(f"{folder}: val_input does not continue user {row}'s train_input")
+    size = 1 + max(int(one.max()) for one in (*train, *known, *before, *last))
+    full = list(train)
+    for row, history, second in zip(rows, known, before, strict=True):
+        train[row], full[row] = history, np.concatenate([history, second, last[row]])
+    valid = Heldout(
+        Sequences.from_lists(known, n_items=size, users=rows),
+        np.concatenate(before).astype(np.int32),
+    )
+    test = Heldout(
+        Sequences.from_lists([full[r][:-1] for r in rows], n_items=size, users=rows),
+        np.concatenate([last[r] for r in rows]).astype(np.int32),
+    )
+    rule = "leave-one-out, the published test restricted to its 512 exactly known users"
+    split = Split(Sequences.from_lists(train, n_items=size), valid, test, rule)
+    names = tuple(str(i + 1) for i in range(size))
+    return Interactions("ml-1m", Sequences.from_lists(full, n_items=size), names, published=split)
+
+
+def _amazon_beauty(folder: Path) -> Interactions:
+    """Amazon Beauty, 5-core, 12,101 items; attributes (brand, categories) are the topics."""
+    lists = [one[1:] for one in _id_lines(folder / "Beauty.txt")]  # a line starts with its user
+    size = 1 + max(int(one.max()) for one in lists)
+    attributes = json.loads(_need(folder / "Beauty_item2attributes.json").read_text())
+    wide = max(max(some) for some in attributes.values() if some)
+    topics = np.zeros((size, wide), np.bool_)
+    for item, some in attributes.items():
+        topics[int(item) - 1, np.array(some, int) - 1] = True
+    names = tuple(str(i + 1) for i in range(size))
+    of_topics = tuple(f"attribute {i + 1}" for i in range(wide))
+    sequences = Sequences.from_lists(lists, n_items=size)
+    return Interactions("amazon-beauty", sequences, names, topics, of_topics)
+
+
+def _coat(folder: Path) -> Interactions:
+    """Coat ratings of 290 users; the order inside a user is the items', not that of time."""
+    features = np.loadtxt(_need(folder / "item_features.ascii")) > 0
+    size = len(features)
+    chosen, drawn = (
+        Sequences.from_events(user, item, reward=rating, n_items=size)
+        for user, item, rating in (
+            np.loadtxt(_need(folder / file), delimiter=",", dtype=np.int64).T
+            for file in ("user.txt", "random.txt")
+        )
+    )
+    names = tuple(f"coat {i}" for i in range(size))
+    of_topics = tuple(f"feature {i}" for i in range(features.shape[1]))
+    return Interactions("coat", chosen, names, features, of_topics, unbiased=drawn)
+
+
+def _file(path: Path) -> Interactions:
+    """Any file with user, item, timestamp[, reward]; items are coded in order of their names."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+    import pyarrow.parquet as papq
+
+    try:
+        table = (
+            pacsv.read_csv(_need(path)) if path.suffix == ".csv" else papq.read_table(_need(path))
+        )
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from None
+    missing = {"user", "item", "timestamp"} - set(table.column_names)
+    if missing:
+        raise ValueError(
+            f"{path} has columns {', '.join(table.column_names)}; {', '.join(sorted(missing))} "
+            "missing. Name the columns user, item, timestamp and, if there is one, reward."
+        )
+    for name in ("user", "item", "timestamp"):
+        if table[name].null_count:
+            row = int(np.argmax(table[name].is_null().to_numpy()))
+            raise ValueError(f"{path}, row {row}: {name} is empty; fill it or drop the row")
+    user, _ = _coded(table["user"])
+    item, names = _coded(table["item"])
+    reward = table["reward"].to_numpy() if "reward" in table.column_names else None
+    sequences = Sequences.from_events(
+        user, item, time=_seconds(table["timestamp"], path), reward=reward, n_items=len(names)
+    )
+    return Interactions(path.stem, sequences, names)
+
+
+def _coded(column: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """(codes, names): codes count distinct values in sorted order, whatever the file's order."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_numpy(zero_copy_only=False)
+    order = np.argsort(values, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[encoded.indices.to_numpy()], tuple(map(str, values[order]))
+
+
+def _seconds(column: Any, path: Path) -> NDArray[np.float64]:
+    """Numbers as they are, dates as seconds since 1970."""
+    values = column.to_numpy()
+    if values.dtype.kind == "M":
+        return np.asarray(values.astype("datetime64[us]").astype(np.float64) / 1e6)
+    if values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{path}: timestamp holds {column.type}, such as {values[0]!r}; need seconds"
+        )
+    return np.asarray(values, np.float64)
+
+
+def _id_lines(path: Path) -> list[NDArray[np.int64]]:
+    """One array of 0-based ids for each line of 1-based ids."""
+    try:
+        return [
+            np.array(line.split(), np.int64) - 1 for line in _need(path).read_text().splitlines()
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}; each line must hold item ids, parted by spaces"
+        ) from None
+
+
+def _need(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; the data set is not complete without it")
+    return path
+
+
+LOADERS: dict[str, Callable[[Path], Interactions]] = {
+    "ml-100k": _ml_100k,
+    "ml-1m": _ml_1m,
+    "amazon-beauty": _amazon_beauty,
+    "coat": _coat,
+}

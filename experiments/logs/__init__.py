@@ -1,0 +1,1 @@
+"""Commands about one log: check, evaluate, gate, compact, which-estimator."""

@@ -1,0 +1,163 @@
+"""`longplay evaluate`: what a policy is worth, from a log that another policy wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from experiments.common.run_folder import RunFolder, made_with
+from experiments.data.datasets import data_root
+from experiments.data.open_bandit import (
+    item_shares,
+    load_open_bandit,
+    score_shares,
+    score_uniform,
+)
+from experiments.logs.log_files import column_of, scores_of
+from offpolicy.evaluation import evaluate
+from offpolicy.intervals.inference import Interval
+from offpolicy.report import Report, bounds
+from offpolicy.storage.parquet import read_log
+from offpolicy.weighting.weights import Horizon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Evaluate a target policy from a saved log, or one Open Bandit policy from the other's log."""
+
+    log: tyro.conf.Positional[Path | None] = None
+    """A log written by longplay (Parquet file or folder). Leave out with --data."""
+    target_scores: Path | None = None
+    """The target's probability of each logged slate: .csv or .parquet with a column `propensity`,
+    .npy (N,), or .npz with propensity and, where known, position_propensity, slates, slate_weight;
+    or a folder that policies.save wrote."""
+    horizon: Horizon | None = None
+    """The estimand; needed for a saved log. Open Bandit rows are single decisions: one_step."""
+    state: str | None = None
+    """Horizon marginal: the column of the log (column.place) whose values are a Markov state's."""
+    data: Literal["open-bandit"] | None = None
+    """A public log instead of a saved one."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
+    campaign: Literal["all", "men"] = "all"
+    """Open Bandit: 80 items (all) or 34 (men)."""
+    target: Literal["bts", "random"] = "bts"
+    """Open Bandit: the policy to judge, from the log of the other one."""
+    level: float = 0.95
+    """Level of the intervals."""
+    seed: int = 0
+    """Of the target's draws for the reward model and of its cross-fitting."""
+    out: Path | None = None
+    """Folder of this run; results/evaluate-... by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the target policy earned when it served itself."""
+
+    value: Interval
+    decisions: int
+
+
+def run(settings: Settings) -> int:
+    """Evaluate, print, write the run folder."""
+    if (settings.log is None) == (settings.data is None):
+        raise ValueError("name one input: a saved LOG, or --data open-bandit")
+    report, truth = _open_bandit(settings) if settings.log is None else (_saved(settings), None)
+    print(report.to_markdown())
+    folder = write_run(settings, report, truth)
+    print(f"written: {folder / 'report.html'}")
+    return 0
+
+
+def write_run(settings: Settings, report: Report, truth: Truth | None) -> Path:
+    """report.json, report.html and settings.json; files appear whole."""
+    name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = settings.out or Path("results") / f"evaluate-{name}-{stamp}"
+    told: dict[str, Any] = json.loads(report.to_json())
+    if truth is not None:
+        told["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
+    run_folder = RunFolder(folder)
+    run_folder.write_json("report.json", told)
+    run_folder.write_text("report.html", report.to_html())
+    run_folder.write_json("settings.json", {"settings": asdict(settings), "made": made_with()})
+    return folder
+
+
+def _open_bandit(settings: Settings) -> tuple[Report, Truth]:
+    root = data_root(settings.data_root)
+    behaviour: Literal["random", "bts"] = "random" if settings.target == "bts" else "bts"
+    log = load_open_bandit(root, campaign=settings.campaign, behaviour=behaviour)
+    own = load_open_bandit(root, campaign=settings.campaign, behaviour=settings.target)
+    if settings.target == "bts":
+        scores, how = score_shares(log, item_shares(own), seed=settings.seed), SHARES
+    else:
+        scores, how = score_uniform(log), UNIFORM
+    if settings.horizon not in {None, "one_step"}:
+        raise ValueError(f"--horizon {settings.horizon}: Open Bandit rows are one_step decisions")
+    report = evaluate(log, scores, horizon="one_step", level=settings.level, seed=settings.seed)
+    truth = Truth(mean_interval(own.reward, settings.level), len(own))
+    notes = (how, *compared(report, truth, settings.target))
+    return replace(report, notes=report.notes + notes), truth
+
+
+SHARES = (
+    "Target bts: the policy moved during the week and logged only the items it chose, so its item "
+    "distribution at each position is estimated by the item shares of its own log, averaged over "
+    "the week. The logging policy's propensities are true: uniform, 1 / A. The interval does not "
+    "include the error of those shares."
+)
+UNIFORM = (
+    "Target random: 1 / A for every item, exact. The logging policy's propensities are true: as "
+    "Bernoulli Thompson sampling logged them at each impression."
+)
+
+
+def compared(report: Report, truth: Truth, target: str) -> tuple[str, ...]:
+    """Estimate against what the target earned itself, as sentences."""
+    it, line = truth.value, report[report.decided_by]
+    inside = "holds" if line.value.low <= it.value <= line.value.high else "MISSES"
+    gap, error = line.value.value - it.value, math.hypot(line.value.se, it.se)
+    return (
+        f"On-policy truth: {target} earned {it.value:.5f} {bounds(it)} a decision over its own "
+        f"{truth.decisions} impressions of the same week.",
+        f"The {it.level:.0%} interval of {report.decided_by} {inside} it; estimate minus truth "
+        f"{gap:+.5f}, {abs(gap) / error:.1f} standard errors of the difference.",
+    )
+
+
+def mean_interval(reward: NDArray[np.float64], level: float) -> Interval:
+    """Mean of independent decisions with its normal interval."""
+    value, se = float(reward.mean()), float(reward.std(ddof=1) / math.sqrt(len(reward)))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    return Interval(value, value - z * se, value + z * se, se, level, len(reward))
+
+
+def _saved(settings: Settings) -> Report:
+    if settings.target_scores is None or settings.horizon is None:
+        raise ValueError(
+            "a saved log needs --target-scores FILE and --horizon: one_step (the target acts once, "
+            "in states the logger reached) or per_decision, trajectory, marginal (it serves whole "
+            "sessions)"
+        )
+    assert settings.log is not None
+    log = read_log(settings.log)
+    scores = scores_of(str(settings.target_scores), log, seed=settings.seed)
+    return evaluate(
+        log,
+        scores,
+        horizon=settings.horizon,
+        level=settings.level,
+        state=None if settings.state is None else column_of(settings.state, log),
+        seed=settings.seed,
+    )

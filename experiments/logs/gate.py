@@ -1,0 +1,120 @@
+"""`longplay gate LOG --target POLICY`: may this policy be rolled out?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from experiments.logs.log_files import column_of, open_log, scores_of
+from offpolicy import GateRule, LoggedDataset, Outcome
+from offpolicy.gate.guardrails import GuardrailSpec
+from offpolicy.judging import GateReport, judge
+from offpolicy.weighting.weights import Horizon
+
+STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNDECIDED: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Judge candidates from a log; exit status 0 = one passes, 1 = all fail, 3 = cannot tell."""
+
+    log: tyro.conf.Positional[Path]
+    """A log (folder or file), or any Parquet with --columns."""
+    target: tuple[str, ...]
+    """Candidates: folders of saved policies (policies.save), files of target scores (.npz, .npy,
+    .csv, .parquet), or `uniform`."""
+    horizon: Horizon
+    """The estimand: one_step, per_decision, trajectory, or marginal (with --state)."""
+    state: str | None = None
+    """Marginal weights: the column of the log (column.place) whose values are a Markov state's."""
+    columns: tuple[str, ...] = ()
+    """Foreign column names, ours=theirs."""
+    n_items: int | None = None
+    """Size of the catalogue of a foreign log."""
+    min_uplift: float = 0.0
+    """Uplift to be shown; negative: a non-inferiority margin."""
+    min_ess: float = 500.0
+    """Effective units below which the gate refuses to judge."""
+    guardrail: tuple[str, ...] = ()
+    """Changes that must hold: "responses.1>=-0.01" or "position_reward.0<=0.2": column, place,
+    bound on its change against the logging policy."""
+    level: float = 0.95
+    """Of the reported intervals, and of all guardrails together."""
+    confidence: float = 0.95
+    """Of a pass and of a fail, all candidates together; each is a claim about one side."""
+    seed: int = 0
+    """Of saved policies' draws for the reward model, and of its cross-fitting."""
+    out: Path | None = None
+    """Write the JSON record here."""
+
+
+def run(settings: Settings) -> int:
+    """Judge, print, write."""
+    log = open_log(settings.log, settings.columns, settings.n_items)
+    candidates = {
+        name: scores_of(target, log, seed=settings.seed)
+        for name, target in named(settings.target).items()
+    }
+    report = judge(
+        log,
+        candidates,
+        horizon=settings.horizon,
+        rule=GateRule(
+            min_ess=settings.min_ess,
+            min_uplift=settings.min_uplift,
+            confidence=settings.confidence,
+        ),
+        guardrails=[guardrail_of(g, log) for g in settings.guardrail],
+        level=settings.level,
+        seed=settings.seed,
+        state=None if settings.state is None else column_of(settings.state, log),
+    )
+    show(report)
+    if settings.out is not None:
+        aside = settings.out.with_name(f".{settings.out.name}")
+        aside.write_text(report.to_json())
+        aside.replace(settings.out)
+    return min(STATUS[c.verdict.outcome] for c in report.candidates)
+
+
+def named(targets: tuple[str, ...]) -> dict[str, str]:
+    """Candidates by a short name; where two would share one, by what was written.
+
+    Raises:
+        ValueError: a candidate is named twice.
+    """
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"a candidate is named twice: {' '.join(targets)}")
+    short = [Path(t).stem for t in targets]
+    return {s if short.count(s) == 1 else t: t for s, t in zip(short, targets, strict=True)}
+
+
+def show(report: GateReport) -> None:
+    """One line a candidate, then its report."""
+    for c in report.candidates:
+        print(f"{c.name}: {c.verdict}\n")
+        print(c.report.to_markdown())
+
+
+def guardrail_of(text: str, log: LoggedDataset) -> GuardrailSpec:
+    """ "responses.1>=-0.01" -> its specification.
+
+    Raises:
+        ValueError: it is written otherwise, or the log has no such column.
+    """
+    found = re.fullmatch(r"\s*([a-z_]+)(?:\.(\d+))?\s*(>=|<=)\s*(\S+)\s*", text)
+    if not found:
+        raise ValueError(f'guardrail {text!r}: write "column.place>=bound" or "column<=bound"')
+    name, place, sign, bound = found.groups()
+    values = column_of(f"{name}.{place or 0}", log).astype(np.float64)
+    limit = float(bound)
+    return GuardrailSpec(
+        name=text,
+        values=values,
+        at_least=limit if sign == ">=" else -np.inf,
+        at_most=limit if sign == "<=" else np.inf,
+    )

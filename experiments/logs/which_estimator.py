@@ -1,0 +1,75 @@
+"""`longplay which-estimator LOG`: on data like yours, which estimator errs least?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from experiments.logs.log_files import open_log
+from offpolicy import LoggedDataset
+from offpolicy.selection.redraw import score_estimators
+from offpolicy.selection.redraw_sessions import score_session_estimators
+
+Horizon = Literal["one_step", "per_decision"]
+SESSIONS = ("pdis", "snpdis", "dm", "seq_dr", "wdr", "magic")
+NAMES = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian_dr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Redraw logs like this one with known truth, and score the estimators on them."""
+
+    log: tyro.conf.Positional[Path]
+    """A log (folder or file), or any Parquet with --columns."""
+    horizon: Horizon = "one_step"
+    """The estimand: single decisions, or sessions (these need the logger's whole distribution)."""
+    columns: tuple[str, ...] = ()
+    """Foreign column names, ours=theirs."""
+    n_items: int | None = None
+    """Size of the catalogue of a foreign log."""
+    tilt: tuple[float, ...] = (0.5, 2.0)
+    """How far the targets go from the logger towards what pays, in standard deviations."""
+    redraws: int = 100
+    """Logs per target."""
+    rows: int = 20_000
+    """At most this many of the log's decisions are used; whole sessions."""
+    seed: int = 0
+    """Of the redraws."""
+
+
+def run(settings: Settings) -> int:
+    """A table per target."""
+    from rich.console import Console
+    from rich.table import Table
+
+    log = open_log(settings.log, settings.columns, settings.n_items)
+    log = log.take(whole_sessions(log, settings.rows))
+    one = settings.horizon == "one_step"
+    score, names = (score_estimators, NAMES) if one else (score_session_estimators, SESSIONS)
+    for tilt in settings.tilt:
+        scored, share = score(log, names, tilt=tilt, redraws=settings.redraws, seed=settings.seed)
+        title = f"{settings.horizon}, target tilted by {tilt:g} sd; effective share {share:.1%}"
+        table = Table("estimator", "rmse", "bias", "coverage of 95 %", "width", title=title)
+        for s in scored:
+            table.add_row(
+                s.estimator,
+                f"{s.rmse:.4g}",
+                f"{s.bias:+.3g}",
+                f"{s.coverage:.1%}",
+                f"{s.width:.4g}",
+            )
+        Console().print(table)
+        print(f"least error: {scored[0].estimator}\n")
+    return 0
+
+
+def whole_sessions(log: LoggedDataset, rows: int) -> NDArray[np.bool_]:
+    """(N,) the first sessions, as many as have at most `rows` decisions together; at least one."""
+    size = np.bincount(log.sessions)
+    kept = np.cumsum(size) <= max(rows, int(size[0]))
+    return np.asarray(kept[log.sessions])

@@ -1,0 +1,1 @@
+"""`longplay published` and `coverage`: published tables again, and the judge examined."""

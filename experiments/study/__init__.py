@@ -1,0 +1,1 @@
+"""`longplay study`: which encoder pays under which agent."""

@@ -1,0 +1,167 @@
+"""One cell of the encoder study: fit the encoder, let the agent learn on it, serve other users."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+import recsim_env  # noqa: F401  (registers the environments)
+from experiments.common.run_folder import RunFolder
+from experiments.common.truth import Truth, serve
+from experiments.study.command import END_TO_END, NONE, TUNED, Cell, Settings
+from offpolicy import LoggedDataset
+from policies import (
+    ENCODERS,
+    POLICIES,
+    Encoder,
+    Policy,
+    Sequences,
+    build,
+    collect,
+    consumed_sequences,
+    serving_of,
+)
+from policies.rules.constraints import constrained
+from policies.rules.rules import Repeats
+
+PURPOSES = ("warm", "learn", "test")
+SIZE = 32  # of encoders
+COUNTED = ("popularity", "markov")  # encoders without a network
+PACE = 0.1  # of a tuned encoder, as a share of the agent's learning rate
+ROUNDS = 4  # parts of the log that a learner takes one after the other
+AGAIN = 2  # how often SlateQ looks at a decision, as often as in `benchmark agents`
+
+
+def check(settings: Settings) -> None:
+    """Raise ValueError for a name that is not in its registry, before anything is written."""
+    tuned = [TUNED + name for name in ENCODERS if name not in COUNTED]
+    wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
+        ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS, *tuned)),
+        ("agent", settings.agents, POLICIES),
+    )
+    for kind, names, known in wanted:
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
+    for world in settings.worlds:
+        make(settings, world, 1)
+
+
+def make(settings: Settings, world: str, users: int) -> Any:
+    """The world for so many parallel users; ValueError for a world that is not there."""
+    cut = "model" if settings.max_steps is None else settings.max_steps  # None: for ever
+    try:
+        return gymnasium.make_vec(f"recsim_env/{world}-v0", num_envs=users, max_steps=cut)
+    except gymnasium.error.Error as error:
+        raise ValueError(f"no world {world!r}: {error}") from None
+
+
+def seed_of(cell: Cell, purpose: str) -> int:
+    """The same for every encoder and agent: they meet the same users with the same luck."""
+    words = np.random.SeedSequence((cell.seed, PURPOSES.index(purpose)))
+    return int(words.generate_state(1)[0])
+
+
+def compute_all(settings: Settings, cells: list[Cell], folder: Path) -> int:
+    """A column's cells, each written to the run folder when it is done; how many they were."""
+    for cell in cells:
+        RunFolder(folder).write_json(f"stages/{cell.stage}.json", compute(settings, cell))
+    return len(cells)
+
+
+def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
+    """Returns of every test session, in an order that is the same for all cells of a world."""
+    torch.set_num_threads(1)
+    env = make(settings, cell.world, settings.users)
+    warm, encoder = prepared(settings, replace(cell, agent=""))
+    policy = agent(env, cell, encoder)
+    learn(policy, env, warm, settings, cell)
+    test = make(settings, cell.world, settings.users)
+    free, strict = (
+        serve(test, one, n_sessions=settings.sessions, seed=seed_of(cell, "test"))
+        for one in (policy, without_repeats(policy))
+    )
+    return told(free) | {"no_repeat": told(strict)}
+
+
+@lru_cache(maxsize=1)
+def prepared(settings: Settings, cell: Cell) -> tuple[LoggedDataset, Encoder | None]:
+    """The log of uniform slates and the encoder fitted to it: one for all agents of a column."""
+    warm = uniform_log(settings, replace(cell, encoder=""), "warm")
+    items = serving_of(make(settings, cell.world, 1)).item_features
+    return warm, fit(cell, consumed_sequences(warm, item_features=items))
+
+
+@lru_cache(maxsize=2)
+def uniform_log(settings: Settings, cell: Cell, purpose: str) -> LoggedDataset:
+    """What encoders ("warm") or agents ("learn") of a world and seed learn from, made once."""
+    env, seed = make(settings, cell.world, settings.users), seed_of(cell, purpose)
+    uniform = build("uniform", env)
+    if purpose == "warm":
+        return collect(env, uniform, n_sessions=settings.warm_sessions, seed=seed, logger="warm")
+    return collect(env, uniform, n_steps=settings.steps // settings.users, seed=seed)
+
+
+def told(seen: Truth) -> dict[str, Any]:
+    """What a cell keeps of its test sessions."""
+    return {"returns": seen.returns.tolist(), "coverage": seen.coverage}
+
+
+def without_repeats(policy: Policy) -> Policy:
+    """The same policy where nothing is shown that the user's history holds: what was taken of late.
+
+    Where that would leave fewer candidates than places, those met longest ago are shown again.
+    """
+    s = policy.serving
+    each = np.arange(s.n_items, dtype=np.int32)
+    return constrained(policy, Repeats("nothing taken again", each, spare=s.slate_size))
+
+
+def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
+    """The cell's encoder, small enough that the simulator is the cost."""
+    if cell.encoder in (NONE, END_TO_END):
+        return None
+    name, sizes = cell.encoder.removeprefix(TUNED), dict[str, Any]()
+    if name not in COUNTED:
+        sizes = {"dim": SIZE, "length": 20, "epochs": 15, "seed": cell.seed}
+        if name not in {"average", "gru4rec"}:
+            sizes["blocks"] = 1
+    made: Encoder = ENCODERS[name](**sizes).fit(sequences)
+    return made
+
+
+def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
+    """The cell's agent, which has learnt nothing."""
+    settings: dict[str, Any] = {"encoder": encoder}
+    if "seed" in inspect.signature(POLICIES[cell.agent].load()).parameters:
+        settings["seed"] = cell.seed
+    if cell.agent == "slateq":
+        settings["batch_size"] = AGAIN * env.num_envs
+    if cell.encoder == END_TO_END:
+        settings["tracker"] = SIZE
+    if cell.encoder.startswith(TUNED):
+        settings["tune"] = PACE
+    return build(cell.agent, env, **settings)
+
+
+def learn(policy: Any, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
+    """In the world where the agent can, else from a log of uniform slates of the same size.
+
+    What came of showing each item in the encoder's log is told to every agent that can use it.
+    """
+    if hasattr(policy, "learn"):
+        policy.update(warm)
+        policy.learn(env, total_steps=settings.steps, seed=seed_of(cell, "learn"))
+        return
+    log = uniform_log(settings, replace(cell, encoder="", agent=""), "learn")
+    edges = [log.n_sessions * i // ROUNDS for i in range(ROUNDS + 1)]
+    for low, high in pairwise(edges):
+        policy.update(log.take((log.sessions >= low) & (log.sessions < high)))

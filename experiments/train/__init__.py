@@ -1,0 +1,1 @@
+"""Commands that train a policy or an encoder, and rank encoders."""

@@ -1,0 +1,1 @@
+"""The log doctor: is this log fit to be weighed?"""

@@ -1,0 +1,119 @@
+"""The log doctor: is this log fit to be weighed? Each finding names the row, the rule, the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from offpolicy.doctor import context_checks as context
+from offpolicy.doctor import propensity_checks as checks
+from offpolicy.doctor import weight_checks as weights
+from offpolicy.doctor.findings import Finding, Level
+from offpolicy.estimators.terms import F64
+from offpolicy.log.columns import numbers, refuse_missing
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.weighting.weights import TargetScores
+
+
+class Health(StrEnum):
+    """The doctor's verdict."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """What the doctor found."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Health:
+        """The worst finding."""
+        worst = max((f.level for f in self.findings), default=Level.PASS)
+        return {Level.PASS: Health.PASS, Level.WARN: Health.WARN, Level.FAIL: Health.FAIL}[worst]
+
+    def __getitem__(self, name: str) -> Finding:
+        for f in self.findings:
+            if f.check == name:
+                return f
+        raise KeyError(f"{name}; checked were {', '.join(f.check for f in self.findings)}")
+
+    @property
+    def troubles(self) -> tuple[Finding, ...]:
+        """Findings above PASS, worst first."""
+        bad = [f for f in self.findings if f.level > Level.PASS]
+        return tuple(sorted(bad, key=lambda f: -f.level))
+
+    def __str__(self) -> str:
+        lines = [f"{self.verdict}: {len(self.findings)} checks"]
+        lines += [f"  {f.level.name:4}  {f.check}: {f.found}" for f in self.findings]
+        lines += [f"  -> {f.check}: {f.rule} {f.mend}" for f in self.troubles]
+        return "\n".join(lines)
+
+
+def check_log(
+    log: LoggedDataset,
+    scores: TargetScores | None = None,
+    *,
+    time: ArrayLike | None = None,
+    event_id: ArrayLike | None = None,
+    reward_age: ArrayLike | None = None,
+    mature_after: float | None = None,
+    expected_shares: Mapping[str, float] | None = None,
+) -> LogCheck:
+    """Examine a log; none of it changes the log.
+
+    `scores` of a target policy add the mean weight under it (T1) and its support. `time` (N,) in
+    seconds adds value and entropy per day, `event_id` (N,) finds duplicates, `reward_age` (N,) with
+    `mature_after` (same unit) finds rewards that were counted too early, `expected_shares`
+    {logger: share of units} finds a sample-ratio mismatch.
+
+    A check warns at p < .001 and fails at p < 1e-6 (after Bonferroni inside the check), so that
+    clean logs pass.
+    """
+    moment, age = _column(log, "time", time), _column(log, "reward_age", reward_age)
+    event = None if event_id is None else np.asarray(event_id)
+    if event is not None and event.shape != (len(log),):
+        raise ValueError(f"event_id has shape {event.shape}; it is ({len(log)},), one a decision")
+    if event is not None:
+        refuse_missing("event_id", event, "Drop the row, or give it an id of its own.")
+    found = [
+        checks.structure(log, event),
+        context.duplicates(log),
+        checks.deterministic(log),
+        weights.mean_weight_uniform(log),
+    ]
+    if scores is not None:
+        found += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
+    if log.candidate_propensity is not None:
+        found += checks.calibration(log)
+    if log.logger is not None:
+        found.append(context.loggers(log))
+    if expected_shares is not None:
+        found.append(context.sample_ratio(log, expected_shares))
+    found.append(context.heavy_units(log))
+    if moment is not None:
+        found += context.per_day(log, moment)
+    if age is not None:
+        found.append(context.maturity(age, mature_after))
+    return LogCheck(tuple(found))
+
+
+def _column(log: LoggedDataset, name: str, x: ArrayLike | None) -> F64 | None:
+    """(N,) finite numbers beside the log."""
+    if x is None:
+        return None
+    column = numbers(name, x)
+    if column.shape != (len(log),):
+        raise ValueError(f"{name} has shape {column.shape}; it is ({len(log)},), one a decision")
+    if not np.isfinite(column).all():
+        row = int(np.flatnonzero(~np.isfinite(column))[0])
+        raise ValueError(f"{name}[{row}] = {column[row]} is not finite; drop the row or mend it")
+    return column

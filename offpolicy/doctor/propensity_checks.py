@@ -1,0 +1,152 @@
+"""Checks of propensities: structure, support, calibration (T3-T5)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.doctor.findings import MEND, Finding, Level, by_p_value, two_sided
+from offpolicy.doctor.weight_checks import candidate_columns, strays
+from offpolicy.estimators.terms import F64
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.weighting.weights import TargetScores
+
+ENTRY = 1e-4  # relative: propensity against its own entry; rows against a sum of 1
+SURE = 1 - 1e-9  # a probability that leaves no choice
+BINS = 20  # of the reliability check, equally wide in log p
+BLOCK = 1 << 14  # rows of the candidate table looked at together
+
+
+def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Finding:
+    """S: the distribution's rows sum to 1, the propensity is its own entry, ids are unique."""
+    rule = "Rows of candidate_propensity sum to 1, the propensity equals its entry, ids are unique."
+    if event_id is not None:
+        _, first = np.unique(event_id, return_index=True)
+        twice = np.ones(len(event_id), bool)
+        twice[first] = False
+        if twice.any():
+            return _structural(twice, "repeat an earlier event id", rule, "Drop the repeats.")
+    if log.candidate_propensity is None:
+        return Finding("structure", Level.PASS, "ranges, order and items hold", rule)
+    total = log.candidate_propensity.sum(1)
+    off = np.abs(total - 1) > ENTRY
+    if off.any():
+        return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, MEND)
+    off = strays(log)
+    if off.any():
+        return _structural(off, "have a propensity that is not their own entry", rule, MEND)
+    return Finding("structure", Level.PASS, "ranges, order, items, sums and entries hold", rule)
+
+
+def _structural(off: NDArray[np.bool_], what: str, rule: str, mend: str) -> Finding:
+    row = int(np.flatnonzero(off)[0])
+    found = f"{off.sum()} rows {what}; the first is row {row}"
+    return Finding("structure", Level.FAIL, found, rule, mend, row=row)
+
+
+def deterministic(log: LoggedDataset) -> Finding:
+    """A logger that left no choice cannot be weighed."""
+    share = float((log.propensity >= SURE).mean())
+    level = Level.FAIL if share > 0.5 else Level.WARN if share > 0.01 else Level.PASS
+    return Finding(
+        "deterministic logger",
+        level,
+        f"{share:.1%} of rows were served with probability 1",
+        "Weighting needs a logger that could have done otherwise.",
+        "Log with exploration; if the logger did explore, its propensities were not logged.",
+    )
+
+
+def support(log: LoggedDataset, scores: TargetScores) -> Finding:
+    """Mass that the target puts where the logger never goes."""
+    rule = "The logger serves, with some probability, all that the target would serve."
+    mend = "Widen the logger's exploration, or bound the value: the missing mass can hold anything."
+    if scores.slates is None or (log.candidates is None and log.candidate_propensity is None):
+        share = float((scores.propensity > 0).mean())
+        told = f"the target could have served {share:.1%} of the logged rows"
+        return Finding("support", Level.PASS, told, rule)
+    missing = float(_missing_mass(log, scores).mean())
+    level = Level.FAIL if missing > 0.05 else Level.WARN if missing > 0.001 else Level.PASS
+    return Finding(
+        "support", level, f"{missing:.2%} of the target's mass has no support", rule, mend
+    )
+
+
+def _missing_mass(log: LoggedDataset, scores: TargetScores) -> F64:
+    """(N,) probability that the target's first place is an item the logger would not show."""
+    assert scores.slates is not None
+    first = scores.slates[:, :, 0]
+    held = np.zeros(first.shape, bool)
+    for c in candidate_columns(log):
+        held |= (first == c.item[:, None]) & (c.p > 0)[:, None]
+    weight = scores.slate_weight
+    share = np.full(first.shape, 1 / first.shape[1]) if weight is None else weight
+    return np.asarray((share * ~held).sum(1))
+
+
+def calibration(log: LoggedDataset) -> list[Finding]:
+    """T3 per item, T4 per probability, T5 entropy: does what was shown follow the distribution?"""
+    from scipy.special import chdtrc
+
+    sums = _calibration_sums(log)
+    rule = "What was shown at the first place follows the logged distribution."
+    seen = sums.item_var > 5  # expect some before judging
+    z = (sums.item_hits - sums.item_p)[seen] / np.sqrt(sums.item_var[seen])
+    worst = float(np.abs(z).max()) if z.size else 0.0
+    at = int(np.flatnonzero(seen)[np.abs(z).argmax()]) if z.size else -1
+    t3 = by_p_value(
+        "calibration per item (T3)", two_sided(worst, max(z.size, 1)),
+        f"largest |z| {worst:.1f} at item {at}", rule, MEND + " Were rows of some items lost?",
+    )  # fmt: skip
+    full = sums.bin_var > 5
+    z = (sums.bin_hits - sums.bin_p)[full] / np.sqrt(sums.bin_var[full])
+    worst = float(np.abs(z).max()) if z.size else 0.0
+    one_bin, all_bins = two_sided(worst, max(z.size, 1)), float(chdtrc(max(z.size, 1), z @ z))
+    t4 = by_p_value(
+        "reliability per probability (T4)", min(2 * min(one_bin, all_bins), 1.0),
+        f"largest |z| {worst:.1f} over {z.size} bins", rule, MEND,
+    )  # fmt: skip
+    z5 = sums.surprise / np.sqrt(sums.surprise_var) if sums.surprise_var > 0 else 0.0
+    t5 = by_p_value(
+        "entropy (T5)", two_sided(z5), f"surprise z {z5:.1f}", rule,
+        MEND + " Was a temperature or an exploration share left out?",
+    )  # fmt: skip
+    return [t3, t4, t5]
+
+
+class _Sums(NamedTuple):
+    item_hits: F64
+    item_p: F64
+    item_var: F64
+    bin_hits: F64
+    bin_p: F64
+    bin_var: F64
+    surprise: float
+    surprise_var: float
+
+
+def _calibration_sums(log: LoggedDataset) -> _Sums:
+    """Hits, expected hits and variances per item and per probability bin, a block at a time."""
+    assert log.candidate_propensity is not None
+    items, bins = np.zeros((3, log.n_items)), np.zeros((3, BINS))
+    surprise = surprise_var = 0.0
+    for at in range(0, len(log), BLOCK):
+        rows = slice(at, at + BLOCK)
+        p = log.candidate_propensity[rows]
+        every = np.arange(log.n_items)[None, :]
+        own = every if log.candidates is None else log.candidates[rows]
+        ids = np.asarray(np.broadcast_to(own, p.shape), np.int64)
+        hit = ids == log.slate[rows, :1]
+        p = p / np.maximum(p.sum(1, keepdims=True), 1e-300)
+        place = np.clip((np.log10(np.maximum(p, 1e-12)) / 4 + 1) * BINS, 0, BINS - 1).astype(int)
+        live = (p > 0) & (ids >= 0)
+        for sums, cell in ((items, ids), (bins, place)):
+            for k, x in enumerate((hit, p, p * (1 - p))):
+                sums[k] += np.bincount(cell[live], x[live], sums.shape[1])
+        log_p = np.log(np.where(live, p, 1.0))
+        entropy = -(p * log_p).sum(1)
+        surprise += float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
+        surprise_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
+    return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], surprise, surprise_var)

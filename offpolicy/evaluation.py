@@ -1,0 +1,255 @@
+"""(log, target scores, horizon) -> Report: weights, model, estimates, intervals, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from offpolicy.diagnostics import diagnose, trusted
+from offpolicy.doctor.log_check import check_log
+from offpolicy.errors import NoOverlapError
+from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all
+from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators.terms import Terms
+from offpolicy.gate.verdict import GateRule, Guardrail, decide
+from offpolicy.intervals.inference import interval
+from offpolicy.log.columns import numbers
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.models.reward_model import Regressor, predict_rewards
+from offpolicy.notes import notes_on
+from offpolicy.report import Line, Report
+from offpolicy.selection.choosing import choose_settings
+from offpolicy.uplift import compare, logged_value
+from offpolicy.weighting.marginals import marginal_terms, terms_of
+from offpolicy.weighting.slates import WEIGHTING, slate_terms
+from offpolicy.weighting.weights import ESTIMAND, Horizon, Predictions, TargetScores, check_scores
+
+Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
+Model = Literal["ridge", "robust"] | Predictions | Regressor | None
+USUAL: dict[str, tuple[str, ...]] = {
+    "one_step": ("ips", "clipped_ips", "snips", "dm", "dr", "sndr"),
+    "per_decision": ("pdis", "snpdis", "dm", "seq_dr"),
+    "trajectory": ("tis", "sntis"),
+    "marginal": ("mis_state", "mis_state_action", "dm", "drl"),
+}
+ELSEWHERE = {
+    "mips": "mips_terms or estimated_mips_terms",
+    "snmips": "mips_terms or estimated_mips_terms",
+    "offcem": "offcem_terms",
+    "lips": "lips_terms",
+    "dice": "dice_terms",
+    "aips": "slate_terms(behaviour=...)",
+    "cascade_dr": "slate_terms(model=...)",
+}
+PREFERRED = (
+    "dr", "seq_dr", "drl", "sndr", "wdr", "snips", "snpdis", "mis_state", "ips", "pdis", "sntis",
+    "tis",
+)  # fmt: skip
+
+
+def evaluate(
+    log: LoggedDataset,
+    scores: Scores,
+    *,
+    horizon: Horizon,
+    estimators: Sequence[str] | None = None,
+    level: float = 0.95,
+    gamma: float = 1.0,
+    model: Model = "ridge",
+    item_features: ArrayLike | None = None,
+    state: ArrayLike | None = None,
+    hyper: Mapping[str, Mapping[str, float]] | Literal["slope"] | None = None,
+    rule: GateRule | None = None,
+    guardrails: Sequence[Guardrail] = (),
+    decide_by: str | None = None,
+    check: bool = True,
+    seed: int = 0,
+) -> Report:
+    """What the target policy is worth, by several estimators, each against the logging policy.
+
+    `scores` are TargetScores, the target's probabilities (N,) of the logged slates, or a callable
+    log -> either. `horizon` names the estimand; "marginal" needs `state` (N,), codes of a Markov
+    state. `model` is the reward model behind dm and dr: "ridge" (needs TargetScores.slates),
+    "robust" (more robust doubly robust: a ridge fitted where dr needs it), a scikit-learn
+    estimator, ready Predictions, or None. `hyper` holds settings per estimator:
+    {"clipped_ips": {"cap": 5}}; "slope" chooses them on this log. The verdict rests on `decide_by`,
+    by default the first doubly robust estimator there is. `check` examines the log and puts the
+    doctor's findings into the report; a log that fails is not judged.
+
+    Raises:
+        LogError: the scores do not fit the log.
+        ValueError: an unknown estimator, setting or horizon.
+    """
+    if horizon not in USUAL:
+        raise ValueError(f"no horizon {horizon!r}; there are {', '.join(USUAL)}")
+    told, notes = as_scores(log, scores), list[str]()
+    predictions = _predictions(log, told, model, horizon, item_features, gamma, seed, notes)
+    names = _names(horizon, estimators, predictions is not None)
+    t = terms_of(log, told, horizon=horizon, model=predictions, gamma=gamma, state=state)
+    asked = dict.fromkeys(names, t) | _own_terms(log, told, horizon, names, gamma, state)
+    settings = _settings(hyper, [n for n in names if asked[n] is t], t)
+    d = diagnose(t)
+    found = _estimates(asked, settings, notes)
+    lines = compare(found, asked, settings, level, controlled=trusted(d.ess, d.mean_weight))
+    decider = _decider(decide_by, lines)
+    health = check_log(log, told) if check else None
+    rule = rule or GateRule()
+    uplift = interval(_influence(decider), rule.level)
+    return Report(
+        lines=lines,
+        baseline=interval(logged_value(t), level),
+        horizon=horizon,
+        estimand=ESTIMAND[horizon],
+        diagnostics=d,
+        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
+        decided_by=decider.estimator,
+        notes=(*notes, *notes_on(log, horizon, d.ess, found)),
+        log_hash=log.hash(),
+        log_check=health,
+    )
+
+
+def as_scores(log: LoggedDataset, scores: Scores) -> TargetScores:
+    """What a caller may pass as the target policy's word on the log, as TargetScores.
+
+    Raises:
+        LogError: it does not fit the log.
+    """
+    told = scores(log) if callable(scores) else scores
+    found = (
+        told if isinstance(told, TargetScores) else TargetScores(numbers("target propensity", told))
+    )
+    check_scores(log, found)
+    return found
+
+
+def _predictions(
+    log: LoggedDataset,
+    scores: TargetScores,
+    model: Model,
+    horizon: str,
+    item_features: ArrayLike | None,
+    gamma: float,
+    seed: int,
+    notes: list[str],
+) -> Predictions | None:
+    if model is None or isinstance(model, Predictions) or horizon == "trajectory":
+        return model if isinstance(model, Predictions) else None
+    if scores.slates is None:
+        notes.append(
+            "the target's scores carry no slates, so no reward model was fitted: estimators that "
+            "need one are left out."
+        )
+        return None
+    if isinstance(model, str) and model not in ("ridge", "robust"):
+        raise ValueError(
+            f'model = {model!r}; it is "ridge", "robust", a scikit-learn estimator or None'
+        )
+    return predict_rewards(
+        log,
+        scores,
+        horizon=horizon,
+        item_features=item_features,
+        estimator=None if isinstance(model, str) else model,
+        robust=model == "robust",
+        gamma=gamma,
+        seed=seed,
+    )
+
+
+def _names(horizon: str, wanted: Sequence[str] | None, with_model: bool) -> list[str]:
+    if wanted is None:
+        return [n for n in USUAL[horizon] if with_model or n not in WITH_MODEL]
+    if isinstance(wanted, str):
+        raise ValueError(f"estimators = {wanted!r} is one name; pass a sequence: [{wanted!r}]")
+    if not wanted:
+        raise ValueError(f"no estimators were named; there are {', '.join(FOR_HORIZON[horizon])}")
+    for name in wanted:
+        if name in ELSEWHERE:
+            raise ValueError(
+                f"{name} weighs more than a log and target scores tell: make its terms with "
+                f"{ELSEWHERE[name]} and call estimate(terms, {name!r})"
+            )
+    blind = [n for n in wanted if n in WITH_MODEL and not with_model]
+    if blind:
+        raise ValueError(
+            f"{', '.join(blind)} need a reward model: pass model= and TargetScores with slates"
+        )
+    return list(wanted)
+
+
+def _settings(
+    hyper: Mapping[str, Mapping[str, float]] | str | None, names: Sequence[str], t: Terms
+) -> Mapping[str, Mapping[str, float]]:
+    """As given, or chosen on these terms."""
+    if isinstance(hyper, str):
+        if hyper != "slope":
+            raise ValueError(f'hyper = {hyper!r}; it is "slope", or settings per estimator')
+        return choose_settings(t, names)
+    return hyper or {}
+
+
+def _own_terms(
+    log: LoggedDataset,
+    scores: TargetScores,
+    horizon: Horizon,
+    names: Sequence[str],
+    gamma: float,
+    state: ArrayLike | None,
+) -> dict[str, Terms]:
+    """Estimators that weigh the rows in a way of their own: slates a row per place, and cells of
+    state and action."""
+    if horizon == "one_step":
+        return {
+            n: slate_terms(log, scores, weighting=WEIGHTING[n]) for n in names if n in WEIGHTING
+        }
+    if horizon == "marginal" and "mis_state_action" in names and state is not None:
+        t = marginal_terms(log, scores, state=state, kind="state_action", gamma=gamma)
+        return {"mis_state_action": t}
+    return {}
+
+
+def _decider(decide_by: str | None, lines: Sequence[Line]) -> Line:
+    by_name = {x.estimator: x for x in lines}
+    name = decide_by or next((n for n in PREFERRED if n in by_name), lines[0].estimator)
+    if name not in by_name:
+        raise ValueError(f"decide_by = {name!r} is not among the estimators {', '.join(by_name)}")
+    return by_name[name]
+
+
+def _influence(line: Line) -> Estimate:
+    assert line.influence is not None
+    return line.influence
+
+
+def _estimates(
+    asked: Mapping[str, Terms], hyper: Mapping[str, Mapping[str, float]], notes: list[str]
+) -> dict[str, Estimate]:
+    """All of them, or, where the log holds nothing the target would do, those that still exist."""
+    together: dict[int, tuple[Terms, list[str]]] = {}
+    for name, t in asked.items():
+        together.setdefault(id(t), (t, []))[1].append(name)
+    found: dict[str, Estimate] = {}
+    for t, names in together.values():
+        try:
+            found |= estimate_all(t, names, hyper)
+        except NoOverlapError:
+            for name in names:
+                with suppress(NoOverlapError):
+                    found |= estimate_all(t, [name], hyper)
+    lost = ", ".join(n for n in asked if n not in found)
+    if not found:
+        raise NoOverlapError(
+            f"the target policy never serves what was logged, so {lost} have no value: "
+            "log with more exploration, or try a closer policy."
+        )
+    if lost:
+        notes.append(
+            f"the target policy never serves what was logged: {lost} have no value and are left "
+            "out."
+        )
+    return {n: found[n] for n in asked if n in found}

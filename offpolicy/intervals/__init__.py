@@ -1,0 +1,1 @@
+"""From estimates to intervals: inference written once, for all estimators."""

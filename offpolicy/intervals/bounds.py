@@ -1,0 +1,136 @@
+"""Bounds that ask for less than normality: finite samples, likelihoods, any stopping time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators.terms import F64
+from offpolicy.intervals.inference import Interval, check_level, standard_error
+
+
+def contributions(estimate: Estimate) -> F64:
+    """(G,) one number per unit whose plain mean is the value."""
+    return np.asarray(estimate.value + estimate.psi)
+
+
+def empirical_bernstein(
+    estimate: Estimate, bounds: tuple[float, float], level: float = 0.95
+) -> Interval:
+    """Holds at every sample size if units' contributions stay inside the KNOWN `bounds` (weights
+    included: for ips, largest weight times largest reward). For plain means, not self-normalised
+    values. Maurer & Pontil (2009).
+
+    Raises:
+        ValueError: a contribution leaves the bounds.
+    """
+    x = _inside(estimate, bounds, level)
+    n, reach, width = len(x), np.log(4 / (1 - level)), bounds[1] - bounds[0]
+    radius = np.sqrt(2 * x.var(ddof=1) * reach / n) + 7 * width * reach / (3 * (n - 1))
+    return _around(estimate, float(radius), level)
+
+
+def hoeffding(estimate: Estimate, bounds: tuple[float, float], level: float = 0.95) -> Interval:
+    """m +- (high - low) sqrt(log(2 / alpha) / (2 n)) with KNOWN bounds. Hoeffding (1963).
+
+    Raises:
+        ValueError: a contribution leaves the bounds.
+    """
+    n = len(_inside(estimate, bounds, level))
+    radius = (bounds[1] - bounds[0]) * np.sqrt(np.log(2 / (1 - level)) / (2 * n))
+    return _around(estimate, float(radius), level)
+
+
+def confidence_sequence(
+    estimate: Estimate, level: float = 0.95, *, tuned_at: int = 10_000
+) -> Interval:
+    """Valid at all looks together, however often the data are peeked at: asymptotic confidence
+    sequence, narrowest near `tuned_at` units (to be chosen before looking).
+    Waudby-Smith et al. (2024)."""
+    check_level(level)
+    if not tuned_at > 0:
+        raise ValueError(f"tuned_at = {tuned_at}; it is a number of units, above 0")
+    n, alpha = len(estimate.psi), 1 - level
+    rho2 = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_at
+    scale = standard_error(estimate) * np.sqrt(n)
+    t = n * rho2 + 1
+    radius = scale * np.sqrt(2 * t / (n**2 * rho2) * np.log(np.sqrt(t) / alpha))
+    return _around(estimate, float(radius), level)
+
+
+def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:
+    """The means that the units' contributions do not make unlikely: -2 log ratio below the
+    F-calibrated chi-square; its shape follows the skew of the data. Owen (1988).
+
+    Raises:
+        ValueError: fewer than 3 units.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import fdtri
+
+    check_level(level)
+    x = contributions(estimate)
+    n = len(x)
+    if n < 3:
+        raise ValueError(f"empirical likelihood needs 3 units, got {n}")
+    if np.ptp(x) == 0:
+        return _around(estimate, 0.0, level)
+    limit = float(fdtri(1, n - 1, level))
+    edge = 1e-9 * np.ptp(x)
+
+    def excess(mean: float) -> float:
+        return _surprise(x - mean) - limit
+
+    def bound(far: float) -> float:
+        if excess(far) < 0:
+            return far
+        return float(brentq(excess, estimate.value, far, xtol=1e-10 * max(np.ptp(x), 1e-300)))
+
+    low, high = bound(float(x.min()) + edge), bound(float(x.max()) - edge)
+    return Interval(
+        estimate.value,
+        low + min(estimate.bias[0], 0.0),
+        high + max(estimate.bias[1], 0.0),
+        standard_error(estimate),
+        level,
+        n,
+        estimate.bias,
+    )
+
+
+def _inside(estimate: Estimate, bounds: tuple[float, float], level: float) -> F64:
+    """(G,) contributions of 2 units or more, inside the bounds."""
+    check_level(level)
+    x, (low, high) = contributions(estimate), bounds
+    if len(x) < 2:
+        raise ValueError(f"an interval needs 2 independent units, got {len(x)}; log more sessions")
+    if x.min() < low - 1e-9 or x.max() > high + 1e-9:
+        raise ValueError(
+            f"contributions span [{x.min():.4g}, {x.max():.4g}], outside bounds {bounds}; the "
+            "bounds are what is known before looking, not what was seen"
+        )
+    return x
+
+
+def _surprise(z: F64) -> float:
+    """-2 log empirical likelihood ratio of mean 0, by bisection on the multiplier."""
+    from scipy.optimize import brentq
+
+    if z.min() >= 0 or z.max() <= 0:
+        return np.inf
+    low = (1 / len(z) - 1) / z.max()
+    high = (1 / len(z) - 1) / z.min()
+    multiplier = brentq(lambda k: float((z / (1 + k * z)).sum()), low, high, xtol=1e-14)
+    return 2 * float(np.log1p(multiplier * z).sum())
+
+
+def _around(estimate: Estimate, radius: float, level: float) -> Interval:
+    return Interval(
+        estimate.value,
+        estimate.value - radius + min(estimate.bias[0], 0.0),
+        estimate.value + radius + max(estimate.bias[1], 0.0),
+        standard_error(estimate),
+        level,
+        len(estimate.psi),
+        estimate.bias,
+    )

@@ -1,0 +1,140 @@
+"""Several candidates from one log, judged together, with a record that can be audited."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from offpolicy.estimators.engine import Estimate
+from offpolicy.evaluation import Model, evaluate
+from offpolicy.gate.guardrails import GuardrailSpec, check_guardrails
+from offpolicy.gate.verdict import GateRule, Verdict, decide
+from offpolicy.intervals.inference import Interval
+from offpolicy.intervals.multiplicity import simultaneous
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.report import Report, finite
+from offpolicy.weighting.weights import Horizon, TargetScores
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One candidate."""
+
+    name: str
+    verdict: Verdict
+    uplift: Interval  # holds together with those of the other candidates
+    report: Report
+    policy_hash: str  # of its scores on this log
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """The gate's record: what was judged, by which rule, on which log."""
+
+    candidates: tuple[Judged, ...]
+    rule: GateRule
+    level: float
+    horizon: str
+    log_hash: str
+
+    @property
+    def settings_hash(self) -> str:
+        """Of rule, level and estimand."""
+        text = json.dumps([asdict(self.rule), self.level, self.horizon], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __getitem__(self, name: str) -> Judged:
+        for c in self.candidates:
+            if c.name == name:
+                return c
+        raise KeyError(f"{name}; judged were {', '.join(c.name for c in self.candidates)}")
+
+    def to_json(self) -> str:
+        """Everything, with hashes of log, policies and settings."""
+        told = {
+            "log_hash": self.log_hash,
+            "settings_hash": self.settings_hash,
+            "settings": asdict(self.rule) | {"level": self.level, "horizon": self.horizon},
+            "candidates": [
+                {
+                    "name": c.name,
+                    "policy_hash": c.policy_hash,
+                    "verdict": asdict(c.verdict),
+                    "uplift": asdict(c.uplift),
+                    "report": json.loads(c.report.to_json()),
+                }
+                for c in self.candidates
+            ],
+        }
+        return json.dumps(finite(told), indent=1, allow_nan=False)
+
+
+def judge(
+    log: LoggedDataset,
+    candidates: Mapping[str, TargetScores],
+    *,
+    horizon: Horizon,
+    rule: GateRule | None = None,
+    guardrails: Sequence[GuardrailSpec] = (),
+    level: float = 0.95,
+    model: Model = "ridge",
+    item_features: ArrayLike | None = None,
+    state: ArrayLike | None = None,
+    seed: int = 0,
+) -> GateReport:
+    """Judge every candidate. A wrong pass among them, however many, is as rare as `rule.confidence`
+    says: their uplift intervals hold together. `level` is that of what is reported and of the
+    guardrails together; `state` is for horizon "marginal", as in `evaluate`.
+
+    Raises:
+        LogError: scores that do not fit the log.
+        ValueError: no candidates.
+    """
+    if not candidates:
+        raise ValueError("the gate needs a candidate: {name: TargetScores}")
+    rule = rule or GateRule()
+    reports = {
+        name: evaluate(
+            log,
+            scores,
+            horizon=horizon,
+            level=level,
+            model=model,
+            item_features=item_features,
+            state=state,
+            seed=seed,
+        )
+        for name, scores in candidates.items()
+    }
+    uplifts = simultaneous({name: _uplift(r) for name, r in reports.items()}, rule.level)
+    judged = []
+    for name, scores in candidates.items():
+        report = reports[name]
+        seen = guardrails if report.diagnostics.ess > 0 else ()  # else overlap decides
+        rails = check_guardrails(log, scores, seen, horizon=horizon, level=level, state=state)
+        verdict = decide(
+            uplifts[name], report.diagnostics, rule, guardrails=rails, log_check=report.log_check
+        )
+        told = replace(report, verdict=verdict)
+        judged.append(Judged(name, verdict, uplifts[name], told, scores_hash(scores)))
+    return GateReport(tuple(judged), rule, level, horizon, log.hash())
+
+
+def scores_hash(scores: TargetScores) -> str:
+    """sha256 of what a policy says of the log."""
+    digest = hashlib.sha256(np.ascontiguousarray(scores.propensity).data)
+    for x in (scores.position_propensity, scores.slates, scores.slate_weight):
+        if x is not None:
+            digest.update(np.ascontiguousarray(x).data)
+    return digest.hexdigest()
+
+
+def _uplift(report: Report) -> Estimate:
+    found = report[report.decided_by].influence
+    assert found is not None
+    return found

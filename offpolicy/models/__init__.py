@@ -1,0 +1,1 @@
+"""Reward models and fitted Q: what a model says of logged and of target slates."""

@@ -1,0 +1,1 @@
+"""Choosing a setting or an estimator by evidence from the log."""

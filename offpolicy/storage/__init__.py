@@ -1,0 +1,1 @@
+"""Logs on disk and foreign tables: Parquet, Arrow, data frames."""

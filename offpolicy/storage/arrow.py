@@ -1,0 +1,108 @@
+"""Between a LoggedDataset and Arrow tables: matrices are fixed-size lists, widths are metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.errors import LogError
+from offpolicy.log.dataset import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+KEY = b"longplay"  # under this key the Parquet file carries n_items, schema and shapes
+
+
+def table_from_log(log: LoggedDataset) -> pa.Table:
+    """The log as one Arrow table; prior histories stand on the first row of their session."""
+    import pyarrow as pa
+
+    arrays, names, shapes = [], [], {}
+    for name, x in log.columns().items():
+        shapes[name] = list(x.shape[1:])
+        if x.size == 0:
+            continue  # a width of 0 (no responses): the metadata says so
+        rows = log.groups.first if name in PRIOR_COLUMNS else None
+        arrays.append(_column(x, rows, len(log)))
+        names.append(name)
+    told = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
+    told["propensity_source"] = log.propensity_source
+    return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(told)})
+
+
+def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
+    """Tables that `table_from_log` made, one after another, as one checked log.
+
+    Raises:
+        LogError: a table is foreign, or they disagree in catalogue or columns.
+    """
+    import pyarrow as pa
+
+    told = [read_metadata(t.schema, source) for t in tables]
+    if any(t != told[0] for t in told):
+        raise LogError(f"the parts of {source} differ in catalogue or columns; write them anew.")
+    table = pa.concat_tables(tables).combine_chunks()
+    columns: dict[str, Any] = {}
+    for name, shape in told[0]["shapes"].items():
+        if name not in (*ROW_COLUMNS, *PRIOR_COLUMNS):
+            raise LogError(f"{source} has an unknown column {name!r}; it is of another version.")
+        columns[name] = _matrix(table, name, shape)
+    log = LoggedDataset.from_columns(n_items=told[0]["n_items"], **columns)
+    estimated = told[0]["propensity_source"] == "estimated"
+    return log.with_estimated_propensities() if estimated else log
+
+
+def read_metadata(schema: pa.Schema, source: str) -> dict[str, Any]:
+    """What the writer said of the table.
+
+    Raises:
+        LogError: no Longplay writer wrote it, or one of another schema did.
+    """
+    raw = (schema.metadata or {}).get(KEY)
+    if raw is None:
+        raise LogError(
+            f"{source} is Parquet but no Longplay log (columns {', '.join(schema.names[:8])}). "
+            "Say what its columns mean with read_log(..., columns={...}, n_items=...), or build a "
+            "log with LoggedDataset.from_columns."
+        )
+    told = dict(json.loads(raw))
+    if told["schema_version"] != SCHEMA_VERSION:
+        raise LogError(
+            f"{source} has log schema {told['schema_version']}, this version reads "
+            f"{SCHEMA_VERSION}. Write the log again with this version."
+        )
+    return told
+
+
+def _column(x: NDArray[Any], rows: NDArray[np.int64] | None, n: int) -> Any:
+    """(n, ...) -> an Arrow array of n rows; `rows` says where x's entries stand."""
+    import pyarrow as pa
+
+    flat = pa.array(np.ascontiguousarray(x).reshape(-1))
+    if x.ndim == 1:
+        return flat
+    lists = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(x.shape[1:])))
+    if rows is None:
+        return lists
+    take = np.zeros(n, np.int64)
+    take[rows] = np.arange(len(rows))
+    absent = np.ones(n, bool)
+    absent[rows] = False
+    return lists.take(pa.array(take, mask=absent))
+
+
+def _matrix(table: pa.Table, name: str, shape: list[int]) -> NDArray[Any]:
+    """A column as an array (n, *shape); nulls (rows that start no session) are left out."""
+    if name not in table.column_names:
+        return np.zeros((table.num_rows, *shape), np.float32)
+    chunk = table.column(name).combine_chunks()
+    if not shape:
+        return np.asarray(chunk.to_numpy(zero_copy_only=False))
+    if chunk.null_count:
+        chunk = chunk.drop_null()
+    return np.asarray(chunk.flatten().to_numpy(zero_copy_only=False)).reshape(-1, *shape)

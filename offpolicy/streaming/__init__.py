@@ -1,0 +1,1 @@
+"""Logs larger than memory: moments of shards, which add up."""

@@ -1,0 +1,1 @@
+"""Policies every table needs: uniform, popular, top rated, encoder and reward rankings."""

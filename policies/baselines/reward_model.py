@@ -1,0 +1,180 @@
+"""A supervised one-step reward model: what showing an item is worth now, and nothing later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from offpolicy.log.dataset import LoggedDataset
+from policies.base import Observation, Serving, candidate_items, observation_of_log
+from policies.encoders.base import Encoder
+from policies.features import (
+    StateFeatures,
+    features_of,
+    item_table,
+    place_rewards,
+    state_features,
+)
+from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
+from policies.score_policy import Exploration, Scored, Scores
+from policies.validation import COUNT
+
+CELLS = 1 << 17  # numbers (users x candidates x hidden) in memory at a time
+
+
+class RewardNet(nn.Module):
+    """r(s, a) = w . relu(U s + V x_a) + b_a: an item enters as its vector and a bias of its own."""
+
+    def __init__(self, state_size: int, items: NDArray[np.float32], hidden: int) -> None:
+        super().__init__()
+        self.items: Tensor
+        self.register_buffer("items", torch.from_numpy(items))
+        self.of_state = nn.Linear(state_size, hidden)
+        self.of_item = nn.Linear(items.shape[1], hidden, bias=False)
+        self.head = nn.Linear(hidden, 1)
+        self.bias = nn.Parameter(torch.zeros(len(items)))
+
+    def forward(self, state: Tensor, columns: Tensor) -> Tensor:
+        """state (B, D), columns (B, C) item ids -> (B, C)."""
+        return self.over(self.of_item(self.items), state, columns)
+
+    def over(self, items: Tensor, state: Tensor, columns: Tensor) -> Tensor:
+        """The same from what the items (A, hidden) add."""
+        hidden = torch.relu(self.of_state(state)[:, None, :] + items[columns])  # (B, C, hidden)
+        value: Tensor = self.head(hidden).squeeze(2) + self.bias[columns]  # (B, C)
+        return value
+
+
+@dataclass(slots=True)
+class RewardModel:
+    """Regression of a shown place's reward on state and item, by minibatch Adam."""
+
+    state: StateFeatures
+    net: RewardNet
+    epochs: int
+    learning_rate: float
+    decay: float
+    rng: np.random.Generator
+    fitted: bool = False
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def serving(self) -> Serving:
+        return self.state.serving
+
+    @torch.no_grad()
+    def scores(self, obs: Observation) -> Scores:
+        columns = candidate_items(obs, self.serving.n_items)
+        ids = torch.from_numpy(np.maximum(columns, 0).astype(np.int64))
+        state = torch.from_numpy(self.state(obs))
+        few = max(1, CELLS // (ids.shape[1] * self.net.head.in_features))  # rows at a time
+        parts = zip(torch.split(state, few), torch.split(ids, few), strict=True)
+        items = self.net.of_item(self.net.items)
+        value = torch.cat([self.net.over(items, *part) for part in parts]).double().numpy()
+        return np.asarray(value * self.scale + self.centre)  # in units of the reward
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        obs = observation_of_log(log, self.serving)
+        reward = place_rewards(log).astype(np.float32)
+        if not self.fitted:  # scales are fixed by the first log
+            self.state, self.fitted = self.state.fitted(obs), True
+            self.centre, self.scale = float(reward.mean()), float(reward.std()) or 1.0
+        x = torch.from_numpy(self.state(obs))
+        shown = torch.from_numpy(log.slate.astype(np.int64))
+        target = torch.from_numpy((reward - self.centre) / np.float32(self.scale))
+        loss = fit(self, x, shown, target)
+        return {"loss": loss, "explained": 1.0 - loss}
+
+    def saved(self) -> Saved:
+        config = {
+            "hidden": self.net.head.in_features,
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "decay": self.decay,
+            "fitted": self.fitted,
+            "centre": self.centre,
+            "scale": self.scale,
+        }
+        arrays = self.state.to_arrays() | {"luck": luck(self.rng)}
+        arrays |= prefixed("net.", weights(self.net))
+        return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        state, kept = features_of(saved, serving), under("net.", saved.arrays)
+        net = RewardNet(state.size, kept["items"], saved.config["hidden"])
+        set_weights(net, kept)
+        rest = {k: v for k, v in saved.config.items() if k != "hidden"}
+        return cls(state, net, rng=luck_of(saved.arrays["luck"]), **rest)
+
+
+def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int = 1024) -> float:
+    """Minibatch Adam with a falling step; the last epoch's mean squared error, in variances."""
+    steps = model.epochs * -(-len(x) // batch)
+    adam = torch.optim.Adam(
+        model.net.parameters(), lr=model.learning_rate, weight_decay=model.decay
+    )
+    schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.05, total_iters=steps)
+    losses: list[float] = []
+    for _ in range(model.epochs):
+        losses = []
+        for rows in torch.split(torch.from_numpy(model.rng.permutation(len(x))), batch):
+            here = shown[rows]
+            filled = here >= 0
+            error = model.net(x[rows], here.clamp(min=0)) - target[rows]  # (b, K)
+            loss = (error.square() * filled).sum() / filled.sum().clamp(min=1)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+    return float(np.mean(losses))
+
+
+def reward_model(
+    serving: Serving, encoder: Encoder | None, hidden: int, epochs: int, seed: int
+) -> RewardModel:
+    """A model that has seen nothing."""
+    COUNT.check("hidden", hidden)
+    COUNT.check("epochs", epochs)
+    state = state_features(serving, encoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = RewardNet(state.size, item_table(serving, encoder), hidden)
+    rng = np.random.default_rng(seed)
+    return RewardModel(state, net, epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
+
+
+def greedy_reward(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    epsilon: float = 0.0,
+    hidden: int = 64,
+    epochs: int = 5,
+    seed: int = 0,
+) -> Scored:
+    """The K items of highest predicted immediate reward."""
+    model = reward_model(serving, encoder, hidden, epochs, seed)
+    return Scored(model, Exploration(epsilon=epsilon))
+
+
+def softmax_reward(
+    serving: Serving,
+    *,
+    encoder: Encoder | None = None,
+    temperature: float = 1.0,
+    epsilon: float = 0.0,
+    hidden: int = 64,
+    epochs: int = 5,
+    seed: int = 0,
+) -> Scored:
+    """Plackett-Luce over predicted immediate rewards; temperature in units of the reward."""
+    model = reward_model(serving, encoder, hidden, epochs, seed)
+    return Scored(model, Exploration(temperature=temperature, epsilon=epsilon))

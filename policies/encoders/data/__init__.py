@@ -1,0 +1,1 @@
+"""Interaction sequences, checked once, and their splits."""

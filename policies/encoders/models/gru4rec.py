@@ -1,0 +1,113 @@
+"""GRU4Rec: a recurrent state that one event updates at constant cost. Hidasi et al. (2016).
+
+With the softmax losses it comes close to attention (Klenitskiy & Vasilev 2023; Petrov &
+Macdonald 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from policies.encoders.models.neural import NeuralEncoder
+from policies.encoders.nets.layers import Dropout, Noise, item_table, last_norm, seeded
+from policies.encoders.nets.packed import Packed
+from policies.encoders.nets.recurrence import gru, gru_step
+from policies.encoders.training.train import Network, TrainConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GRU4RecConfig(TrainConfig):
+    """One layer, as published; `length` cuts the gradient in time and what encode looks at."""
+
+    dim: int = 64  # D
+    hidden: int | None = None  # R numbers that the recurrence carries along; None: as many as D
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        TrainConfig.__post_init__(self)
+        if min(self.dim, self.memory) < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"need dim >= 1, hidden >= 1 or None, 0 <= dropout < 1: {self}")
+
+    @property
+    def memory(self) -> int:
+        """R."""
+        return self.dim if self.hidden is None else self.hidden
+
+
+@dataclass(slots=True)
+class Hidden:
+    """The serving state; advanced in place."""
+
+    value: Tensor  # (B, R)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return self.value.nbytes
+
+    def forget(self, rows: Tensor) -> None:
+        """Users that start anew."""
+        self.value[rows] = 0
+
+
+class GRUNet(Network):
+    """Item vectors, one GRU layer, a projection back into the space of the item vectors."""
+
+    def __init__(self, config: GRU4RecConfig, n_items: int) -> None:
+        noise = Noise(config.seed + 1)
+        with seeded(config.seed):
+            table = item_table(n_items, config.dim)
+            super().__init__(table, config.temperature, Dropout(config.dropout, noise))
+            self.event = nn.Linear(config.dim, 3 * config.memory)  # to the gates r, z and to n
+            self.state = nn.Linear(config.memory, 3 * config.memory)
+            self.project = nn.Linear(config.memory, config.dim)
+        self.norm = last_norm(config.dim, config.temperature)
+
+    def forward(self, packed: Packed) -> Tensor:
+        """(N, D): the state after each event."""
+        return self._read(self._walk(packed))
+
+    def last(self, packed: Packed) -> Tensor:
+        """(B, D): the state after each sequence's last event."""
+        return self._read(self._walk(packed)[packed.last])
+
+    def start(self, batch: int) -> Hidden:
+        """The serving state of `batch` users without events."""
+        return Hidden(self.table.new_zeros(batch, self.project.in_features))
+
+    def step(self, cache: Hidden, items: Tensor, live: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
+        told = self.event(self.embed(items))
+        after = gru_step(told, self.state.weight, self.state.bias, cache.value)
+        if len(live) == len(after):  # the usual case, without looking rows up
+            cache.value.copy_(after)
+        else:
+            cache.value[live] = after[live]
+        return self._read(after)
+
+    def _walk(self, packed: Packed) -> Tensor:
+        """(N, R): the recurrent state after each event, computed moment by moment."""
+        place = torch.argsort(packed.position, stable=True)  # rows in order of time
+        sizes = packed.moments()
+        told = self.event(self.embed(packed.items)[place])
+        states = gru(told, self.state.weight, self.state.bias, sizes)
+        return torch.empty_like(states).index_copy(0, place, states)
+
+    def _read(self, hidden: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.project(self.drop(hidden)))
+        return out
+
+
+class GRU4Rec(NeuralEncoder):
+    """GRU4Rec behind the encoder contract."""
+
+    name = "gru4rec"
+
+    def __init__(self, config: GRU4RecConfig | None = None) -> None:
+        super().__init__(config or GRU4RecConfig())
+
+    def _network(self, n_items: int) -> GRUNet:
+        return GRUNet(self.config, n_items)

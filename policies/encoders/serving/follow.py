@@ -1,0 +1,83 @@
+"""Encoder states of users who are met again and again: one more event costs one step.
+
+A history that grew by one event is stepped, one that stayed is remembered, an empty one starts
+anew. All others are encoded whole: users who arrive with a past, and histories that are full, since
+what drops out of a full window has to be forgotten. The result is `encode` of the histories, to
+1e-5, whatever happened before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from policies.encoders.base import Encoder
+from policies.encoders.serving.state import NetworkState
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+KEPT, GREW, EMPTY, OTHER = range(4)
+
+
+class Follower:
+    """The states of B users whose histories (B, H) are shown in order of time."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._seen: I32 = np.zeros((0, 0), np.int32)  # (B, H) the histories last shown
+        self._whole: NDArray[np.bool_] = np.zeros(0, np.bool_)  # (B,) the state has seen them all
+        self._state: NetworkState | None = None  # None: the encoder has no cheaper step
+
+    def __call__(self, histories: I32) -> F32:
+        """Encoder states (B, D); another shape of histories starts anew."""
+        if histories.shape != self._seen.shape:
+            self._start(histories)
+        if self._state is None:
+            return self.encoder.encode(histories)
+        state = self._state
+        what, item = changes(self._seen, histories, self._whole, self.encoder.reach)
+        if (empty := np.flatnonzero(what == EMPTY)).size:
+            state.reset(empty)
+        self.encoder.step(state, item)
+        if (other := np.flatnonzero(what == OTHER)).size:
+            state.vectors[other] = self.encoder.encode(histories[other])
+        return state.vectors.copy()
+
+    def _start(self, histories: I32) -> None:
+        users = len(histories)
+        state = self.encoder.initial_state(users)
+        self._state = state if isinstance(state, NetworkState) else None
+        self._seen = np.full_like(histories, -1)
+        self._whole = np.ones(users, np.bool_)
+
+
+@njit(cache=True)
+def changes(
+    seen: I32, now: I32, whole: NDArray[np.bool_], reach: int
+) -> tuple[NDArray[np.int8], I32]:
+    """What became of each history, and the event (B,) that made it grow, -1 = none.
+
+    `seen` becomes `now`. `whole` tells whose state has seen the whole history and nothing else: it
+    is lost when a history is encoded whole, and found again when one is empty.
+    """
+    users, length = now.shape
+    what = np.empty(users, np.int8)
+    item = np.full(users, -1, np.int32)
+    for b in range(users):
+        same, grew = True, True
+        for h in range(length):
+            same &= now[b, h] == seen[b, h]
+            grew &= h == 0 or now[b, h - 1] == seen[b, h]
+        last = now[b, length - 1]
+        fits = last < 0 or length - reach <= 0 or now[b, length - reach - 1] < 0
+        if same:
+            what[b] = KEPT
+        elif last < 0:
+            what[b], whole[b] = EMPTY, True
+        elif grew and whole[b] and fits and seen[b, 0] < 0:
+            what[b], item[b] = GREW, last
+        else:
+            what[b], whole[b] = OTHER, False
+        seen[b] = now[b]
+    return what, item

@@ -1,0 +1,1 @@
+"""The training loop of encoders, its losses and its resumable state."""

@@ -1,0 +1,1 @@
+"""Transitions, from a world or from a log, as learners read them."""

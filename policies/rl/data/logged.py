@@ -1,0 +1,112 @@
+"""A log as learners see it: encoded states, what was offered and shown, and what came later."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from offpolicy.log.dataset import LoggedDataset
+from policies.base import columns_of, observation_of_log
+from policies.features import StateFeatures
+from policies.rl.data.replay import place_of
+from policies.rl.data.world import encode
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+
+class LoggedMoves(NamedTuple):
+    """N logged decisions. C = 0 columns of items on offer stand for the whole catalogue."""
+
+    state: F32  # (N, D)
+    items: I64  # (N, C) item ids on offer, -1 = not eligible
+    shown: I64  # (N, K) columns of the slate, -1 = empty place
+    place: I64  # (N,) of the slate that was taken, K = none
+    propensity: F32  # (N,) of the whole slate
+    first: F32  # (N,) of the action's item to stand first; nan where the log does not tell
+    reward: F32  # (N,) in learning units
+    to_go: F32  # (N,) discounted reward from here to the end of what was logged of the session
+    later: I64  # (N,) row of the session's next decision; -1 = the user left
+    whole: NDArray[np.bool_]  # (N,) False = what came next was not logged: no next row, no end
+
+
+class LogBatch(NamedTuple):
+    """Some rows as tensors, with the next decision's state beside them."""
+
+    state: Tensor
+    items: Tensor
+    shown: Tensor
+    place: Tensor
+    propensity: Tensor
+    first: Tensor
+    reward: Tensor
+    to_go: Tensor
+    alive: Tensor  # (B,) 1 = a next decision follows
+    next_state: Tensor
+    next_items: Tensor
+
+    def action(self) -> Tensor:
+        """The column (B,) that stands for the slate: what was taken, or else the first place."""
+        k = self.shown.shape[1]
+        place = torch.where(self.place < k, self.place, 0)
+        return self.shown.gather(1, place[:, None]).squeeze(1)
+
+
+def logged_moves(
+    log: LoggedDataset, features: StateFeatures, *, gamma: float, reward_scale: float
+) -> LoggedMoves:
+    """Decisions of a log in order; `observation_of_log` says what it must hold."""
+    obs = observation_of_log(log, features.serving)
+    seen = encode(features, obs)
+    n = len(log)
+    last = np.append(log.session[1:] != log.session[:-1], True)
+    reward = (log.reward / reward_scale).astype(np.float32)
+    cut = last & ~log.terminated
+    consumed = np.full(n, -1) if log.consumed is None else log.consumed
+    place = place_of(log.slate, consumed.astype(np.int32))
+    shown = columns_of(obs, log.slate).astype(np.int64)
+    return LoggedMoves(
+        state=seen.state,
+        items=seen.items.astype(np.int64),
+        shown=shown,
+        place=place.astype(np.int64),
+        propensity=log.propensity.astype(np.float32),
+        first=_first_place(log, shown, place),
+        reward=reward,
+        to_go=returns_to_go(reward, last, gamma),
+        later=np.where(last, -1, np.arange(n) + 1),
+        whole=~cut,
+    )
+
+
+def _first_place(log: LoggedDataset, shown: I64, place: NDArray[np.int32]) -> F32:
+    """(N,) the logged chance of the action's item to stand first."""
+    if log.candidate_propensity is None:
+        return np.full(len(log), np.nan, np.float32)
+    rows = np.arange(len(log))
+    column = shown[rows, np.where(place < shown.shape[1], place, 0)]
+    first: F32 = log.candidate_propensity[rows, column].astype(np.float32)
+    return first
+
+
+def returns_to_go(reward: F32, last: NDArray[np.bool_], gamma: float) -> F32:
+    """Discounted reward (N,) from each row to the last row of its session."""
+    total = np.empty(len(reward))
+    after = 0.0
+    for row in range(len(reward) - 1, -1, -1):
+        after = reward[row] + gamma * (0.0 if last[row] else after)
+        total[row] = after
+    return total.astype(np.float32)
+
+
+def log_batch(moves: LoggedMoves, rows: I64) -> LogBatch:
+    """These rows; a state that follows nothing is filled with row 0 and has alive = 0."""
+    later = moves.later[rows]
+    after = np.maximum(later, 0)
+    here = [column[rows] for column in moves[:8]]
+    follows = (later >= 0).astype(np.float32), moves.state[after], moves.items[after]
+    return LogBatch(*(torch.from_numpy(column) for column in (*here, *follows)))

@@ -1,0 +1,256 @@
+"""Agents of Stable-Baselines3 on the frozen encoder's state: what they share as policies.
+
+What differs between the algorithms is in algorithms.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.utils import ConstantSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from offpolicy.log.dataset import LoggedDataset
+from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
+from policies.baselines.simple import uniform
+from policies.encoders.base import Encoder
+from policies.features import StateFeatures, features_of, item_table
+from policies.one_user import recommend
+from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
+from policies.rl.sb3.bridge import EncodedVecEnv, observation_space
+from policies.rl.sb3.configs import AgentConfig, falling
+from policies.rl.sb3.model_state import Blueprint, machine_arrays, set_machine
+from policies.rl.sb3.relevance import relevance
+from policies.rollout import collect
+from policies.saved import Arrays, Saved, prefixed, under
+from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
+from policies.validation import check_steps
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+OnSteps = Callable[[int], None]
+
+
+class About(NamedTuple):
+    """What a zip of Stable-Baselines3 must hold beside its own model; see sb3.from_zip."""
+
+    name: str
+    config: dict[str, Any]  # of AgentConfig, by name: a setting that comes later has its default
+    state: StateFeatures
+    reward_scale: float
+    encoder: Encoder | None
+
+
+@dataclass(slots=True)
+class SB3Agent:
+    """Serves any observation, uniform slates at first; acts better only after `learn`."""
+
+    name: str  # of ALGORITHMS
+    config: AgentConfig
+    state: StateFeatures
+    encoder: Encoder | None
+    reward_scale: float = 1.0
+    model: BaseAlgorithm | None = None
+    items: F32 | None = None  # (A, Di), once a log has been seen
+    relevance: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.state.serving
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What is particular to the algorithm."""
+        return ALGORITHMS[self.name]
+
+    @property
+    def steps(self) -> int:
+        """Decisions it has learnt from in the world."""
+        return 0 if self.model is None else self.model.num_timesteps
+
+    @torch.no_grad()
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        """Plackett-Luce over an actor's logits, or the slate of a value's or a vector's choice."""
+        places = self.serving.slate_size
+        if self.model is None:
+            flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)
+            return PlackettLuce(flat, places)
+        parts: list[NDArray[Any]] = [self.state(obs)]
+        if obs.candidates is not None and (ids := offered(obs)) is not None:
+            parts.append(ids)
+        rows = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
+        scores = masked(self.algorithm.scores(self.model.policy, self.sizes(), rows), obs.eligible)
+        best = PlackettLuce(scores, places) if self.algorithm.draws else TopK(scores, places)
+        return explore(best, scores, places, self.config.epsilon)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Scale state, items and reward to a log; it learns to act only in a world, by `learn`."""
+        if self.model is None:
+            obs = observation_of_log(log, self.serving)
+            self.state = self.state.fitted(obs, as_one=True)
+            self.reward_scale = float(log.reward.std()) or 1.0
+            self.items = item_table(self.serving, self.encoder, log, as_one=True)
+            if self.encoder is not None:
+                self.relevance = self._relevance(self.encoder, obs.history_items, self.items)
+        return {"reward_scale": self.reward_scale}
+
+    def _relevance(self, encoder: Encoder, histories: I32, items: F32) -> F32:
+        """Where the state's front is the encoder's, or, tuned, the network's over sqrt(De)."""
+        size, first = encoder.state_size, self.serving.item_features.shape[1]
+        own = items[:, first : first + size]
+        if getattr(self.config, "tune", 0):
+            return relevance(encoder, histories, own, centre=0.0, scale=size**0.5)
+        centre, scale = self.state.centre[:size], self.state.scale[:size]
+        return relevance(encoder, histories, own, centre=centre, scale=scale)
+
+    def check_learn(self, total_steps: int, users: int) -> None:
+        """Raise ValueError where `learn` would end before its first update."""
+        least = self.config.first_update(users) - self.steps
+        check_steps(total_steps, users, least, "learn with fewer users: it grows with them")
+
+    def learn(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        *,
+        total_steps: int,
+        seed: int,
+        on_steps: OnSteps | None = None,
+    ) -> None:
+        """Train for `total_steps` decisions over all users; call again to go on.
+
+        on_steps: called with the decisions so far after every round between updates.
+        Raises ValueError for too few decisions to learn from.
+        """
+        self.check_learn(total_steps, env.num_envs)
+        if self.items is None:  # scales from a short look at the world under uniform slates
+            self.update(collect(env, uniform(self.serving), n_steps=32, seed=seed))
+        bridge = self._bridge(env, seed)
+        taken = self.steps
+        if self.model is not None and self.model.n_envs != bridge.num_envs:
+            self.model = self._rebuilt(machine_arrays(self.model), bridge)
+        with own_luck(self.config.seed, seed, taken) as word:
+            if self.model is None:
+                self.model = self.new_model(bridge)
+            else:
+                self.model.set_env(bridge)
+            prepare(self.model, word)
+            beat = _Heartbeat(on_steps, self.config)
+            self.model.learn(total_steps, callback=beat, reset_num_timesteps=False)
+
+    def saved(self) -> Saved:
+        arrays: Arrays = dict(self.state.to_arrays()) | {"relevance": self.relevance}
+        if self.items is not None:
+            arrays["items"] = self.items
+        about = {"name": self.name, "reward_scale": self.reward_scale, "users": 0}
+        if self.model is not None:
+            about["users"] = self.model.n_envs
+            arrays |= prefixed("model.", machine_arrays(self.model))
+        return Saved(config=asdict(self.config) | about, arrays=arrays, encoder=self.encoder)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        settings = dict(saved.config)
+        name, scale, users = (settings.pop(k) for k in ("name", "reward_scale", "users"))
+        config = ALGORITHMS[name].config(**settings)
+        below = replace(saved, encoder=None) if getattr(config, "tune", 0) else saved
+        agent = cls(name, config, features_of(below, serving), saved.encoder, scale)
+        agent.items, agent.relevance = saved.arrays.get("items"), saved.arrays["relevance"]
+        if users:
+            agent.model = agent._rebuilt(under("model.", saved.arrays), agent.blueprint(users))
+        return agent
+
+    def sizes(self) -> Sizes:
+        """What a model is built on, once a log has been seen."""
+        assert self.items is not None
+        size, trail = self.state.size, self.state.trail
+        return Sizes(self.serving, size, self.items, self.relevance, trail, self.encoder)
+
+    def blueprint(self, users: int) -> VecEnv:
+        """The spaces it learns in, without users."""
+        return Blueprint(observation_space(self.state), self.algorithm.space(self.sizes()), users)
+
+    def _bridge(self, env: VectorEnv[Any, Any, Any], seed: int) -> EncodedVecEnv:
+        """The world as the model sees it: its actions become slates."""
+        sizes, decode = self.sizes(), self.algorithm.decode
+
+        def slates(actions: NDArray[Any], rows: NDArray[np.float32]) -> NDArray[Any]:
+            assert decode is not None
+            ids = rows[:, sizes.state_size :].astype(np.int32)
+            return decode(sizes, actions, ids if ids.shape[1] else None)
+
+        return EncodedVecEnv(
+            env,
+            self.state,
+            reward_scale=self.reward_scale,
+            seed=seed,
+            space=self.algorithm.space(sizes),
+            decode=None if decode is None else slates,
+        )
+
+    def _rebuilt(self, arrays: Arrays, bridge: VecEnv) -> BaseAlgorithm:
+        """A model with these insides for another number of users."""
+        with own_luck(self.config.seed):
+            model = self.new_model(bridge)
+        set_machine(model, arrays)
+        return model
+
+    def new_model(self, bridge: VecEnv) -> BaseAlgorithm:
+        """A model that has learnt nothing."""
+        told = asdict(self.config)
+        about = About(self.name, told, self.state, self.reward_scale, self.encoder)
+        return self.algorithm.build(self.config, bridge, self.sizes(), about)
+
+
+def prepare(model: BaseAlgorithm, seed: int) -> None:
+    """What a call of `learn` starts from is what `saved` keeps, and nothing else."""
+    model.action_space.seed(seed)
+    if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:
+        model.replay_buffer.reset()
+    if hasattr(model, "exploration_rate"):
+        model.exploration_rate = getattr(model, "exploration_initial_eps")  # noqa: B009
+
+
+@contextmanager
+def own_luck(*seed: int) -> Iterator[int]:
+    """Stable-Baselines3 draws from torch's and numpy's global streams: seed them inside, and leave
+    the caller's as they were. Yields a seed for what else draws."""
+    state = np.random.SeedSequence(seed).generate_state(3)
+    before = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(state[0]))
+        np.random.seed(int(state[1]))  # noqa: NPY002
+        try:
+            yield int(state[2])
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
+
+
+class _Heartbeat(BaseCallback):
+    """Before every update: sets the step size, tells the caller how many decisions were taken."""
+
+    def __init__(self, on_steps: OnSteps | None, config: AgentConfig) -> None:
+        super().__init__()
+        self.on_steps, self.config = on_steps, config
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        c = self.config
+        if c.decay_steps is not None:
+            share = falling(self.num_timesteps, c.decay_steps)
+            self.model.lr_schedule = ConstantSchedule(c.learning_rate * share)
+        if self.on_steps is not None:
+            self.on_steps(self.num_timesteps)

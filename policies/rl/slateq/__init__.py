@@ -1,0 +1,1 @@
+"""SlateQ: decomposed values of slates."""

@@ -1,0 +1,228 @@
+"""Diversity, freshness and fair exposure as adjustments of the logits, before the draw.
+
+What is drawn is then the adjusted policy, and its propensity is exact. Weights are in the units of
+the policy's logits (of its scores, where it shows the best).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log.dataset import LoggedDataset
+from policies.base import Observation, Policy, Serving, candidate_items
+from policies.one_user import recommend
+from policies.rules.taste_walks import Bonus, NearestWalk, Similar, VolumeWalk
+from policies.saved import Saved
+from policies.slates.distributions import SlateDistribution
+from policies.slates.sequential import Term, with_terms
+
+Bool = NDArray[np.bool_]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+
+class Taste(Protocol):
+    """What is liked about a slate beside the scores of its items."""
+
+    def term(self, items: I32) -> Term:
+        """For candidates items (B, C)."""
+
+    def update(self, log: LoggedDataset) -> None:
+        """Take note of what was shown."""
+
+
+@dataclass(slots=True, eq=False)
+class MMR:
+    """- weight times the cosine with the most similar item above. Carbonell & Goldstein (1998)."""
+
+    vectors: F32  # (A, D)
+    weight: float
+
+    def __post_init__(self) -> None:
+        _finite(self, vectors=self.vectors, weight=self.weight)
+
+    def term(self, items: I32) -> Term:
+        return Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, NearestWalk)
+
+    def update(self, log: LoggedDataset) -> None:
+        """Similarity does not depend on what was shown."""
+
+
+@dataclass(slots=True, eq=False)
+class Determinantal:
+    """+ weight times the log of the volume that an item adds to the items above.
+
+    The greedy step of a determinantal point process, one Cholesky row for each place. Chen, Zhang &
+    Zhou (2018).
+    """
+
+    vectors: F32  # (A, D)
+    weight: float
+
+    def __post_init__(self) -> None:
+        _finite(self, vectors=self.vectors, weight=self.weight)
+
+    def term(self, items: I32) -> Term:
+        return Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, VolumeWalk)
+
+    def update(self, log: LoggedDataset) -> None:
+        """Volumes do not depend on what was shown."""
+
+
+@dataclass(slots=True, eq=False)
+class Fresh:
+    """+ weight halved for every `half_life` of an item's age."""
+
+    age: F64  # (A,) in any unit of time, >= 0
+    half_life: float
+    weight: float
+
+    def __post_init__(self) -> None:
+        _finite(self, age=self.age, half_life=self.half_life, weight=self.weight)
+        if self.age.min(initial=0) < 0 or self.half_life <= 0:
+            raise ValueError(
+                f"Fresh needs ages >= 0 and a half-life > 0, got ages from {self.age.min()} and a "
+                f"half-life of {self.half_life}: age counts from now back"
+            )
+
+    def term(self, items: I32) -> Term:
+        return Bonus((self.weight * 0.5 ** (self.age / self.half_life))[np.maximum(items, 0)])
+
+    def update(self, log: LoggedDataset) -> None:
+        """Ages are given, not learned."""
+
+
+@dataclass(slots=True, eq=False)
+class FairExposure:
+    """+ weight times how far a provider's exposure lags behind its due. Morik et al. (2020).
+
+    Exposure of place k counts 1 / log2(k + 2); dues are shares of all exposure. The lag is
+    1 - (share so far) / due, times the updates so far: as long as it lasts, it weighs more.
+    """
+
+    provider: I32  # (A,)
+    due: F64  # (P,) shares that sum to 1
+    weight: float
+    exposure: F64  # (P,) so far; `update` adds a log's
+    updates: int = 0
+
+    def __post_init__(self) -> None:
+        _finite(self, due=self.due, exposure=self.exposure, weight=self.weight)
+        known = self.due.shape == self.exposure.shape == (len(self.due),)
+        if not known or self.due.min(initial=0) < 0 or abs(self.due.sum() - 1) > 1e-6:
+            raise ValueError(
+                f"FairExposure needs one due and one exposure for every provider, dues >= 0 that "
+                f"sum to 1, got dues {self.due} and exposure {self.exposure}"
+            )
+        if self.provider.min(initial=0) < 0 or self.provider.max(initial=0) >= len(self.due):
+            raise ValueError(
+                f"FairExposure knows providers 0..{len(self.due) - 1}, and items are of "
+                f"{self.provider.min()}..{self.provider.max()}: give a due for each"
+            )
+
+    def term(self, items: I32) -> Term:
+        total = self.exposure.sum()
+        share = self.exposure / total if total > 0 else self.due
+        lag = self.updates * (1.0 - share / np.maximum(self.due, 1e-12))
+        return Bonus(self.weight * lag[self.provider[np.maximum(items, 0)]])
+
+    def update(self, log: LoggedDataset) -> None:
+        shown = log.slate >= 0
+        seen = np.broadcast_to(1 / np.log2(np.arange(log.slate.shape[1]) + 2), log.slate.shape)
+        owner = self.provider[log.slate[shown]]
+        self.exposure = self.exposure + np.bincount(owner, seen[shown], len(self.exposure))
+        self.updates += 1
+
+
+@dataclass(slots=True)
+class Reranked:
+    """A policy with tastes."""
+
+    policy: Policy
+    tastes: tuple[Taste, ...]
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.policy.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        items = candidate_items(obs, self.serving.n_items)
+        terms = tuple(taste.term(items) for taste in self.tastes)
+        return with_terms(self.policy.distribution(obs), terms)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        for taste in self.tastes:
+            taste.update(log)
+        return self.policy.update(log)
+
+    def saved(self) -> Saved:
+        config: dict[str, Any] = {"tastes": []}
+        arrays: dict[str, NDArray[Any]] = {}
+        for nth, taste in enumerate(self.tastes):
+            about = {"kind": type(taste).__name__}
+            for name in (f.name for f in fields(TASTES[about["kind"]])):
+                value = getattr(taste, name)
+                if isinstance(value, np.ndarray):
+                    arrays[f"{nth}.{name}"] = value
+                else:
+                    about[name] = value
+            config["tastes"].append(about)
+        return Saved(config=config, arrays=arrays, inner=self.policy)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        tastes = []
+        for nth, about in enumerate(saved.config["tastes"]):
+            kind: Any = TASTES[about["kind"]]
+            mine = {k[2:]: v for k, v in saved.arrays.items() if k.split(".")[0] == str(nth)}
+            tastes.append(kind(**{k: v for k, v in about.items() if k != "kind"}, **mine))
+        return cls(saved.inner, tuple(tastes))
+
+
+TASTES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (MMR, Determinantal, Fresh, FairExposure)
+}
+
+
+def reranked(policy: Policy, *tastes: Taste) -> Reranked:
+    """The policy with tastes, which are added up.
+
+    Raises ValueError for no taste, a rule, or a taste over another catalogue.
+    """
+    if not tastes:
+        raise ValueError("reranked(policy) has no taste: give at least one, of policies.rerank")
+    for taste in tastes:
+        name = type(taste).__name__
+        if not hasattr(taste, "update"):
+            raise ValueError(f"{name} is no taste; rules go into constrained(policy, ...)")
+        for what in ("vectors", "age", "provider"):
+            given = len(getattr(taste, what, ())) or policy.serving.n_items
+            if given != policy.serving.n_items:
+                raise ValueError(
+                    f"{name}.{what} speaks of {given} items and the catalogue has "
+                    f"{policy.serving.n_items}: give one entry for every item"
+                )
+    return Reranked(policy, tastes)
+
+
+def _finite(taste: Taste, **values: NDArray[Any] | float) -> None:
+    for what, value in values.items():
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"{type(taste).__name__}.{what} holds a value that is not finite: scores would be "
+                "ranked by it in silence"
+            )
+
+
+def _unit(vectors: F32) -> F64:
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: F64 = (vectors / np.where(norm > 0, norm, 1.0)).astype(np.float64)
+    return unit

@@ -1,0 +1,1 @@
+"""Saved folders of policies and encoders: registry keys and arrays, no code."""

@@ -1,0 +1,200 @@
+"""Encoders on disk: config.json beside weights.safetensors; loads to identical scores.
+
+No pickle: a checkpoint can be read without running what is in it. The folder is written aside
+and renamed, so that a killed process leaves no half checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.encoders import ENCODERS, Encoder
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
+AGAIN = "delete the folder and save, or fit, again."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Which items the ids 0..A-1 stand for."""
+
+    name: str
+    n_items: int
+    digest: str = ""  # of the item names in order; empty where they are not known
+
+    @classmethod
+    def of(cls, name: str, item_names: Sequence[object]) -> Catalogue:
+        """A catalogue known by its items' names, in the order of their ids."""
+        text = "\n".join(str(one) for one in item_names)
+        return cls(name, len(item_names), hashlib.sha256(text.encode()).hexdigest()[:16])
+
+    def refuse(self, other: Catalogue, where: Path) -> None:
+        """Raise unless `other`, which `where` was trained on, is this catalogue."""
+        known = self.digest and other.digest and self.digest != other.digest
+        if self.name != other.name or self.n_items != other.n_items or known:
+            raise ValueError(
+                f"{where} was trained on {other}, not on {self}: its item ids mean other items. "
+                "Load it with the data it was trained on, or train an encoder on this data."
+            )
+
+    def __str__(self) -> str:
+        items = f" [{self.digest}]" if self.digest else ""
+        return f"catalogue {self.name!r} of {self.n_items} items{items}"
+
+
+def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalogue) -> str:
+    """Write a fitted encoder and return its hash. An existing checkpoint is replaced whole.
+
+    Raises:
+        FileExistsError: something else stands there; it is left as it is.
+        ValueError: the encoder's catalogue has another size, or nothing was learnt.
+    """
+    from safetensors.numpy import save_file
+
+    if encoder.n_items != catalogue.n_items:
+        raise ValueError(f"the encoder knows {encoder.n_items} items, {catalogue} does not match")
+    arrays = {k: np.ascontiguousarray(v) for k, v in encoder.to_arrays().items()}
+    about = {
+        "format": FORMAT,
+        "encoder": encoder.name,
+        "config": dataclasses.asdict(encoder.config),
+        "catalogue": dataclasses.asdict(catalogue),
+        "sha256": digest(arrays),
+    }
+    with whole_folder(folder, ENCODER) as aside:
+        save_file(arrays, aside / WEIGHTS)
+        (aside / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
+    return str(about["sha256"])
+
+
+def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) -> Encoder:
+    """The encoder that was saved; with `catalogue`, only if it was trained on that one.
+
+    Raises:
+        FileNotFoundError: no checkpoint there.
+        ValueError: a wrong catalogue, an unknown encoder or format, or weights that were altered.
+    """
+    folder = Path(folder)
+    about, arrays = read_folder(folder, (FORMAT,), "policies.saving.checkpoint.save")
+    if about["encoder"] not in ENCODERS:
+        names = ", ".join(sorted(ENCODERS))
+        raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
+    if catalogue is not None:
+        catalogue.refuse(Catalogue(**about["catalogue"]), folder)
+    kind = ENCODERS[about["encoder"]]
+    made: Encoder = kind.load().from_arrays(kind.config(about["config"]), arrays)
+    return made
+
+
+def digest(arrays: dict[str, NDArray[Any]]) -> str:
+    """A hash of names, types, shapes and values; the same on every machine."""
+    whole = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        whole.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
+
+
+@contextmanager
+def whole_folder(folder: str | os.PathLike[str], kind: str) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` at the end, or is gone after an error.
+
+    Raises FileExistsError unless `folder` is absent, empty, or an earlier save of that kind.
+    """
+    folder = Path(folder).absolute()
+    if os.path.lexists(folder) and not _replaceable(folder, kind):
+        raise FileExistsError(
+            f"{folder} is no saved {kind}, and is left as it is: only an empty folder, or one "
+            f"of {CONFIG}, {WEIGHTS} and encoders that a save wrote, is replaced. Save to "
+            "another path, or move it away first."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield aside
+        aside.chmod(0o755)
+        if folder.exists():  # moved into the new one's shadow, so that a kill loses neither
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            aside.rename(folder)
+            shutil.rmtree(old)
+        else:
+            aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replaceable(folder: Path, kind: str) -> bool:
+    """Whether it is a folder that is empty or that a save of that kind wrote."""
+    return folder.is_dir() and (not any(folder.iterdir()) or _is_saved(folder, kind))
+
+
+def _is_saved(folder: Path, kind: str) -> bool:
+    """Whether a folder holds config and weights, perhaps encoders like that, and nothing else."""
+    files = {one.name for one in folder.iterdir() if one.is_file()}
+    others = [one for one in folder.iterdir() if not one.is_file()]
+    if files != {CONFIG, WEIGHTS}:
+        return False
+    try:
+        about = json.loads((folder / CONFIG).read_text())
+    except ValueError:
+        return False
+    return {"format", kind} <= set(about) and all(
+        re.fullmatch(rf"{ENCODER}(-\d+)?", one.name) and one.is_dir() and _is_saved(one, ENCODER)
+        for one in others
+    )
+
+
+def read_folder(
+    folder: Path, forms: tuple[int, ...], writer: str
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What config.json says, and the arrays that it was written with; `writer` makes such folders.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: another format, or a file that was altered.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    about = _about(folder, forms, writer)
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS} cannot be read ({error}): {AGAIN}") from None
+    if digest(arrays) != about["sha256"]:
+        raise ValueError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with")
+    return about, arrays
+
+
+def _about(folder: Path, forms: tuple[int, ...], writer: str) -> dict[str, Any]:
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} is not a checkpoint: {' and '.join(missing)} missing. "
+            f"Write one with {writer}."
+        )
+    try:
+        about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{folder / CONFIG} is not JSON ({error}): {AGAIN}") from None
+    if about.get("format") not in forms:
+        reads = " and ".join(map(str, forms))
+        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {reads}")
+    return about

@@ -1,0 +1,84 @@
+"""A policy made of scores: greedy or softmax over them, with exploration."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log.dataset import LoggedDataset
+from policies.base import Observation, Serving
+from policies.one_user import recommend
+from policies.saved import Saved
+from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
+from policies.validation import SHARE, TEMPERATURE
+
+Scores = NDArray[np.floating]
+
+
+class Scorer(Protocol):
+    """Gives every candidate a number, higher = better; the usual way to add a policy."""
+
+    @property
+    def serving(self) -> Serving: ...
+
+    def scores(self, obs: Observation) -> Scores:
+        """(B, C) over the candidates, or (B, A) without a candidate generator."""
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """Learn from logged decisions; return scalars worth plotting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """How scores become a distribution over slates."""
+
+    temperature: float | None = None  # of the Plackett-Luce draw; None = the best K surely
+    epsilon: float = 0.0  # share of uniformly drawn slates
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None:
+            TEMPERATURE.check("temperature", self.temperature)
+        SHARE.check("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The policy of a scorer and an exploration rule."""
+
+    scorer: Scorer
+    exploration: Exploration
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.scorer.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        scores = masked(self.scorer.scores(obs), obs.eligible)
+        places, t = self.serving.slate_size, self.exploration.temperature
+        best: SlateDistribution = (
+            TopK(scores, places) if t is None else PlackettLuce(scores / t, places)
+        )
+        return explore(best, scores, places, self.exploration.epsilon)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        return self.scorer.update(log)
+
+    def saved(self) -> Saved:
+        return Saved(config=asdict(self.exploration), inner=self.scorer)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        return cls(saved.inner, Exploration(**saved.config))
+
+
+def pick(scores: Scores, obs: Observation) -> Scores:
+    """Of scores over the catalogue (B, A) or (A,) those of the candidates (B, C)."""
+    if obs.candidates is None:
+        return np.broadcast_to(scores, (len(obs), scores.shape[-1]))
+    ids = np.maximum(obs.candidates, 0)
+    return scores[ids] if scores.ndim == 1 else np.take_along_axis(scores, ids, axis=1)

@@ -1,0 +1,1 @@
+"""Distributions over ordered slates: exact draws and exact probabilities."""

@@ -1,0 +1,1 @@
+"""A world fitted to real interactions."""

@@ -1,0 +1,157 @@
+"""Disturbances of what is served, paid and written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.disturb.disturbance import Disturbance, Obs, refuse_chance
+from recsim_env.oracles.oracle import bare
+
+
+class Bots(Disturbance):
+    """Stands for: click farms. A share of slots takes the first place of every slate it is shown.
+
+    What they take is what is consumed, responded, paid and remembered: histories are poisoned as in
+    production. Their sessions end when the user's would have. Signal: "heavy units" of the log
+    doctor where they are few and paid much; users whose reward does not vary, as nobody's does.
+    """
+
+    def __init__(
+        self, env: Any, *, share: float = 0.05, reward: float = 5.0, **schedule: int
+    ) -> None:
+        refuse_chance("share", share)
+        super().__init__(env, **schedule)
+        self.bots = np.random.default_rng([self.seed, 79]).random(self.num_envs) < share
+        self.reward = reward
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.past: Obs = {}
+
+    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Slates as they are; what stands in the first place is what bots take."""
+        core, choice = bare(self.env), actions.reshape(self.num_envs, -1)[:, 0].astype(np.int64)
+        drawn = (
+            core.live.candidates[np.arange(self.num_envs), choice] if core.n_candidates else None
+        )
+        self.first = choice.astype(np.int32) if drawn is None else drawn
+        return actions
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """Bots click, for a full reward, and their click joins the history they show."""
+        if not self.active:
+            return reward
+        bots = self.bots
+        infos["consumed"][bots] = self.first[bots]
+        infos["responses"][bots] = 0.0
+        infos["responses"][bots, :2] = 1.0, self.reward
+        infos["position_reward"][bots] = 0.0
+        infos["position_reward"][bots, 0] = self.reward
+        self._remember(infos["responses"])
+        for row in np.flatnonzero(bots & ended & infos.get("_final_obs", False)):
+            infos["final_obs"][row] |= {key: old[row].copy() for key, old in self.past.items()}
+        return np.where(bots, self.reward, reward)
+
+    def _remember(self, responses: NDArray[Any]) -> None:
+        """The last item and its response enter the bots' histories at the end."""
+        entered = {"history_items": self.first, "history_responses": responses}
+        for key, newest in entered.items():
+            if self.past[key].shape[1]:
+                self.past[key][self.bots, :-1] = self.past[key][self.bots, 1:]
+                self.past[key][self.bots, -1] = newest[self.bots]
+        self.past["user"][self.bots, -3:-1] += 1.0, self.reward
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """What a bot shows is what it did; everything else is the user's, and so is a new start."""
+        keys = ("history_items", "history_responses", "user")
+        mine = {key: obs[key].copy() for key in keys}
+        if self.active and self.past:
+            kept = self.bots & ~fresh
+            for key in keys:
+                mine[key][kept] = self.past[key][kept]
+        self.past = {key: array.copy() for key, array in mine.items()}
+        return obs | mine
+
+
+class DelayedRewards(Disturbance):
+    """Stands for: conversions that arrive late. A reward comes `delay` steps later, or at the end.
+
+    Signal: mean reward by step of the session: none before the delay. One-step estimators credit
+    the wrong slate; the log doctor's "maturity" knows where ages of rewards are logged.
+    """
+
+    def __init__(self, env: Any, *, delay: int = 3, **schedule: int) -> None:
+        if delay < 1:
+            raise ValueError(f"delay = {delay}: at least one step")
+        self.delay = delay
+        super().__init__(env, **schedule)
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.owed = np.zeros((self.delay, self.num_envs))
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """What was owed is paid; a session's end settles everything, so nothing is lost."""
+        now = reward if not self.active else np.zeros_like(reward)
+        due = self.owed[0] + now
+        self.owed = np.roll(self.owed, -1, axis=0)
+        self.owed[-1] = reward - now
+        due = due + np.where(ended, self.owed.sum(0), 0.0)
+        self.owed[:, ended] = 0.0
+        return np.asarray(due)
+
+
+class LostRows(Disturbance):
+    """Stands for: a log pipeline that drops events. infos["lost"] (N,): rows not to be written.
+
+    The user is served and remembers; only the record is lost, so the mark is for whoever writes the
+    log: `policies.collect` leaves such rows out. Signal: sessions with missing steps, which
+    `LoggedDataset.histories` and all values per session refuse by name.
+    """
+
+    def __init__(self, env: Any, *, rate: float = 0.02, **schedule: int) -> None:
+        refuse_chance("rate", rate)
+        super().__init__(env, **schedule)
+        self.rate = rate
+
+    def paid(
+        self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
+    ) -> NDArray[Any]:
+        """The reward stays; the row is marked."""
+        infos["lost"] = (self.luck.random(self.num_envs) < self.rate) & self.active
+        infos["_lost"] = np.ones(self.num_envs, np.bool_)
+        return reward
+
+
+class LatencyBudget(Disturbance):
+    """Stands for: a ranker that misses its deadline. Places below `places` fall back to defaults.
+
+    Signal: consumed items that the logged slate does not hold. The mean weight cannot see it: what
+    was logged was drawn as logged, only something else was served.
+    """
+
+    def __init__(self, env: Any, *, rate: float = 0.2, places: int = 1, **schedule: int) -> None:
+        refuse_chance("rate", rate)
+        if places < 0:
+            raise ValueError(f"places = {places} must not be negative")
+        super().__init__(env, **schedule)
+        self.rate, self.places = rate, places
+
+    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """The first choices that may be served and are not above already, below the deadline."""
+        late = self.luck.random(self.num_envs) < self.rate
+        if actions.ndim == 1:
+            return actions
+        allowed: NDArray[np.bool_] = self.env.action_masks()  # type: ignore[attr-defined]
+        for row in np.flatnonzero(late):
+            kept, rest = actions[row, : self.places], len(actions[row, self.places :])
+            spare = (c for c in np.flatnonzero(allowed[row]) if c not in kept)
+            actions[row, self.places :] = [next(spare) for _ in range(rest)]
+        return actions

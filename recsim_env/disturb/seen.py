@@ -1,0 +1,145 @@
+"""Disturbances of what users want and of what is seen of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.disturb.disturbance import Disturbance, Obs, refuse_chance
+from recsim_env.oracles.oracle import bare
+
+
+class Drift(Disturbance):
+    """Stands for: tastes that move by season, news or a redesign, whatever is recommended.
+
+    Signal: "value per day" of the log doctor, while its propensity checks stay quiet.
+    `kind` "sudden" moves interests by `size` at `start`, "gradual" by as much in every `period`
+    steps, "seasonal" there and back with `period`; users who come later come so moved. Lengths of
+    interests stay. What `stop` finds, stays. Needs users with an `interest` vector.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        kind: str = "sudden",
+        size: float = 0.5,
+        period: int = 50,
+        **schedule: int,
+    ) -> None:
+        if kind not in ("sudden", "gradual", "seasonal"):
+            raise ValueError(f"kind = {kind!r}: choose 'sudden', 'gradual' or 'seasonal'")
+        if period < 1:
+            raise ValueError(f"period = {period}: at least one step")
+        if "interest" not in (bare(env).live.users.dtype.names or ()):
+            raise ValueError(
+                f"{bare(env).model_name} users have no `interest` that could drift: take a world "
+                "whose users have one (longplay, interest_evolution, boredom)"
+            )
+        self.kind, self.size, self.period = kind, size, period
+        super().__init__(env, **schedule)
+        width = bare(env).live.users["interest"].shape[1]
+        self.direction = np.random.default_rng([self.seed, 78]).normal(size=width)
+        self.direction /= float(np.linalg.norm(self.direction))
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.moved = np.zeros(self.num_envs)  # (N,) how far each slot's user has been moved
+
+    def amount(self, age: int) -> float:
+        """How far tastes have moved `age` steps after the start."""
+        if self.kind == "sudden":
+            return self.size
+        if self.kind == "gradual":
+            return self.size * (age + 1) / self.period
+        return float(self.size * np.sin(2 * np.pi * (age + 1) / self.period))
+
+    def before(self) -> None:
+        """Move every user's interests to where tastes are now, at unchanged length."""
+        amount = self.amount(self.clock - self.start)
+        step = (amount - self.moved)[:, None]
+        interest = bare(self.env).live.users["interest"]
+        length = np.linalg.norm(interest, axis=1, keepdims=True)
+        moved = interest + step * length * self.direction
+        moved = moved * length / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
+        interest[:] = np.where(step == 0, interest, np.clip(moved, -1, 1))
+        self.moved[:] = amount
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """Nothing else is seen; who begins a session has not been moved yet."""
+        self.moved[fresh] = 0.0
+        return obs
+
+
+class StaleObservations(Disturbance):
+    """Stands for: a feature store that lags. Observed histories and sums are `lag` steps old.
+
+    Signal: training-serving skew: logged features differ from those derived from the log, as the
+    count of steps in `context` from the column `step`.
+    """
+
+    def __init__(self, env: Any, *, lag: int = 3, **schedule: int) -> None:
+        if lag < 0:
+            raise ValueError(f"lag = {lag} steps must not be negative")
+        self.lag = lag
+        super().__init__(env, **schedule)
+
+    def _restart(self) -> None:
+        super()._restart()
+        self.past: deque[Obs] = deque(maxlen=self.lag + 1)
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """The user's part as it was; candidates are always today's."""
+        mine = {k: v for k, v in obs.items() if k.startswith("history") or k == "user"}
+        for old in self.past:
+            for key, array in mine.items():
+                old[key][fresh] = array[fresh]
+        self.past.append({key: array.copy() for key, array in mine.items()})
+        return obs | {k: v.copy() for k, v in self.past[0].items()} if self.active else obs
+
+
+class MissingFeatures(Disturbance):
+    """Stands for: a broken join. Each row loses its user vector and features with chance `rate`.
+
+    Signal: the share of rows whose `context` is all zero; nobody's is after a session's first step.
+    """
+
+    def __init__(self, env: Any, *, rate: float = 0.2, **schedule: int) -> None:
+        refuse_chance("rate", rate)
+        super().__init__(env, **schedule)
+        self.rate = rate
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """Zeros where the join failed."""
+        lost = self.luck.random(self.num_envs) < self.rate
+        if not self.active:
+            return obs
+        out = dict(obs)
+        for key in ("user", "candidate_features"):
+            if key in out:
+                out[key] = out[key].copy()
+                out[key][lost] = np.clip(0, self._low(key)[lost], None)
+        return out
+
+    def _low(self, key: str) -> NDArray[Any]:
+        """The least that the space allows, where 0 is not inside it."""
+        space: Any = self.env.observation_space
+        return np.asarray(np.minimum(space[key].low, 0))
+
+
+class ColdStart(Disturbance):
+    """Stands for: a wave of new users (a campaign). Observed histories are empty while it lasts.
+
+    Signal: the share of empty histories among those that the policy is shown.
+    """
+
+    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+        """Nobody is known."""
+        if not self.active:
+            return obs
+        empty = np.full_like(obs["history_items"], -1)
+        blank = np.zeros_like(obs["history_responses"])
+        return obs | {"history_items": empty, "history_responses": blank}

@@ -1,0 +1,150 @@
+"""The compiled loops with their memory: N users as arrays, stepped by one or more threads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.kernel.buffers import Buffers
+from recsim_env.kernel.kernel import compiled, direct
+from recsim_env.kernel.offers import resolve
+from recsim_env.kernel.state import (
+    LOOK,
+    START,
+    Live,
+    Offer,
+    Outcome,
+    Scratch,
+    View,
+    lined_up,
+    shares,
+)
+from recsim_env.model import UserModel
+
+FOREVER = 2**62
+FEW = 16  # users up to which new arrays cost less than finding used ones
+
+Take = Callable[[str, tuple[int, ...], Any], NDArray[Any]]
+
+
+def new_array(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """An array of arbitrary content."""
+    return np.empty(shape, dtype)
+
+
+class Engine:
+    """Knows arrays and compiled loops; nothing of Gymnasium, and of users only what they observe.
+
+    live, offer, world: what the loops read and write. widths: entries of a user's vector and of a
+    response. history_length: H. slate_size: K. max_steps: of a session, or None. again: whether a
+    session that ends is followed at once by the next, its last observation kept apart. threads:
+    how many share the users of a step; each user is served by one, so results do not depend on it.
+    """
+
+    def __init__(
+        self,
+        model: UserModel,
+        *,
+        live: Live,
+        offer: Offer,
+        world: Any,
+        widths: tuple[int, int],
+        history_length: int,
+        slate_size: int,
+        max_steps: int | None,
+        again: bool,
+        threads: int,
+    ) -> None:
+        self.kernel = compiled(model)
+        self.live, self.offer, self.world = live, offer, lined_up(world)
+        self.widths, self.history_length, self.slate_size = widths, history_length, slate_size
+        self.limit, self.again = FOREVER if max_steps is None else max_steps, again
+        self.n = len(live.users)
+        self.shares = shares(self.n, threads)
+        seen = len(offer.features) if live.candidates.size else 0
+        scratch = Scratch(np.zeros(slate_size), np.zeros(seen, np.bool_))
+        self._scratch = [copy.deepcopy(scratch) for _ in self.shares]
+        self._helpers = ThreadPoolExecutor(len(self.shares) - 1) if self.shares[1:] else None
+        self._take: Take = Buffers().take if self.n > FEW else new_array
+        self._final = self._view(self.n if again else 0, new_array)
+        self._step: Any = None  # both compiled at their first call
+        self._resolve: Any = None
+
+    def view(self) -> View:
+        """Arrays (N, ...) for one observation, of arbitrary content, that nobody else holds."""
+        return self._view(self.n, self._take)
+
+    def _view(self, n: int, take: Take) -> View:
+        h, (wide, r), c = self.history_length, self.widths, self.live.candidates.shape[1]
+        return View(
+            take("history_items", (n, h), np.int32),
+            take("history_responses", (n, h * r), np.float32),
+            take("user", (n, wide), np.float32),
+            take("candidates", (n, c), np.int32),
+            take("candidate_features", (n, c, self.offer.features.shape[1]), np.float32),
+        )
+
+    def outcome(self) -> Outcome:
+        """Arrays (N, ...) for what one step returns, of arbitrary content."""
+        n, take = self.n, self._take
+        return Outcome(
+            take("reward", (n,), np.float64),
+            take("terminated", (n,), np.bool_),
+            take("truncated", (n,), np.bool_),
+            take("consumed", (n,), np.int32),
+            take("responses", (n, self.widths[1]), np.float32),
+            take("position_reward", (n, self.slate_size), np.float64),
+        )
+
+    def begin(self, mask: NDArray[np.bool_], view: View) -> None:
+        """Start the next session in the rows of `mask` (N,), and observe all."""
+        nothing = np.full((self.n, self.slate_size), -1, np.int32)
+        todo = np.where(mask, START, LOOK).astype(np.uint8)
+        self.step(nothing, todo, self.outcome(), view)
+
+    def resolve(
+        self, choices: NDArray[np.int64], size: int, mend: bool
+    ) -> tuple[NDArray[np.int32], NDArray[np.bool_], int]:
+        """Item ids (N, K) of choices below `size`, the rows mended, and the first bad row or -1."""
+        slates = np.empty((self.n, self.slate_size), np.int32)
+        invalid = np.zeros(self.n, np.bool_)
+        users, candidates = self.live.users, self.live.candidates
+        who = users["clock"].copy(), users["group"].copy()
+        request = (choices, *who, candidates, self.offer, size, mend, slates, invalid)
+        self._resolve = self._resolve or direct(resolve, *request)
+        return slates, invalid, int(self._resolve(*request))
+
+    def step(
+        self, slates: NDArray[np.int32], todo: NDArray[np.uint8], outcome: Outcome, view: View
+    ) -> list[int]:
+        """Do with each user what is to do; how many sessions ended, and began anew, in each share.
+
+        `todo` (N,): SERVE the slate, START the next session instead, or only LOOK.
+        """
+        state = (todo, self.again, self.live, self.offer, self.world)
+        asked = (slates, self.limit, outcome, view, self._final)
+        if self._step is None:
+            self._step = direct(self.kernel.step, 0, 1, *state, *asked, self._scratch[0])
+
+        def share(i: int) -> int:
+            return int(self._step(*self.shares[i], *state, *asked, self._scratch[i]))
+
+        if self._helpers is None:
+            return [share(0)]
+        others = [self._helpers.submit(share, i) for i in range(1, len(self.shares))]
+        return [share(0)] + [other.result() for other in others]
+
+    def final(self, counts: list[int]) -> View:
+        """The last observations of the sessions that ended in the step just made, copied."""
+        pieces = [slice(a, a + n) for (a, _), n in zip(self.shares, counts, strict=True)]
+        return View(*(np.concatenate([x[piece] for piece in pieces]) for x in self._final))
+
+    def close(self) -> None:
+        """Let the helping threads go."""
+        if self._helpers is not None:
+            self._helpers.shutdown()

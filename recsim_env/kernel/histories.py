@@ -1,0 +1,68 @@
+"""Histories inside the compiled loops: moved on, begun, shown. Compiled once for all models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recsim_env.jit import njit
+from recsim_env.kernel.memory import copy
+from recsim_env.kernel.state import SLACK
+
+
+@njit
+def remember(row: int, head: int, items: Any, responses: Any, item: int, response: Any) -> int:
+    """Where a user's history begins, 0..SLACK, after one more item; from the end it goes to 0."""
+    room = items.shape[1]
+    if room == 0:
+        return 0
+    length, width, first = room - SLACK, response.size, row * room
+    if head >= SLACK:
+        copy(items, first, items, first + SLACK + 1, length - 1)
+        copy(
+            responses,
+            first * width,
+            responses,
+            (first + SLACK + 1) * width,
+            (length - 1) * width,
+        )
+        head = 0
+    else:
+        head += 1
+    last = head + length - 1
+    items[row, last] = item
+    for r in range(width):
+        responses[row, last * width + r] = response[r]
+    return head
+
+
+@njit
+def recall(row: int, person: int, offer: Any, items: Any, responses: Any) -> None:
+    """A session's first history: the person's own, or none."""
+    people = offer.past_items.shape[0]
+    for h in range(offer.past_items.shape[1]):
+        items[row, h] = offer.past_items[person, h] if people else -1
+    for h in range(offer.past_responses.shape[1]):
+        responses[row, h] = offer.past_responses[person, h] if people else 0.0
+
+
+@njit
+def show(
+    row: int,
+    head: int,
+    items: Any,
+    responses: Any,
+    candidates: Any,
+    features: Any,
+    view: Any,
+    to: int,
+) -> None:
+    """Copy a user's history, oldest item first, and offer into row `to` of an observation."""
+    length, room = view.history_items.shape[1], items.shape[1]
+    width, first = view.history_responses.shape[1] // max(length, 1), row * room + head
+    copy(view.history_items, to * length, items, first, length)
+    copy(view.history_responses, to * length * width, responses, first * width, length * width)
+    size, wide = candidates.shape[1], features.shape[1]
+    copy(view.candidates, to * size, candidates, row * size, size)
+    for c in range(size):
+        at = (to * size + c) * wide
+        copy(view.candidate_features, at, features, candidates[row, c] * wide, wide)

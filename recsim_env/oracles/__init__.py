@@ -1,0 +1,1 @@
+"""What is best in a world: oracles, planning, search and replay."""

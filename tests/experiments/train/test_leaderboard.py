@@ -1,0 +1,142 @@
+"""`longplay train-encoder` and `longplay leaderboard` on a small file, from start to table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.benchmark import encoders as benchmark_encoders
+from experiments.data import datasets
+from experiments.train import leaderboard
+from experiments.train import train_encoder as pretrain_encoder
+from experiments.train.encoder_presets import preset
+from policies.saving.checkpoint import Catalogue, load
+
+SMALL = ("dim=8", "length=6", "epochs=2", "batch_tokens=300", "negatives=8")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> str:
+    """40 users walk a ring of 30 items, in time order."""
+    rng, rows = np.random.default_rng(0), ["user,item,timestamp"]
+    for user in range(40):
+        first = rng.integers(30)
+        rows += [f"{user},{(first + t) % 30:02d},{86_400 * t + user}" for t in range(12)]
+    (tmp_path / "shop.csv").write_text("\n".join(rows) + "\n")
+    return str(tmp_path / "shop.csv")
+
+
+def test_an_encoder_is_trained_tested_and_saved(
+    shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    settings = pretrain_encoder.Settings(
+        data=shop, model="gru4rec", set=SMALL, out=out, tensorboard=True
+    )
+    assert pretrain_encoder.run(settings) == 0
+    told = json.loads((out / "report.json").read_text())
+    assert (told["split"], told["queries"], told["epochs"]) == ("leave-one-out by user", 40, 2)
+    assert "ties at mid-rank" in told["protocol"]
+    names = [str(i) for i in range(30)]  # read as numbers
+    assert list((out / "tensorboard").glob("events*"))
+    assert load(out / "checkpoint", catalogue=Catalogue.of("shop", names)).config.dim == 8
+    printed = capsys.readouterr().out
+    assert "epoch   2 of 2" in printed
+    assert "NDCG@10" in printed
+    assert pretrain_encoder.run(settings) == 0  # again: nothing is left to train
+    assert "of 2: loss" not in capsys.readouterr().out
+    assert json.loads((out / "report.json").read_text())["metrics"] == told["metrics"]
+
+
+def test_networks_begin_at_topics_where_there_are_any(shop: str) -> None:
+    data = datasets.load(shop)
+    with pytest.raises(ValueError, match="nothing is known of the items of shop"):
+        pretrain_encoder.begun_at_topics(data.split(), data)
+    topics = np.arange(60).reshape(30, 2) % 3 == 0
+    known = replace(data, topics=topics, topic_names=("a", "b"))
+    split = pretrain_encoder.begun_at_topics(data.split(), known)
+    assert split.train.item_features is not None
+    np.testing.assert_array_equal(split.train.item_features, topics)
+    np.testing.assert_array_equal(split.test.target, data.split().test.target)
+
+
+def test_settings_are_chosen_on_the_last_training_events(shop: str) -> None:
+    data = datasets.load(shop)
+    chosen, whole = data.split("development"), data.split()
+    assert chosen.rule.startswith("development")
+    assert chosen.train.n_events == whole.train.n_events - 40
+    np.testing.assert_array_equal(chosen.test.target, [own[-1] for own in whole.train])
+    with pytest.raises(ValueError, match="leave-one-out, global-time, development"):
+        data.split("other")  # type: ignore[arg-type]
+
+
+def test_the_command_refuses_topics_that_are_not_known(shop: str, tmp_path: Path) -> None:
+    settings = pretrain_encoder.Settings(data=shop, known_items=True, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="leave out --known-items"):
+        pretrain_encoder.run(settings)
+
+
+def test_the_learning_free_rows_stand_first_and_the_verdict_is_said(
+    shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = leaderboard.Settings(data=shop, models=("sasrec",), set=SMALL, out=tmp_path / "it")
+    assert leaderboard.run(settings) == 0
+    rows = json.loads((tmp_path / "it" / "leaderboard.json").read_text())["rows"]
+    assert [r["encoder"] for r in rows] == [
+        "popularity", "popularity, last 7 days", "skip-Markov", "sasrec"
+    ]  # fmt: skip
+    assert rows[2]["NDCG@10"].startswith("1.0000")  # a ring is a chain
+    assert rows[3]["beats it"] == "no"
+    first = capsys.readouterr().out
+    assert "No network is above skip-Markov" in first
+    assert "epoch   1 of 2" in first
+    assert leaderboard.run(settings) == 0
+    assert "epoch   1 of 2" not in capsys.readouterr().out  # kept checkpoints are used
+    files = {p.name for p in (tmp_path / "it").iterdir() if p.is_file()}
+    assert files == {"leaderboard.html", "leaderboard.json", "leaderboard.md", "settings.json"}
+
+
+def test_settings_take_the_type_of_their_field() -> None:
+    got = preset("ml-1m", "markov", ("decay=0.5",))
+    assert got == {"skip": 20, "decay": 0.5}
+    assert preset("x", "popularity", ("window=60",)) == {"window": 60.0}
+    got = preset("x", "sasrec", ("bf16=true", "loss=full", "device=cpu", "temperature=none"))
+    assert got == {"bf16": True, "loss": "full", "device": "cpu", "temperature": None}
+    assert type(preset("x", "sasrec", ("averaging=0",))["averaging"]) is float  # as a run's hash
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("depth=3", "sasrec has no setting 'depth'; there are length, epochs"),
+        ("epochs=many", "--set epochs=many: epochs takes int"),
+    ],
+)
+def test_wrong_settings_are_refused(change: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        preset("x", "sasrec", (change,))
+
+
+def test_an_unknown_model_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no encoder 'caser'; there are popularity, markov"):
+        preset("x", "caser")
+
+
+def test_the_benchmark_measures_learning_and_serving(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = benchmark_encoders.Settings(
+        models=("gru4rec",), length=10, serve_length=4, batch=16, events=3_000, out=tmp_path
+    )
+    assert benchmark_encoders.run(settings) == 0
+    told = json.loads((tmp_path / "benchmark.json").read_text())
+    (row,) = told["rows"]
+    assert told["plain_targets_per_cpu_second"] > 0
+    assert row["train_best"] >= row["train_median"] > 0
+    assert row["serve_best"] >= row["serve_median"] > 0
+    assert row["state_bytes"] == 2 * 16 * 64 * 4  # hidden state and vector, float32
+    assert "gru4rec" in capsys.readouterr().out

@@ -1,0 +1,39 @@
+"""Clusters, started on this machine, give the numbers of one reading; where the extras are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from offpolicy.streaming.executors import run_on
+from offpolicy.streaming.stream import stream_estimates
+from tests.offpolicy.streaming.test_stream import SPEC, raw_files
+
+CLUSTERS = {"ray:": "ray", "dask:": "dask.distributed"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of the clusters' own libraries
+@pytest.mark.parametrize("executor", CLUSTERS)
+def test_a_cluster_gives_the_numbers_of_one_reading(tmp_path: Path, executor: str) -> None:
+    pytest.importorskip(CLUSTERS[executor])
+    raw_files(tmp_path / "raw", sessions=50)
+    here, lines = stream_estimates(tmp_path / "raw", SPEC, executor="threads:1")
+    there, others = stream_estimates(tmp_path / "raw", SPEC, executor=executor)
+    assert there.rows == here.rows
+    for line, other in zip(lines, others, strict=True):
+        for field in ("value", "uplift"):
+            mine, theirs = getattr(line, field), getattr(other, field)
+            assert theirs.value == pytest.approx(mine.value, abs=1e-9)
+            assert theirs.low == pytest.approx(mine.low, abs=1e-9)
+
+
+@pytest.mark.parametrize("executor", CLUSTERS)
+def test_a_missing_extra_says_what_to_install(
+    executor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, CLUSTERS[executor], None)
+    with pytest.raises(ImportError, match=r"pip install 'longplay\["):
+        run_on(executor, len, [[1]])

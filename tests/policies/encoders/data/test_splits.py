@@ -1,0 +1,60 @@
+"""Splits hold out what they say, and nothing held out is trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from policies.encoders.data.sequences import Sequences
+from policies.encoders.data.splits import development, global_time, leave_one_out
+
+
+def test_leave_one_out_takes_the_last_two_and_leaves_short_users_to_training() -> None:
+    split = leave_one_out(Sequences.from_lists([[0, 1, 2, 3], [4, 5], [6, 7, 8]], n_items=9))
+    assert [list(h) for h in split.train] == [[0, 1], [4, 5], [6]]
+    assert [list(h) for h in split.valid.history] == [[0, 1], [6]]
+    assert split.valid.target.tolist() == [2, 7]
+    assert [list(h) for h in split.test.history] == [[0, 1, 2], [6, 7]]
+    assert split.test.target.tolist() == [3, 8]
+
+
+def test_development_asks_the_last_training_events_and_touches_no_other() -> None:
+    whole = leave_one_out(Sequences.from_lists([[0, 1, 2, 3, 4], [5, 6], [7, 8, 0]], n_items=9))
+    split = development(whole)
+    assert [list(h) for h in split.train] == [[0, 1], [5], [7]]
+    assert [list(h) for h in split.test.history] == [[0, 1], [5]]
+    assert split.test.target.tolist() == split.valid.target.tolist() == [2, 6]
+    assert "leave-one-out" in split.rule
+
+
+def test_global_time_shows_no_event_at_or_after_the_instant() -> None:
+    rng = np.random.default_rng(0)
+    user, time = rng.integers(40, size=2000), np.sort(rng.integers(500, size=2000))
+    made = Sequences.from_events(user, rng.integers(9, size=2000), time=time, n_items=9)
+    split = global_time(made, valid=0.7, test=0.9)
+    first, second = np.quantile(time, [0.7, 0.9], method="lower")
+    assert split.train.times is not None
+    assert split.train.times.max() < first
+    for held, instant in ((split.valid, first), (split.test, second)):
+        assert held.history.times is not None
+        assert held.history.users is not None
+        assert held.history.times.max() < instant
+        for row, code in enumerate(held.history.users):
+            later = np.flatnonzero((user == code) & (time >= instant))
+            assert made.users is not None
+            own = made[int(np.flatnonzero(made.users == code)[0])]
+            assert held.target[row] == own[len(held.history[row])]
+            assert later.size
+
+
+def test_global_time_validation_targets_lie_before_the_test_instant() -> None:
+    made = Sequences.from_lists([[0, 1], [2, 3]], n_items=4, times=[[0, 100], [0, 50]])
+    split = global_time(made, valid=0.5, test=0.9)  # instants 0 and 50
+    assert split.rule.startswith("global time")
+    assert split.valid.target.tolist() == [0, 2]
+    assert split.test.target.tolist() == [1, 3]
+
+
+def test_global_time_without_times_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs times"):
+        global_time(Sequences.from_lists([[0, 1]], n_items=2))
