@@ -86,7 +86,7 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 
-MEND = (ValueError, OSError, ImportError)
+USER_ERRORS = (ValueError, OSError, ImportError)
 
 
 def usage() -> str:
@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         if name.startswith("benchmark") and status == 0:
             print(import_module("experiments.benchmark.machine_reference").measure(), flush=True)
         return status
-    except MEND as error:
+    except USER_ERRORS as error:
         if os.environ.get("LONGPLAY_TRACEBACK"):
             raise
         print(f"longplay {name}: {error}", file=sys.stderr)

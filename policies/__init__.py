@@ -20,7 +20,7 @@ from policies.rules.rerank import reranked
 from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.saved import Savable, Saved
 from policies.saving.folders import load, save
-from policies.score_policy import Exploration, Scored, Scorer
+from policies.score_policy import Exploration, ScoreModel, ScorePolicy
 from policies.scoring import score_log
 from policies.slates.distributions import Mixture, PlackettLuce, SlateDistribution, TopK
 
@@ -40,8 +40,8 @@ __all__ = [
     "Repeats",
     "Savable",
     "Saved",
-    "Scored",
-    "Scorer",
+    "ScoreModel",
+    "ScorePolicy",
     "Sequences",
     "Serving",
     "SlateDistribution",

@@ -96,7 +96,7 @@ class Decision(NamedTuple):
 def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
     """Draw a slate for each user and read its propensity off the same distribution; ValueError for
     an item outside the policy's catalogue."""
-    refuse_unknown_items(obs, policy.serving.n_items)
+    check_known_items(obs, policy.serving.n_items)
     d = policy.distribution(obs)
     action = d.sample(rng)
     prefix = d.prefix(action)
@@ -163,7 +163,7 @@ def sizes(serving: Serving) -> dict[str, Any]:
     return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name != "item_features"}
 
 
-def refuse_other_world(built: Serving, met: Serving, who: str = "the policy") -> None:
+def check_same_world(built: Serving, met: Serving, who: str = "the policy") -> None:
     """Raise ValueError unless a policy's sizes are those of the world it meets."""
     before, now = sizes(built), sizes(met)
     other = [f"{k} {before[k]}, not {now[k]}" for k in now if before[k] != now[k]]
@@ -174,7 +174,7 @@ def refuse_other_world(built: Serving, met: Serving, who: str = "the policy") ->
         )
 
 
-def refuse_unknown_items(obs: Observation, n_items: int) -> None:
+def check_known_items(obs: Observation, n_items: int) -> None:
     """Raise ValueError where a candidate or a history's item is outside -1..n_items-1."""
     for name, ids in (("candidates", obs.candidates), ("history_items", obs.history_items)):
         if ids is None or (ids.min(initial=0) >= -1 and ids.max(initial=0) < n_items):
@@ -233,7 +233,7 @@ def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
     Raises ValueError when the log is of another catalogue or candidate generator, or lacks columns
     that the policy's observation is made of.
     """
-    _refuse_strangers(log, serving)
+    _check_same_world(log, serving)
     items, responses = log.histories(serving.history_length)
     if log.responses is None:
         responses = np.zeros((*items.shape, len(serving.response_names)), np.float32)
@@ -252,7 +252,7 @@ def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
     )
 
 
-def _refuse_strangers(log: LoggedDataset, serving: Serving) -> None:
+def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
     """Raise unless rows of the log are decisions of the kind the policy takes."""
     if log.n_items != serving.n_items:
         raise ValueError(

@@ -15,9 +15,9 @@ from policies.base import (
     Observation,
     Policy,
     act,
+    check_same_world,
     observation_of,
     offered,
-    refuse_other_world,
     serving_of,
 )
 
@@ -51,7 +51,7 @@ def collect(
     would put dead rows into the log.
     """
     _check(env, n_steps, n_sessions)
-    refuse_other_world(policy.serving, serving_of(env))
+    check_same_world(policy.serving, serving_of(env))
     quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
     env_seed, act_seed = np.random.SeedSequence(seed).spawn(2)
     rng = np.random.default_rng(act_seed)

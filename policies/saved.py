@@ -79,7 +79,7 @@ def set_moments(adam: torch.optim.Optimizer, arrays: Arrays) -> None:
     adam.load_state_dict({"state": kept, "param_groups": adam.state_dict()["param_groups"]})
 
 
-def luck(rng: np.random.Generator) -> NDArray[np.uint64]:
+def random_state(rng: np.random.Generator) -> NDArray[np.uint64]:
     """(6,) where a PCG64 generator stands, as an array to save; `luck_of` takes it back."""
     state = rng.bit_generator.state
     pair = state["state"]
@@ -87,7 +87,7 @@ def luck(rng: np.random.Generator) -> NDArray[np.uint64]:
     return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
 
 
-def luck_of(words: NDArray[np.uint64]) -> np.random.Generator:
+def generator_of(words: NDArray[np.uint64]) -> np.random.Generator:
     """The generator that goes on where `luck` was asked."""
     w = [int(one) for one in words]
     bits = np.random.PCG64()

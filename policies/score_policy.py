@@ -18,7 +18,7 @@ from policies.validation import SHARE, TEMPERATURE
 Scores = NDArray[np.floating]
 
 
-class Scorer(Protocol):
+class ScoreModel(Protocol):
     """Gives every candidate a number, higher = better; the usual way to add a policy."""
 
     @property
@@ -45,20 +45,20 @@ class Exploration:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScorePolicy:
     """The policy of a scorer and an exploration rule."""
 
-    scorer: Scorer
+    score_model: ScoreModel
     exploration: Exploration
 
     recommend = recommend
 
     @property
     def serving(self) -> Serving:
-        return self.scorer.serving
+        return self.score_model.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        scores = masked(self.scorer.scores(obs), obs.eligible)
+        scores = masked(self.score_model.scores(obs), obs.eligible)
         places, t = self.serving.slate_size, self.exploration.temperature
         best: SlateDistribution = (
             TopK(scores, places) if t is None else PlackettLuce(scores / t, places)
@@ -66,10 +66,10 @@ class Scored:
         return explore(best, scores, places, self.exploration.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        return self.scorer.update(log)
+        return self.score_model.update(log)
 
     def saved(self) -> Saved:
-        return Saved(config=asdict(self.exploration), inner=self.scorer)
+        return Saved(config=asdict(self.exploration), inner=self.score_model)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:

@@ -42,18 +42,18 @@ class Catalogue:
             column = getattr(self, name)
             if len(column) != n:
                 raise ValueError(f"{name} has {len(column)} rows and topics {n}: one row per item")
-            self._refuse(name, ~np.isfinite(column).reshape(n, -1).all(1), "must be finite")
+            self._validate(name, ~np.isfinite(column).reshape(n, -1).all(1), "must be finite")
         outside = (self.topics < 0) | (self.topics >= self.n_topics)
-        self._refuse("topics", outside, f"must lie in 0..{self.n_topics - 1}")
-        self._refuse("length", self.length <= 0, "must be above 0 minutes")
-        self._refuse("popularity", self.popularity < 0, "must not be negative")
+        self._validate("topics", outside, f"must lie in 0..{self.n_topics - 1}")
+        self._validate("length", self.length <= 0, "must be above 0 minutes")
+        self._validate("popularity", self.popularity < 0, "must not be negative")
         for name, column in self.columns.items():
             if len(column) != n:
                 raise ValueError(f"column {name!r} has {len(column)} rows for {n} items")
         if (self.since is None) != (self.until is None):
             raise ValueError("give both since and until, or neither")
         if self.since is not None and self.until is not None:
-            self._refuse("until", self.until <= self.since, "must come after since")
+            self._validate("until", self.until <= self.since, "must come after since")
         if (len(self.groups) == 0) != (self.eligible is None):
             raise ValueError("give groups and eligible together: catalogue.with_groups makes both")
         if self.eligible is not None and self.eligible.shape != (len(self.groups), n):
@@ -63,7 +63,7 @@ class Catalogue:
         if self.names is not None and len(self.names) != n:
             raise ValueError(f"{len(self.names)} names for {n} items: give one each, or None")
 
-    def _refuse(self, column: str, bad: NDArray[np.bool_], rule: str) -> None:
+    def _validate(self, column: str, bad: NDArray[np.bool_], rule: str) -> None:
         if bad.any():
             i = int(np.argmax(bad))
             found = f"{column}[{i}] = {getattr(self, column)[i]}"

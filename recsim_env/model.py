@@ -131,7 +131,7 @@ class UserModel:
         return given | {"plan": self.plan or self.worth, "plan_none": self.plan_none}
 
 
-def refuse_outside(config: Any, low: float, high: float, *names: str) -> None:
+def check_inside(config: Any, low: float, high: float, *names: str) -> None:
     """Raise ValueError naming the first of these fields of a config that is outside low..high."""
     for name in names:
         if not low <= getattr(config, name) <= high:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.dress import Observation, infos_of, named, one_by_one
 from recsim_env.kernel.engine import Engine
-from recsim_env.kernel.sizes import refuse_sizes
+from recsim_env.kernel.sizes import check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
 from recsim_env.model import UserModel, user_dtype
 from recsim_env.random import members, slot_keys, stream_keys
@@ -100,7 +100,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.n_items = len(self.catalogue)
         self.item_features = self.model.features(self.catalogue)
         self.response_names = self.model.responses.names
-        refuse_sizes(
+        check_sizes(
             num_envs=num_envs,
             slate_size=self.slate_size,
             n_candidates=self.n_candidates,

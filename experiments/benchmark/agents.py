@@ -278,9 +278,9 @@ def learn(target: Target, settings: Settings, seed: int, folder: Path) -> dict[s
 
 def nearest(serving: Serving, level: float) -> Policy:
     """The candidate whose first feature is nearest to a fixed level, whatever the state."""
-    from policies import Exploration, Scored
+    from policies import Exploration, ScorePolicy
 
-    return Scored(Nearest(serving, level), Exploration())
+    return ScorePolicy(Nearest(serving, level), Exploration())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

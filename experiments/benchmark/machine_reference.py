@@ -14,7 +14,7 @@ EXPONENTS = 100_000  # elements of numpy's exp, inside the caches
 REPEATS = 5  # of which the best counts: the least disturbed one
 
 
-class Yardstick(NamedTuple):
+class MachineReference(NamedTuple):
     """One thread's speed, best of a few."""
 
     loop_ns: float  # one iteration of an empty Python loop
@@ -28,13 +28,13 @@ class Yardstick(NamedTuple):
         )
 
 
-def measure() -> Yardstick:
+def measure() -> MachineReference:
     """About a tenth of a second of one core."""
     source = np.ones(COPY // 8)
     copied = np.empty_like(source)
     x = np.linspace(-1, 1, EXPONENTS)
     told = np.empty_like(x)
-    return Yardstick(
+    return MachineReference(
         _best(_loop) / LOOPS * 1e9,
         COPY / _best(lambda: np.copyto(copied, source)) / 1e9,
         _best(lambda: np.exp(x, out=told)) / EXPONENTS * 1e9,

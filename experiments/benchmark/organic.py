@@ -62,11 +62,11 @@ def run(settings: Settings) -> int:
     import torch
 
     from experiments.common.truth import mean
-    from policies import Exploration, Scored, build, serving_of
+    from policies import Exploration, ScorePolicy, build, serving_of
 
     torch.set_num_threads(1)
     env = make(settings)
-    rule = Scored(LastViewed(serving_of(env)), Exploration())
+    rule = ScorePolicy(LastViewed(serving_of(env)), Exploration())
     uniform, plain = served(settings, build("uniform", env)), served(settings, rule)
     print("RecoGym at 100 products: uniform .0104, last viewed 2.15 times that, oracle 2.29 times")
 

@@ -79,8 +79,8 @@ def peeking(replicates: int = 2000, n: int = 10_000, looks: int = 100) -> tuple[
         x = np.random.default_rng([seed, 7]).normal(size=n)
         mean = np.cumsum(x)[at - 1] / at
         spread = np.sqrt((np.cumsum(x**2)[at - 1] / at - mean**2) * at / (at - 1))
-        reach = [sequence_radius(s, int(k)) for s, k in zip(spread, at, strict=True)]
-        alarms += bool((np.abs(mean) > reach).any())
+        half_width = [sequence_radius(s, int(k)) for s, k in zip(spread, at, strict=True)]
+        alarms += bool((np.abs(mean) > half_width).any())
         naive += bool((np.abs(mean) > 1.96 * spread / np.sqrt(at)).any())
     return alarms / replicates, naive / replicates
 

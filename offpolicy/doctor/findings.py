@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 WARN_BELOW, FAIL_BELOW = 1e-3, 1e-6  # p-values
-MEND = "Log the probability of what was REALLY served, by the policy that served it, at serve time."
+ADVICE = (
+    "Log the probability of what was REALLY served, by the policy that served it, at serve time."
+)
 
 
 class Level(IntEnum):

@@ -14,7 +14,7 @@ from offpolicy.doctor import propensity_checks as checks
 from offpolicy.doctor import weight_checks as weights
 from offpolicy.doctor.findings import Finding, Level
 from offpolicy.estimators.terms import F64
-from offpolicy.log.columns import numbers, refuse_missing
+from offpolicy.log.columns import check_no_missing, numbers
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.weighting.weights import TargetScores
 
@@ -83,7 +83,7 @@ def check_log(
     if event is not None and event.shape != (len(log),):
         raise ValueError(f"event_id has shape {event.shape}; it is ({len(log)},), one a decision")
     if event is not None:
-        refuse_missing("event_id", event, "Drop the row, or give it an id of its own.")
+        check_no_missing("event_id", event, "Drop the row, or give it an id of its own.")
     found = [
         checks.structure(log, event),
         context.duplicates(log),

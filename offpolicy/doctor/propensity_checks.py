@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.doctor.findings import MEND, Finding, Level, by_p_value, two_sided
+from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
 from offpolicy.doctor.weight_checks import candidate_columns, strays
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
@@ -33,10 +33,10 @@ def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Findi
     total = log.candidate_propensity.sum(1)
     off = np.abs(total - 1) > ENTRY
     if off.any():
-        return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, MEND)
+        return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, ADVICE)
     off = strays(log)
     if off.any():
-        return _structural(off, "have a propensity that is not their own entry", rule, MEND)
+        return _structural(off, "have a propensity that is not their own entry", rule, ADVICE)
     return Finding("structure", Level.PASS, "ranges, order, items, sums and entries hold", rule)
 
 
@@ -98,7 +98,7 @@ def calibration(log: LoggedDataset) -> list[Finding]:
     at = int(np.flatnonzero(seen)[np.abs(z).argmax()]) if z.size else -1
     t3 = by_p_value(
         "calibration per item (T3)", two_sided(worst, max(z.size, 1)),
-        f"largest |z| {worst:.1f} at item {at}", rule, MEND + " Were rows of some items lost?",
+        f"largest |z| {worst:.1f} at item {at}", rule, ADVICE + " Were rows of some items lost?",
     )  # fmt: skip
     full = sums.bin_var > 5
     z = (sums.bin_hits - sums.bin_p)[full] / np.sqrt(sums.bin_var[full])
@@ -106,12 +106,12 @@ def calibration(log: LoggedDataset) -> list[Finding]:
     one_bin, all_bins = two_sided(worst, max(z.size, 1)), float(chdtrc(max(z.size, 1), z @ z))
     t4 = by_p_value(
         "reliability per probability (T4)", min(2 * min(one_bin, all_bins), 1.0),
-        f"largest |z| {worst:.1f} over {z.size} bins", rule, MEND,
+        f"largest |z| {worst:.1f} over {z.size} bins", rule, ADVICE,
     )  # fmt: skip
     z5 = sums.surprise / np.sqrt(sums.surprise_var) if sums.surprise_var > 0 else 0.0
     t5 = by_p_value(
         "entropy (T5)", two_sided(z5), f"surprise z {z5:.1f}", rule,
-        MEND + " Was a temperature or an exploration share left out?",
+        ADVICE + " Was a temperature or an exploration share left out?",
     )  # fmt: skip
     return [t3, t4, t5]
 

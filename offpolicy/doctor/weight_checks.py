@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.diagnostics import effective
-from offpolicy.doctor.findings import MEND, Finding, Level, by_p_value, two_sided
+from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
 from offpolicy.estimators import estimate
 from offpolicy.estimators.terms import F64, LARGEST, Terms
 from offpolicy.intervals.inference import standard_error
@@ -85,7 +85,7 @@ def _mean_weight(
     rule = "Mean weights are 1 under right propensities and full support."
     if not weight.max() <= LARGEST:
         least = f"a propensity of {log.propensity.min():.3g} gives a weight beyond reckoning"
-        return Finding(name, Level.FAIL, least, rule, MEND, row=int(weight.argmax()))
+        return Finding(name, Level.FAIL, least, rule, ADVICE, row=int(weight.argmax()))
     unit = log.session if log.user is None else log.user
     e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
     ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
@@ -98,9 +98,9 @@ def _mean_weight(
     if ess < (FEW_LOW if e.value < 1 else FEW_HIGH) or not np.isfinite(se):
         return Finding(name, Level.PASS, f"{told}: too thin to tell", rule)
     z = _standardised(weight, variance) if variance is not None else _score(e.value - 1, se)
-    found = by_p_value(name, two_sided(z), told, rule, MEND)
+    found = by_p_value(name, two_sided(z), told, rule, ADVICE)
     if one_sided and z < 0 and found.level is Level.FAIL:
-        mend = "Log candidates, or widen support; " + MEND
+        mend = "Log candidates, or widen support; " + ADVICE
         return Finding(
             name, Level.WARN, f"{told}: or items without support", rule, mend, found.p_value
         )

@@ -168,13 +168,13 @@ def _check(columns: dict[str, Any]) -> None:
             x = columns[name]
             row = int(np.flatnonzero(~(np.abs(x) <= LARGEST))[0])
             what = "is not finite" if not np.isfinite(x[row]) else "cannot be reckoned with"
-            raise ValueError(f"{name}[{row}] = {x[row]:.6g} {what}; {_mend(name)}")
+            raise ValueError(f"{name}[{row}] = {x[row]:.6g} {what}; {_fix(name)}")
     heaviest = max(largest["weight"], largest["weight_before"])
     worth = max(largest["reward"], largest["q_logged"], largest["v_target"])
     if not heaviest * worth <= LARGEST:
         raise ValueError(
             f"weights up to {heaviest:.3g} times rewards up to {worth:.3g} cannot be reckoned with;"
-            f" {_mend('weight')}"
+            f" {_fix('weight')}"
         )
 
 
@@ -193,7 +193,7 @@ def _largest(x: F64) -> float:
     return float(np.maximum(x.max(), -x.min())) if x.strides[0] else abs(float(x[0]))
 
 
-def _mend(name: str) -> str:
+def _fix(name: str) -> str:
     if not name.startswith("weight"):
         return "drop the row or mend it"
     return (

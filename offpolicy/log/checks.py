@@ -18,7 +18,7 @@ ROUNDING = 1e-6  # probabilities that passed through float32 may exceed 1 by thi
 PRODUCT = 1e-4  # relative: how far the product of the places may stand from the propensity
 
 
-def refuse(bad: NDArray[np.bool_] | np.bool_, say: Callable[[int], str]) -> None:
+def validate(bad: NDArray[np.bool_] | np.bool_, say: Callable[[int], str]) -> None:
     """Raise LogError about the first bad row, counting the others."""
     rows = np.flatnonzero(bad)
     if rows.size:
@@ -48,7 +48,7 @@ def check_propensities(log: LoggedDataset) -> None:
     p = log.propensity
     if log.propensity_source not in ("logged", "estimated"):
         raise LogError(f"propensity_source = {log.propensity_source!r}; it is logged or estimated")
-    refuse(
+    validate(
         ~((p > 0) & (p <= 1 + ROUNDING)),
         lambda i: (
             f"propensity[{i}] = {p[i]:.6g} is outside (0, 1]. Log the probability that the serving "
@@ -63,7 +63,7 @@ def check_propensities(log: LoggedDataset) -> None:
 def _check_places(log: LoggedDataset, pp: NDArray[np.float64]) -> None:
     """Each place's probability lies in (0, 1], and together they make the slate's."""
     _check_shape("position_propensity", pp, log.slate.shape)
-    refuse(
+    validate(
         any_of(~((pp > 0) & (pp <= 1 + ROUNDING))),
         lambda i: (
             f"position_propensity[{i}] = {pp[i].tolist()} leaves (0, 1]. Each place carries the "
@@ -71,7 +71,7 @@ def _check_places(log: LoggedDataset, pp: NDArray[np.float64]) -> None:
         ),
     )
     product, p = pp.prod(1), log.propensity
-    refuse(
+    validate(
         np.abs(product - p) > PRODUCT * p,
         lambda i: (
             f"position_propensity[{i}] multiplies to {product[i]:.6g} but propensity[{i}] = "
@@ -88,7 +88,7 @@ def check_numbers(log: LoggedDataset) -> None:
         x = getattr(log, name)
         if x is None or bool(np.isfinite(x).all()):
             continue
-        refuse(
+        validate(
             any_of(~np.isfinite(x)),
             lambda i, x=x, name=name: (  # type: ignore[misc]
                 f"{name}[{i}] = {x[i].tolist()} is not a finite number. {mend}"
@@ -100,7 +100,7 @@ def check_numbers(log: LoggedDataset) -> None:
         width = log.n_items if log.candidates is None else log.candidates.shape[1]
         cp = log.candidate_propensity
         _check_shape("candidate_propensity", cp, (len(cp), width))
-        refuse(
+        validate(
             any_of(~((cp >= 0) & (cp <= 1 + ROUNDING))),
             lambda i: (
                 f"candidate_propensity[{i}] leaves [0, 1]. It is the probability of every "
@@ -124,7 +124,7 @@ def check_items(log: LoggedDataset) -> None:
 
 
 def _check_known(name: str, ids: NDArray[Any], n_items: int) -> None:
-    refuse(
+    validate(
         any_of((ids < -1) | (ids >= n_items)),
         lambda i: (
             f"{name}[{i}] = {ids[i].tolist()} holds an unknown item. Ids run from 0 to "
@@ -135,7 +135,7 @@ def _check_known(name: str, ids: NDArray[Any], n_items: int) -> None:
 
 
 def _check_repeats(name: str, ids: NDArray[Any]) -> None:
-    refuse(
+    validate(
         repeats(ids),
         lambda i: (
             f"{name}[{i}] = {ids[i].tolist()} repeats an item. An item stands in one "
@@ -146,7 +146,7 @@ def _check_repeats(name: str, ids: NDArray[Any]) -> None:
 
 def _check_offered(slate: NDArray[Any], offered: NDArray[Any]) -> None:
     shown = [(s >= 0) & ~(offered == s[:, None]).any(1) for s in slate.T]
-    refuse(
+    validate(
         np.stack(shown, axis=1).any(1),
         lambda i: (
             f"slate[{i}] = {slate[i].tolist()} shows an item that candidates[{i}] did not "
@@ -170,7 +170,7 @@ def repeats(ids: NDArray[Any]) -> NDArray[np.bool_]:
 
 def check_sessions(log: LoggedDataset, sessions: Groups) -> None:
     """Steps grow inside a session, nothing follows an end, a session has one user."""
-    refuse(
+    validate(
         log.step < 0,
         lambda i: f"step[{i}] = {log.step[i]} is negative. Steps count from 0 in each session.",
     )
@@ -189,7 +189,7 @@ def _check_order(
     log: LoggedDataset, a: NDArray[Any], b: NDArray[Any], same: NDArray[np.bool_]
 ) -> None:
     """Rows a and the next rows b, of the `same` session: steps grow, and nothing follows an end."""
-    _refuse_pairs(
+    _check_pairs(
         same & (log.step[b] <= log.step[a]),
         b,
         lambda i: (
@@ -199,7 +199,7 @@ def _check_order(
         ),
     )
     ended = (log.terminated[a] | log.truncated[a]) & same
-    _refuse_pairs(
+    _check_pairs(
         ended,
         b,
         lambda i: (
@@ -216,7 +216,7 @@ def _check_users(
     b: NDArray[Any],
     same: NDArray[np.bool_],
 ) -> None:
-    _refuse_pairs(
+    _check_pairs(
         same & (user[a] != user[b]),
         b,
         lambda i: (
@@ -252,7 +252,7 @@ def require_whole_sessions(log: LoggedDataset, why: str) -> None:
     at = np.flatnonzero(start)
     wanted = np.arange(len(code)) - np.repeat(at, np.diff(np.append(at, len(code))))
     rows = np.arange(len(code)) if order is None else order
-    _refuse_pairs(
+    _check_pairs(
         step != wanted,
         rows,
         lambda i: (
@@ -262,7 +262,7 @@ def require_whole_sessions(log: LoggedDataset, why: str) -> None:
     )
 
 
-def _refuse_pairs(bad: NDArray[np.bool_], row: NDArray[Any], say: Callable[[int], str]) -> None:
+def _check_pairs(bad: NDArray[np.bool_], row: NDArray[Any], say: Callable[[int], str]) -> None:
     hit = np.flatnonzero(bad)
     if hit.size:
         raise LogError(f"{say(int(row[hit].min()))} ({hit.size} rows break this rule.)")

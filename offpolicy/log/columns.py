@@ -45,7 +45,7 @@ def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -
             f"{name} holds {a.dtype} entries such as {a.ravel()[0]!r}; it must hold whole numbers. "
             "Map foreign ids to 0..n_items-1 before logging."
         ) from None
-    checks.refuse(
+    checks.validate(
         checks.any_of(~(np.isfinite(found) & (found == np.floor(found)))),
         lambda i: (
             f"{name}[{i}] = {a[i].tolist()} is not a whole number. Ids and steps are integers; "
@@ -58,7 +58,7 @@ def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -
 def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
     """Whole numbers as the wanted type, none of them wrapped around."""
     low, high = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
-    checks.refuse(
+    checks.validate(
         checks.any_of((a < low) | (a >= high)),
         lambda i: (
             f"{name}[{i}] = {a[i].tolist()} does not fit {np.dtype(kind)}. Number the ids from 0 "
@@ -70,7 +70,7 @@ def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
 
 def _named(name: str, a: NDArray[Any]) -> NDArray[np.str_]:
     """Ids that are names; a missing one is no name."""
-    refuse_missing(name, a, "Drop the row, or give it an id of its own.")
+    check_no_missing(name, a, "Drop the row, or give it an id of its own.")
     return a.astype("U")
 
 
@@ -81,11 +81,11 @@ def _numbered(a: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.frombuffer(b"".join(heads), np.int64)[names.code] if heads else names.code
 
 
-def refuse_missing(name: str, a: NDArray[Any], mend: str) -> None:
+def check_no_missing(name: str, a: NDArray[Any], mend: str) -> None:
     """No entry is None or not a number."""
     if a.dtype.kind in "fO":
         gone = np.array([x is None or x != x for x in a.ravel().tolist()], bool).reshape(a.shape)
-        checks.refuse(checks.any_of(gone), lambda i: f"{name}[{i}] is missing. {mend}")
+        checks.validate(checks.any_of(gone), lambda i: f"{name}[{i}] is missing. {mend}")
 
 
 def numbers(name: str, x: ArrayLike) -> NDArray[np.float64]:
@@ -126,7 +126,7 @@ def flags(name: str, x: ArrayLike) -> NDArray[np.bool_]:
     else:
         each = [isinstance(v, bool | int | float) and v in (0, 1) for v in a.ravel().tolist()]
         known = np.array(each, bool).reshape(a.shape)
-    checks.refuse(
+    checks.validate(
         checks.any_of(~known),
         lambda i: (
             f"{name}[{i}] = {a[i]} is neither true nor false. Write booleans, or 1 and 0; a word "

@@ -119,9 +119,9 @@ class RewardData:
             return _ridge(fit, target, log, following, gamma)
         if robust:
             raise ValueError("robust weights are for the ridge; leave estimator out")
-        from offpolicy.models.sklearn_adapter import plugged_predictions
+        from offpolicy.models.sklearn_adapter import sklearn_predictions
 
-        return plugged_predictions(
+        return sklearn_predictions(
             estimator, log, self.dense, self.logged, scores, self.table, self.fold, following, gamma
         )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WIDEST = 256  # items that get a dense column each; larger catalogues show their item features
 
 
-def plugged_predictions(
+def sklearn_predictions(
     estimator: Regressor,
     log: LoggedDataset,
     dense: F64,

@@ -22,7 +22,7 @@ from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.selection.redraw import (
     Population,
-    Scored,
+    ScorePolicy,
     check_order,
     draw_actions,
     population,
@@ -46,7 +46,7 @@ def score_session_estimators(
     tilt: float = 1.0,
     redraws: int = 100,
     seed: int = 0,
-) -> tuple[list[Scored], float]:
+) -> tuple[list[ScorePolicy], float]:
     """As `score_estimators`, for the per_decision estimand; the share is of effective sessions.
 
     Raises:

@@ -18,13 +18,13 @@ def raw_terms(
 ) -> Terms:
     """Columns of whole, contiguous, ordered sessions -> Terms."""
     session, reward = columns["session"], columns["reward"].astype(np.float64, copy=False)
-    _refuse(~np.isfinite(reward), "reward", reward, session, source, "rewards are finite")
+    _validate(~np.isfinite(reward), "reward", reward, session, source, "rewards are finite")
     ratio = _ratio(columns, source)
     if horizon == "one_step":
         return Terms(ratio, reward, None, None, columns[unit_column(columns)], horizon="one_step")
     step = columns["step"].astype(np.int64, copy=False)
     part = step != columns["step"]
-    _refuse(part, "step", columns["step"], session, source, "steps are whole numbers")
+    _validate(part, "step", columns["step"], session, source, "steps are whole numbers")
     start = np.ones(len(session), bool)
     start[1:] = session[1:] != session[:-1]
     code = np.cumsum(start) - 1
@@ -59,11 +59,11 @@ def _ratio(columns: Mapping[str, NDArray[Any]], source: str) -> F64:
         off = ~((target >= 0) & (target <= 1 + 1e-6) & np.isfinite(ratio))
         what, x, bad = ("propensity", x, bad) if bad.any() else ("target", target, off)
     rule = "propensities are in (0, 1], target probabilities in [0, 1], weights finite"
-    _refuse(bad, what, x, columns["session"], source, rule)
+    _validate(bad, what, x, columns["session"], source, rule)
     return np.asarray(ratio)
 
 
-def _refuse(
+def _validate(
     bad: NDArray[np.bool_],
     what: str,
     x: NDArray[Any],

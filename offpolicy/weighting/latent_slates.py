@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, I64, Terms
-from offpolicy.log.checks import refuse
+from offpolicy.log.checks import validate
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.weighting.weights import TargetScores, check_scores
 
@@ -46,7 +46,7 @@ def lips_terms(
     held = np.ones((len(log), 1)) if code is not None else own  # a code is the one value it has
     above = _expected(log, target, "target", abstraction, code)
     below = _expected(log, logger, "logger", abstraction, code)
-    refuse(
+    validate(
         ((held > 0) & (below <= 0)).any(1),
         lambda i: (
             f"row {i}: the logger's slates never have the latent value of the logged slate "

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.estimators.terms import F64, Terms, check_gamma
 from offpolicy.log.checks import require_whole_sessions
-from offpolicy.log.columns import refuse_missing
+from offpolicy.log.columns import check_no_missing
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64
 from offpolicy.models.reward_model import next_rows
@@ -162,7 +162,7 @@ def _state_codes(state: ArrayLike, n: int) -> I64:
     found = np.asarray(state)
     if found.shape != (n,):
         raise ValueError(f"state has shape {found.shape}; it is ({n},), one code a decision")
-    refuse_missing("state", found, "Give the row a state, or drop its whole session.")
+    check_no_missing("state", found, "Give the row a state, or drop its whole session.")
     return _codes(found)
 
 

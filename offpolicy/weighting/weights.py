@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, Terms, check_gamma
-from offpolicy.log.checks import PRODUCT, ROUNDING, refuse, require_whole_sessions
+from offpolicy.log.checks import PRODUCT, ROUNDING, require_whole_sessions, validate
 from offpolicy.log.columns import matrix, whole_numbers
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import in_group_order
@@ -46,7 +46,7 @@ class TargetScores:
                 f"target propensity has shape {p.shape}; it is (N,): the target's probability of "
                 "each logged slate."
             )
-        refuse(
+        validate(
             ~((p >= 0) & (p <= 1 + ROUNDING)),
             lambda i: (
                 f"target propensity[{i}] = {p[i]:.6g} is outside [0, 1]; it is the target's "
@@ -68,7 +68,7 @@ class TargetScores:
         pp = matrix(np.asarray(self.position_propensity, np.float64))
         object.__setattr__(self, "position_propensity", pp)
         product = pp.prod(1)
-        refuse(
+        validate(
             ~((pp >= 0) & (pp <= 1 + ROUNDING)).all(1) | ~(np.abs(product - p) <= PRODUCT * p),
             lambda i: (
                 f"target position_propensity[{i}] = {pp[i].tolist()} does not multiply to its "
@@ -82,7 +82,7 @@ class TargetScores:
             raise LogError(
                 "slate_weight is (N, S): the probability of each of the S slates of a row"
             )
-        refuse(
+        validate(
             ~(share >= 0).all(1) | ~(np.abs(share.sum(1) - 1) <= ENTIRE),
             lambda i: (
                 f"slate_weight[{i}] sums to {share[i].sum():.6g}; the probabilities of a row's "
@@ -187,11 +187,11 @@ def check_scores(log: LoggedDataset, scores: TargetScores) -> None:
             f"target slates have shape {drawn.shape}; they are (N, draws, {log.slate_size}) with "
             "one draw at least."
         )
-    refuse(
+    validate(
         (drawn.reshape(len(drawn), -1) < -1).any(1),
         lambda i: f"target slates[{i}] holds item {drawn[i].min()}; -1 is an empty place.",
     )
-    refuse(
+    validate(
         (drawn.reshape(len(drawn), -1) >= log.n_items).any(1),
         lambda i: (
             f"target slates[{i}] holds item {drawn[i].max()}, but the log's catalogue ends at "

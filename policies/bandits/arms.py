@@ -18,8 +18,8 @@ from policies.base import (
     Observation,
     Serving,
     candidate_items,
+    check_known_items,
     observation_of_log,
-    refuse_unknown_items,
 )
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
@@ -56,7 +56,7 @@ class LinearArms:
 
     def ask(self, obs: Observation) -> Asked:
         """Every candidate of every row; ValueError for an item outside the catalogue."""
-        refuse_unknown_items(obs, self.serving.n_items)  # compiled loops would read stray memory
+        check_known_items(obs, self.serving.n_items)  # compiled loops would read stray memory
         x, columns = self.state(obs), candidate_items(obs, self.serving.n_items)
         if self.kind == "disjoint":
             return Asked(with_constant(x), obs.candidates, columns.shape)

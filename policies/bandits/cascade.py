@@ -12,7 +12,7 @@ from policies.bandits.ucb1 import looked_at
 from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.saved import Saved
-from policies.score_policy import Exploration, Scored, Scores
+from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import FROM_0
 
 
@@ -56,7 +56,7 @@ def cascade_linucb(
     rank: int = 7,
     temperature: float | None = None,
     epsilon: float = 0.0,
-) -> Scored:
+) -> ScorePolicy:
     """width: of the bonus in standard errors; ridge: prior precision of every weight.
 
     arms: shared weights over products of `rank` leading directions of state and items, as in the
@@ -64,4 +64,4 @@ def cascade_linucb(
     """
     FROM_0.check("width", width)
     bandit = CascadeLinUCB(linear_arms(serving, encoder, arms, ridge=ridge, rank=rank), width)
-    return Scored(bandit, Exploration(temperature=temperature, epsilon=epsilon))
+    return ScorePolicy(bandit, Exploration(temperature=temperature, epsilon=epsilon))

@@ -10,7 +10,7 @@ from policies.bandits.counts import Counts
 from policies.base import Observation, Serving
 from policies.features import place_rewards
 from policies.saved import Saved
-from policies.score_policy import Exploration, Scored, Scores, pick
+from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import FROM_0
 
 
@@ -43,8 +43,8 @@ def epsilon_greedy(
     epsilon: float = 0.1,
     prior: float = 5.0,
     temperature: float | None = None,
-) -> Scored:
+) -> ScorePolicy:
     """The K items of highest mean reward; uniform slates for a share `epsilon` of the users."""
     FROM_0.check("prior", prior)
-    scorer = MeanReward(serving, prior, Counts.empty(serving.n_items))
-    return Scored(scorer, Exploration(temperature=temperature, epsilon=epsilon))
+    score_model = MeanReward(serving, prior, Counts.empty(serving.n_items))
+    return ScorePolicy(score_model, Exploration(temperature=temperature, epsilon=epsilon))

@@ -10,7 +10,7 @@ from policies.bandits.arms import Kind, LinearArms, linear_arms
 from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
 from policies.saved import Saved
-from policies.score_policy import Exploration, Scored, Scores
+from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import FROM_0
 
 
@@ -50,11 +50,11 @@ def linucb(
     rank: int = 7,
     temperature: float | None = None,
     epsilon: float = 0.0,
-) -> Scored:
+) -> ScorePolicy:
     """alpha: width of the bonus in standard errors; ridge: prior precision of every weight.
 
     arms: weights of every item's own, or shared ones over products of `rank` leading directions.
     """
     FROM_0.check("alpha", alpha)
     bandit = LinUCB(linear_arms(serving, encoder, arms, ridge=ridge, rank=rank), alpha)
-    return Scored(bandit, Exploration(temperature=temperature, epsilon=epsilon))
+    return ScorePolicy(bandit, Exploration(temperature=temperature, epsilon=epsilon))

@@ -13,7 +13,7 @@ from policies.bandits.counts import Counts
 from policies.base import Observation, Serving
 from policies.features import place_rewards
 from policies.saved import Saved
-from policies.score_policy import Exploration, Scored, Scores, pick
+from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import FROM_0
 
 F64 = NDArray[np.float64]
@@ -82,7 +82,7 @@ def ucb1(
     width: float = 2**0.5,
     epsilon: float = 0.0,
     temperature: float | None = None,
-) -> Scored:
+) -> ScorePolicy:
     """The K highest bounds; width: sqrt(2) is that of the paper, for rewards of spread 1."""
     return _bandit(serving, "places", width, Exploration(temperature=temperature, epsilon=epsilon))
 
@@ -93,11 +93,11 @@ def cascade_ucb1(
     width: float = 1.5**0.5,
     epsilon: float = 0.0,
     temperature: float | None = None,
-) -> Scored:
+) -> ScorePolicy:
     """The K most attractive items by their bounds; width: sqrt(1.5) is that of the paper."""
     return _bandit(serving, "cascade", width, Exploration(temperature=temperature, epsilon=epsilon))
 
 
-def _bandit(serving: Serving, feedback: Feedback, width: float, rule: Exploration) -> Scored:
+def _bandit(serving: Serving, feedback: Feedback, width: float, rule: Exploration) -> ScorePolicy:
     FROM_0.check("width", width)
-    return Scored(UCB1(serving, feedback, width, Counts.empty(serving.n_items)), rule)
+    return ScorePolicy(UCB1(serving, feedback, width, Counts.empty(serving.n_items)), rule)

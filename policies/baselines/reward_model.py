@@ -20,8 +20,8 @@ from policies.features import (
     place_rewards,
     state_features,
 )
-from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
-from policies.score_policy import Exploration, Scored, Scores
+from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT
 
 CELLS = 1 << 17  # numbers (users x candidates x hidden) in memory at a time
@@ -101,7 +101,7 @@ class RewardModel:
             "centre": self.centre,
             "scale": self.scale,
         }
-        arrays = self.state.to_arrays() | {"luck": luck(self.rng)}
+        arrays = self.state.to_arrays() | {"luck": random_state(self.rng)}
         arrays |= prefixed("net.", weights(self.net))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
@@ -111,7 +111,7 @@ class RewardModel:
         net = RewardNet(state.size, kept["items"], saved.config["hidden"])
         set_weights(net, kept)
         rest = {k: v for k, v in saved.config.items() if k != "hidden"}
-        return cls(state, net, rng=luck_of(saved.arrays["luck"]), **rest)
+        return cls(state, net, rng=generator_of(saved.arrays["luck"]), **rest)
 
 
 def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int = 1024) -> float:
@@ -159,10 +159,10 @@ def greedy_reward(
     hidden: int = 64,
     epochs: int = 5,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """The K items of highest predicted immediate reward."""
     model = reward_model(serving, encoder, hidden, epochs, seed)
-    return Scored(model, Exploration(epsilon=epsilon))
+    return ScorePolicy(model, Exploration(epsilon=epsilon))
 
 
 def softmax_reward(
@@ -174,7 +174,7 @@ def softmax_reward(
     hidden: int = 64,
     epochs: int = 5,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """Plackett-Luce over predicted immediate rewards; temperature in units of the reward."""
     model = reward_model(serving, encoder, hidden, epochs, seed)
-    return Scored(model, Exploration(temperature=temperature, epsilon=epsilon))
+    return ScorePolicy(model, Exploration(temperature=temperature, epsilon=epsilon))

@@ -14,7 +14,7 @@ from policies.encoders.base import Encoder
 from policies.encoders.data.sequences import Sequences
 from policies.features import same_catalogue
 from policies.saved import Saved
-from policies.score_policy import Exploration, Scored, Scores, pick
+from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import POSITIVE, SHARE
 
 
@@ -130,9 +130,9 @@ class EncoderRanking:
         return cls(serving, saved.encoder, **saved.config)
 
 
-def uniform(serving: Serving) -> Scored:
+def uniform(serving: Serving) -> ScorePolicy:
     """All slates of the candidates alike."""
-    return Scored(Uniform(serving), Exploration(temperature=1.0))
+    return ScorePolicy(Uniform(serving), Exploration(temperature=1.0))
 
 
 def popularity(
@@ -142,7 +142,7 @@ def popularity(
     keep: float = 1.0,
     temperature: float | None = None,
     epsilon: float = 0.0,
-) -> Scored:
+) -> ScorePolicy:
     """Most consumed first; `sequences` are the counts it starts from.
 
     keep: share of the counts that a new log leaves; 1 = popular of all time, 0 = in the last log.
@@ -151,7 +151,7 @@ def popularity(
     counts = np.zeros(serving.n_items)
     if sequences is not None:
         counts += np.bincount(sequences.items, minlength=serving.n_items)
-    return Scored(
+    return ScorePolicy(
         Popularity(serving, counts, keep), Exploration(temperature=temperature, epsilon=epsilon)
     )
 
@@ -163,7 +163,7 @@ def top_rated(
     prior: float = 5.0,
     temperature: float | None = None,
     epsilon: float = 0.0,
-) -> Scored:
+) -> ScorePolicy:
     """Best mean response first (the "Bayesian average"); temperature in standard deviations."""
     if response not in serving.response_names:
         raise ValueError(
@@ -173,15 +173,15 @@ def top_rated(
     POSITIVE.check("prior", prior)
     none = np.zeros(serving.n_items)
     column = serving.response_names.index(response)
-    scorer = TopRated(serving, column, prior, none, none.copy())
-    return Scored(scorer, Exploration(temperature=temperature, epsilon=epsilon))
+    score_model = TopRated(serving, column, prior, none, none.copy())
+    return ScorePolicy(score_model, Exploration(temperature=temperature, epsilon=epsilon))
 
 
 def greedy_encoder(
     serving: Serving, *, encoder: Encoder | None = None, epsilon: float = 0.0
-) -> Scored:
+) -> ScorePolicy:
     """The encoder's K best; where none is given a skip-Markov chain learns from each log."""
-    return Scored(_ranking(serving, encoder), Exploration(epsilon=epsilon))
+    return ScorePolicy(_ranking(serving, encoder), Exploration(epsilon=epsilon))
 
 
 def softmax_encoder(
@@ -190,9 +190,11 @@ def softmax_encoder(
     encoder: Encoder | None = None,
     temperature: float = 1.0,
     epsilon: float = 0.0,
-) -> Scored:
+) -> ScorePolicy:
     """Plackett-Luce over the encoder's log-probabilities; temperature 1 = its own prediction."""
-    return Scored(_ranking(serving, encoder), Exploration(temperature=temperature, epsilon=epsilon))
+    return ScorePolicy(
+        _ranking(serving, encoder), Exploration(temperature=temperature, epsilon=epsilon)
+    )
 
 
 def consumption(log: LoggedDataset) -> NDArray[np.float64]:

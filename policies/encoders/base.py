@@ -25,7 +25,7 @@ class Encoder(Protocol):
     config: Any  # frozen dataclass
     n_items: int  # A
     state_size: int  # D
-    reach: int  # last events of a history that are looked at
+    context_length: int  # last events of a history that are looked at
 
     def fit(self, sequences: Sequences) -> Self:
         """Learn from whole sequences."""

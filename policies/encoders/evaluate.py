@@ -52,7 +52,7 @@ def _distinct(
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredBlock:
     """Some of the queries of a held-out part, scored over the full catalogue."""
 
     rows: NDArray[np.int64]  # (B,) which queries
@@ -74,15 +74,17 @@ class Scored:
         return np.take_along_axis(some, order, 1)
 
 
-def score_blocks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> Iterator[Scored]:
+def score_blocks(
+    encoder: Encoder, held: Heldout, *, filter_seen: bool = True
+) -> Iterator[ScoredBlock]:
     """All queries with their scores, few at a time."""
     size = max(1, CELLS // encoder.n_items)
     for first in range(0, len(held), size):
         rows = np.arange(first, min(first + size, len(held)))
         history = held.history.take(rows)
         seen = (history.owner, history.items) if filter_seen else None
-        scores = encoder.scores(history.histories(encoder.reach))
-        yield Scored(rows, scores, held.target[rows], seen)
+        scores = encoder.scores(history.histories(encoder.context_length))
+        yield ScoredBlock(rows, scores, held.target[rows], seen)
 
 
 @dataclass(frozen=True, slots=True)

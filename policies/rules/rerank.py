@@ -27,7 +27,7 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 
-class Taste(Protocol):
+class Objective(Protocol):
     """What is liked about a slate beside the scores of its items."""
 
     def term(self, items: I32) -> Term:
@@ -145,7 +145,7 @@ class Reranked:
     """A policy with tastes."""
 
     policy: Policy
-    tastes: tuple[Taste, ...]
+    objectives: tuple[Objective, ...]
 
     recommend = recommend
 
@@ -155,21 +155,21 @@ class Reranked:
 
     def distribution(self, obs: Observation) -> SlateDistribution:
         items = candidate_items(obs, self.serving.n_items)
-        terms = tuple(taste.term(items) for taste in self.tastes)
+        terms = tuple(objective.term(items) for objective in self.objectives)
         return with_terms(self.policy.distribution(obs), terms)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        for taste in self.tastes:
-            taste.update(log)
+        for objective in self.objectives:
+            objective.update(log)
         return self.policy.update(log)
 
     def saved(self) -> Saved:
         config: dict[str, Any] = {"tastes": []}
         arrays: dict[str, NDArray[Any]] = {}
-        for nth, taste in enumerate(self.tastes):
-            about = {"kind": type(taste).__name__}
-            for name in (f.name for f in fields(TASTES[about["kind"]])):
-                value = getattr(taste, name)
+        for nth, objective in enumerate(self.objectives):
+            about = {"kind": type(objective).__name__}
+            for name in (f.name for f in fields(OBJECTIVES[about["kind"]])):
+                value = getattr(objective, name)
                 if isinstance(value, np.ndarray):
                     arrays[f"{nth}.{name}"] = value
                 else:
@@ -179,46 +179,46 @@ class Reranked:
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
-        tastes = []
+        objectives = []
         for nth, about in enumerate(saved.config["tastes"]):
-            kind: Any = TASTES[about["kind"]]
+            kind: Any = OBJECTIVES[about["kind"]]
             mine = {k[2:]: v for k, v in saved.arrays.items() if k.split(".")[0] == str(nth)}
-            tastes.append(kind(**{k: v for k, v in about.items() if k != "kind"}, **mine))
-        return cls(saved.inner, tuple(tastes))
+            objectives.append(kind(**{k: v for k, v in about.items() if k != "kind"}, **mine))
+        return cls(saved.inner, tuple(objectives))
 
 
-TASTES: dict[str, type[Any]] = {
+OBJECTIVES: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (MMR, Determinantal, Fresh, FairExposure)
 }
 
 
-def reranked(policy: Policy, *tastes: Taste) -> Reranked:
+def reranked(policy: Policy, *objectives: Objective) -> Reranked:
     """The policy with tastes, which are added up.
 
     Raises ValueError for no taste, a rule, or a taste over another catalogue.
     """
-    if not tastes:
+    if not objectives:
         raise ValueError("reranked(policy) has no taste: give at least one, of policies.rerank")
-    for taste in tastes:
-        name = type(taste).__name__
-        if not hasattr(taste, "update"):
+    for objective in objectives:
+        name = type(objective).__name__
+        if not hasattr(objective, "update"):
             raise ValueError(f"{name} is no taste; rules go into constrained(policy, ...)")
         for what in ("vectors", "age", "provider"):
-            given = len(getattr(taste, what, ())) or policy.serving.n_items
+            given = len(getattr(objective, what, ())) or policy.serving.n_items
             if given != policy.serving.n_items:
                 raise ValueError(
                     f"{name}.{what} speaks of {given} items and the catalogue has "
                     f"{policy.serving.n_items}: give one entry for every item"
                 )
-    return Reranked(policy, tastes)
+    return Reranked(policy, objectives)
 
 
-def _finite(taste: Taste, **values: NDArray[Any] | float) -> None:
+def _finite(objective: Objective, **values: NDArray[Any] | float) -> None:
     for what, value in values.items():
         if not np.isfinite(value).all():
             raise ValueError(
-                f"{type(taste).__name__}.{what} holds a value that is not finite: scores would be "
-                "ranked by it in silence"
+                f"{type(objective).__name__}.{what} holds a value that is not finite: scores would "
+                "be ranked by it in silence"
             )
 
 

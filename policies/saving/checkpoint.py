@@ -43,7 +43,7 @@ class Catalogue:
         text = "\n".join(str(one) for one in item_names)
         return cls(name, len(item_names), hashlib.sha256(text.encode()).hexdigest()[:16])
 
-    def refuse(self, other: Catalogue, where: Path) -> None:
+    def validate(self, other: Catalogue, where: Path) -> None:
         """Raise unless `other`, which `where` was trained on, is this catalogue."""
         known = self.digest and other.digest and self.digest != other.digest
         if self.name != other.name or self.n_items != other.n_items or known:
@@ -95,7 +95,7 @@ def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) 
         names = ", ".join(sorted(ENCODERS))
         raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
     if catalogue is not None:
-        catalogue.refuse(Catalogue(**about["catalogue"]), folder)
+        catalogue.validate(Catalogue(**about["catalogue"]), folder)
     kind = ENCODERS[about["encoder"]]
     made: Encoder = kind.load().from_arrays(kind.config(about["config"]), arrays)
     return made

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from policies.base import Policy, Serving, refuse_other_world, sizes
+from policies.base import Policy, Serving, check_same_world, sizes
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
 from policies.saved import Arrays, Savable, Saved, under
@@ -94,7 +94,7 @@ def load(
         item_features=arrays["items"],
     )
     if serving is not None:
-        _refuse_strangers(kept, serving, folder)
+        _check_same_world(kept, serving, folder)
     made: Any = None
     for depth, node in reversed(list(enumerate(about["policy"]))):
         encoder = _kept(node["encoder"], folder / _encoder(depth))
@@ -176,9 +176,9 @@ def _encoder(depth: int) -> str:
     return checkpoint.ENCODER if depth == 0 else f"{checkpoint.ENCODER}-{depth}"
 
 
-def _refuse_strangers(kept: Serving, asked: Serving, folder: Path) -> None:
+def _check_same_world(kept: Serving, asked: Serving, folder: Path) -> None:
     """Raise unless the policy was built for these items and observations."""
-    refuse_other_world(kept, asked, str(folder))
+    check_same_world(kept, asked, str(folder))
     if catalogue_hash(kept) != catalogue_hash(asked):
         raise ValueError(
             f"{folder} was built for another world: the same number of items with other features. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CLASSES: dict[str, str] = {
-    "policies.scored.Scored": "score_policy/Scored",
+    "policies.scored.Scored": "score_policy/ScorePolicy",
     "policies.constraints.Constrained": "constrained/Constrained",
     "policies.rerank.Reranked": "reranked/Reranked",
     "policies.rl.agent.SB3Agent": "sb3_agent/SB3Agent",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Obs = dict[str, NDArray[Any]]
 
 
-def refuse_chance(name: str, chance: float) -> None:
+def check_chance(name: str, chance: float) -> None:
     """Raise ValueError where a share or rate is outside 0..1."""
     if not 0 <= chance <= 1:
         raise ValueError(f"{name} = {chance} must lie in 0..1")

@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER
-from recsim_env.disturb.disturbance import Disturbance, Obs, refuse_chance
+from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
 from recsim_env.oracles.oracle import bare
 
 
@@ -47,7 +47,7 @@ class Churn(Disturbance):
     def __init__(
         self, env: Any, *, share: float = 0.3, every: int = 20, ticks: int = 200, **schedule: int
     ) -> None:
-        refuse_chance("share", share)
+        check_chance("share", share)
         if not 1 <= every <= ticks:
             raise ValueError(f"every = {every}, ticks = {ticks}: need 1 <= every <= ticks")
         super().__init__(env, **schedule)

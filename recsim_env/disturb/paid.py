@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.disturb.disturbance import Disturbance, Obs, refuse_chance
+from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
 from recsim_env.oracles.oracle import bare
 
 
@@ -22,7 +22,7 @@ class Bots(Disturbance):
     def __init__(
         self, env: Any, *, share: float = 0.05, reward: float = 5.0, **schedule: int
     ) -> None:
-        refuse_chance("share", share)
+        check_chance("share", share)
         super().__init__(env, **schedule)
         self.bots = np.random.default_rng([self.seed, 79]).random(self.num_envs) < share
         self.reward = reward
@@ -117,7 +117,7 @@ class LostRows(Disturbance):
     """
 
     def __init__(self, env: Any, *, rate: float = 0.02, **schedule: int) -> None:
-        refuse_chance("rate", rate)
+        check_chance("rate", rate)
         super().__init__(env, **schedule)
         self.rate = rate
 
@@ -138,7 +138,7 @@ class LatencyBudget(Disturbance):
     """
 
     def __init__(self, env: Any, *, rate: float = 0.2, places: int = 1, **schedule: int) -> None:
-        refuse_chance("rate", rate)
+        check_chance("rate", rate)
         if places < 0:
             raise ValueError(f"places = {places} must not be negative")
         super().__init__(env, **schedule)

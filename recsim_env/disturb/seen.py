@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.disturb.disturbance import Disturbance, Obs, refuse_chance
+from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
 from recsim_env.oracles.oracle import bare
 
 
@@ -108,7 +108,7 @@ class MissingFeatures(Disturbance):
     """
 
     def __init__(self, env: Any, *, rate: float = 0.2, **schedule: int) -> None:
-        refuse_chance("rate", rate)
+        check_chance("rate", rate)
         super().__init__(env, **schedule)
         self.rate = rate
 

@@ -9,7 +9,7 @@ from recsim_env.catalogue import Catalogue
 RAREST = 1e-5  # share of popularity among which the last candidate of an offer may be sought
 
 
-def refuse_sizes(
+def check_sizes(
     *,
     num_envs: int,
     slate_size: int,
@@ -37,12 +37,12 @@ def refuse_sizes(
         raise ValueError(f"threads = {threads}: at least one")
     if on_invalid not in ("raise", "penalise"):
         raise ValueError(f"on_invalid = {on_invalid!r}: choose 'raise' or 'penalise'")
-    _refuse_offer(catalogue, n_candidates, slate_size)
+    _check_offer(catalogue, n_candidates, slate_size)
     if offer == "popularity" and n_candidates is not None:
-        _refuse_endless_draws(catalogue, n_candidates)
+        _check_endless_draws(catalogue, n_candidates)
 
 
-def _refuse_offer(catalogue: Catalogue, n_candidates: int | None, slate_size: int) -> None:
+def _check_offer(catalogue: Catalogue, n_candidates: int | None, slate_size: int) -> None:
     """The catalogue must have as many items as are offered, at every tick."""
     needed, fewest = n_candidates or slate_size, catalogue.fewest_open()
     if fewest < needed <= len(catalogue):
@@ -57,7 +57,7 @@ def _refuse_offer(catalogue: Catalogue, n_candidates: int | None, slate_size: in
         )
 
 
-def _refuse_endless_draws(catalogue: Catalogue, n_candidates: int) -> None:
+def _check_endless_draws(catalogue: Catalogue, n_candidates: int) -> None:
     """Distinct items are drawn until there are enough: some must be left that are ever drawn."""
     weight = np.sort(catalogue.popularity.astype(np.float64))[::-1]
     left = weight[n_candidates - 1 :].sum() / max(weight.sum(), 1e-300)

@@ -56,9 +56,9 @@ def rollout_search(config: SearchConfig | None = None) -> Rule:
         if id(core) not in held:
             held.clear()
             held[id(core)] = same_world(core, core.num_envs * cfg.rollouts)
-        twin, luck = held[id(core)], int(rng.integers(2**31))
+        clone, luck = held[id(core)], int(rng.integers(2**31))
         slates = [r(env, obs, rng).reshape(core.num_envs, -1) for r in (cfg.base, *cfg.proposals)]
-        returns = np.array([played_on(core, twin, s, cfg, luck) for s in slates])  # (M, N, R)
+        returns = np.array([played_on(core, clone, s, cfg, luck) for s in slates])  # (M, N, R)
         gain = returns - returns[0]
         sure = gain.mean(2) - gain.std(2, ddof=1) / cfg.rollouts**0.5
         choice = sure.argmax(0)
@@ -69,7 +69,7 @@ def rollout_search(config: SearchConfig | None = None) -> Rule:
 
 def same_world(core: RecVectorEnv, num_envs: int) -> RecVectorEnv:
     """As many users of the same world, to be overwritten; short histories, as oracles need none."""
-    twin = RecVectorEnv(
+    clone = RecVectorEnv(
         num_envs,
         model=core.model_name,
         config=core.config,
@@ -82,27 +82,27 @@ def same_world(core: RecVectorEnv, num_envs: int) -> RecVectorEnv:
         offer=core.offer,
         session_ticks=core.session_ticks,
     )
-    twin.reset(seed=0)
-    return twin
+    clone.reset(seed=0)
+    return clone
 
 
 def played_on(
-    core: RecVectorEnv, twin: RecVectorEnv, slates: NDArray[np.int64], cfg: SearchConfig, luck: int
+    core: RecVectorEnv, clone: RecVectorEnv, slates: NDArray[np.int64], cfg: SearchConfig, luck: int
 ) -> NDArray[np.float64]:
     """Returns (N, R) of serving `slates` now and going on by the base rule, luck drawn afresh."""
     n, r = core.num_envs, cfg.rollouts
-    twin.live.users[:] = np.repeat(core.live.users, r)
-    twin.live.users["key"] = stream_keys(luck, n * r)
-    twin.live.users["head"] = 0  # the twin keeps no history to write into
-    twin.live.candidates[:] = np.repeat(core.live.candidates, r, axis=0)
+    clone.live.users[:] = np.repeat(core.live.users, r)
+    clone.live.users["key"] = stream_keys(luck, n * r)
+    clone.live.users["head"] = 0  # the twin keeps no history to write into
+    clone.live.candidates[:] = np.repeat(core.live.candidates, r, axis=0)
     rng = np.random.default_rng(luck)
-    action = shaped(twin, np.repeat(slates, r, axis=0))
+    action = shaped(clone, np.repeat(slates, r, axis=0))
     total, going = np.zeros(n * r), np.ones(n * r, np.bool_)
     for _ in range(cfg.depth):
-        obs, reward, terminated, truncated, _ = twin.step(action)
+        obs, reward, terminated, truncated, _ = clone.step(action)
         total[going] += reward[going]
         going &= ~(terminated | truncated)
         if not going.any():
             break
-        action = cfg.base(twin, obs, rng)
+        action = cfg.base(clone, obs, rng)
     return total.reshape(n, r)

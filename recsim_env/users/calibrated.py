@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, User, UserModel, World, constants, refuse_outside
+from recsim_env.model import Row, User, UserModel, World, check_inside, constants
 from recsim_env.random import uniform
 
 NEEDED = ("lead", "trail", "fame", "offset", "pull", "steps")
@@ -48,7 +48,7 @@ class CalibratedConfig:
     no_choice: float = -50.0  # of taking nothing: no log of consumption tells it
 
     def __post_init__(self) -> None:
-        refuse_outside(self, 0, 1, "boredom_keep")
+        check_inside(self, 0, 1, "boredom_keep")
 
 
 class CalibratedWorld(NamedTuple):
@@ -185,7 +185,7 @@ def leaves(user: User, world: World) -> bool:
 
 MODEL = UserModel(
     config=CalibratedConfig,
-    catalogue=lambda config: refuse_default(),
+    catalogue=lambda config: check_default(),
     fields=lambda config, catalogue: [
         ("had", "u8", ((len(catalogue) + 63) // 64,)),  # one bit per item
         ("boredom", "f4", (catalogue.n_topics,)),
@@ -204,6 +204,6 @@ MODEL = UserModel(
 )
 
 
-def refuse_default() -> Catalogue:
+def check_default() -> Catalogue:
     """There is no calibrated world without a log."""
     raise ValueError("a calibrated world comes from a log: load it with recsim_env.calibrate")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, refuse_outside
+from recsim_env.model import Row, Span, User, UserModel, World, check_inside
 from recsim_env.random import normal, uniform
 
 
@@ -37,7 +37,7 @@ class LongTermSatisfactionConfig:
     kale_sd: float = 1.0
 
     def __post_init__(self) -> None:
-        refuse_outside(self, 0, 0.999, "memory")
+        check_inside(self, 0, 0.999, "memory")
 
 
 def build_catalogue(config: LongTermSatisfactionConfig) -> Catalogue:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER, Catalogue, Population
-from recsim_env.model import Span, constants, refuse_outside
+from recsim_env.model import Span, check_inside, constants
 
 # Who comes: share of users, minutes per visit and impatience (a logit) against the default user's,
 # and how much more than the default user they fall for clickbait.
@@ -90,7 +90,7 @@ class LongplayConfig:
         if not self.concentration > 0:
             raise ValueError(f"concentration = {self.concentration} must be above 0")
         shares = ("boredom_keep", "satisfaction_keep", "drift", "watch_floor", "newcomers", "churn")
-        refuse_outside(self, 0, 1, *shares)
+        check_inside(self, 0, 1, *shares)
 
 
 ITEM = np.dtype([("quality", "f4"), ("length", "f4"), ("clickbait", "f4"), ("topic", "i4")])

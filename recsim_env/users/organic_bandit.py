@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, Span, User, UserModel, World, plain_world, refuse_outside
+from recsim_env.model import Row, Span, User, UserModel, World, check_inside, plain_world
 from recsim_env.random import normal, uniform
 
 
@@ -41,7 +41,7 @@ class OrganicBanditConfig:
 
     def __post_init__(self) -> None:
         moves = ("organic_to_bandit", "organic_to_stop", "bandit_to_organic", "bandit_to_stop")
-        refuse_outside(self, 0, 1, *moves)
+        check_inside(self, 0, 1, *moves)
         if self.organic_to_bandit == 0:
             raise ValueError("organic_to_bandit = 0: nobody would ever be recommended anything")
 

@@ -23,8 +23,8 @@ def make_env(**settings: Any) -> Any:
 def popular(request: pytest.FixtureRequest) -> Any:
     """Item 11 is the most popular, 0 the least."""
     policy: Any = build("popularity", make_env(n_candidates=request.param))
-    assert isinstance(policy.scorer, Popularity)
-    policy.scorer.counts = np.arange(12.0)
+    assert isinstance(policy.score_model, Popularity)
+    policy.score_model.counts = np.arange(12.0)
     return policy
 
 

@@ -57,10 +57,10 @@ def test_an_unavailable_item_is_refused_by_default() -> None:
 
 
 def test_or_mended_and_paid_for() -> None:
-    env, twin = made(on_invalid="penalise", penalty=5.0), made()
-    env.reset(seed=0), twin.reset(seed=0)
+    env, clone = made(on_invalid="penalise", penalty=5.0), made()
+    env.reset(seed=0), clone.reset(seed=0)
     _, reward, _, _, infos = env.step(np.array([[0, 1], [0, 7], [4, 4]]))
-    _, clean, _, _, _ = twin.step(np.array([[0, 1], [0, 1], [4, 0]]))
+    _, clean, _, _, _ = clone.step(np.array([[0, 1], [0, 1], [4, 0]]))
     assert infos["invalid"].tolist() == [False, True, True]
     assert reward == pytest.approx(clean - [0, 5, 5])
 

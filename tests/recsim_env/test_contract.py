@@ -192,9 +192,9 @@ def test_session_sums_are_the_last_three_entries(name: str) -> None:
 
 
 def test_a_slate_that_repeats_or_strays_is_refused_and_changes_nothing(name: str) -> None:
-    env, twin = made(name, 4), made(name, 4)
+    env, clone = made(name, 4), made(name, 4)
     action = slates(env, 1)[0]
-    env.reset(seed=0), twin.reset(seed=0)
+    env.reset(seed=0), clone.reset(seed=0)
     stray = action.copy()
     stray.reshape(4, -1)[2, 0] = env.n_choices
     with pytest.raises(ValueError, match=r"slot 2: places must hold"):
@@ -208,7 +208,7 @@ def test_a_slate_that_repeats_or_strays_is_refused_and_changes_nothing(name: str
         env.step(action.astype(float))
     with pytest.raises(ValueError, match="actions have shape"):
         env.step(action[:2])
-    assert same(env.step(action), twin.step(action))
+    assert same(env.step(action), clone.step(action))
 
 
 def test_the_whole_catalogue_may_be_on_offer(name: str) -> None:

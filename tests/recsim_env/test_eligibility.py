@@ -54,8 +54,8 @@ def test_groups_come_in_their_shares_and_the_twin_knows_them() -> None:
     env.reset(seed=1)
     users = env.live.users
     assert users["group"].mean() == pytest.approx(0.25, abs=0.03)
-    twin = members(users["stream"], users["session"], np.array([0.75, 1.0]))
-    assert np.array_equal(users["group"], twin)
+    clone = members(users["stream"], users["session"], np.array([0.75, 1.0]))
+    assert np.array_equal(users["group"], clone)
 
 
 def test_candidates_are_drawn_among_the_eligible() -> None:

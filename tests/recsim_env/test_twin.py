@@ -82,11 +82,11 @@ def test_longplay_matches_one_user_at_a_time() -> None:
     env = RecVectorEnv(25, model="longplay")
     env.reset(seed=8)
     names = ("key", "step", "interest", "boredom", "satisfaction", "budget")
-    twins = [{k: np.array(row[k], copy=True) for k in names} for row in env.live.users]
-    for twin in twins:
-        twin["interest"], twin["boredom"] = (
-            twin["interest"].astype(float),
-            twin["boredom"].astype(float),
+    clones = [{k: np.array(row[k], copy=True) for k in names} for row in env.live.users]
+    for clone in clones:
+        clone["interest"], clone["boredom"] = (
+            clone["interest"].astype(float),
+            clone["boredom"].astype(float),
         )
     going = np.ones(25, bool)
     env.action_space.seed(1)
@@ -96,7 +96,7 @@ def test_longplay_matches_one_user_at_a_time() -> None:
         shown = np.take_along_axis(env.live_choices(), action, axis=1)
         _, reward, terminated, _, infos = env.step(action)
         for i in np.flatnonzero(going):
-            item, minutes, left = longplay_step(env, twins[i], shown[i])
+            item, minutes, left = longplay_step(env, clones[i], shown[i])
             assert item == infos["consumed"][i]
             assert reward[i] == pytest.approx(minutes, rel=1e-4)
             assert left == terminated[i]

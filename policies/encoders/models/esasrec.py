@@ -68,7 +68,7 @@ class ESASRec(NeuralEncoder):
 
     def __init__(self, config: ESASRecConfig | None = None) -> None:
         super().__init__(config or ESASRecConfig())
-        self.reach = self.config.blocks * (self.config.length - 1) + 1
+        self.context_length = self.config.blocks * (self.config.length - 1) + 1
 
     def _network(self, n_items: int) -> CausalNet:
         config: ESASRecConfig = self.config

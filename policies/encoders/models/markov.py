@@ -59,7 +59,7 @@ class SkipMarkov(ServesHistory):
         self.config = config or MarkovConfig()
         self.n_items = 0
         self.state_size = self.config.state_size
-        self.reach = self.config.skip
+        self.context_length = self.config.skip
         self._matrix: Any = None  # (A, A) sparse, M / (row + smoothing)
         self._lookup: Any = None  # the same, dense where that is small
         self._rest: F32 = np.empty(0, np.float32)  # (A,) smoothing / A / (row + smoothing)

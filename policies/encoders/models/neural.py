@@ -55,7 +55,7 @@ class NeuralEncoder(ABC):
         self.config: Any = config
         self.n_items = 0
         self.state_size: int = config.dim
-        self.reach: int = config.length
+        self.context_length: int = config.length
         self.curve: list[Epoch] = []
         self._net: Network  # made by fit and from_arrays
         self._vectors: Tensor | None = None  # (A, D), made when first asked for
@@ -212,7 +212,7 @@ class NeuralEncoder(ABC):
         ids = check_histories(histories, self.n_items)
         if (self._counts == 0).any():
             ids = np.where((ids >= 0) & (self._counts[ids] > 0), ids, np.int32(-1))
-        return left_padded(ids)[:, -self.reach :]
+        return left_padded(ids)[:, -self.context_length :]
 
     def _states(self, rows: I32) -> F32:
         """(B, H) left-padded histories -> (B, D) in chunks of like length."""

@@ -37,7 +37,7 @@ class Popularity(ServesHistory):
         self.config = config or PopularityConfig()
         self.n_items = 0
         self.state_size = 1
-        self.reach = 1
+        self.context_length = 1
         self._scores: F32 = np.empty(0, np.float32)  # (A,)
 
     def fit(self, sequences: Sequences) -> Self:

@@ -61,7 +61,7 @@ class SASRec(NeuralEncoder):
 
     def __init__(self, config: SASRecConfig | None = None) -> None:
         super().__init__(config or SASRecConfig())
-        self.reach = self.config.blocks * (self.config.length - 1) + 1
+        self.context_length = self.config.blocks * (self.config.length - 1) + 1
 
     def _network(self, n_items: int) -> CausalNet:
         config: SASRecConfig = self.config

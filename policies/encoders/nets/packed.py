@@ -52,8 +52,8 @@ class Packed:
 
     def moments(self) -> list[int]:
         """How many sequences have a first event, a second one, and so on."""
-        reach: list[int] = np.cumsum(np.bincount(self.lengths)[:0:-1])[::-1].tolist()
-        return reach
+        context_length: list[int] = np.cumsum(np.bincount(self.lengths)[:0:-1])[::-1].tolist()
+        return context_length
 
     def to(self, device: torch.device) -> Packed:
         """The same sequences on another device; what numpy holds stays."""

@@ -36,7 +36,7 @@ class Follower:
         if self._state is None:
             return self.encoder.encode(histories)
         state = self._state
-        what, item = changes(self._seen, histories, self._whole, self.encoder.reach)
+        what, item = changes(self._seen, histories, self._whole, self.encoder.context_length)
         if (empty := np.flatnonzero(what == EMPTY)).size:
             state.reset(empty)
         self.encoder.step(state, item)
@@ -54,7 +54,7 @@ class Follower:
 
 @njit(cache=True)
 def changes(
-    seen: I32, now: I32, whole: NDArray[np.bool_], reach: int
+    seen: I32, now: I32, whole: NDArray[np.bool_], context_length: int
 ) -> tuple[NDArray[np.int8], I32]:
     """What became of each history, and the event (B,) that made it grow, -1 = none.
 
@@ -70,7 +70,7 @@ def changes(
             same &= now[b, h] == seen[b, h]
             grew &= h == 0 or now[b, h - 1] == seen[b, h]
         last = now[b, length - 1]
-        fits = last < 0 or length - reach <= 0 or now[b, length - reach - 1] < 0
+        fits = last < 0 or length - context_length <= 0 or now[b, length - context_length - 1] < 0
         if same:
             what[b] = KEPT
         elif last < 0:

@@ -32,7 +32,7 @@ class HistoryState:
 
     def __init__(self, encoder: Any, batch: int) -> None:
         self._encoder = encoder
-        self.items: I32 = np.full((batch, encoder.reach), -1, np.int32)  # oldest first
+        self.items: I32 = np.full((batch, encoder.context_length), -1, np.int32)  # oldest first
 
     @property
     def vectors(self) -> F32:

@@ -19,7 +19,7 @@ F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 
 
-class LoggedMoves(NamedTuple):
+class LoggedTransitions(NamedTuple):
     """N logged decisions. C = 0 columns of items on offer stand for the whole catalogue."""
 
     state: F32  # (N, D)
@@ -56,9 +56,9 @@ class LogBatch(NamedTuple):
         return self.shown.gather(1, place[:, None]).squeeze(1)
 
 
-def logged_moves(
+def logged_transitions(
     log: LoggedDataset, features: StateFeatures, *, gamma: float, reward_scale: float
-) -> LoggedMoves:
+) -> LoggedTransitions:
     """Decisions of a log in order; `observation_of_log` says what it must hold."""
     obs = observation_of_log(log, features.serving)
     seen = encode(features, obs)
@@ -69,7 +69,7 @@ def logged_moves(
     consumed = np.full(n, -1) if log.consumed is None else log.consumed
     place = place_of(log.slate, consumed.astype(np.int32))
     shown = columns_of(obs, log.slate).astype(np.int64)
-    return LoggedMoves(
+    return LoggedTransitions(
         state=seen.state,
         items=seen.items.astype(np.int64),
         shown=shown,
@@ -103,10 +103,10 @@ def returns_to_go(reward: F32, last: NDArray[np.bool_], gamma: float) -> F32:
     return total.astype(np.float32)
 
 
-def log_batch(moves: LoggedMoves, rows: I64) -> LogBatch:
+def log_batch(transitions: LoggedTransitions, rows: I64) -> LogBatch:
     """These rows; a state that follows nothing is filled with row 0 and has alive = 0."""
-    later = moves.later[rows]
+    later = transitions.later[rows]
     after = np.maximum(later, 0)
-    here = [column[rows] for column in moves[:8]]
-    follows = (later >= 0).astype(np.float32), moves.state[after], moves.items[after]
+    here = [column[rows] for column in transitions[:8]]
+    follows = (later >= 0).astype(np.float32), transitions.state[after], transitions.items[after]
     return LogBatch(*(torch.from_numpy(column) for column in (*here, *follows)))

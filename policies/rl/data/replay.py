@@ -13,7 +13,7 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 
-class Moves(NamedTuple):
+class Transitions(NamedTuple):
     """B decisions. C = 0 columns of items on offer stand for the whole catalogue."""
 
     state: F32  # (B, D) before the slate
@@ -42,17 +42,19 @@ class Replay:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.rows: Moves | None = None
+        self.rows: Transitions | None = None
         self.at = 0
         self.size = 0
 
-    def add(self, moves: Moves) -> None:
+    def add(self, transitions: Transitions) -> None:
         """Keep these rows, in the place of the oldest ones."""
         if self.rows is None:
-            self.rows = Moves(*(np.empty((self.capacity, *x.shape[1:]), x.dtype) for x in moves))
-        n = len(moves.reward)
+            self.rows = Transitions(
+                *(np.empty((self.capacity, *x.shape[1:]), x.dtype) for x in transitions)
+            )
+        n = len(transitions.reward)
         index = (self.at + np.arange(n)) % self.capacity
-        for kept, new in zip(self.rows, moves, strict=True):
+        for kept, new in zip(self.rows, transitions, strict=True):
             kept[index] = new
         self.at = (self.at + n) % self.capacity
         self.size = min(self.size + n, self.capacity)
@@ -64,9 +66,9 @@ class Replay:
         return batch_of(self.rows, rng.integers(self.size, size=n))
 
 
-def batch_of(moves: Moves, index: NDArray[np.int64]) -> Batch:
+def batch_of(transitions: Transitions, index: NDArray[np.int64]) -> Batch:
     """Some rows as tensors; ids become int64, as indices must be."""
-    parts = [torch.from_numpy(x[index]) for x in moves]
+    parts = [torch.from_numpy(x[index]) for x in transitions]
     return Batch(*(x.long() if x.dtype == torch.int32 else x for x in parts))
 
 

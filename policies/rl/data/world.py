@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from policies.base import (
     Observation,
+    check_same_world,
     observation_of,
     offered,
-    refuse_other_world,
     serving_of,
 )
 from policies.features import StateFeatures
-from policies.rl.data.replay import Moves, place_of
+from policies.rl.data.replay import Transitions, place_of
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -50,12 +50,12 @@ class World:
         reward_scale: float,
         seed: int,
     ) -> None:
-        refuse_other_world(features.serving, serving_of(env))
+        check_same_world(features.serving, serving_of(env))
         self.env, self.features, self.reward_scale = env, features, reward_scale
         obs, _ = env.reset(seed=seed)
         self.now = encode(features, observation_of(obs))
 
-    def step(self, action: NDArray[np.int64]) -> Moves:
+    def step(self, action: NDArray[np.int64]) -> Transitions:
         """Show slates (B, K) of columns; `now` is then what the users look like next."""
         before = self.now
         slate = action.astype(np.int32)
@@ -65,7 +65,7 @@ class World:
         obs, reward, terminated, truncated, info = self.env.step(shown)
         self.now = encode(self.features, observation_of(obs))
         after = self._after(terminated | truncated, info)
-        return Moves(
+        return Transitions(
             before.state,
             slate,
             place_of(slate, info["consumed"]),

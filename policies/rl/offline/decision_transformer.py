@@ -25,10 +25,10 @@ from policies.encoders.nets.attention import CausalNet
 from policies.encoders.nets.layers import Noise, item_table, seeded
 from policies.encoders.nets.packed import Packed, pack
 from policies.features import StateFeatures, features_of, state_features
-from policies.rl.data.logged import logged_moves
+from policies.rl.data.logged import logged_transitions
 from policies.rl.offline.method import masked_logits
-from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
-from policies.score_policy import Exploration, Scored, Scores
+from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT, DISCOUNT, POSITIVE, Rule, whole
 
 QUANTILE = Rule(lambda x: 0 < x < 1, "a quantile lies between 0 and 1")
@@ -160,14 +160,17 @@ class DecisionTransformer:
         if fresh:
             self.state = self.state.fitted(obs)
             self._build()
-        moves = logged_moves(log, self.state, gamma=c.gamma, reward_scale=1.0)
+        transitions = logged_transitions(log, self.state, gamma=c.gamma, reward_scale=1.0)
         if fresh:  # scales are fixed by the first log
-            self.centre, self.scale = float(moves.to_go.mean()), float(moves.to_go.std()) or 1.0
+            self.centre, self.scale = (
+                float(transitions.to_go.mean()),
+                float(transitions.to_go.std()) or 1.0,
+            )
         assert self.net is not None
         seen = look(self.state, obs)
-        returns = torch.from_numpy((moves.to_go - self.centre) / self.scale)
-        first = torch.from_numpy(moves.shown[:, 0])
-        rows = np.flatnonzero(moves.shown[:, 0] >= 0)
+        returns = torch.from_numpy((transitions.to_go - self.centre) / self.scale)
+        first = torch.from_numpy(transitions.shown[:, 0])
+        rows = np.flatnonzero(transitions.shown[:, 0] >= 0)
         adam = torch.optim.Adam(self.net.parameters(), lr=c.learning_rate)
         total = torch.zeros(())
         for _ in range(c.epochs):
@@ -188,7 +191,7 @@ class DecisionTransformer:
 
     def saved(self) -> Saved:
         config = asdict(self.config) | {"centre": self.centre, "scale": self.scale}
-        arrays = self.state.to_arrays() | {"luck": luck(self.rng)}
+        arrays = self.state.to_arrays() | {"luck": random_state(self.rng)}
         if self.net is not None:
             arrays |= prefixed("net.", weights(self.net))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
@@ -197,7 +200,7 @@ class DecisionTransformer:
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         config = dict(saved.config)
         centre, scale = config.pop("centre"), config.pop("scale")
-        state, rng = features_of(saved, serving), luck_of(saved.arrays["luck"])
+        state, rng = features_of(saved, serving), generator_of(saved.arrays["luck"])
         learner = cls(DecisionConfig(**config), state, rng, centre, scale)
         if net := under("net.", saved.arrays):
             learner._build()
@@ -231,7 +234,7 @@ def decision_transformer(
     learning_rate: float = 1e-3,
     epsilon: float = 0.0,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """What the log did where it went well; quantile: how well, among returns from such states."""
     config = DecisionConfig(
         quantile=quantile,
@@ -244,4 +247,4 @@ def decision_transformer(
     )
     state = state_features(serving, encoder)
     learner = DecisionTransformer(config, state, np.random.default_rng(seed))
-    return Scored(learner, Exploration(temperature=temperature, epsilon=epsilon))
+    return ScorePolicy(learner, Exploration(temperature=temperature, epsilon=epsilon))

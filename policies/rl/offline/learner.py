@@ -18,7 +18,7 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
-from policies.rl.data.logged import LogBatch, log_batch, logged_moves
+from policies.rl.data.logged import LogBatch, log_batch, logged_transitions
 from policies.rl.data.world import encode
 from policies.rl.nets.item_net import ItemNet
 from policies.rl.offline.clone import CLONE
@@ -26,8 +26,8 @@ from policies.rl.offline.cql import CQL
 from policies.rl.offline.method import Method, OfflineConfig
 from policies.rl.offline.reinforce import REINFORCE, TOP_K
 from policies.rl.offline.snqn import SA2C, SNQN
-from policies.saved import Saved, luck, luck_of, prefixed, set_weights, under, weights
-from policies.score_policy import Exploration, Scored, Scores
+from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import FROM_0
 
 METHODS: dict[str, Method] = {
@@ -71,9 +71,11 @@ class OfflineLearner:
             self._build(item_table(self.serving, self.state.encoder, log))
         assert self.net is not None
         c, method = self.config, METHODS[self.method]
-        moves = logged_moves(log, self.state, gamma=c.gamma, reward_scale=self.reward_scale)
-        rows = np.flatnonzero(moves.whole) if method.needs_next else np.arange(len(log))
-        if self.method == "reinforce_top_k" and np.isnan(moves.first).any():
+        transitions = logged_transitions(
+            log, self.state, gamma=c.gamma, reward_scale=self.reward_scale
+        )
+        rows = np.flatnonzero(transitions.whole) if method.needs_next else np.arange(len(log))
+        if self.method == "reinforce_top_k" and np.isnan(transitions.first).any():
             raise ValueError(
                 "correction='top_k' needs the log's candidate_propensity column (the first-place "
                 "probability of every candidate); log it, or learn with correction='slate'"
@@ -85,7 +87,7 @@ class OfflineLearner:
         for _ in range(c.epochs):
             order = self.rng.permutation(rows)
             parts = [order[i : i + c.batch_size] for i in range(0, len(order), c.batch_size)]
-            losses = [self._improve(log_batch(moves, part), adam, schedule) for part in parts]
+            losses = [self._improve(log_batch(transitions, part), adam, schedule) for part in parts]
         return {"loss": float(np.mean(losses)) if losses else float("nan")}
 
     def _improve(self, batch: LogBatch, adam: torch.optim.Adam, schedule: Any) -> float:
@@ -117,7 +119,7 @@ class OfflineLearner:
 
     def saved(self) -> Saved:
         config = asdict(self.config) | {"method": self.method, "reward_scale": self.reward_scale}
-        arrays = self.state.to_arrays() | {"luck": luck(self.rng)}
+        arrays = self.state.to_arrays() | {"luck": random_state(self.rng)}
         if self.net is not None and self.slow is not None:
             arrays |= prefixed("net.", weights(self.net)) | prefixed("slow.", weights(self.slow))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
@@ -126,7 +128,7 @@ class OfflineLearner:
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         config = dict(saved.config)
         method, scale = config.pop("method"), config.pop("reward_scale")
-        state, rng = features_of(saved, serving), luck_of(saved.arrays["luck"])
+        state, rng = features_of(saved, serving), generator_of(saved.arrays["luck"])
         learner = cls(method, OfflineConfig(**config), state, rng, scale)
         if net := under("net.", saved.arrays):
             learner._build(net["items"])
@@ -143,11 +145,11 @@ def offline(
     config: OfflineConfig,
     encoder: Encoder | None,
     exploration: Exploration,
-) -> Scored:
+) -> ScorePolicy:
     """The policy of one of METHODS."""
     state = state_features(serving, encoder)
     rng = np.random.default_rng(config.seed)
-    return Scored(OfflineLearner(method, config, state, rng), exploration)
+    return ScorePolicy(OfflineLearner(method, config, state, rng), exploration)
 
 
 def bc(
@@ -159,7 +161,7 @@ def bc(
     hidden: int = 64,
     epsilon: float = 0.0,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """The policy that made the log, as far as the state tells. Pomerleau (1989)."""
     config = OfflineConfig(epochs=epochs, hidden=hidden, seed=seed)
     rule = Exploration(temperature=temperature, epsilon=epsilon)
@@ -179,7 +181,7 @@ def reinforce(
     hidden: int = 64,
     epsilon: float = 0.0,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """Policy gradient from the log, corrected by its propensities. Chen et al. (2019).
 
     Raises ValueError for an unknown correction.
@@ -205,7 +207,7 @@ def cql(
     hidden: int = 64,
     epsilon: float = 0.0,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """Conservative Q-learning; strength: how much. Kumar et al. (2020)."""
     config = OfflineConfig(gamma=gamma, strength=strength, epochs=epochs, hidden=hidden, seed=seed)
     return offline(serving, "cql", config, encoder, Exploration(epsilon=epsilon))
@@ -222,7 +224,7 @@ def snqn(
     hidden: int = 64,
     epsilon: float = 0.0,
     seed: int = 0,
-) -> Scored:
+) -> ScorePolicy:
     """Next item with a value head beside it; advantage=True is SA2C. Xin et al. (2020; 2022)."""
     config = OfflineConfig(gamma=gamma, epochs=epochs, hidden=hidden, seed=seed)
     rule = Exploration(temperature=temperature, epsilon=epsilon)

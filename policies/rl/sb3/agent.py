@@ -29,7 +29,7 @@ from policies.one_user import recommend
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
 from policies.rl.sb3.bridge import EncodedVecEnv, observation_space
 from policies.rl.sb3.configs import AgentConfig, falling
-from policies.rl.sb3.model_state import Blueprint, machine_arrays, set_machine
+from policies.rl.sb3.model_state import PlaceholderEnv, model_arrays, set_model_arrays
 from policies.rl.sb3.relevance import relevance
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
@@ -139,8 +139,8 @@ class SB3Agent:
         bridge = self._bridge(env, seed)
         taken = self.steps
         if self.model is not None and self.model.n_envs != bridge.num_envs:
-            self.model = self._rebuilt(machine_arrays(self.model), bridge)
-        with own_luck(self.config.seed, seed, taken) as word:
+            self.model = self._rebuilt(model_arrays(self.model), bridge)
+        with own_random_state(self.config.seed, seed, taken) as word:
             if self.model is None:
                 self.model = self.new_model(bridge)
             else:
@@ -156,7 +156,7 @@ class SB3Agent:
         about = {"name": self.name, "reward_scale": self.reward_scale, "users": 0}
         if self.model is not None:
             about["users"] = self.model.n_envs
-            arrays |= prefixed("model.", machine_arrays(self.model))
+            arrays |= prefixed("model.", model_arrays(self.model))
         return Saved(config=asdict(self.config) | about, arrays=arrays, encoder=self.encoder)
 
     @classmethod
@@ -168,7 +168,9 @@ class SB3Agent:
         agent = cls(name, config, features_of(below, serving), saved.encoder, scale)
         agent.items, agent.relevance = saved.arrays.get("items"), saved.arrays["relevance"]
         if users:
-            agent.model = agent._rebuilt(under("model.", saved.arrays), agent.blueprint(users))
+            agent.model = agent._rebuilt(
+                under("model.", saved.arrays), agent.placeholder_env(users)
+            )
         return agent
 
     def sizes(self) -> Sizes:
@@ -177,9 +179,11 @@ class SB3Agent:
         size, trail = self.state.size, self.state.trail
         return Sizes(self.serving, size, self.items, self.relevance, trail, self.encoder)
 
-    def blueprint(self, users: int) -> VecEnv:
+    def placeholder_env(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""
-        return Blueprint(observation_space(self.state), self.algorithm.space(self.sizes()), users)
+        return PlaceholderEnv(
+            observation_space(self.state), self.algorithm.space(self.sizes()), users
+        )
 
     def _bridge(self, env: VectorEnv[Any, Any, Any], seed: int) -> EncodedVecEnv:
         """The world as the model sees it: its actions become slates."""
@@ -201,9 +205,9 @@ class SB3Agent:
 
     def _rebuilt(self, arrays: Arrays, bridge: VecEnv) -> BaseAlgorithm:
         """A model with these insides for another number of users."""
-        with own_luck(self.config.seed):
+        with own_random_state(self.config.seed):
             model = self.new_model(bridge)
-        set_machine(model, arrays)
+        set_model_arrays(model, arrays)
         return model
 
     def new_model(self, bridge: VecEnv) -> BaseAlgorithm:
@@ -223,7 +227,7 @@ def prepare(model: BaseAlgorithm, seed: int) -> None:
 
 
 @contextmanager
-def own_luck(*seed: int) -> Iterator[int]:
+def own_random_state(*seed: int) -> Iterator[int]:
     """Stable-Baselines3 draws from torch's and numpy's global streams: seed them inside, and leave
     the caller's as they were. Yields a seed for what else draws."""
     state = np.random.SeedSequence(seed).generate_state(3)

@@ -11,7 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import Serving, observation_of, offered, refuse_other_world, serving_of
+from policies.base import Serving, check_same_world, observation_of, offered, serving_of
 from policies.encoders.serving.follow import Follower
 from policies.features import StateFeatures
 
@@ -51,7 +51,7 @@ class EncodedVecEnv(VecEnv):
         decode: Decode | None = None,
     ) -> None:
         """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
-        refuse_other_world(state.serving, serving_of(env), "the agent")
+        check_same_world(state.serving, serving_of(env), "the agent")
         self.env, self.state, self.reward_scale = env, state, reward_scale
         self._follow = None if state.encoder is None else Follower(state.encoder)
         space = slate_space(state.serving) if space is None else space

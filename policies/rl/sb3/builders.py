@@ -43,7 +43,7 @@ def from_zip(file: str | Path) -> SB3Agent:
     agent.items = kwargs["items"].numpy()
     if "relevance" in kwargs:
         agent.relevance = kwargs["relevance"].numpy()
-    agent.model = agent.new_model(agent.blueprint(data["n_envs"]))
+    agent.model = agent.new_model(agent.placeholder_env(data["n_envs"]))
     agent.model.set_parameters(parameters, device="cpu")
     for count in COUNTERS:
         if count in data:
@@ -111,7 +111,7 @@ def ppo(
         if tracker or not isinstance(encoder, NeuralEncoder):
             raise ValueError("tune needs encoder= to be a network, as gru4rec is, and no tracker=")
         same_catalogue(serving, encoder)
-        trail = min(serving.history_length, encoder.reach)
+        trail = min(serving.history_length, encoder.context_length)
     below = None if tune else encoder  # a tuned encoder reads the trail itself
     state = state_features(serving, below, windows=windows, clip=LIVE_CLIP, trail=trail)
     return SB3Agent("ppo", config, state, encoder)

@@ -23,7 +23,7 @@ from policies.saved import (
 COUNTERS = ("num_timesteps", "_n_updates", "_n_calls")  # what schedules and target copies count
 
 
-def machine_arrays(model: BaseAlgorithm) -> Arrays:
+def model_arrays(model: BaseAlgorithm) -> Arrays:
     """Networks, optimiser moments and counters: all that decides how learning goes on."""
     arrays: Arrays = {}
     for name in model.get_parameters():
@@ -35,7 +35,7 @@ def machine_arrays(model: BaseAlgorithm) -> Arrays:
     return arrays | {"counters": np.array(counts, np.int64)}
 
 
-def set_machine(model: BaseAlgorithm, arrays: Arrays) -> None:
+def set_model_arrays(model: BaseAlgorithm, arrays: Arrays) -> None:
     """Take back what `machine_arrays` gave, into a model of the same networks."""
     for name in model.get_parameters():
         part, mine = _attribute(model, name), under(f"{name}/", arrays)
@@ -54,7 +54,7 @@ def _steps(part: Any) -> bool:
     return isinstance(part, torch.optim.Optimizer)
 
 
-class Blueprint(VecEnv):
+class PlaceholderEnv(VecEnv):
     """The spaces of an environment that is not there: enough to build a model that serves."""
 
     render_mode = None

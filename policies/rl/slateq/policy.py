@@ -175,8 +175,11 @@ class Learner:
         state, ids = torch.from_numpy(seen.state), torch.from_numpy(seen.items).long()
         known = self.net(state, ids)
         score = scores(known, self.places, self.config.slates)
-        luck = rng.random(len(score))
-        uniform_, by_pick = luck < self.config.explore / 2, luck < self.config.explore
+        draw = rng.random(len(score))
+        uniform_, by_pick = (
+            draw < self.config.explore / 2,
+            draw < self.config.explore,
+        )
         rows = torch.from_numpy(np.flatnonzero(by_pick))
         logit = torch.where(torch.from_numpy(uniform_)[:, None], 0.0, known.weight.log())[rows]
         chance = logit + torch.from_numpy(rng.gumbel(size=logit.shape).astype(np.float32))

@@ -151,7 +151,7 @@ def test_an_encoder_is_fitted_once_and_travels_with_the_policy(tmp_path: Path) -
     with_encoder = ["--encoder", "markov", "--encoder-set", "state_size=4", "--warm-sessions", "50"]
     assert train(tmp_path, "linucb", *with_encoder) == 0
     best: Any = load(folder(tmp_path) / "best")
-    assert best.scorer.arms.state.encoder.state_size == 4
+    assert best.score_model.arms.state.encoder.state_size == 4
 
 
 @pytest.mark.parametrize(

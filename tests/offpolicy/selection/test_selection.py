@@ -14,8 +14,8 @@ from offpolicy.selection.redraw_sessions import redraw_sessions, sessions
 from tests.offpolicy.estimators.test_contract import uneven_sessions
 
 
-def around(value: float, reach: float) -> Interval:
-    return Interval(value, value - reach, value + reach, reach / 2, 0.95, 100)
+def around(value: float, half_width: float) -> Interval:
+    return Interval(value, value - half_width, value + half_width, half_width / 2, 0.95, 100)
 
 
 def test_slope_by_hand() -> None:

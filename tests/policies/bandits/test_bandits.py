@@ -183,10 +183,10 @@ def test_a_cascade_learns_from_what_was_looked_at_alone() -> None:
     assert log.consumed is not None
     came = log.consumed != 5
     assert 10 < came.sum() < 70
-    x = np.concatenate([policy.scorer.arms.state(obs), np.ones((80, 1))], axis=1)
+    x = np.concatenate([policy.score_model.arms.state(obs), np.ones((80, 1))], axis=1)
     gram = 2.0 * np.eye(x.shape[1]) + x[came].T @ x[came]
     theta = np.linalg.solve(gram, x[came].T @ (log.consumed[came] == 4))
-    np.testing.assert_allclose(policy.scorer.scores(obs)[:, 4], x @ theta, atol=1e-8)
+    np.testing.assert_allclose(policy.score_model.scores(obs)[:, 4], x @ theta, atol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_popularity_counts_sequences_and_then_logs() -> None:
 def test_recent_popularity_forgets_a_share_with_every_log() -> None:
     policy = popularity(SERVING, sequences=Sequences.from_lists([[3, 3, 4]], n_items=5), keep=0.25)
     policy.update(LOG)  # 3 twice and 4 once a log ago; now 1 twice, 2 once
-    np.testing.assert_allclose(policy.scorer.counts, [0, 2, 1, 0.5, 0.25])  # type: ignore[attr-defined]
+    np.testing.assert_allclose(policy.score_model.counts, [0, 2, 1, 0.5, 0.25])  # type: ignore[attr-defined]
     assert policy.distribution(OBS).sample(np.random.default_rng(0)).tolist() == [[1, 2], [1, 2]]
     with pytest.raises(ValueError, match="keep is 2"):
         popularity(SERVING, keep=2.0)
@@ -59,7 +59,7 @@ def test_recent_popularity_forgets_a_share_with_every_log() -> None:
 def test_top_rated_ranks_shrunk_means() -> None:
     policy = top_rated(SERVING, prior=1.0)
     policy.update(LOG)
-    scores = policy.scorer.scores(obs_of([[0, 1, 2]], [[-1, -1, -1]]))[0]
+    scores = policy.score_model.scores(obs_of([[0, 1, 2]], [[-1, -1, -1]]))[0]
     mean = (0.9 + 0.7 + 0.1) / 3
     rated = np.array([mean, (1.6 + mean) / 3, (0.1 + mean) / 2, mean, mean])
     expected = (rated - rated.mean()) / rated.std()

@@ -16,7 +16,7 @@ from policies.baselines.simple import Popularity
 from policies.rules.constraints import Checked, Constrained, constrained
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
 from policies.rules.rules import Banned, Cap, Quota, Repeats
-from policies.score_policy import Exploration, Scored
+from policies.score_policy import Exploration, ScorePolicy
 from policies.slates.distributions import PlackettLuce, TopK
 from policies.slates.sequential import Sequential, with_terms
 
@@ -42,10 +42,10 @@ RULES = (
 )
 
 
-def popular(epsilon: float = 0.3, temperature: float | None = 1.0) -> Scored:
+def popular(epsilon: float = 0.3, temperature: float | None = 1.0) -> ScorePolicy:
     counts = np.exp(np.random.default_rng(3).normal(size=A)) * 5
     rule = Exploration(temperature=temperature, epsilon=epsilon)
-    return Scored(Popularity(SERVING, counts), rule)
+    return ScorePolicy(Popularity(SERVING, counts), rule)
 
 
 def users(n: int, seed: int = 0) -> Observation:
@@ -329,13 +329,13 @@ def test_without_terms_a_sequential_draw_is_plackett_luce() -> None:
 
 
 def test_rules_and_tastes_are_saved_with_their_policy(tmp_path: Path) -> None:
-    tastes = (
+    objectives = (
         MMR(VECTORS, 1.0),
         Determinantal(VECTORS, 0.5),
         Fresh(np.arange(A) * 1.0, 4.0, 1.0),
         FairExposure(GROUP, np.full(4, 0.25), 1.0, np.arange(4.0)),
     )
-    policy = constrained(reranked(popular(), *tastes), *RULES)
+    policy = constrained(reranked(popular(), *objectives), *RULES)
     save(policy, tmp_path / "it")
     back = load(tmp_path / "it", serving=SERVING)
     assert isinstance(back, Constrained)

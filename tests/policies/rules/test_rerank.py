@@ -11,7 +11,7 @@ from policies import act
 from policies.baselines.simple import Popularity
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, reranked
 from policies.rules.rules import Cap
-from policies.score_policy import Exploration, Scored
+from policies.score_policy import Exploration, ScorePolicy
 from tests.policies.rules.test_constraints import GROUP, SERVING, VECTORS, A, K, popular, users
 
 
@@ -19,8 +19,8 @@ def test_mmr_and_volume_worked_by_hand() -> None:
     """Two equal items and one at a right angle: the copy loses by the weight, or by ln 1e-3."""
     vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     items = np.arange(3, dtype=np.int32)[None]
-    for taste, copy in ((MMR(vectors, 2.0), -2.0), (Determinantal(vectors, 2.0), np.log(1e-6))):
-        walk = taste.term(items).start(2)
+    for objective, copy in ((MMR(vectors, 2.0), -2.0), (Determinantal(vectors, 2.0), np.log(1e-6))):
+        walk = objective.term(items).start(2)
         np.testing.assert_allclose(walk.logits(), [[0, 0, 0]], atol=1e-12)
         walk.push(np.array([0]))
         np.testing.assert_allclose(walk.logits()[0, 1:], [copy, 0], atol=1e-6)
@@ -54,8 +54,8 @@ def test_fair_exposure_brings_shares_to_their_dues() -> None:
     from offpolicy import LoggedDataset
 
     owner = (np.arange(A) >= 5).astype(np.int32)
-    scorer = Popularity(SERVING, np.where(owner == 0, 50.0, 1.0))
-    plain = Scored(scorer, Exploration(temperature=0.5))
+    score_model = Popularity(SERVING, np.where(owner == 0, 50.0, 1.0))
+    plain = ScorePolicy(score_model, Exploration(temperature=0.5))
     shares = []
     for weight in (0.0, 0.5):
         policy = reranked(plain, FairExposure(owner, np.array([0.5, 0.5]), weight, np.zeros(2)))
@@ -77,7 +77,7 @@ def test_fair_exposure_brings_shares_to_their_dues() -> None:
 
 
 @pytest.mark.parametrize(
-    ("taste", "wrong"),
+    ("objective", "wrong"),
     [
         (lambda: MMR(np.full((A, 2), np.nan, np.float32), 1.0), "MMR.vectors holds"),
         (lambda: MMR(VECTORS, np.nan), "MMR.weight holds"),
@@ -91,8 +91,8 @@ def test_fair_exposure_brings_shares_to_their_dues() -> None:
         (lambda: Cap("c", GROUP, most=1), "Cap is no taste"),
     ],
 )
-def test_tastes_that_would_rank_by_nothing_are_refused_by_name(taste: Any, wrong: str) -> None:
+def test_tastes_that_would_rank_by_nothing_are_refused_by_name(objective: Any, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
-        reranked(popular(), taste())
+        reranked(popular(), objective())
     with pytest.raises(ValueError, match="has no taste"):
         reranked(popular())

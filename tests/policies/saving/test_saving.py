@@ -18,7 +18,7 @@ from policies import (
     Exploration,
     Observation,
     Saved,
-    Scored,
+    ScorePolicy,
     Serving,
     build,
     collect,
@@ -28,7 +28,7 @@ from policies import (
     save,
     serving_of,
 )
-from policies.saved import luck, luck_of
+from policies.saved import generator_of, random_state
 
 
 def make_env(num_envs: int = 16, **settings: Any) -> Any:
@@ -65,14 +65,14 @@ class Ours:
 
 
 def test_a_class_of_ones_own_is_named_by_the_loader_not_by_the_file(tmp_path: Path) -> None:
-    mine = Scored(Ours(serving_of(make_env()), np.arange(30.0)), Exploration(epsilon=0.25))
+    mine = ScorePolicy(Ours(serving_of(make_env()), np.arange(30.0)), Exploration(epsilon=0.25))
     save(mine, tmp_path / "it")
     with pytest.raises(ValueError, match=r"in no module of POLICIES.*kinds=\(Ours,\)"):
         load(tmp_path / "it")
     back = load(tmp_path / "it", kinds=[Ours])
-    assert isinstance(back, Scored)
+    assert isinstance(back, ScorePolicy)
     assert back.exploration == mine.exploration
-    assert isinstance(back.scorer, Ours)
+    assert isinstance(back.score_model, Ours)
 
 
 def test_a_file_cannot_have_any_function_called(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_altered_weights_and_encoder_folders_are_refused(tmp_path: Path) -> None
 def test_a_generator_goes_on_where_it_stood() -> None:
     rng = np.random.default_rng(5)
     rng.integers(10, size=3, dtype=np.int32)  # leaves half a word behind
-    twin = luck_of(luck(rng))
+    twin = generator_of(random_state(rng))
     np.testing.assert_array_equal(rng.integers(1000, size=9), twin.integers(1000, size=9))
     np.testing.assert_array_equal(rng.normal(size=9), twin.normal(size=9))
 

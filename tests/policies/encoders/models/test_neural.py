@@ -70,10 +70,10 @@ def test_the_average_is_that_of_the_last_items_of_ones_own_sequence() -> None:
 @pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec", "average"])
 def test_the_state_of_the_last_event_alone_equals_the_full_pass(name: str) -> None:
     made, data = build(name).fit(walks()), walks(seed=1)
-    start = np.maximum(data.offsets[1:] - made.reach, data.offsets[:-1])
+    start = np.maximum(data.offsets[1:] - made.context_length, data.offsets[:-1])
     packed = pack(data.items, start, data.offsets[1:])
     full = made._net(packed)[packed.last].detach().numpy()
-    got = made.encode(data.histories(made.reach))[packed.order]
+    got = made.encode(data.histories(made.context_length))[packed.order]
     np.testing.assert_allclose(got, full, atol=1e-5)
 
 

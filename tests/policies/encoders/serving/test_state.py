@@ -36,7 +36,7 @@ def test_steps_equal_the_full_recomputation_far_beyond_the_window(
 ) -> None:
     made, coming = fitted(name, **more), events(40)
     if name == "gru4rec":
-        made.reach = 40  # type: ignore[misc]  # a recurrent state forgets nothing
+        made.context_length = 40  # type: ignore[misc]  # a recurrent state forgets nothing
     state = made.initial_state(len(coming))
     for t in range(coming.shape[1]):
         state = made.step(state, coming[:, t])

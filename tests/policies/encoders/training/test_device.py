@@ -81,14 +81,14 @@ def test_auto_is_the_gpu_where_there_is_one(
 def test_the_network_is_moved_before_learning_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    moves: list[str] = []
+    transitions: list[str] = []
     original = torch.nn.Module.to
 
     def to(self: torch.nn.Module, device: Any) -> torch.nn.Module:
-        moves.append(str(torch.device(device)))
+        transitions.append(str(torch.device(device)))
         return original(self, device)
 
     monkeypatch.setattr(torch.nn.Module, "to", to)
     made = build("sasrec", device="cpu:0").fit(data())
-    assert moves == ["cpu:0", "cpu"]
+    assert transitions == ["cpu:0", "cpu"]
     assert made.encode(np.array([[1, 2]])).any()

@@ -12,20 +12,20 @@ import pytest
 import recsim_env  # noqa: F401
 from policies.base import observation_of, serving_of
 from policies.features import state_features
-from policies.rl.data.replay import Moves, Replay, place_of
+from policies.rl.data.replay import Replay, Transitions, place_of
 from policies.rl.data.world import World
 
 
-def moves(first: int, n: int) -> Moves:
+def transitions(first: int, n: int) -> Transitions:
     mark = np.arange(first, first + n, dtype=np.float32)
     ids = np.tile(mark[:, None].astype(np.int32), (1, 2))
-    return Moves(mark[:, None], ids, np.zeros(n, np.int32), mark, mark, mark[:, None], ids)
+    return Transitions(mark[:, None], ids, np.zeros(n, np.int32), mark, mark, mark[:, None], ids)
 
 
 def test_the_ring_holds_the_last_decisions_and_draws_whole_rows() -> None:
     ring = Replay(5)
-    ring.add(moves(0, 3))
-    ring.add(moves(3, 4))  # over the oldest two
+    ring.add(transitions(0, 3))
+    ring.add(transitions(3, 4))  # over the oldest two
     batch = ring.draw(400, np.random.default_rng(0))
     assert set(batch.reward.tolist()) == {2.0, 3.0, 4.0, 5.0, 6.0}
     for column in (batch.state[:, 0], batch.slate[:, 1], batch.next_state[:, 0]):

@@ -17,7 +17,7 @@ from offpolicy import LoggedDataset
 from policies import build, collect, score_log
 from policies.base import items_of, observation_of, serving_of
 from policies.features import state_features
-from policies.rl.data.logged import LogBatch, log_batch, logged_moves, returns_to_go
+from policies.rl.data.logged import LogBatch, log_batch, logged_transitions, returns_to_go
 from policies.rl.nets.item_net import ItemNet
 from policies.rl.offline.learner import METHODS
 from policies.rl.offline.method import OfflineConfig, slate_log_prob
@@ -66,11 +66,11 @@ def test_returns_to_go_by_hand() -> None:
 
 def test_rows_of_a_log_follow_each_other(log: LoggedDataset) -> None:
     features = state_features(serving_of(make_env()), None)
-    moves = logged_moves(log, features, gamma=0.9, reward_scale=2.0)
-    assert set(np.flatnonzero(~moves.whole)) == set(np.flatnonzero(log.truncated))
-    assert (moves.later[log.terminated | log.truncated] == -1).all()
-    batch = log_batch(moves, np.arange(len(log)))
-    goes_on = np.flatnonzero(moves.later >= 0)
+    transitions = logged_transitions(log, features, gamma=0.9, reward_scale=2.0)
+    assert set(np.flatnonzero(~transitions.whole)) == set(np.flatnonzero(log.truncated))
+    assert (transitions.later[log.terminated | log.truncated] == -1).all()
+    batch = log_batch(transitions, np.arange(len(log)))
+    goes_on = np.flatnonzero(transitions.later >= 0)
     torch.testing.assert_close(batch.next_state[goes_on], batch.state[goes_on + 1])
     taken = torch.where(
         batch.place < K, batch.items.gather(1, batch.action()[:, None]).squeeze(1), -1

@@ -166,16 +166,16 @@ def test_minibatches_are_of_one_size() -> None:
 
 
 def test_learning_depends_on_its_seeds_alone_and_leaves_the_callers_luck() -> None:
-    def weights(luck: int, seed: int) -> float:
-        torch.manual_seed(luck)
-        np.random.seed(luck)  # noqa: NPY002
+    def weights(random_state: int, seed: int) -> float:
+        torch.manual_seed(random_state)
+        np.random.seed(random_state)  # noqa: NPY002
         env = make_env(16)
         agent = build("ppo", env, seed=seed)
         assert isinstance(agent, SB3Agent)
         agent.learn(env, total_steps=512, seed=3)
         assert agent.model is not None
-        assert np.random.get_state()[1][0] == luck  # noqa: NPY002
-        assert torch.initial_seed() == luck
+        assert np.random.get_state()[1][0] == random_state  # noqa: NPY002
+        assert torch.initial_seed() == random_state
         return float(sum(p.detach().abs().sum() for p in agent.model.policy.parameters()))
 
     assert weights(1, 0) == weights(2, 0)

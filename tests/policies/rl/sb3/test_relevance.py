@@ -30,7 +30,7 @@ def agent_over(encoder: Any, log: Any, name: str = "ppo", **settings: Any) -> An
     agent = build(name, make_env(), encoder=encoder, **settings)
     assert isinstance(agent, SB3Agent)
     agent.update(log)
-    agent.model = agent.new_model(agent.blueprint(16))
+    agent.model = agent.new_model(agent.placeholder_env(16))
     return agent
 
 

@@ -107,9 +107,9 @@ def test_masks_of_a_whole_catalogue_are_obeyed_while_learning() -> None:
 
 @pytest.mark.parametrize("name", ["dqn", "sac"])
 def test_learning_depends_on_its_seeds_alone(name: str) -> None:
-    def insides(luck: int, seed: int) -> Any:
-        torch.manual_seed(luck)
-        np.random.seed(luck)  # noqa: NPY002
+    def insides(random_state: int, seed: int) -> Any:
+        torch.manual_seed(random_state)
+        np.random.seed(random_state)  # noqa: NPY002
         agent = agent_of(name, make_env(), seed=seed)
         agent.learn(make_env(), total_steps=256, seed=3)
         return agent.saved().arrays

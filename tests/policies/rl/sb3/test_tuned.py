@@ -36,7 +36,7 @@ def test_it_begins_as_it_was_fitted(encoder: Any) -> None:
     env = make_env()
     agent: Any = build("ppo", env, encoder=encoder, tune=0.1)
     agent.update(collect(env, build("uniform", env), n_steps=4, seed=1))
-    agent.model = agent.new_model(agent.blueprint(16))
+    agent.model = agent.new_model(agent.placeholder_env(16))
     ids = np.array([[-1, -1, 3, 4, 5], [-1] * 5, [1, 2, 3, 2, 1]], np.int32)
     with torch.no_grad():
         state = front(agent).encoded(torch.from_numpy(ids).long())

@@ -12,10 +12,10 @@ from policies.rl.slateq.ratio import gains, one_by_one, slate_value, weighted
 
 
 def some(rows: int = 200, items: int = 7, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    luck = torch.Generator().manual_seed(seed)
-    weight = torch.rand((rows, items), generator=luck, dtype=torch.float64) + 0.01
-    value = 5 * torch.randn((rows, items), generator=luck, dtype=torch.float64)
-    none = torch.randn(rows, generator=luck, dtype=torch.float64)
+    random_state = torch.Generator().manual_seed(seed)
+    weight = torch.rand((rows, items), generator=random_state, dtype=torch.float64) + 0.01
+    value = 5 * torch.randn((rows, items), generator=random_state, dtype=torch.float64)
+    none = torch.randn(rows, generator=random_state, dtype=torch.float64)
     return weight, value, none
 
 
