@@ -146,9 +146,9 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     if cell.agent == "slateq":
         settings["batch_size"] = AGAIN * env.num_envs
     if cell.encoder == END_TO_END:
-        settings["tracker"] = SIZE
+        settings["end_to_end"] = SIZE
     if cell.encoder.startswith(TUNED):
-        settings["tune"] = PACE
+        settings["fine_tune"] = PACE
     return build(cell.agent, env, **settings)
 
 
