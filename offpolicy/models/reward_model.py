@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.errors import LogError, NoOverlapError
 from offpolicy.estimators.terms import F64, check_gamma
-from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64, group, in_group_order
 from offpolicy.models.features import Slates, expected, shown, state_features
@@ -168,7 +167,7 @@ def next_rows(log: LoggedDataset) -> I64:
     Raises:
         LogError: a session has missing steps.
     """
-    require_whole_sessions(log, "the value of a step is made of the steps after it.")
+    log.require_whole_sessions("the value of a step is made of the steps after it.")
     order = in_group_order(log.groups, log.step)
     rows = np.arange(len(log)) if order is None else order
     code = log.sessions[rows]

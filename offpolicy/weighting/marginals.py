@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.estimators.terms import F64, Terms, check_gamma
-from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.columns import check_no_missing
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64
@@ -49,7 +48,7 @@ def marginal_terms(
     """
     check_scores(log, scores)
     check_gamma(gamma)
-    require_whole_sessions(log, "state weights are carried from step to step.")
+    log.require_whole_sessions("state weights are carried from step to step.")
     ratio = scores.propensity / log.propensity
     codes = _state_codes(state, len(log))
     if kind == "stationary":

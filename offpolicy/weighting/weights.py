@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, Terms, check_gamma
-from offpolicy.log.checks import PRODUCT, ROUNDING, require_whole_sessions, validate
+from offpolicy.log.checks import PRODUCT, ROUNDING, validate
 from offpolicy.log.columns import matrix, whole_numbers
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import in_group_order
@@ -129,7 +129,7 @@ def terms(
         return Terms(ratio, log.reward, q, v, unit, horizon=horizon)
     if horizon not in ("per_decision", "trajectory"):
         raise ValueError(_no_such(horizon))
-    require_whole_sessions(log, "the weight of a session is the product over ALL its steps.")
+    log.require_whole_sessions("the weight of a session is the product over ALL its steps.")
     running, before = running_product(log, ratio)
     if horizon == "trajectory":
         running = before = whole_product(log, running)
