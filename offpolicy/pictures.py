@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from offpolicy.doctor.context_checks import daily_means
 from offpolicy.estimators.terms import F64, Terms
+from offpolicy.intervals.inference import Interval
+from offpolicy.line import Line
 from offpolicy.log.columns import numbers
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,20 @@ class _Canvas(NamedTuple):
     axes: Axes
 
 
-def forest(report: Report, truth: float | None = None) -> Figure:
+class Estimates(Protocol):
+    """What a forest plot reads of a report."""
+
+    @property
+    def lines(self) -> Sequence[Line]: ...
+    @property
+    def baseline(self) -> Interval: ...
+    @property
+    def estimand(self) -> str: ...
+    @property
+    def horizon(self) -> str: ...
+
+
+def forest(report: Estimates, truth: float | None = None) -> Figure:
     """Every estimate with its interval, the logging policy's value, and the truth if known."""
     c = _canvas(6.4, 0.8 + 0.35 * len(report.lines))
     for y, line in enumerate(report.lines):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.doctor.log_check import LogCheck
-from offpolicy.estimators.engine import Estimate
 from offpolicy.gate.verdict import Verdict
 from offpolicy.intervals.inference import Interval
+from offpolicy.line import Line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,22 +26,6 @@ text-align:right;font-variant-numeric:tabular-nums}th:first-child,td:first-child
 .verdict{padding:.8rem 1rem;border-left:.4rem solid #888;background:#f5f5f5}.pass{border-color:#2a7}
 .fail{border-color:#c33}.note{color:#555}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One estimator's word."""
-
-    estimator: str
-    value: Interval
-    uplift: Interval  # over the logging policy, paired on the same rows
-    settings: Mapping[str, float]
-    influence: Estimate | None = field(default=None, repr=False, compare=False)  # of the uplift
-
-    @property
-    def biased(self) -> bool:
-        """Weights were cut or shrunk; the interval was moved out by the bound on the bias."""
-        return self.value.bias != (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

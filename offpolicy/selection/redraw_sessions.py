@@ -20,8 +20,8 @@ from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.intervals.inference import interval
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.selection.redraw import (
+    EstimatorScore,
     Population,
-    ScorePolicy,
     check_order,
     draw_actions,
     population,
@@ -45,7 +45,7 @@ def score_session_estimators(
     tilt: float = 1.0,
     redraws: int = 100,
     seed: int = 0,
-) -> tuple[list[ScorePolicy], float]:
+) -> tuple[list[EstimatorScore], float]:
     """As `score_estimators`, for the per_decision estimand; the share is of effective sessions.
 
     Raises:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from offpolicy import LogError, LoggedDataset, TargetScores, estimate, evaluate, terms
+from offpolicy.log.scores import Predictions
 from offpolicy.weighting.marginals import marginal_terms
-from offpolicy.weighting.weights import Predictions
 
 STEPS = 15
 TO_1 = np.array([[0.2, 0.7], [0.4, 0.9]])  # probability of state 1 after (state, action)
