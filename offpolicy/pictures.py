@@ -1,8 +1,7 @@
-"""Pictures of evidence: matplotlib figures, and PNGs that a page can carry inside itself."""
+"""Pictures of evidence as matplotlib figures, and their PNG bytes for a page."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -123,11 +122,11 @@ def error_against_size(sizes: Sequence[int], errors: Mapping[str, F64]) -> Figur
     return c.figure
 
 
-def embedded(figure: Figure) -> str:
-    """The figure as an <img> that needs no file beside the page."""
-    page = BytesIO()
-    figure.savefig(page, format="png", dpi=110, bbox_inches="tight")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(page.getvalue()).decode()}">'
+def png(figure: Figure, *, dpi: int = 130) -> bytes:
+    """The figure as a PNG file's contents."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=dpi)
+    return content.getvalue()
 
 
 def _canvas(width: float = 6.4, height: float = 3.4) -> _Canvas:

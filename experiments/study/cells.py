@@ -17,7 +17,7 @@ import torch
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import Truth, serve
-from experiments.study.command import END_TO_END, NONE, TUNED, Cell, Settings
+from experiments.study.settings import END_TO_END, NONE, TUNED, Cell, Settings
 from offpolicy import LoggedDataset
 from policies import (
     ENCODERS,
