@@ -144,7 +144,7 @@ def aggregate_table(settings: Settings, results: Results) -> str:
         row = [f"{encoder}, {agent}", shown(score, "{:+.2f}"), better, f"{np.mean(seen):.0%}"]
         lines.append(row)
     note = (
-        "± and [ ]: 95% over seeds (Student t; pairs meet the same users with common random numbers). "
+        "± and [ ]: 95% over seeds (Student t; pairs meet the same users: common random numbers). "
         "Interquartile mean over worlds and seeds and chance to beat the same agent without an "
         "encoder, with stratified bootstrap intervals (Agarwal et al., 2021)."
     )
