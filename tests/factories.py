@@ -66,7 +66,7 @@ def make_observation(
     eligible: ArrayLike | None = None,
     n_responses: int = 1,
 ) -> Observation:
-    """Users with histories (B, H), responses of 0, and user vectors (B, F) of one 0 unless given."""
+    """Users with histories (B, H) and responses of 0; the user vector is one 0 unless given."""
     items = np.asarray(history_items, np.int32)
     return Observation(
         history_items=items,

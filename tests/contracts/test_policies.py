@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
-import recsim_env  # noqa: F401  (registers the environments)
 from offpolicy import LoggedDataset
 from policies import (
     POLICIES,
@@ -31,13 +30,12 @@ from policies.rules.constraints import constrained
 from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER
+from tests import factories
 
 A, C, K = 40, 6, 2
 
 
-def make_env(num_envs: int = 16, **settings: Any) -> Any:
-    sizes = {"n_items": A, "slate_size": K, "n_candidates": C, "history_length": 8} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+make_env = partial(factories.make_env, n_items=A, slate_size=K, n_candidates=C, history_length=8)
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-import recsim_env  # noqa: F401
 from offpolicy import LoggedDataset
 from policies import build, collect, score_log
 from policies.base import items_of, observation_of, serving_of
@@ -22,14 +21,13 @@ from policies.rl.nets.item_net import ItemNet
 from policies.rl.offline.learner import METHODS
 from policies.rl.offline.method import OfflineConfig, slate_log_prob
 from policies.slates.distributions import PlackettLuce
+from tests import factories
 
 A, C, K, D, B = 12, 5, 2, 3, 30
 CONFIG = OfflineConfig(gamma=0.8, strength=0.3, cap=2.0)
 
 
-def make_env(**settings: Any) -> Any:
-    sizes = {"n_items": A, "slate_size": K, "n_candidates": C, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=32, **sizes)
+make_env = partial(factories.make_env, num_envs=32, n_items=A, slate_size=K, n_candidates=C)
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 
-import recsim_env  # noqa: F401
 from policies import build, collect, load, observation_of, save, score_log
 from policies.rl.nets.item_net import ItemNet
 from policies.rl.sb3.agent import SB3Agent
@@ -22,6 +21,7 @@ from policies.rl.sb3.q_head import NEVER, TiedHead
 from policies.rl.sb3.slate_head import PlackettLuceActions
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER as ALWAYS
+from tests import factories
 from tests.policies.rl.two_kinds import PAYS, TwoKinds
 
 STEPS = {
@@ -36,9 +36,7 @@ STEPS = {
 SETTINGS: dict[str, dict[str, Any]] = {"sac": {"gamma": 0.5}, "td3": {"gamma": 0.5}}
 
 
-def make_env(num_envs: int = 16, **settings: Any) -> Any:
-    sizes = {"n_items": 30, "slate_size": 3, "n_candidates": 6, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+make_env = partial(factories.make_env, slate_size=3)
 
 
 def agent_of(name: str, env: Any, **settings: Any) -> SB3Agent:
