@@ -17,8 +17,9 @@ from offpolicy.gate.verdict import GateRule, Verdict, decide
 from offpolicy.intervals.inference import Interval
 from offpolicy.intervals.multiplicity import simultaneous
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.scores import TargetScores
 from offpolicy.report import Report, finite
-from offpolicy.weighting.weights import Horizon, TargetScores
+from offpolicy.weighting.weights import Horizon
 
 
 @dataclass(frozen=True, slots=True)

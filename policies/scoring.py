@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import TargetScores
+from offpolicy.log.scores import TargetScores
 from policies.base import Policy, columns_of, conditional, items_of, observation_of_log
 
 

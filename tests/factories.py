@@ -1,8 +1,8 @@
-"""Small worlds, sizes and observations that many tests build; every size is an argument."""
+"""What many tests build: small worlds, sizes and observations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -12,27 +12,21 @@ from numpy.typing import ArrayLike
 import recsim_env  # noqa: F401  (registers the environments)
 from policies import Observation, Serving
 
+SIZES = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5}
 
-def make_env(
-    num_envs: int = 16,
-    *,
-    world: str = "Longplay",
-    n_items: int = 30,
-    slate_size: int = 2,
-    n_candidates: int | None = 6,
-    history_length: int = 5,
-    **settings: Any,
-) -> Any:
-    """A vector environment of small sizes; `settings` are the world's own."""
-    return gymnasium.make_vec(
-        f"recsim_env/{world}-v0",
-        num_envs=num_envs,
-        n_items=n_items,
-        slate_size=slate_size,
-        n_candidates=n_candidates,
-        history_length=history_length,
-        **settings,
-    )
+
+def make_env(num_envs: int = 16, **settings: Any) -> Any:
+    """A small vector environment of Longplay; `settings` replace its sizes and add to them."""
+    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **SIZES | settings)
+
+
+def env_of(num_envs: int = 16, **sizes: Any) -> Callable[..., Any]:
+    """`make_env` with other sizes where a test gives none."""
+
+    def make(num_envs: int = num_envs, **settings: Any) -> Any:
+        return make_env(num_envs, **sizes | settings)
+
+    return make
 
 
 def make_serving(

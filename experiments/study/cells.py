@@ -17,7 +17,7 @@ import torch
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import Truth, serve
-from experiments.study.command import END_TO_END, NONE, TUNED, Cell, Settings
+from experiments.study.settings import END_TO_END, NONE, TUNED, Cell, Settings
 from offpolicy import LoggedDataset
 from policies import (
     ENCODERS,
@@ -34,7 +34,8 @@ from policies.rules.constraints import constrained
 from policies.rules.rules import Repeats
 
 PURPOSES = ("warm", "learn", "test")
-SIZE = 32  # of encoders
+LENGTH = 20  # of the histories that encoders look back on
+WIDTH = 32  # of the recurrent encoder that an agent trains
 COUNTED = ("popularity", "markov")  # encoders without a network
 PACE = 0.1  # of a tuned encoder, as a share of the agent's learning rate
 ROUNDS = 4  # parts of the log that a learner takes one after the other
@@ -129,13 +130,8 @@ def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
     """The cell's encoder, small enough that the simulator is the cost."""
     if cell.encoder in (NONE, END_TO_END):
         return None
-    name, sizes = cell.encoder.removeprefix(TUNED), dict[str, Any]()
-    if name not in COUNTED:
-        sizes = {"dim": SIZE, "length": 20, "epochs": 15, "seed": cell.seed}
-        if name not in {"average", "gru4rec"}:
-            sizes["blocks"] = 1
-    made: Encoder = ENCODERS[name](**sizes).fit(sequences)
-    return made
+    unfitted = ENCODERS[cell.encoder.removeprefix(TUNED)].small(length=LENGTH, seed=cell.seed)
+    return unfitted.fit(sequences)
 
 
 def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
@@ -146,7 +142,7 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     if cell.agent == "slateq":
         settings["batch_size"] = AGAIN * env.num_envs
     if cell.encoder == END_TO_END:
-        settings["tracker"] = SIZE
+        settings["tracker"] = WIDTH
     if cell.encoder.startswith(TUNED):
         settings["tune"] = PACE
     return build(cell.agent, env, **settings)

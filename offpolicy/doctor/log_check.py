@@ -16,7 +16,7 @@ from offpolicy.doctor.findings import Finding, Level
 from offpolicy.estimators.terms import F64
 from offpolicy.log.columns import check_no_missing, numbers
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import TargetScores
+from offpolicy.log.scores import TargetScores
 
 
 class Health(StrEnum):

@@ -11,7 +11,7 @@ from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_si
 from offpolicy.doctor.weight_checks import candidate_columns, strays
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import TargetScores
+from offpolicy.log.scores import TargetScores
 
 ENTRY = 1e-4  # relative: propensity against its own entry; rows against a sum of 1
 SURE = 1 - 1e-9  # a probability that leaves no choice

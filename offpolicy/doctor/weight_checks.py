@@ -14,7 +14,7 @@ from offpolicy.estimators import estimate
 from offpolicy.estimators.terms import F64, LARGEST, Terms
 from offpolicy.intervals.inference import standard_error
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import TargetScores
+from offpolicy.log.scores import TargetScores
 
 ENTRY = 1e-4  # how far a distribution may sum from 1; relative: propensity from its own entry
 FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:

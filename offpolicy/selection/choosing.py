@@ -133,5 +133,5 @@ def _rows(t: Terms, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Terms:
     return Terms(
         t.weight[keep], t.reward[keep], t.q_logged[keep], t.v_target[keep],
         group(t.unit[keep]).code, t.weight_before[keep], t.discount[keep], stratum, session,
-        t.horizon,
+        t.horizon, t.rows,
     )  # fmt: skip

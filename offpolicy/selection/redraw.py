@@ -23,7 +23,7 @@ from offpolicy.models.features import state_features
 RIDGE = 10.0
 
 
-class ScorePolicy(NamedTuple):
+class EstimatorScore(NamedTuple):
     """How an estimator did over the redrawn logs."""
 
     estimator: str
@@ -51,7 +51,7 @@ def score_estimators(
     tilt: float = 1.0,
     redraws: int = 100,
     seed: int = 0,
-) -> tuple[list[ScorePolicy], float]:
+) -> tuple[list[EstimatorScore], float]:
     """Scores, least error first, and the mean effective share of the redrawn logs. `tilt` is in
     standard deviations of the model's rewards."""
     check_order(names, tilt, redraws)
@@ -83,13 +83,13 @@ def check_order(names: Sequence[str], tilt: float, redraws: int) -> None:
         )
 
 
-def summary(errors: Mapping[str, Sequence[tuple[float, bool, float]]]) -> list[ScorePolicy]:
+def summary(errors: Mapping[str, Sequence[tuple[float, bool, float]]]) -> list[EstimatorScore]:
     """Least error first, from (error, interval holds, width) of every redraw."""
     scored = []
     for name, found in errors.items():
         x = np.array(found, np.float64)
         rmse = float(np.sqrt((x[:, 0] ** 2).mean()))
-        scored.append(ScorePolicy(name, rmse, *(float(m) for m in x.mean(0))))
+        scored.append(EstimatorScore(name, rmse, *(float(m) for m in x.mean(0))))
     return sorted(scored, key=lambda s: s.rmse)
 
 

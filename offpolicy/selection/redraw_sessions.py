@@ -18,11 +18,10 @@ from offpolicy.errors import LogError
 from offpolicy.estimators import estimate_all
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.intervals.inference import interval
-from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.selection.redraw import (
+    EstimatorScore,
     Population,
-    ScorePolicy,
     check_order,
     draw_actions,
     population,
@@ -46,7 +45,7 @@ def score_session_estimators(
     tilt: float = 1.0,
     redraws: int = 100,
     seed: int = 0,
-) -> tuple[list[ScorePolicy], float]:
+) -> tuple[list[EstimatorScore], float]:
     """As `score_estimators`, for the per_decision estimand; the share is of effective sessions.
 
     Raises:
@@ -74,7 +73,7 @@ def sessions(log: LoggedDataset, tilt: float, rng: np.random.Generator) -> Sessi
             "sessions are redrawn from the logger's full distribution: log candidate_propensity, "
             "or ask about one_step."
         )
-    require_whole_sessions(log, "a session is redrawn from its first step on.")
+    log.require_whole_sessions("a session is redrawn from its first step on.")
     log = log.take(np.lexsort((log.step, log.sessions)))
     people = population(log, tilt, rng)
     start = np.append(log.groups.first, len(log))

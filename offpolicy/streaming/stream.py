@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
-from offpolicy.estimators import FOR_HORIZON, OF_TERMS, WITH_MODEL
+from offpolicy.estimators.registry import ESTIMATORS, fitting
 from offpolicy.estimators.terms import check_gamma
 from offpolicy.intervals.inference import Interval
 from offpolicy.storage.parquet import MANIFEST, log_parts, unreadable
@@ -47,9 +47,9 @@ class StreamSpec:
             raise ValueError(
                 f"no horizon {self.horizon!r} to stream; one_step, per_decision or trajectory"
             )
-        known = [n for n in FOR_HORIZON[self.horizon] if n not in WITH_MODEL | OF_TERMS]
-        strange = [n for n in self.estimators if n not in known]
-        if strange or not self.estimators:
+        records = {n: ESTIMATORS[n] for n in fitting(self.horizon)}
+        known = [n for n, e in records.items() if not (e.needs_model or e.whole)]
+        if not self.estimators or set(self.estimators) - set(known):
             raise ValueError(
                 f"estimators = {', '.join(self.estimators) or 'none'}: a stream holds no model, so "
                 f"that of {self.horizon} there are {', '.join(known)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,12 @@ from policies.rules.constraints import constrained
 from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER
-from tests import factories
+from tests.factories import env_of
 
 A, C, K = 40, 6, 2
 
 
-make_env = partial(factories.make_env, n_items=A, slate_size=K, n_candidates=C, history_length=8)
+make_env = env_of(n_items=A, slate_size=K, n_candidates=C, history_length=8)
 
 
 @pytest.fixture(scope="module")

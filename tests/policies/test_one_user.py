@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 from policies import build, recommend, serving_of
 from policies.baselines.simple import Popularity
 from policies.slates.distributions import Mixture, PlackettLuce, TopK
-from tests import factories
+from tests.factories import env_of
 
-make_env = partial(factories.make_env, num_envs=2, n_items=12, history_length=3)
+make_env = env_of(2, n_items=12, history_length=3)
 
 
 @pytest.fixture(params=[6, None])

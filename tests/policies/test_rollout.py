@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from gymnasium.vector import AutoresetMode
 from policies import Observation, act, build, collect, observation_of
 from policies.rollout import _split
 from recsim_env import Population
-from tests import factories
+from tests.factories import env_of
 
-make_env = partial(factories.make_env, num_envs=6, n_candidates=5, history_length=4)
+make_env = env_of(6, n_candidates=5, history_length=4)
 
 
 @pytest.mark.parametrize("given", ["items", "nothing"])

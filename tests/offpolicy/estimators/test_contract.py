@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from offpolicy import ESTIMATORS, Terms, estimate
-from offpolicy.estimators import WITH_MODEL
 from offpolicy.estimators.magic import blend, blend_weights, partial_returns
 from tests.offpolicy.factories import decisions, uneven_sessions
 
+WITH_MODEL = {name for name, record in ESTIMATORS.items() if record.needs_model}
 MODEL_FREE = sorted(ESTIMATORS.keys() - WITH_MODEL)
 HARMLESS = {"dros": {"shrinkage": np.inf}, "log_smoothing_ips": {"strength": 1e-12}}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,13 @@ from policies.rl.nets.item_net import ItemNet
 from policies.rl.offline.learner import METHODS
 from policies.rl.offline.method import OfflineConfig, slate_log_prob
 from policies.slates.distributions import PlackettLuce
-from tests import factories
+from tests.factories import env_of
 
 A, C, K, D, B = 12, 5, 2, 3, 30
 CONFIG = OfflineConfig(gamma=0.8, strength=0.3, cap=2.0)
 
 
-make_env = partial(factories.make_env, num_envs=32, n_items=A, slate_size=K, n_candidates=C)
+make_env = env_of(num_envs=32, n_items=A, slate_size=K, n_candidates=C)
 
 
 @pytest.fixture(scope="module")

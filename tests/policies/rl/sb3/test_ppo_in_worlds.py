@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,9 @@ from policies.rl.sb3.bridge import EncodedVecEnv
 from policies.rl.sb3.configs import falling
 from policies.rl.sb3.slate_head import PlackettLuceActions
 from policies.slates.distributions import PlackettLuce
-from tests import factories
+from tests.factories import env_of
 
-make_env = partial(factories.make_env, num_envs=32)
+make_env = env_of(num_envs=32)
 
 
 def test_the_slate_head_has_the_exact_probabilities() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from policies.rl.sb3.q_head import NEVER, TiedHead
 from policies.rl.sb3.slate_head import PlackettLuceActions
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER as ALWAYS
-from tests import factories
+from tests.factories import env_of
 from tests.policies.rl.two_kinds import PAYS, TwoKinds
 
 STEPS = {
@@ -36,7 +35,7 @@ STEPS = {
 SETTINGS: dict[str, dict[str, Any]] = {"sac": {"gamma": 0.5}, "td3": {"gamma": 0.5}}
 
 
-make_env = partial(factories.make_env, slate_size=3)
+make_env = env_of(slate_size=3)
 
 
 def agent_of(name: str, env: Any, **settings: Any) -> SB3Agent:

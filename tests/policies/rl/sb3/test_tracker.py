@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from policies import build, load, observation_of, save
 from policies.base import serving_of
 from policies.features import state_features
 from policies.rl.sb3.tracker import Tracker
-from tests import factories
+from tests.factories import env_of
 
-make_env = partial(factories.make_env, num_envs=32)
+make_env = env_of(num_envs=32)
 
 
 def test_the_trail_leads_the_state_as_ids() -> None:
