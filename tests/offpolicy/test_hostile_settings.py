@@ -34,7 +34,7 @@ from offpolicy import (
     simultaneous,
     slope,
 )
-from tests.offpolicy.log.test_hostile_logs import flat, log_of
+from tests.offpolicy.factories import flat, log_of
 
 ONE = estimate(flat(10), "ips")
 HALF = np.full((2, 2), 0.5)

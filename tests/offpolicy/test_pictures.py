@@ -19,7 +19,7 @@ from offpolicy.pictures import (
     reliability,
     weight_histogram,
 )
-from tests.offpolicy.test_evaluate import sessions_log, target
+from tests.offpolicy.factories import sessions_log, target
 
 
 def test_a_forest_has_a_line_an_estimator_at_its_bounds() -> None:

@@ -8,8 +8,7 @@ import pytest
 from experiments.benchmark.faults import FAULTS, clean, examine, flag_rates
 from offpolicy import Health, LoggedDataset, Outcome, TargetScores, check_log, decide, evaluate
 from offpolicy.doctor.weight_checks import _exact_target_variance
-from tests.offpolicy.gate.test_gate import GOOD, even
-from tests.offpolicy.test_evaluate import sessions_log, target
+from tests.offpolicy.factories import GOOD, even, sessions_log, target
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f != "none"])

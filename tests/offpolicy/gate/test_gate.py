@@ -7,14 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offpolicy import GateRule, Guardrail, Interval, Outcome, Terms, decide, diagnose
-
-GOOD = Interval(0.1, 0.05, 0.15, 0.025, 0.95, 1000)
-
-
-def even(n: int = 1000, weight: float = 1.0) -> Terms:
-    rng = np.random.default_rng(0)
-    return Terms(weight * rng.uniform(0.9, 1.1, n), np.ones(n), None, None, np.arange(n))
+from offpolicy import GateRule, Guardrail, Outcome, Terms, decide, diagnose
+from tests.offpolicy.factories import GOOD, even
 
 
 def test_pass_fail_and_cannot_tell() -> None:

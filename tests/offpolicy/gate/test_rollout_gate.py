@@ -15,7 +15,7 @@ from experiments.logs import which_estimator
 from offpolicy import GateRule, LogError, LoggedDataset, Outcome, TargetScores, read_log, write_log
 from offpolicy.gate.guardrails import GuardrailSpec, check_guardrails, slate_diversity
 from offpolicy.judging import judge
-from tests.offpolicy.test_evaluate import sessions_log, target
+from tests.offpolicy.factories import sessions_log, target
 
 
 def test_candidates_are_judged_together_and_recorded() -> None:

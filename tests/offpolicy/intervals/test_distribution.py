@@ -8,7 +8,7 @@ import pytest
 from offpolicy import LoggedDataset, Terms, evaluate, interval, terms
 from offpolicy.intervals.distribution import outcome_distribution
 from offpolicy.weighting.propensities import estimate_propensity
-from tests.offpolicy.test_evaluate import sessions_log, target
+from tests.offpolicy.factories import sessions_log, target
 
 
 def test_by_hand() -> None:

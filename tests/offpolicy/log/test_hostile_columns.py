@@ -20,7 +20,7 @@ from offpolicy import (
     read_log,
     stream_estimates,
 )
-from tests.offpolicy.log.test_hostile_logs import log_of
+from tests.offpolicy.factories import log_of
 
 N = 40
 

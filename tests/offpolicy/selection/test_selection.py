@@ -11,7 +11,7 @@ from offpolicy.selection.choosing import choose_setting, cross_validate, slope
 from offpolicy.selection.importance_fitting import _Fit, fitted_rule, pas_if
 from offpolicy.selection.redraw import score_estimators
 from offpolicy.selection.redraw_sessions import redraw_sessions, sessions
-from tests.offpolicy.estimators.test_contract import uneven_sessions
+from tests.offpolicy.factories import uneven_sessions
 
 
 def around(value: float, half_width: float) -> Interval:

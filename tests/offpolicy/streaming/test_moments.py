@@ -12,7 +12,7 @@ from offpolicy.estimators.sequential import pdis
 from offpolicy.intervals.bootstrap import bootstrap
 from offpolicy.streaming.moments import Moments, merge, partial
 from offpolicy.uplift import compare, logged_value
-from tests.offpolicy.estimators.test_contract import decisions, uneven_sessions
+from tests.offpolicy.factories import decisions, uneven_sessions
 
 NAMES = ["pdis", "snpdis", "seq_dr", "wdr", "sntis"]
 
