@@ -35,22 +35,23 @@ def bootstrap(
     check_level(level)
     if terms.layout.units.n < 2 or draws < 2:
         raise ValueError("a bootstrap needs 2 independent units and 2 draws; log more sessions")
-    wanted = list(names)
-    forms = {k: f for k, f in forms_of(terms, wanted, hyper).items() if k in wanted}
+    names = list(names)
+    forms = {k: f for k, f in forms_of(terms, names, hyper).items() if k in names}
     strata = terms.layout.strata[1] if any_staged(terms, forms) else 1
     columns, width = lay_out(terms, forms, strata)
     rng = np.random.default_rng(seed)
-    sums, plain = np.zeros((draws, width)), np.zeros(width)
+    sums, observed = np.zeros((draws, width)), np.zeros(width)
     for totals in unit_totals(terms, forms, columns, width, strata):
-        plain += totals.sum(0)
+        observed += totals.sum(0)
         for at in range(0, len(totals), UNITS):
-            some = totals[at : at + UNITS]
-            sums += rng.poisson(1.0, (draws, len(some))).astype(np.float64) @ some
-    found, lost = {}, lost_of(terms, forms)
-    for name in wanted:
+            block = totals[at : at + UNITS]
+            sums += rng.poisson(1.0, (draws, len(block))).astype(np.float64) @ block
+    intervals, lost = {}, lost_of(terms, forms)
+    for name in names:
         own = [c for c in columns if c.name == name]
         values = np.sum([_ratio(sums[:, c.top], sums[:, c.bottom]) for c in own], axis=0)
-        value = float(np.sum([_ratio(plain[None, c.top], plain[None, c.bottom]) for c in own]))
+        ratios = [_ratio(observed[None, c.top], observed[None, c.bottom]) for c in own]
+        value = float(np.sum(ratios))
         if np.isnan(values).any() or np.isnan(value):
             raise NoOverlapError(
                 f"{name} has no value in {np.isnan(values).mean():.0%} of the draws: too few units "
@@ -60,8 +61,8 @@ def bootstrap(
         bias = lost.get(name, Lost()).bounds()
         se, units = float(values.std(ddof=1)), terms.layout.units.n
         bounds = float(low) + bias[0], float(high) + bias[1]
-        found[name] = Interval(value, *bounds, se, level, units, bias)
-    return found
+        intervals[name] = Interval(value, *bounds, se, level, units, bias)
+    return intervals
 
 
 def _ratio(top: F64, bottom: F64) -> F64:

@@ -74,11 +74,11 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: evaluate(log_of(3), np.array(["a", "b", "c"]), horizon="one_step"),  # type: ignore[arg-type]
         "target propensity holds entries that are not numbers",
     ),
-    "rewards beyond reckoning": (
+    "rewards that overflow": (
         lambda: Terms([1.0, 1.0], [1e200, 0.0], None, None, [0, 1]),
         r"reward\[0\] = 1e\+200 overflows float64",
     ),
-    "products beyond reckoning": (
+    "products that overflow": (
         lambda: Terms([1e80, 1.0], [1e80, 0.0], None, None, [0, 1]),
         "weights up to 1e",
     ),

@@ -37,7 +37,7 @@ def test_fault_table(fault: str) -> None:
         assert rates[check] >= share - 3 * spread, check
 
 
-def test_findings_name_row_rule_and_mend() -> None:
+def test_findings_name_row_rule_and_fix() -> None:
     w = clean(0, 2000)
     w.propensity[17] *= 1.5
     found = examine(w)
@@ -45,7 +45,7 @@ def test_findings_name_row_rule_and_mend() -> None:
     assert found.verdict is Health.FAIL
     assert found["structure"].row == 17
     assert "the first is row 17" in str(found)
-    assert "at serve time" in found.troubles[0].mend
+    assert "at serve time" in found.troubles[0].fix
 
 
 def test_a_deterministic_logger_cannot_be_weighed() -> None:
