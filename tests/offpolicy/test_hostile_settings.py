@@ -59,7 +59,7 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
     "outside of Hoeffding": (lambda: hoeffding(ONE, (2, 3)), r"outside bounds \(2, 3\)"),
     "crossed bounds": (lambda: hoeffding(ONE, (3, 0)), r"outside bounds \(3, 0\)"),
     "one unit": (lambda: empirical_bernstein(estimate(flat(1), "ips"), (0, 1)), "2 independent"),
-    "nothing to walk": (lambda: slope([]), "give it one at least"),
+    "no intervals": (lambda: slope([]), "give it one at least"),
     "no grid": (lambda: choose_setting(flat(9), "clipped_ips", "cap", []), "give it one at least"),
     "no names": (lambda: cross_validate(flat(30), []), "needs the names"),
     "no splits": (lambda: cross_validate(flat(30), ["ips"], splits=0), "a split at least"),

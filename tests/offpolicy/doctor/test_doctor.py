@@ -1,4 +1,4 @@
-"""The log doctor sees what is broken, and leaves clean logs alone."""
+"""The log doctor finds every planted fault, and passes clean logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from experiments.benchmark.faults import FAULTS, clean, examine, flag_rates
-from offpolicy import Health, LoggedDataset, Outcome, TargetScores, check_log, decide, evaluate
+from offpolicy import (
+    Health,
+    LoggedDataset,
+    Outcome,
+    TargetScores,
+    check_log,
+    decide,
+    diagnose,
+    evaluate,
+)
 from offpolicy.doctor.weight_checks import _exact_target_variance
 from tests.offpolicy.gate.test_gate import GOOD, even
 from tests.offpolicy.test_evaluate import sessions_log, target
@@ -97,18 +106,12 @@ def test_every_report_carries_the_doctor_and_a_failed_log_is_not_judged() -> Non
     w = clean(0, 4000)
     w.propensity[:] = np.maximum(w.propensity.round(2), 0.01)
     ill = examine(w)
-    verdict = decide(GOOD, evaluate_diagnostics(), log_check=ill)
+    verdict = decide(GOOD, diagnose(even()), log_check=ill)
     assert (verdict.outcome, verdict.step) == (Outcome.UNDECIDED, "propensities")
     assert "structure" in verdict.reason
 
 
-def evaluate_diagnostics():  # type: ignore[no-untyped-def]
-    from offpolicy import diagnose
-
-    return diagnose(even())
-
-
-def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -> None:
+def test_a_target_whose_distribution_is_known_is_tested_with_the_exact_error() -> None:
     """Three rows by hand: the variance of w is sum e^2 / p - 1 = 1.08, 0 and 1/3."""
     log = LoggedDataset.from_columns(
         session=np.arange(3), step=np.zeros(3), slate=[0, 1, 0], propensity=[0.5, 0.5, 0.25],
@@ -117,8 +120,8 @@ def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -
     )  # fmt: skip
     slates = np.array([[0, 1, 2], [0, 1, -1], [2, 0, -1]], np.int32)[:, :, None]
     share = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
-    told = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
-    np.testing.assert_allclose(_exact_target_variance(log, told), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
+    known = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
+    np.testing.assert_allclose(_exact_target_variance(log, known), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
     beyond = TargetScores(
         np.array([0.2, 0.5, 0.5]), slates=np.where(slates == -1, 2, slates),
         slate_weight=np.array([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0]]),
