@@ -20,12 +20,12 @@ TOP = 5  # heaviest units that are left out together
 def duplicates(log: LoggedDataset) -> Finding:
     """Rows equal to another in every column, where contexts are too fine for that to be chance."""
     rule = "A decision is logged once."
-    seen = [x for x in (log.context, log.candidate_propensity) if x is not None]
-    if not seen:
+    states = [x for x in (log.context, log.candidate_propensity) if x is not None]
+    if not states:
         return Finding("duplicates", Level.PASS, "no context to compare rows by", rule)
     rng = np.random.default_rng(0)  # a fixed projection: equal rows have equal hashes
-    hashes = sum(x.astype(np.float64) @ rng.standard_normal(x.shape[1]) for x in seen)
-    states, inverse = np.unique(hashes, return_inverse=True)
+    hashes = sum(x.astype(np.float64) @ rng.standard_normal(x.shape[1]) for x in states)
+    distinct, inverse = np.unique(hashes, return_inverse=True)
     again = np.ones(len(log), bool)
     order = np.lexsort((log.reward, log.slate[:, 0], inverse))
     a, b = order[:-1], order[1:]
@@ -35,7 +35,7 @@ def duplicates(log: LoggedDataset) -> Finding:
         & (log.slate[a] == log.slate[b]).all(1)
         & (log.reward[a] == log.reward[b])
     )
-    if len(states) < 0.5 * len(log):
+    if len(distinct) < 0.5 * len(log):
         return Finding("duplicates", Level.PASS, "contexts repeat in most rows", rule)
     share = float(again.mean())
     level = Level.FAIL if share > 0.01 else Level.WARN if share > 0 else Level.PASS
@@ -65,17 +65,17 @@ def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
         raise ValueError("expected_shares needs the column `logger`")
     heads = group(log.session if log.user is None else log.user).first
     served = log.logger[heads].astype("U")
-    seen = np.array([(served == str(k)).sum() for k in expected], np.float64)
+    count = np.array([(served == str(k)).sum() for k in expected], np.float64)
     share = np.array(list(expected.values()), np.float64)
-    if seen.sum() < len(served) or not (share > 0).all() or len(seen) < 2:
+    if count.sum() < len(served) or not (share > 0).all() or len(count) < 2:
         raise ValueError(
             f"expected_shares names {', '.join(map(str, expected))}, the log's loggers are "
             f"{', '.join(np.unique(served))}; give each of them, two or more, a share above 0"
         )
-    due = share / share.sum() * seen.sum()
-    p = float(chdtrc(len(seen) - 1, float(((seen - due) ** 2 / due).sum())))
+    due = share / share.sum() * count.sum()
+    p = float(chdtrc(len(count) - 1, float(((count - due) ** 2 / due).sum())))
     counts = ", ".join(
-        f"{k}: {s:.0f} of {d:.0f}" for k, s, d in zip(expected, seen, due, strict=True)
+        f"{k}: {s:.0f} of {d:.0f}" for k, s, d in zip(expected, count, due, strict=True)
     )
     return by_p_value(
         "sample ratio",

@@ -18,7 +18,7 @@ from offpolicy.intervals.inference import Interval
 
 
 class Outcome(StrEnum):
-    """What the gate can say."""
+    """The three verdicts of the gate."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -110,8 +110,8 @@ def _propensities(d: Diagnostics, check: LogCheck | None) -> Verdict | None:
     m = d.mean_weight
     if m is not None and m.low <= 1 <= m.high:
         return None
-    seen = "unknown" if m is None else f"{m.value:.3f}, not 1 ([{m.low:.3f}, {m.high:.3f}])"
-    why = f"mean weight is {seen}: check the logged propensities with `longplay check`"
+    mean = "unknown" if m is None else f"{m.value:.3f}, not 1 ([{m.low:.3f}, {m.high:.3f}])"
+    why = f"mean weight is {mean}: check the logged propensities with `longplay check`"
     return Verdict(Outcome.UNDECIDED, why, "propensities")
 
 

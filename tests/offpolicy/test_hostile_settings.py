@@ -1,4 +1,4 @@
-"""Settings, bounds and tables that cannot be: refused with what is meant, or the right number."""
+"""Impossible settings, bounds and tables raise, with what is meant, or give the right number."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_what_cannot_be_is_refused_with_what_is_meant(order: str) -> None:
+def test_impossible_settings_raise_with_what_is_meant(order: str) -> None:
     call, said = ORDERS[order]
     with pytest.raises(ValueError, match=said):
         call()
@@ -129,7 +129,7 @@ def test_a_logger_whose_few_rows_paid_nothing_does_not_take_all_the_weight() -> 
     assert estimate(t, "ips").value == pytest.approx(click.mean(), abs=0.02)
 
 
-def test_classifiers_tell_rewards_not_the_chance_of_their_second_class() -> None:
+def test_classifiers_predict_rewards_not_the_chance_of_their_second_class() -> None:
     """Item 1 always pays 5 and the others nothing; a fold of one class has no second one."""
     log = log_of(90)
     paid = 5.0 * (log.slate[:, 0] == 1)
@@ -137,12 +137,12 @@ def test_classifiers_tell_rewards_not_the_chance_of_their_second_class() -> None
     for reward in (paid, np.full(90, 2.0)):
         same = LoggedDataset.from_columns(n_items=4, **(log.columns() | {"reward": reward}))
         model = RandomForestClassifier(20, random_state=0)
-        told = predict_rewards(same, own, horizon="one_step", estimator=model)
-        np.testing.assert_allclose(told.q_logged, reward, atol=1e-9)
+        predictions = predict_rewards(same, own, horizon="one_step", estimator=model)
+        np.testing.assert_allclose(predictions.q_logged, reward, atol=1e-9)
 
 
 def test_a_target_without_overlap_is_undecided_with_guardrails_too() -> None:
     rail = GuardrailSpec(name="x", values=np.ones(40), at_least=-0.1)
     none = {"never": TargetScores(np.zeros(40))}
-    found = judge(log_of(), none, horizon="one_step", model=None, guardrails=[rail])
-    assert found["never"].verdict.step == "overlap"
+    report = judge(log_of(), none, horizon="one_step", model=None, guardrails=[rail])
+    assert report["never"].verdict.step == "overlap"

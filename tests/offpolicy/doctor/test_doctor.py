@@ -49,12 +49,12 @@ def test_fault_table(fault: str) -> None:
 def test_findings_name_row_rule_and_fix() -> None:
     w = clean(0, 2000)
     w.propensity[17] *= 1.5
-    found = examine(w)
-    assert found is not None
-    assert found.verdict is Health.FAIL
-    assert found["structure"].row == 17
-    assert "the first is row 17" in str(found)
-    assert "at serve time" in found.troubles[0].fix
+    check = examine(w)
+    assert check is not None
+    assert check.verdict is Health.FAIL
+    assert check["structure"].row == 17
+    assert "the first is row 17" in str(check)
+    assert "at serve time" in check.troubles[0].fix
 
 
 def test_a_deterministic_logger_cannot_be_weighed() -> None:
@@ -75,9 +75,9 @@ def test_missing_support_is_measured_on_the_targets_slates() -> None:
         np.full(n, 0.35), slates=np.tile(np.array([[0], [1], [2]], np.int32), (n, 1, 1)),
         slate_weight=np.tile([0.35, 0.35, 0.3], (n, 1)),
     )  # fmt: skip
-    found = check_log(log, scores)["support"]
-    assert found.level.name == "FAIL"
-    assert "30.00% of the target's mass" in found.found
+    finding = check_log(log, scores)["support"]
+    assert finding.level.name == "FAIL"
+    assert "30.00% of the target's mass" in finding.found
 
 
 def test_sample_ratio_loggers_days_and_heavy_units() -> None:
@@ -91,10 +91,10 @@ def test_sample_ratio_loggers_days_and_heavy_units() -> None:
         propensity=np.full(n, 0.5), reward=reward, n_items=2,
         logger=np.where(rng.random(n) < 0.44, "a", "b"),
     )  # fmt: skip
-    found = check_log(log, time=day * 86_400.0 + 5, expected_shares={"a": 0.5, "b": 0.5})
-    assert found["sample ratio"].level.name == "FAIL"
-    assert found["heavy units"].level.name == "WARN"
-    assert "2 policies served the log" in found["loggers"].found
+    check = check_log(log, time=day * 86_400.0 + 5, expected_shares={"a": 0.5, "b": 0.5})
+    assert check["sample ratio"].level.name == "FAIL"
+    assert check["heavy units"].level.name == "WARN"
+    assert "2 policies served the log" in check["loggers"].found
     calm = check_log(log.take(slice(3, n)), time=(day * 86_400.0)[3:])
     assert calm["value per day"].level.name == "WARN"
     assert calm["entropy per day"].level.name == "PASS"
@@ -122,11 +122,11 @@ def test_a_target_whose_distribution_is_known_is_tested_with_the_exact_error() -
     share = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
     known = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
     np.testing.assert_allclose(_exact_target_variance(log, known), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
-    beyond = TargetScores(
+    unsupported = TargetScores(
         np.array([0.2, 0.5, 0.5]), slates=np.where(slates == -1, 2, slates),
         slate_weight=np.array([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0]]),
     )  # fmt: skip
-    assert _exact_target_variance(log, beyond) is None
+    assert _exact_target_variance(log, unsupported) is None
     assert _exact_target_variance(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None
 
 

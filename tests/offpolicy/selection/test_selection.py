@@ -167,8 +167,8 @@ def test_redrawn_sessions_know_their_truth() -> None:
         assert by_name[name].coverage >= 0.85
     assert by_name["seq_dr"].rmse < by_name["pdis"].rmse
     assert 0 < share < 1
-    kept = {k: v for k, v in log.columns().items() if k != "candidate_propensity"}
-    bare = LoggedDataset.from_columns(n_items=4, **kept)
+    columns = {k: v for k, v in log.columns().items() if k != "candidate_propensity"}
+    bare = LoggedDataset.from_columns(n_items=4, **columns)
     with pytest.raises(LogError, match="log candidate_propensity"):
         score_session_estimators(bare, names)
 
