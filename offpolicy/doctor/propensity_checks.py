@@ -7,13 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.doctor.candidate_table import ENTRY, candidate_columns, propensity_mismatch
 from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
-from offpolicy.doctor.weight_checks import candidate_columns, propensity_mismatch
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 
-ENTRY = 1e-4  # relative: propensity against its logged entry; rows against a sum of 1
 SURE = 1 - 1e-9  # a probability that leaves no choice
 BINS = 20  # of the reliability check, equally wide in log p
 BLOCK = 1 << 14  # rows of the candidate table looked at together

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from offpolicy.diagnostics import effective
+from offpolicy.doctor.candidate_table import (
+    ENTRY,
+    candidate_columns,
+    first_propensity,
+    propensity_mismatch,
+)
 from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
 from offpolicy.estimators import estimate
 from offpolicy.estimators.terms import F64, LARGEST, Terms
@@ -16,7 +18,6 @@ from offpolicy.intervals.inference import standard_error
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 
-ENTRY = 1e-4  # how far a distribution may sum from 1; relative: propensity from its logged entry
 FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
 # weights have a long right tail, so that honest samples err low with a small standard error
 FREE = 1e-6  # variance of a weight under which the row had no choice, but for rounding
@@ -118,42 +119,3 @@ def _standardised(weight: F64, variance: F64) -> float:
 
 def _score(gap: float, se: float) -> float:
     return gap / se if se > 0 else float(np.sign(gap)) * np.inf if gap else 0.0
-
-
-class Candidate(NamedTuple):
-    """One column of the candidate table."""
-
-    item: NDArray[np.int64]  # (N,)
-    p: F64  # (N,)
-
-
-def candidate_columns(log: LoggedDataset) -> Iterator[Candidate]:
-    """What was offered, a column at a time; of the whole catalogue where no candidates are."""
-    width = log.n_items if log.candidates is None else log.candidates.shape[1]
-    for c in range(width):
-        item = np.full(len(log), c) if log.candidates is None else log.candidates[:, c]
-        p = (item >= 0).astype(float)
-        if log.candidate_propensity is not None:
-            p = log.candidate_propensity[:, c]
-        yield Candidate(np.asarray(item, np.int64), p)
-
-
-def first_propensity(log: LoggedDataset) -> F64:
-    """(N,) of the first place; of the slate where places were not logged."""
-    return log.propensity if log.position_propensity is None else log.position_propensity[:, 0]
-
-
-def logged_entry(log: LoggedDataset) -> F64:
-    """(N,) the candidate table's probability of the item shown first."""
-    assert log.candidate_propensity is not None
-    if log.candidates is None:
-        entry = log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
-        return np.where(log.slate[:, 0] >= 0, entry, 0.0)
-    hit = log.candidates == log.slate[:, :1]
-    return np.asarray((log.candidate_propensity * hit).sum(1))
-
-
-def propensity_mismatch(log: LoggedDataset) -> NDArray[np.bool_]:
-    """(N,) the propensity differs from its entry in the candidate table."""
-    entry = logged_entry(log)
-    return np.asarray(np.abs(entry - first_propensity(log)) > ENTRY * entry)

@@ -16,6 +16,7 @@ from offpolicy import (
     diagnose,
     evaluate,
 )
+from offpolicy.doctor.findings import Finding, Level
 from offpolicy.doctor.weight_checks import _exact_target_variance
 from tests.offpolicy.gate.test_gate import GOOD, even
 from tests.offpolicy.test_evaluate import sessions_log, target
@@ -133,3 +134,9 @@ def test_a_target_whose_distribution_is_known_is_tested_with_the_exact_error() -
 def test_a_table_does_not_vouch_for_propensities_that_are_not_its_own() -> None:
     """Rounding sits in the rarest rows: seen by the mean weight, not by its standardised rows."""
     assert flag_rates("p rounded to 2 decimals", 3, first_seed=100)["T1"] >= 2 / 3
+
+
+def test_the_former_name_of_fix_still_reads_and_warns() -> None:
+    finding = Finding("a check", Level.WARN, "2 rows", "a rule", "drop them")
+    with pytest.warns(DeprecationWarning, match=r"now Finding\.fix"):
+        assert finding.mend == "drop them"
