@@ -175,7 +175,7 @@ def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
         own = [n for n in spec.estimators if n in OWN_WEIGHTS]
         if own:
             raise LogError(
-                f"{', '.join(own)} weigh more than the two probabilities: write their weights "
+                f"{', '.join(own)} need weights of their own: write them "
                 f"into {path} as a column, columns={{'weight': ...}}."
             )
     missing = sorted(expected[r] for r in needed - present.keys())
