@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from policies.base import Policy, serving_of
+from policies.configured import current_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def build(name: str, env: Any, **settings: Any) -> Policy:
     if name not in POLICIES:
         raise ValueError(f"no policy {name!r}; there are {', '.join(sorted(POLICIES))}")
     builder = POLICIES[name].load()
+    settings = current_names(builder, settings)
     known = [p for p in inspect.signature(builder).parameters if p != "serving"]
     unknown = sorted(settings.keys() - set(known))
     if unknown:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from policies.base import observation_of
 from policies.encoders.serving.follow import Follower
+from policies.rl.sb3.actor_critic import SlateActorCritic
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.configs import PPOConfig
-from policies.rl.sb3.slate_head import SlateActorCritic
 
 
 class Rollout(NamedTuple):

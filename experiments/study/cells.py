@@ -142,9 +142,9 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     if cell.agent == "slateq":
         settings["batch_size"] = AGAIN * env.num_envs
     if cell.encoder == END_TO_END:
-        settings["tracker"] = WIDTH
+        settings["end_to_end"] = WIDTH
     if cell.encoder.startswith(TUNED):
-        settings["tune"] = PACE
+        settings["fine_tune"] = PACE
     return build(cell.agent, env, **settings)
 
 

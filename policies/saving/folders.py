@@ -98,8 +98,11 @@ def load(
     made: Any = None
     for depth, node in reversed(list(enumerate(about["policy"]))):
         encoder = _kept(node["encoder"], folder / _encoder(depth))
-        mine = under(f"{depth}.", arrays)
-        saved = Saved(config=node["config"], arrays=mine, encoder=encoder, inner=made)
+        config, mine = node["config"], under(f"{depth}.", arrays)
+        if about["format"] == 1:
+            kind = format_1.CLASSES.get(node["kind"], node["kind"])
+            config, mine = format_1.current(kind, config, mine)
+        saved = Saved(config=config, arrays=mine, encoder=encoder, inner=made)
         made = _kind(node["kind"], kinds, folder).from_saved(saved, kept)
     policy: Policy = made
     return policy

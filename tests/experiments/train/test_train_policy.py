@@ -164,7 +164,7 @@ def test_an_encoder_is_fitted_once_and_travels_with_the_policy(tmp_path: Path) -
         ("linucb", ["--encoder", "oracle"], "no encoder 'oracle'"),
         ("uniform", ["--encoder", "markov"], "stands on no encoder"),
         ("ppo", ["--encoder", "gru4rec", "--encoder-set", "epochs=0"], "epochs"),
-        ("ppo", ["--set", "tune=.1"], "tune needs encoder= to be a network"),
+        ("ppo", ["--set", "fine_tune=.1"], "fine_tune needs encoder= to be a network"),
         ("slateq", ["--steps", "512"], "needs 5,000 decisions of this call"),
     ],
 )

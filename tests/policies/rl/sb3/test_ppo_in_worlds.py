@@ -12,11 +12,11 @@ from stable_baselines3.common.vec_env import VecEnv
 from policies import ENCODERS, build, collect, consumed_sequences, observation_of, score_log
 from policies.base import serving_of
 from policies.features import item_statistics, state_features
+from policies.rl.sb3.actor_critic import PlackettLuceActions
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.algorithms import largest_divisor
-from policies.rl.sb3.bridge import EncodedVecEnv
-from policies.rl.sb3.configs import falling
-from policies.rl.sb3.slate_head import PlackettLuceActions
+from policies.rl.sb3.configs import decayed
+from policies.rl.sb3.vec_env import EncodedVecEnv
 from policies.slates.distributions import PlackettLuce
 from tests.factories import env_of
 
@@ -119,7 +119,7 @@ def test_it_learns_to_beat_uniform_slates() -> None:
 
 
 def test_the_step_size_falls_along_a_line_to_a_tenth() -> None:
-    assert [falling(steps, 1000) for steps in (0, 500, 1000, 9000)] == [1.0, 0.55, 0.1, 0.1]
+    assert [decayed(steps, 1000) for steps in (0, 500, 1000, 9000)] == [1.0, 0.55, 0.1, 0.1]
     agent = build("ppo", make_env(), learning_rate=0.01, decay_steps=4096)
     for steps in (1024, 2048):  # another call goes on where the first one ended
         agent.learn(make_env(), total_steps=1024, seed=0)

@@ -34,15 +34,15 @@ def agent_over(encoder: Any, log: Any, name: str = "ppo", **settings: Any) -> An
         ("gru4rec", {}),
         ("average", {}),
         ("markov", {}),
-        ("gru4rec", {"tracker": 4}),
-        ("gru4rec", {"tune": 0.1}),
+        ("gru4rec", {"end_to_end": 4}),
+        ("gru4rec", {"fine_tune": 0.1}),
     ],
 )
 def test_an_actor_that_has_learnt_nothing_ranks_by_the_encoders_scores(
     name: str, settings: dict[str, Any], log: Any
 ) -> None:
     """With the learnt part of the query at 0, logits are (h - mean h) . v_a over one deviation;
-    a tuned encoder's h has no centre."""
+    a fine-tuned encoder's h has no centre."""
     sizes = {} if name == "markov" else {"dim": 8, "length": 5, "epochs": 2}
     encoder: Any = ENCODERS[name](**sizes).fit(consumed_sequences(log))
     agent = agent_over(encoder, log, **settings)
@@ -60,7 +60,7 @@ def test_an_actor_that_has_learnt_nothing_ranks_by_the_encoders_scores(
     obs = observation_of(raw)
     assert obs.candidates is not None
     h = encoder.encode(obs.history_items)
-    if not settings.get("tune"):
+    if not settings.get("fine_tune"):
         h = h - logged.mean(axis=0)
     scores = np.take_along_axis(h @ v.T, obs.candidates, axis=1) / spread
     logits = agent.distribution(obs).logits
@@ -76,7 +76,7 @@ def test_the_gate_learns(log: Any) -> None:
     encoder = ENCODERS["gru4rec"](dim=8, length=5, epochs=1).fit(consumed_sequences(log))
     agent: Any = build("ppo", make_env(), encoder=encoder)
     agent.learn(make_env(), total_steps=1024, seed=0)
-    gate = agent.model.policy.relevance.gate
+    gate = agent.model.policy.encoder_scores.gate
     assert 0 < abs(float(gate.bias.detach()) - 1) < 0.1
     assert float(gate.weight.detach().abs().max()) > 0
 
@@ -85,5 +85,5 @@ def test_the_gate_learns(log: Any) -> None:
 def test_an_encoder_that_tells_no_user_from_another_adds_nothing(encoder: Any, log: Any) -> None:
     fitted = None if encoder is None else ENCODERS[encoder]().fit(consumed_sequences(log))
     agent = agent_over(fitted, log, "a2c")
-    assert not agent.relevance.any()
-    assert (agent.model.policy.relevance is None) == (encoder is None)
+    assert not agent.encoder_scores.any()
+    assert (agent.model.policy.encoder_scores is None) == (encoder is None)

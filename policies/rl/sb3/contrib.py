@@ -1,8 +1,4 @@
-"""The slate head for an algorithm that hands it masks; needs the extra sb3-contrib.
-
-Huang & Ontanon (2022): what may not be chosen has no probability and no gradient. Masks tell of the
-whole catalogue too, where an observation has no item ids to leave out.
-"""
+"""What stands on sb3-contrib, an optional extra: slates under a mask, and quantiles of returns."""
 
 from __future__ import annotations
 
@@ -10,15 +6,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
+from sb3_contrib import QRDQN, MaskablePPO
 from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.qrdqn.policies import QRDQNPolicy, QuantileNetwork
 from torch import Tensor
 
-from policies.rl.sb3.slate_head import PlackettLuceActions, SlateActorCritic
+from policies.rl.sb3.actor_critic import PlackettLuceActions, SlateActorCritic
+from policies.rl.sb3.single_action import TiedHead
+
+__all__ = ["QRDQN", "ColumnMasks", "MaskablePPO", "MaskedSlates", "TiedQRDQN", "allowed"]
 
 
 class MaskedSlates(SlateActorCritic):
-    """Plackett-Luce over the columns that the mask (B, C) allows."""
+    """Plackett-Luce over the columns that the mask (B, C) allows.
+
+    Huang & Ontanon (2022): what may not be chosen has no probability and no gradient. Masks tell of
+    the whole catalogue too, where an observation has no item ids to leave out.
+    """
 
     def forward(
         self, obs: Tensor, deterministic: bool = False, action_masks: Any = None
@@ -57,3 +63,36 @@ class ColumnMasks(MaskableRolloutBuffer):
             self.mask_dims = int(nvec[0])
             shape = (self.buffer_size, self.n_envs, self.mask_dims)
             self.action_masks = np.ones(shape, np.float32)
+
+
+class TiedQRDQN(QRDQNPolicy):
+    """Quantiles of the return of every candidate. Dabney et al. (2018)."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Any,
+        *,
+        items: Tensor,
+        state_size: int,
+        hidden: int,
+        n_quantiles: int,
+        optimizer_class: type[torch.optim.Optimizer],
+        optimizer_kwargs: dict[str, Any],
+        metadata: object = None,  # kept by model.save, see builders.from_zip
+    ) -> None:
+        self.tied = items, state_size, hidden
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            n_quantiles=n_quantiles,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
+        )
+
+    def make_quantile_net(self) -> QuantileNetwork:
+        net = super().make_quantile_net()
+        net.quantile_net = TiedHead(*self.tied, heads=self.n_quantiles)  # type: ignore[assignment]
+        return net

@@ -11,7 +11,7 @@ import torch
 
 from policies import ENCODERS, build, collect, consumed_sequences, load, observation_of, save
 from policies.rl.sb3.agent import SB3Agent
-from policies.rl.sb3.tuned import TunedFront, TwoPaces
+from policies.rl.sb3.extractors import FineTunedExtractor, SlowGroupAdam
 from tests.factories import make_env
 
 
@@ -22,18 +22,18 @@ def encoder(request: pytest.FixtureRequest) -> Any:
     return ENCODERS[request.param](dim=8, length=5, epochs=1).fit(consumed_sequences(log))
 
 
-def front(agent: Any) -> Any:
+def extractor(agent: Any) -> Any:
     return agent.model.policy.features_extractor
 
 
 def test_it_begins_as_it_was_fitted(encoder: Any) -> None:
     env = make_env()
-    agent: Any = build("ppo", env, encoder=encoder, tune=0.1)
+    agent: Any = build("ppo", env, encoder=encoder, fine_tune=0.1)
     agent.update(collect(env, build("uniform", env), n_steps=4, seed=1))
     agent.model = agent.new_model(agent.placeholder_env(16))
     ids = np.array([[-1, -1, 3, 4, 5], [-1] * 5, [1, 2, 3, 2, 1]], np.int32)
     with torch.no_grad():
-        state = front(agent).encoded(torch.from_numpy(ids).long())
+        state = extractor(agent).encoded(torch.from_numpy(ids).long())
     np.testing.assert_allclose(state.numpy(), encoder.encode(ids), atol=1e-5)
 
 
@@ -42,10 +42,10 @@ def test_it_learns_with_the_agent_is_kept_and_leaves_the_fitted_one_alone(
 ) -> None:
     env = make_env()
     before = encoder.item_vectors.copy()
-    agent: Any = build("ppo", env, encoder=encoder, tune=0.1)
+    agent: Any = build("ppo", env, encoder=encoder, fine_tune=0.1)
     agent.learn(env, total_steps=512, seed=0)
-    assert isinstance(front(agent), TunedFront)
-    moved = np.abs(front(agent).net.table.detach().numpy() - before).max()
+    assert isinstance(extractor(agent), FineTunedExtractor)
+    moved = np.abs(extractor(agent).net.table.detach().numpy() - before).max()
     assert 0 < moved < 1e-3, "four updates of at most a tenth of the rate .001, and Adam's excess"
     np.testing.assert_array_equal(encoder.item_vectors, before)
     seen = observation_of(env.reset(seed=4)[0])
@@ -62,7 +62,7 @@ def test_slow_parameters_go_a_share_of_adams_way() -> None:
     net, plain = (torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 1)) for _ in "ab")
     plain.load_state_dict(net.state_dict())
     start = [p.detach().clone() for p in net.parameters()]
-    two = TwoPaces(net, net[0], 0.25, 0.1)
+    two = SlowGroupAdam(net, net[0], 0.25, 0.1)
     one = torch.optim.Adam(plain.parameters(), lr=0.1, eps=1e-5)
     for model, adam in ((net, two), (plain, one)):
         model(torch.ones(2, 3)).sum().backward()
@@ -74,6 +74,6 @@ def test_slow_parameters_go_a_share_of_adams_way() -> None:
         torch.testing.assert_close(mine - old, share * (full - old))
 
 
-def test_what_cannot_be_tuned_is_refused() -> None:
-    with pytest.raises(ValueError, match="tune needs encoder= to be a network"):
-        build("ppo", make_env(), tune=0.1)
+def test_what_cannot_be_fine_tuned_is_refused() -> None:
+    with pytest.raises(ValueError, match="fine_tune needs encoder= to be a network"):
+        build("ppo", make_env(), fine_tune=0.1)
