@@ -27,6 +27,7 @@ from policies import (
     ENCODERS,
     POLICIES,
     Encoder,
+    Learner,
     Policy,
     Sequences,
     build,
@@ -82,8 +83,8 @@ def check(settings: Settings) -> None:
                 f"policy {settings.policy!r} stands on no encoder: leave out --encoder"
             )
         chosen["encoder"] = small_encoder(settings.encoder, parse(settings.encoder_set), env)
-    policy: Any = build(settings.policy, env, **chosen)
-    if hasattr(policy, "check_learn"):
+    policy = build(settings.policy, env, **chosen)
+    if isinstance(policy, Learner):
         policy.check_learn(settings.steps, settings.users)
 
 
