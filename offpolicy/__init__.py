@@ -20,14 +20,15 @@ from offpolicy.intervals.distribution import outcome_distribution
 from offpolicy.intervals.inference import Interval, adjust, difference, interval
 from offpolicy.intervals.multiplicity import simultaneous
 from offpolicy.judging import GateReport, judge
+from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.scores import Predictions, TargetScores
 from offpolicy.models.fqe import fitted_q
 from offpolicy.models.reward_model import predict_rewards
-from offpolicy.report import Line, Report
+from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_setting, cross_validate, opera, slope
 from offpolicy.selection.importance_fitting import pas_if
-from offpolicy.selection.redraw import score_estimators
-from offpolicy.selection.redraw_sessions import score_session_estimators
+from offpolicy.selection.redraw import score_estimators, score_session_estimators
 from offpolicy.storage.parquet import append_log, read_log, write_log
 from offpolicy.streaming.compaction import compact
 from offpolicy.streaming.moments import Moments, merge, partial
@@ -46,7 +47,7 @@ from offpolicy.weighting.loggers import logger_terms
 from offpolicy.weighting.marginals import marginal_terms
 from offpolicy.weighting.propensities import estimate_propensity
 from offpolicy.weighting.slates import slate_terms
-from offpolicy.weighting.weights import Predictions, TargetScores, on_policy, terms
+from offpolicy.weighting.weights import on_policy, terms
 
 __all__ = [
     "ESTIMATORS",

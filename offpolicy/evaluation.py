@@ -12,43 +12,26 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.diagnostics import diagnose, trusted
 from offpolicy.doctor.log_check import check_log
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators import FOR_HORIZON, WITH_MODEL, estimate_all
+from offpolicy.estimators import ESTIMATORS, estimate_all
 from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators.registry import fitting, preferred
 from offpolicy.estimators.terms import Terms
 from offpolicy.gate.verdict import GateRule, Guardrail, decide
 from offpolicy.intervals.inference import interval
+from offpolicy.line import Line
 from offpolicy.log.columns import numbers
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.models.reward_model import Regressor, predict_rewards
-from offpolicy.notes import notes_on
-from offpolicy.report import Line, Report
+from offpolicy.log.scores import Predictions, TargetScores, check_scores
+from offpolicy.models.reward_model import predict_rewards
+from offpolicy.models.sklearn_adapter import Regressor
+from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_settings
-from offpolicy.uplift import compare, logged_value
-from offpolicy.weighting.marginals import marginal_terms, terms_of
-from offpolicy.weighting.slates import WEIGHTING, slate_terms
-from offpolicy.weighting.weights import ESTIMAND, Horizon, Predictions, TargetScores, check_scores
+from offpolicy.uplift import compare, logged_value, notes_on
+from offpolicy.weighting.horizons import terms_by_estimator
+from offpolicy.weighting.weights import ESTIMAND, Horizon
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
 Model = Literal["ridge", "robust"] | Predictions | Regressor | None
-USUAL: dict[str, tuple[str, ...]] = {
-    "one_step": ("ips", "clipped_ips", "snips", "dm", "dr", "sndr"),
-    "per_decision": ("pdis", "snpdis", "dm", "seq_dr"),
-    "trajectory": ("tis", "sntis"),
-    "marginal": ("mis_state", "mis_state_action", "dm", "drl"),
-}
-ELSEWHERE = {
-    "mips": "mips_terms or estimated_mips_terms",
-    "snmips": "mips_terms or estimated_mips_terms",
-    "offcem": "offcem_terms",
-    "lips": "lips_terms",
-    "dice": "dice_terms",
-    "aips": "slate_terms(behaviour=...)",
-    "cascade_dr": "slate_terms(model=...)",
-}
-PREFERRED = (
-    "dr", "seq_dr", "drl", "sndr", "wdr", "snips", "snpdis", "mis_state", "ips", "pdis", "sntis",
-    "tis",
-)  # fmt: skip
 
 
 def evaluate(
@@ -84,19 +67,21 @@ def evaluate(
         LogError: the scores do not fit the log.
         ValueError: an unknown estimator, setting or horizon.
     """
-    if horizon not in USUAL:
-        raise ValueError(f"no horizon {horizon!r}; there are {', '.join(USUAL)}")
-    told, notes = as_scores(log, scores), list[str]()
-    predictions = _predictions(log, told, model, horizon, item_features, gamma, seed, notes)
+    if horizon not in ESTIMAND:
+        raise ValueError(f"no horizon {horizon!r}; there are {', '.join(ESTIMAND)}")
+    target, notes = as_scores(log, scores), list[str]()
+    predictions = _predictions(log, target, model, horizon, item_features, gamma, seed, notes)
     names = _names(horizon, estimators, predictions is not None)
-    t = terms_of(log, told, horizon=horizon, model=predictions, gamma=gamma, state=state)
-    asked = dict.fromkeys(names, t) | _own_terms(log, told, horizon, names, gamma, state)
-    settings = _settings(hyper, [n for n in names if asked[n] is t], t)
+    t, by_name = terms_by_estimator(
+        log, target, names, horizon=horizon, model=predictions, gamma=gamma, state=state
+    )
+    settings = _settings(hyper, [n for n in names if by_name[n] is t], t)
     d = diagnose(t)
-    found = _estimates(asked, settings, notes)
-    lines = compare(found, asked, settings, level, controlled=trusted(d.ess, d.mean_weight))
+    estimates = _estimates(by_name, settings, notes)
+    controlled = trusted(d.ess, d.mean_weight)
+    lines = compare(estimates, by_name, settings, level, controlled=controlled)
     decider = _decider(decide_by, lines)
-    health = check_log(log, told) if check else None
+    health = check_log(log, target) if check else None
     rule = rule or GateRule()
     uplift = interval(_influence(decider), rule.level)
     return Report(
@@ -107,24 +92,23 @@ def evaluate(
         diagnostics=d,
         verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
         decided_by=decider.estimator,
-        notes=(*notes, *notes_on(log, horizon, d.ess, found)),
+        notes=(*notes, *notes_on(log, horizon, d.ess, estimates)),
         log_hash=log.hash(),
         log_check=health,
     )
 
 
 def as_scores(log: LoggedDataset, scores: Scores) -> TargetScores:
-    """What a caller may pass as the target policy's word on the log, as TargetScores.
+    """What a caller may pass as the target policy's probabilities, as TargetScores.
 
     Raises:
         LogError: it does not fit the log.
     """
-    told = scores(log) if callable(scores) else scores
-    found = (
-        told if isinstance(told, TargetScores) else TargetScores(numbers("target propensity", told))
-    )
-    check_scores(log, found)
-    return found
+    given = scores(log) if callable(scores) else scores
+    if not isinstance(given, TargetScores):
+        given = TargetScores(numbers("target propensity", given))
+    check_scores(log, given)
+    return given
 
 
 def _predictions(
@@ -163,21 +147,23 @@ def _predictions(
 
 def _names(horizon: str, wanted: Sequence[str] | None, with_model: bool) -> list[str]:
     if wanted is None:
-        return [n for n in USUAL[horizon] if with_model or n not in WITH_MODEL]
+        usual = fitting(horizon, usual=True)
+        return [n for n in usual if with_model or not ESTIMATORS[n].needs_model]
     if isinstance(wanted, str):
         raise ValueError(f"estimators = {wanted!r} is one name; pass a sequence: [{wanted!r}]")
     if not wanted:
-        raise ValueError(f"no estimators were named; there are {', '.join(FOR_HORIZON[horizon])}")
-    for name in wanted:
-        if name in ELSEWHERE:
+        raise ValueError(f"no estimators were named; there are {', '.join(fitting(horizon))}")
+    records = {n: ESTIMATORS[n] for n in wanted if n in ESTIMATORS}
+    for name, record in records.items():
+        if record.terms:
             raise ValueError(
                 f"{name} weighs more than a log and target scores tell: make its terms with "
-                f"{ELSEWHERE[name]} and call estimate(terms, {name!r})"
+                f"{record.terms} and call estimate(terms, {name!r})"
             )
-    blind = [n for n in wanted if n in WITH_MODEL and not with_model]
-    if blind:
+    lacking = [n for n, record in records.items() if record.needs_model and not with_model]
+    if lacking:
         raise ValueError(
-            f"{', '.join(blind)} need a reward model: pass model= and TargetScores with slates"
+            f"{', '.join(lacking)} need a reward model: pass model= and TargetScores with slates"
         )
     return list(wanted)
 
@@ -193,29 +179,9 @@ def _settings(
     return hyper or {}
 
 
-def _own_terms(
-    log: LoggedDataset,
-    scores: TargetScores,
-    horizon: Horizon,
-    names: Sequence[str],
-    gamma: float,
-    state: ArrayLike | None,
-) -> dict[str, Terms]:
-    """Estimators that weigh the rows in a way of their own: slates a row per place, and cells of
-    state and action."""
-    if horizon == "one_step":
-        return {
-            n: slate_terms(log, scores, weighting=WEIGHTING[n]) for n in names if n in WEIGHTING
-        }
-    if horizon == "marginal" and "mis_state_action" in names and state is not None:
-        t = marginal_terms(log, scores, state=state, kind="state_action", gamma=gamma)
-        return {"mis_state_action": t}
-    return {}
-
-
 def _decider(decide_by: str | None, lines: Sequence[Line]) -> Line:
     by_name = {x.estimator: x for x in lines}
-    name = decide_by or next((n for n in PREFERRED if n in by_name), lines[0].estimator)
+    name = decide_by or preferred(list(by_name))
     if name not in by_name:
         raise ValueError(f"decide_by = {name!r} is not among the estimators {', '.join(by_name)}")
     return by_name[name]
@@ -227,22 +193,22 @@ def _influence(line: Line) -> Estimate:
 
 
 def _estimates(
-    asked: Mapping[str, Terms], hyper: Mapping[str, Mapping[str, float]], notes: list[str]
+    by_name: Mapping[str, Terms], hyper: Mapping[str, Mapping[str, float]], notes: list[str]
 ) -> dict[str, Estimate]:
     """All of them, or, where the log holds nothing the target would do, those that still exist."""
     together: dict[int, tuple[Terms, list[str]]] = {}
-    for name, t in asked.items():
+    for name, t in by_name.items():
         together.setdefault(id(t), (t, []))[1].append(name)
-    found: dict[str, Estimate] = {}
+    estimates: dict[str, Estimate] = {}
     for t, names in together.values():
         try:
-            found |= estimate_all(t, names, hyper)
+            estimates |= estimate_all(t, names, hyper)
         except NoOverlapError:
             for name in names:
                 with suppress(NoOverlapError):
-                    found |= estimate_all(t, [name], hyper)
-    lost = ", ".join(n for n in asked if n not in found)
-    if not found:
+                    estimates |= estimate_all(t, [name], hyper)
+    lost = ", ".join(n for n in by_name if n not in estimates)
+    if not estimates:
         raise NoOverlapError(
             f"the target policy never serves what was logged, so {lost} have no value: "
             "log with more exploration, or try a closer policy."
@@ -252,4 +218,4 @@ def _estimates(
             f"the target policy never serves what was logged: {lost} have no value and are left "
             "out."
         )
-    return {n: found[n] for n in asked if n in found}
+    return {n: estimates[n] for n in by_name if n in estimates}

@@ -1,20 +1,20 @@
-"""Pictures of evidence: matplotlib figures, and PNGs that a page can carry inside itself."""
+"""Pictures of evidence as matplotlib figures, and their PNG bytes for a page."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from offpolicy.doctor.context_checks import daily_means
 from offpolicy.estimators.terms import F64, Terms
+from offpolicy.intervals.inference import Interval
+from offpolicy.line import Line
 from offpolicy.log.columns import numbers
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,20 @@ class _Canvas(NamedTuple):
     axes: Axes
 
 
-def forest(report: Report, truth: float | None = None) -> Figure:
+class Estimates(Protocol):
+    """What a forest plot reads of a report."""
+
+    @property
+    def lines(self) -> Sequence[Line]: ...
+    @property
+    def baseline(self) -> Interval: ...
+    @property
+    def estimand(self) -> str: ...
+    @property
+    def horizon(self) -> str: ...
+
+
+def forest(report: Estimates, truth: float | None = None) -> Figure:
     """Every estimate with its interval, the logging policy's value, and the truth if known."""
     c = _canvas(6.4, 0.8 + 0.35 * len(report.lines))
     for y, line in enumerate(report.lines):
@@ -88,12 +101,12 @@ def reliability(log: LoggedDataset, bins: int = 15) -> Figure:
     edges = np.geomspace(float(p[live].min()) * 0.999, 1.0001, bins + 1)
     cell = np.digitize(p[live], edges) - 1
     n = np.bincount(cell, minlength=bins).astype(np.float64)
-    seen = n > 0
-    told = np.bincount(cell, p[live], bins)[seen] / n[seen]
-    shown = np.bincount(cell, hit[live], bins)[seen] / n[seen]
+    filled = n > 0
+    logged = np.bincount(cell, p[live], bins)[filled] / n[filled]
+    shown = np.bincount(cell, hit[live], bins)[filled] / n[filled]
     c = _canvas(4.6, 4.4)
-    error = 2 * np.sqrt(told * (1 - told) / n[seen])
-    c.axes.errorbar(told, shown, error, fmt="o", color=BLUE, capsize=2)
+    error = 2 * np.sqrt(logged * (1 - logged) / n[filled])
+    c.axes.errorbar(logged, shown, error, fmt="o", color=BLUE, capsize=2)
     c.axes.plot(edges[[0, -1]], edges[[0, -1]], color="black", lw=1, ls=":")
     c.axes.set(xscale="log", yscale="log", xlabel="logged probability", ylabel="share shown")
     return c.figure
@@ -109,11 +122,11 @@ def error_against_size(sizes: Sequence[int], errors: Mapping[str, F64]) -> Figur
     return c.figure
 
 
-def embedded(figure: Figure) -> str:
-    """The figure as an <img> that needs no file beside the page."""
-    page = BytesIO()
-    figure.savefig(page, format="png", dpi=110, bbox_inches="tight")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(page.getvalue()).decode()}">'
+def png(figure: Figure, *, dpi: int = 130) -> bytes:
+    """The figure as a PNG file's contents."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=dpi)
+    return content.getvalue()
 
 
 def _canvas(width: float = 6.4, height: float = 3.4) -> _Canvas:

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from html import escape
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from offpolicy import page
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.doctor.log_check import LogCheck
-from offpolicy.estimators.engine import Estimate
 from offpolicy.gate.verdict import Verdict
 from offpolicy.intervals.inference import Interval
+from offpolicy.line import Line
+from offpolicy.tables import markdown
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;width:100%}th,td{padding:.35rem .6rem;border-bottom:1px solid #ddd;
-text-align:right;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}
-.verdict{padding:.8rem 1rem;border-left:.4rem solid #888;background:#f5f5f5}.pass{border-color:#2a7}
-.fail{border-color:#c33}.note{color:#555}
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One estimator's word."""
-
-    estimator: str
-    value: Interval
-    uplift: Interval  # over the logging policy, paired on the same rows
-    settings: Mapping[str, float]
-    influence: Estimate | None = field(default=None, repr=False, compare=False)  # of the uplift
-
-    @property
-    def biased(self) -> bool:
-        """Weights were cut or shrunk; the interval was moved out by the bound on the bias."""
-        return self.value.bias != (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +73,7 @@ class Report:
 
     def to_json(self) -> str:
         """Everything, for machines. Infinite bounds are written as null."""
-        told = {
+        content = {
             "horizon": self.horizon,
             "estimand": self.estimand,
             "verdict": asdict(self.verdict),
@@ -108,39 +85,30 @@ class Report:
             "log_hash": self.log_hash,
             "log_check": None if self.log_check is None else self._health(),
         }
-        return json.dumps(finite(told), indent=1, allow_nan=False)
+        return json.dumps(finite(content), indent=1, allow_nan=False)
 
     def to_markdown(self) -> str:
         """The table, the estimand and the verdict as Markdown."""
         head, rows = self._table()
-        text = [
+        parts = [
             f"**{self.verdict.outcome.value.upper()}** ({self.decided_by}): {self.verdict.reason}",
             f"Estimand `{self.horizon}`: {self.estimand}.",
-            "| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|",
+            markdown(head, rows),
+            "\n".join(f"* {x}" for x in self._footnotes()),
         ]
-        table = text[2:] + ["| " + " | ".join(row) + " |" for row in rows]
-        foot = self._footnotes()
-        return "\n\n".join([*text[:2], "\n".join(table), "\n".join(f"* {x}" for x in foot)]) + "\n"
+        return "\n\n".join(parts) + "\n"
 
     def to_html(self, *, pictures: bool = False) -> str:
         """One self-contained page; `pictures` adds a forest plot (needs matplotlib)."""
         head, rows = self._table()
-        cells = "".join(
-            "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows
-        )
-        outcome = self.verdict.outcome
-        notes = self._footnotes()
-        return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Off-policy evaluation'
-            f"</title><style>{STYLE}</style><h1>Off-policy evaluation</h1>"
-            f'<p class="verdict {outcome.name.lower()}"><b>{outcome.value.upper()}</b> '
-            f"({escape(self.decided_by)}): {escape(self.verdict.reason)}</p>"
-            f"<p>Estimand <code>{self.horizon}</code>: {escape(self.estimand)}.</p><table><tr>"
-            + "".join(f"<th>{escape(h)}</th>" for h in head)
-            + f"</tr>{cells}</table>{self._picture() if pictures else ''}<ul>"
-            + "".join(f'<li class="note">{escape(x)}</li>' for x in notes)
-            + "</ul></html>\n"
-        )
+        outcome = self.verdict.outcome.value
+        parts = [
+            page.verdict(outcome, f"({self.decided_by}): {self.verdict.reason}"),
+            page.table([dict(zip(head, row, strict=True)) for row in rows]),
+            *([self._picture()] if pictures else []),
+            page.bullets(self._footnotes()),
+        ]
+        return page.page("Off-policy evaluation", f"{self.horizon}: {self.estimand}.", parts)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         level = f"{self.baseline.level:.0%}"
@@ -163,9 +131,9 @@ class Report:
         return head, rows
 
     def _picture(self) -> str:
-        from offpolicy.pictures import embedded, forest
+        from offpolicy.pictures import forest, png
 
-        return embedded(forest(self))
+        return page.picture(png(forest(self)), "Every estimate with its interval")
 
     def _footnotes(self) -> list[str]:
         notes = [self._overlap(), *self.notes, *self._bias_notes()]
@@ -178,8 +146,8 @@ class Report:
 
     def _health(self) -> dict[str, Any]:
         assert self.log_check is not None
-        found = [asdict(f) | {"level": f.level.name} for f in self.log_check.findings]
-        return {"verdict": self.log_check.verdict.value, "findings": found}
+        findings = [asdict(f) | {"level": f.level.name} for f in self.log_check.findings]
+        return {"verdict": self.log_check.verdict.value, "findings": findings}
 
     def _overlap(self) -> str:
         d = self.diagnostics

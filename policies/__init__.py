@@ -1,24 +1,25 @@
 """Choices: policies over ordered slates, the encoders under them, and the log they write."""
 
-from policies.base import (
-    Decision,
+from typing import Any
+
+from policies.base import Decision, Learner, Policy, act
+from policies.baselines.simple import consumed_sequences
+from policies.catalog import POLICIES, build
+from policies.encoders import ENCODERS, Encoder, Sequences
+from policies.observation import (
     Observation,
-    Policy,
     Serving,
-    act,
     observation_of,
     observation_of_log,
     serving_of,
 )
-from policies.baselines.simple import consumed_sequences
-from policies.catalog import POLICIES, build
-from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.one_user import recommend
 from policies.rollout import collect
 from policies.rules.constraints import constrained
 from policies.rules.rerank import reranked
 from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.saved import Savable, Saved
+from policies.saving import checkpoint
 from policies.saving.folders import load, save
 from policies.score_policy import Exploration, ScoreModel, ScorePolicy
 from policies.scoring import score_log
@@ -32,6 +33,7 @@ __all__ = [
     "Decision",
     "Encoder",
     "Exploration",
+    "Learner",
     "Mixture",
     "Observation",
     "PlackettLuce",
@@ -48,6 +50,7 @@ __all__ = [
     "TopK",
     "act",
     "build",
+    "checkpoint",
     "collect",
     "constrained",
     "consumed_sequences",
@@ -60,3 +63,16 @@ __all__ = [
     "score_log",
     "serving_of",
 ]
+
+RENAMED = {"Scored": "ScorePolicy", "Scorer": "ScoreModel"}  # names of version 0.1
+
+
+def __getattr__(name: str) -> Any:
+    """A name of version 0.1, with a warning that says what it is called now."""
+    if name not in RENAMED:
+        raise AttributeError(f"module 'policies' has no attribute {name!r}")
+    from warnings import warn
+
+    text = f"policies.{name} is called policies.{RENAMED[name]} now"
+    warn(text, DeprecationWarning, stacklevel=2)
+    return globals()[RENAMED[name]]

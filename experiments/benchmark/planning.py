@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.common.show import Show
+from offpolicy.storage.atomic import write_text
 from recsim_env import USERS, RecVectorEnv
 from recsim_env.oracles.dynamic import exact_plan
 from recsim_env.oracles.oracle import (
@@ -170,6 +171,6 @@ def run(settings: Settings) -> int:
             f"{row.gap:+.1%} ± {1.96 * row.gap_se:.1%}",
         )
         if settings.out is not None:
-            settings.out.write_text(json.dumps(rows, indent=2))
+            write_text(settings.out, json.dumps(rows, indent=2))
     Console(width=130).print(table)
     return 0

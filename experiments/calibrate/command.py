@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from experiments.calibrate import pictures as draw
 from experiments.calibrate.fidelity import Lists, Marginal, fidelity, telltales
-from experiments.common import page
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
-from experiments.compare.pictures import png
 from experiments.compare.report import markdown_table, text_table
 from experiments.data.datasets import Interactions, data_root, load
 from experiments.data.open_bandit import load_open_bandit, positions
+from offpolicy import page
+from offpolicy.pictures import png
 from policies import Sequences
 from recsim_env.calibration.calibrate import CalibratedWorld, calibrate, position_effect, simulate
 

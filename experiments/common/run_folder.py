@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from offpolicy.storage.atomic import write_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,7 @@ class RunFolder:
     def write_bytes(self, name: str, data: bytes) -> Path:
         """Write a file whole or not at all."""
         target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        half = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            half.write_bytes(data)
-            half.replace(target)
-        finally:
-            half.unlink(missing_ok=True)
+        write_bytes(target, data)
         return target
 
     def write_json(self, name: str, value: Any) -> Path:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.common import page
+from experiments.common import pictures
 from experiments.common.run_folder import RunFolder
-from experiments.compare import pictures
+from offpolicy import page
+from offpolicy.pictures import png
+from offpolicy.tables import markdown
 
 Row = dict[str, Any]
 
@@ -75,9 +77,7 @@ def text_table(lines: Sequence[Mapping[str, str]]) -> str:
 
 def markdown_table(lines: Sequence[Mapping[str, str]]) -> str:
     """The same table for a README."""
-    names = list(lines[0])
-    head = ["| " + " | ".join(names) + " |", "|---" + "|---:" * (len(names) - 1) + "|"]
-    return "\n".join([*head, *("| " + " | ".join(line.values()) + " |" for line in lines), ""])
+    return markdown(list(lines[0]), [list(line.values()) for line in lines]) + "\n"
 
 
 def print_table(rows: Sequence[Row], base: Row, level: float) -> None:
@@ -139,16 +139,16 @@ def draw(
     """Pictures by file name: title, caption, PNG."""
     judged = pictures.estimates_against_truth([flat(row) for row in rows])
     caption = "Bars: the log's interval for each candidate. Diamonds: what the policy earned."
-    drawn = {"estimates.png": ("Estimates against truth", caption, pictures.png(judged))}
+    drawn = {"estimates.png": ("Estimates against truth", caption, png(judged))}
     if curves:
         caption = "Return per session on the same held-out users while each policy learns."
         drawn["learning.png"] = (
             "Learning",
             caption,
-            pictures.png(pictures.learning_curves(curves)),
+            png(pictures.learning_curves(curves)),
         )
     caption = "Mean reward at each step; users who left count 0, so losing users shows."
-    along = pictures.png(pictures.reward_by_step(steps))
+    along = png(pictures.reward_by_step(steps))
     return drawn | {"steps.png": ("Along the session", caption, along)}
 
 

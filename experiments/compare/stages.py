@@ -137,26 +137,15 @@ def fit_encoder(job: Job, show: Show) -> None:
     if (job.run.path / "encoder").exists():
         return
     sequences = job.sequences()
-    name, settings = job.settings.encoder, encoder_settings(job.settings)
-    with show.stage(f"encoder {name} on {len(sequences.items):,} events"):
-        encoder = ENCODERS[name](**settings).fit(sequences)
+    s = job.settings
+    with show.stage(f"encoder {s.encoder} on {len(sequences.items):,} events"):
+        unfitted = ENCODERS[s.encoder].small(
+            length=s.history_length, seed=s.seed, threads=s.threads
+        )
+        encoder = unfitted.fit(sequences)
     save_encoder(
         encoder, job.run.path / "encoder", catalogue=Catalogue(job.world.name, sequences.n_items)
     )
-
-
-def encoder_settings(settings: Settings) -> dict[str, Any]:
-    """Sizes for the comparison: small enough that the simulator, not the encoder, is the cost."""
-    if settings.encoder in {"popularity", "markov"}:
-        return {}
-    return {
-        "dim": 32,
-        "blocks": 1,
-        "length": settings.history_length,
-        "epochs": 15,
-        "seed": settings.seed,
-        "threads": settings.threads,
-    }
 
 
 def as_plain(truth: Truth, level: float) -> dict[str, Any]:
@@ -183,7 +172,8 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
         else:
             with pool(job.settings.workers) as processes:
                 # the longest first, so that no process waits for it alone at the end
-                queue = sorted(left, key=lambda n: n != "PPO")
+                chosen = pick_candidates(job.settings.temperature, left)
+                queue = [c.name for c in sorted(chosen, key=lambda c: not c.acts)]
                 tasks = {processes.submit(in_process, job.settings, job.run, n): n for n in queue}
                 for done, task in enumerate(as_completed(tasks), start=1):
                     task.result()

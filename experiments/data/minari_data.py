@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy import LogError, LoggedDataset
-from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.dataset import PRIOR_COLUMNS, ROW_COLUMNS
 
 IN_EPISODE = ("step", "slate", "reward", "terminated", "truncated", "context")  # have a place
@@ -32,7 +31,7 @@ def to_minari(log: LoggedDataset, dataset_id: str) -> Any:
         ImportError: Minari is not installed.
     """
     minari, spaces = _minari(), import_module("gymnasium.spaces")
-    require_whole_sessions(log, "an episode is a session from its first step.")
+    log.require_whole_sessions("an episode is a session from its first step.")
     width = 1 if log.context is None else log.context.shape[1]
     told = {
         "longplay": FORMAT,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import TargetScores
+from offpolicy.log.scores import TargetScores
 
 Campaign = Literal["all", "men"]
 Behaviour = Literal["random", "bts"]

@@ -10,6 +10,7 @@ import tyro
 
 from experiments.logs.log_files import open_log, scores_of
 from offpolicy import Health, check_log
+from offpolicy.storage.atomic import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +35,11 @@ def run(settings: Settings) -> int:
     log = open_log(settings.log, settings.columns, settings.n_items)
     target = settings.target_scores
     scores = None if target is None else scores_of(str(target), log)
-    found = check_log(log, scores)
+    health = check_log(log, scores)
     print(log)
-    print(found)
+    print(health)
     if settings.json is not None:
-        told = [asdict(f) | {"level": f.level.name} for f in found.findings]
-        settings.json.write_text(json.dumps({"verdict": found.verdict, "findings": told}, indent=1))
-    return 1 if found.verdict is Health.FAIL else 0
+        findings = [asdict(f) | {"level": f.level.name} for f in health.findings]
+        verdict = {"verdict": health.verdict, "findings": findings}
+        write_text(settings.json, json.dumps(verdict, indent=1))
+    return 1 if health.verdict is Health.FAIL else 0

@@ -13,6 +13,7 @@ from experiments.logs.log_files import column_of, open_log, scores_of
 from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.gate.guardrails import GuardrailSpec
 from offpolicy.judging import GateReport, judge
+from offpolicy.storage.atomic import write_text
 from offpolicy.weighting.weights import Horizon
 
 STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNDECIDED: 3}
@@ -75,9 +76,7 @@ def run(settings: Settings) -> int:
     )
     show(report)
     if settings.out is not None:
-        aside = settings.out.with_name(f".{settings.out.name}")
-        aside.write_text(report.to_json())
-        aside.replace(settings.out)
+        write_text(settings.out, report.to_json())
     return min(STATUS[c.verdict.outcome] for c in report.candidates)
 
 

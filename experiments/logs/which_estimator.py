@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.logs.log_files import open_log
 from offpolicy import LoggedDataset
-from offpolicy.selection.redraw import score_estimators
-from offpolicy.selection.redraw_sessions import score_session_estimators
+from offpolicy.selection.redraw import score_estimators, score_session_estimators
 
 Horizon = Literal["one_step", "per_decision"]
 SESSIONS = ("pdis", "snpdis", "dm", "seq_dr", "wdr", "magic")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.common.show import Show
+from offpolicy.storage.atomic import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """Print the table; write it when asked to."""
-    from experiments.published.coverage_figures import Setting, coverage, markdown
+    from experiments.published.coverage_figures import Setting, coverage, report
 
     show = Show()
     cases = (
@@ -64,11 +65,8 @@ def run(settings: Settings) -> int:
                 seed=settings.seed,
                 update=update,
             )
-    text = markdown(rows, settings)
+    text = report(rows, level=settings.level, replicates=settings.replicates, seed=settings.seed)
     print(text)
     if settings.out is not None:
-        settings.out.parent.mkdir(parents=True, exist_ok=True)
-        half = settings.out.with_name(f".{settings.out.name}")
-        half.write_text(text)
-        half.replace(settings.out)
+        write_text(settings.out, text)
     return 0

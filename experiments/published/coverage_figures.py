@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -14,10 +14,8 @@ import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.show import Update
 from experiments.common.truth import serve
 from offpolicy import evaluate
+from offpolicy.tables import markdown
 from policies import Policy, build, collect, score_log
-
-if TYPE_CHECKING:
-    from experiments.published.coverage import Settings
 
 WORLD = "recsim_env/Longplay-v0"
 TEMPERATURE = 4.0  # of the target, a softmax over mean ratings; the logging policy is uniform
@@ -142,24 +140,20 @@ def row(
     )
 
 
-def markdown(rows: Sequence[Row], settings: Settings) -> str:
+def report(rows: Sequence[Row], *, level: float, replicates: int, seed: int) -> str:
     """The table with the command that made it."""
+    head = (
+        "estimand", "estimator", "sessions", "logs", "coverage", "its 95 % bounds", "mean width",
+        "bias", "truth", "ESS",
+    )  # fmt: skip
     lines = [
-        f"Coverage of {settings.level:.0%} intervals in {WORLD}: uniform log, softmax target.",
-        "",
-        "| estimand | estimator | sessions | logs | coverage | its 95 % bounds | mean width | bias "
-        "| truth | ESS |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {r.horizon} | {r.estimator} | {r.sessions} | {r.logs} of {settings.replicates} "
-        f"| {r.coverage:.3f} | [{r.low:.3f}, {r.high:.3f}] | {r.width:.3f} | {r.bias:+.4f} "
-        f"| {r.truth:.3f} | {r.ess:.0f} |"
+        (
+            r.horizon, r.estimator, r.sessions, f"{r.logs} of {replicates}", f"{r.coverage:.3f}",
+            f"[{r.low:.3f}, {r.high:.3f}]", f"{r.width:.3f}", f"{r.bias:+.4f}", f"{r.truth:.3f}",
+            f"{r.ess:.0f}",
+        )
         for r in rows
-    ]
-    lines += [
-        "",
-        f"`longplay coverage --replicates {settings.replicates} --seed {settings.seed}`",
-        "",
-    ]
-    return "\n".join(lines)
+    ]  # fmt: skip
+    title = f"Coverage of {level:.0%} intervals in {WORLD}: uniform log, softmax target."
+    command = f"`longplay coverage --replicates {replicates} --seed {seed}`"
+    return f"{title}\n\n{markdown(head, lines, left=2)}\n\n{command}\n"

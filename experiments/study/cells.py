@@ -17,12 +17,13 @@ import torch
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import Truth, serve
-from experiments.study.command import END_TO_END, NONE, TUNED, Cell, Settings
+from experiments.study.settings import END_TO_END, NONE, TUNED, Cell, Settings
 from offpolicy import LoggedDataset
 from policies import (
     ENCODERS,
     POLICIES,
     Encoder,
+    Learner,
     Policy,
     Sequences,
     build,
@@ -34,7 +35,8 @@ from policies.rules.constraints import constrained
 from policies.rules.rules import Repeats
 
 PURPOSES = ("warm", "learn", "test")
-SIZE = 32  # of encoders
+LENGTH = 20  # of the histories that encoders look back on
+WIDTH = 32  # of the recurrent encoder that an agent trains
 COUNTED = ("popularity", "markov")  # encoders without a network
 PACE = 0.1  # of a tuned encoder, as a share of the agent's learning rate
 ROUNDS = 4  # parts of the log that a learner takes one after the other
@@ -129,13 +131,8 @@ def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
     """The cell's encoder, small enough that the simulator is the cost."""
     if cell.encoder in (NONE, END_TO_END):
         return None
-    name, sizes = cell.encoder.removeprefix(TUNED), dict[str, Any]()
-    if name not in COUNTED:
-        sizes = {"dim": SIZE, "length": 20, "epochs": 15, "seed": cell.seed}
-        if name not in {"average", "gru4rec"}:
-            sizes["blocks"] = 1
-    made: Encoder = ENCODERS[name](**sizes).fit(sequences)
-    return made
+    unfitted = ENCODERS[cell.encoder.removeprefix(TUNED)].small(length=LENGTH, seed=cell.seed)
+    return unfitted.fit(sequences)
 
 
 def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
@@ -146,19 +143,19 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     if cell.agent == "slateq":
         settings["batch_size"] = AGAIN * env.num_envs
     if cell.encoder == END_TO_END:
-        settings["end_to_end"] = SIZE
+        settings["end_to_end"] = WIDTH
     if cell.encoder.startswith(TUNED):
         settings["fine_tune"] = PACE
     return build(cell.agent, env, **settings)
 
 
-def learn(policy: Any, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
+def learn(policy: Policy, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
     """In the world where the agent can, else from a log of uniform slates of the same size.
 
     What came of showing each item in the encoder's log is told to every agent that can use it.
     """
-    if hasattr(policy, "learn"):
-        policy.update(warm)
+    if isinstance(policy, Learner):
+        policy.prepare(warm)
         policy.learn(env, total_steps=settings.steps, seed=seed_of(cell, "learn"))
         return
     log = uniform_log(settings, replace(cell, encoder="", agent=""), "learn")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.study.aggregate import Interval, improvement, interquartile_mean, stratified
-from experiments.study.command import END_TO_END, NONE, Cell, Settings, sensible
+from experiments.study.settings import END_TO_END, NONE, Cell, Settings, sensible
+from offpolicy.tables import markdown
 
 F64 = NDArray[np.float64]
 Results = dict[Cell, dict[str, Any]]
@@ -42,8 +44,7 @@ def over_seeds(values: F64, level: float) -> Interval:
 def world_table(settings: Settings, results: Results, world: str) -> str:
     """Return of a session by agent (rows) and encoder (columns), with the gain over no encoder."""
     s = settings
-    head = f"| {world} | " + " | ".join(s.encoders) + " |\n|---|" + "---|" * len(s.encoders)
-    lines = [head]
+    lines = []
     for agent in s.agents:
         plain = None
         if NONE in s.encoders and sensible(NONE, agent):
@@ -55,13 +56,13 @@ def world_table(settings: Settings, results: Results, world: str) -> str:
                 continue
             mine = returns(s, results, world, encoder, agent)
             value = over_seeds(mine.mean(axis=1), s.level)
-            told = f"{value.value:.2f} ± {value.high - value.value:.2f}"
+            cell = f"{value.value:.2f} ± {value.high - value.value:.2f}"
             if plain is not None and encoder != NONE:
                 gain = over_seeds((mine - plain).mean(axis=1), s.level)
-                told += f" ({gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])"
-            row.append(told)
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+                cell += f" ({gain.value:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}])"
+            row.append(cell)
+        lines.append(row)
+    return text_table([world, *s.encoders], lines)
 
 
 def best_table(settings: Settings, results: Results, world: str) -> str:
@@ -82,22 +83,19 @@ def against(
     settings: Settings, world: str, every: dict[tuple[str, str], F64], best: tuple[str, str]
 ) -> str:
     """One cell less every other (encoder, agent), on the same users."""
-    lines = [f"| {world}: {best[1]} over {best[0]}, less | paired difference |", "|---|---|"]
+    lines = []
     for name, other in every.items():
         if name != best:
             gain = over_seeds((every[best] - other).mean(axis=1), settings.level)
-            lines.append(f"| {name[1]} over {name[0]} | {shown(gain, '{:+.2f}')} |")
-    return "\n".join(lines)
+            lines.append([f"{name[1]} over {name[0]}", shown(gain, "{:+.2f}")])
+    return text_table([f"{world}: {best[1]} over {best[0]}, less", "paired difference"], lines)
 
 
 def repeat_table(settings: Settings, results: Results, world: str) -> str:
     """The same agents where nothing is shown that a history holds, which is what was taken of late:
     return, what that costs on the same users, and the share of the catalogue shown."""
     s = settings
-    lines = [
-        f"| {world}, nothing taken is shown again | return | against repeats | catalogue |",
-        "|---|---|---|---|",
-    ]
+    lines = []
     for agent in s.agents:
         for encoder in (e for e in s.encoders if sensible(e, agent)):
             cells = [results[Cell(world, encoder, agent, n)] for n in range(s.seeds)]
@@ -109,11 +107,15 @@ def repeat_table(settings: Settings, results: Results, world: str) -> str:
                 for part in (cells, [cell["no_repeat"] for cell in cells])
             ]
             lines.append(
-                f"| {agent} over {encoder} | {value.value:.2f} ± {value.high - value.value:.2f} | "
-                f"{shown(over_seeds(cost, s.level), '{:+.2f}')} | "
-                f"{shares[0]:.0%} -> {shares[1]:.0%} |"
+                [
+                    f"{agent} over {encoder}",
+                    f"{value.value:.2f} ± {value.high - value.value:.2f}",
+                    shown(over_seeds(cost, s.level), "{:+.2f}"),
+                    f"{shares[0]:.0%} -> {shares[1]:.0%}",
+                ]
             )
-    return "\n".join(lines)
+    title = f"{world}, nothing taken is shown again"
+    return text_table([title, "return", "against repeats", "catalogue"], lines)
 
 
 def aggregate_table(settings: Settings, results: Results) -> str:
@@ -128,10 +130,7 @@ def aggregate_table(settings: Settings, results: Results) -> str:
     every = np.stack(list(means.values()))
     centre, spread = every.mean(axis=(0, 2)), every.std(axis=(0, 2))
     scale = np.where(spread > 0, spread, 1.0)[:, None]
-    lines = [
-        "| encoder, agent | interquartile mean, s.d. | beats no encoder | catalogue |",
-        "|---|---|---|---|",
-    ]
+    lines = []
     for (encoder, agent), table in means.items():
         score = stratified(interquartile_mean, (table - centre[:, None]) / scale, seed=0)
         better = "-"
@@ -142,15 +141,20 @@ def aggregate_table(settings: Settings, results: Results) -> str:
             for w in s.worlds
             for n in range(s.seeds)
         ]
-        lines.append(
-            f"| {encoder}, {agent} | {shown(score, '{:+.2f}')} | {better} | {np.mean(seen):.0%} |"
-        )
+        row = [f"{encoder}, {agent}", shown(score, "{:+.2f}"), better, f"{np.mean(seen):.0%}"]
+        lines.append(row)
     note = (
-        "± and [ ]: 95% over seeds (Student t; pairs meet the same users with the same luck). "
+        "± and [ ]: 95% over seeds (Student t; pairs meet the same users: common random numbers). "
         "Interquartile mean over worlds and seeds and chance to beat the same agent without an "
         "encoder, with stratified bootstrap intervals (Agarwal et al., 2021)."
     )
-    return "\n".join(lines) + "\n\n" + note.replace("95%", f"{s.level:.0%}")
+    head = ["encoder, agent", "interquartile mean, s.d.", "beats no encoder", "catalogue"]
+    return text_table(head, lines) + "\n\n" + note.replace("95%", f"{s.level:.0%}")
+
+
+def text_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of text cells."""
+    return markdown(head, lines, left=len(head))
 
 
 def shown(interval: Interval, form: str) -> str:

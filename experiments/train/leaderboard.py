@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.page import page, paragraph
-from experiments.common.page import table as html_table
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_presets import preset
 from experiments.train.train_encoder import PROTOCOL, Tested, describe, figures, fit
+from offpolicy.page import page, paragraph
+from offpolicy.page import table as html_table
+from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
 from policies.encoders.evaluate import gains, paired_difference
@@ -65,7 +66,7 @@ def run(settings: Settings) -> int:
         tested[entry.title] = figures(_trained(entry, data, split, folder.path), split)
         print(f"{entry.title}: {tested[entry.title].metrics[0]}", flush=True)
     rows = [row(title, one, tested[BASELINE]) for title, one in tested.items()]
-    text = markdown(rows, data.name, split, verdict(rows))
+    text = section(rows, data.name, split, verdict(rows))
     _write(folder, settings, data, split, rows, text)
     print(f"\n{text}\nwritten: {folder.path / 'leaderboard.html'}")
     return 0
@@ -115,12 +116,9 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     return "No network is above skip-Markov by NDCG@10 with a paired 95 % interval without 0."
 
 
-def markdown(rows: list[dict[str, Any]], name: str, split: Split, word: str) -> str:
+def section(rows: list[dict[str, Any]], name: str, split: Split, word: str) -> str:
     """The table with its protocol and its verdict."""
-    head = list(rows[0])
-    lines = [" | ".join(head), "|".join(["---"] + ["---:"] * (len(head) - 1))]
-    lines += [" | ".join(str(r[h]) for h in head) for r in rows]
-    table = "\n".join(f"| {line} |" for line in lines)
+    table = markdown(list(rows[0]), [list(r.values()) for r in rows])
     protocol = f"{describe(split)}. Intervals: 95 %, bootstrap over users."
     return "\n\n".join([f"## {name}", protocol, table, word]) + "\n"
 

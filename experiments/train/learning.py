@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import mean, serve
-from policies import Policy, build, collect, load, save
+from policies import Learner, Policy, build, collect, load, save
 
 Env = VectorEnv[Any, Any, Any]
 LearnFrom = Literal["own", "uniform"]
@@ -35,7 +35,7 @@ class Plan:
     steps: int  # decisions of a round, over all users
     sessions: int  # held-out sessions behind each point of the curve
     patience: int  # rounds without a better point before stopping
-    learn_from: LearnFrom  # whose decisions a policy without `learn` learns from
+    learn_from: LearnFrom  # whose decisions a policy that learns from logs learns from
     level: float
     seed: int
 
@@ -82,30 +82,29 @@ def rounds(
 
 
 def learn_round(
-    policy: Any, env: Env, plan: Plan, nth: int, on_steps: Callable[[int], None]
+    policy: Policy, env: Env, plan: Plan, nth: int, on_steps: Callable[[int], None]
 ) -> dict[str, float]:
     """One round: acting in the world, or from a log of its own decisions or of uniform ones."""
     seed = plan.seed_of("learn", nth)
-    if hasattr(policy, "learn"):
+    if isinstance(policy, Learner):
         policy.learn(env, total_steps=plan.steps, seed=seed, on_steps=on_steps)
         return {}
-    behaviour = policy if plan.learn_from == "own" else build("uniform", env)
+    logging = policy if plan.learn_from == "own" else build("uniform", env)
     log = collect(
         env,
-        behaviour,
+        logging,
         n_steps=max(plan.steps // env.num_envs, 1),
         seed=seed,
         progress=lambda done, _: on_steps(((nth - 1) * plan.steps) + done * env.num_envs),
     )
-    learnt: dict[str, float] = policy.update(log)
-    return learnt
+    return policy.update(log)
 
 
-def decisions(policy: Any, env: Env, plan: Plan, nth: int) -> int:
+def decisions(policy: Policy, env: Env, plan: Plan, nth: int) -> int:
     """Decisions learnt from after so many rounds: a round is made of whole steps of all users, and
     an agent says itself how many it took."""
-    if hasattr(policy, "steps"):
-        return int(policy.steps)
+    if isinstance(policy, Learner):
+        return policy.steps
     return nth * (plan.steps // env.num_envs) * env.num_envs
 
 

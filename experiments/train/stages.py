@@ -14,18 +14,20 @@ import numpy as np
 import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
-from experiments.common import page
+from experiments.common import pictures
 from experiments.common.key_values import parse, typed
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
 from experiments.common.truth import mean, serve
-from experiments.compare import pictures
 from experiments.train.learning import BEST, Plan, Row, Standing, Worlds, keep, rounds, take_up
-from experiments.train.train_policy import Settings
+from experiments.train.policy_settings import Settings
+from offpolicy import page
+from offpolicy.pictures import png
 from policies import (
     ENCODERS,
     POLICIES,
     Encoder,
+    Learner,
     Policy,
     Sequences,
     build,
@@ -81,8 +83,8 @@ def check(settings: Settings) -> None:
                 f"policy {settings.policy!r} stands on no encoder: leave out --encoder"
             )
         chosen["encoder"] = small_encoder(settings.encoder, parse(settings.encoder_set), env)
-    policy: Any = build(settings.policy, env, **chosen)
-    if hasattr(policy, "check_learn"):
+    policy = build(settings.policy, env, **chosen)
+    if isinstance(policy, Learner):
         policy.check_learn(settings.steps, settings.users)
 
 
@@ -224,14 +226,14 @@ def report(training: Training, standing: Standing, tested: dict[str, Any]) -> st
         page.section(
             "Learning curve",
             page.picture(
-                pictures.png(pictures.learning_curves(curve)),
+                png(pictures.learning_curves(curve)),
                 f"Return of a session on the same {s.sessions:,} held-out users",
             ),
         ),
         page.section(
             "Along the session",
             page.picture(
-                pictures.png(pictures.reward_by_step(tested["by_step"])),
+                png(pictures.reward_by_step(tested["by_step"])),
                 "Mean reward at each step of a session, users who left counted 0",
             ),
         ),

@@ -2,74 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from experiments.common.run_folder import open_run
+from experiments.common.show import Show
+from experiments.train.policy_settings import Settings
 
-from experiments.train.learning import LearnFrom
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Train a policy in a world; a run that was stopped goes on with --resume FOLDER."""
-
-    policy: str
-    """The policy to train, of policies.POLICIES."""
-    env: str = "recsim_env/Longplay-v0"
-    """The world."""
-    set: tuple[str, ...] = ()
-    """Settings of the policy: gamma=0.995 hidden=128 ..."""
-    env_set: tuple[str, ...] = ()
-    """Settings of the world: slate_size=3 n_candidates=10 ..."""
-    encoder: str | None = None
-    """Supervised sequence encoder under the policy, of policies.ENCODERS; fitted on sessions of
-    uniform slates and kept frozen."""
-    encoder_set: tuple[str, ...] = ()
-    """Settings of the encoder: dim=32 epochs=15 ..."""
-    warm_sessions: int = 4000
-    """Sessions of uniform slates that the encoder learns from."""
-
-    rounds: int = 20
-    """Points of the learning curve after its start."""
-    steps: int = 50_000
-    """Decisions of a round, over all users; sessions begin anew in every round."""
-    learn_from: LearnFrom = "own"
-    """Whose decisions a policy that learns from logs learns from: its own, or uniform ones."""
-    users: int = 256
-    """Parallel users."""
-    sessions: int = 500
-    """Held-out sessions behind each point of the curve; the same users for every point."""
-    test_sessions: int = 2000
-    """Sessions of yet other users that the best policy is tested on."""
-    patience: int = 10
-    """Rounds without a better point before stopping."""
-    level: float = 0.95
-    seed: int = 0
-    threads: int = 1
-    """Torch threads."""
-    tensorboard: bool = True
-    """Also write the curve for TensorBoard, where that is installed."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
-
-    def __post_init__(self) -> None:
-        if min(self.rounds, self.users, self.patience, self.threads) < 1:
-            raise ValueError("rounds, users, patience and threads must be at least 1")
-        if min(self.sessions, self.test_sessions, self.warm_sessions) < 2:
-            raise ValueError("every number of sessions must be at least 2")
-        if self.steps < self.users:
-            raise ValueError(
-                f"a round of {self.steps} decisions is less than one of each of {self.users} users"
-            )
-        if not 0 < self.level < 1:
-            raise ValueError(f"level is {self.level}; it lies between 0 and 1, 0.95 is usual")
+__all__ = ["Settings", "run"]
 
 
 def run(settings: Settings) -> int:
     """Train, test, save; prints the result and where the run folder is."""
-    from experiments.common.run_folder import open_run
-    from experiments.common.show import Show
     from experiments.train.stages import Training, check, report, test, train
 
     check(settings)  # before the run folder: bad settings leave nothing behind

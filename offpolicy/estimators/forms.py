@@ -90,4 +90,4 @@ def per_session(t: Rows) -> F64:
 
 def is_staged(t: Terms) -> bool:
     """The terms speak of sessions or slates, several rows each."""
-    return t.stratum is not None or t.session is not None
+    return t.rows != "decisions"

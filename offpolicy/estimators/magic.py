@@ -25,8 +25,7 @@ def partial_returns(t: Terms) -> list[Estimate]:
     """The estimates g(-1) (the model alone) … g(T-1) (wdr)."""
     last = t.layout.strata[1] - 1
     steps = sorted({int(j) for j in np.linspace(-1, last, min(last + 2, LENGTHS)).round()})
-    found = estimate_forms(t, {str(j): _trusting(j) for j in steps})
-    return list(found.values())
+    return list(estimate_forms(t, {str(j): _trusting(j) for j in steps}).values())
 
 
 def blend_weights(parts: list[Estimate]) -> F64:
@@ -35,9 +34,9 @@ def blend_weights(parts: list[Estimate]) -> F64:
     n = psi.shape[1]
     covariance = psi @ psi.T / n**2
     value = np.array([p.value for p in parts])
-    reach = CLOSE * np.sqrt(covariance[-1, -1])
+    half_width = CLOSE * np.sqrt(covariance[-1, -1])
     gap = value - value[-1]
-    bias = np.sign(gap) * np.maximum(np.abs(gap) - reach, 0)
+    bias = np.sign(gap) * np.maximum(np.abs(gap) - half_width, 0)
     return _least_on_simplex(covariance + np.outer(bias, bias))
 
 
@@ -49,7 +48,7 @@ def blend(parts: list[Estimate], x: F64, horizon: str) -> Estimate:
 
 
 def _trusting(j: int) -> Callable[[Rows], Form]:
-    """wdr up to step j, the model's word for what follows."""
+    """wdr up to step j, the model for what follows."""
 
     def form(t: Rows) -> Form:
         inside, entered = t.stratum <= j, t.stratum <= j + 1
@@ -67,15 +66,12 @@ def _trusting(j: int) -> Callable[[Rows], Form]:
 
 
 def _least_on_simplex(m: F64) -> F64:
-    """argmin x'Mx, x >= 0, sum x = 1: exact, leaving out the most negative until none is."""
+    """argmin x'Mx, x >= 0, sum x = 1. With M = A'A it is, up to its sum, the non-negative least
+    squares solution of Ax = 0, sum x = 1: on every ray from 0 the same direction is best."""
+    from scipy.optimize import nnls
+
     scale = max(float(np.trace(m)) / len(m), np.finfo(float).tiny)
-    m = m / scale + 1e-10 * np.eye(len(m))
-    active = np.arange(len(m))
-    while True:
-        x = np.linalg.solve(m[np.ix_(active, active)], np.ones(len(active)))
-        x /= x.sum()
-        if (x >= 0).all() or len(active) == 1:
-            out = np.zeros(len(m))
-            out[active] = x
-            return out
-        active = np.delete(active, int(x.argmin()))
+    root = np.linalg.cholesky(m / scale + 1e-10 * np.eye(len(m))).T
+    goal = np.append(np.zeros(len(m)), 1.0)
+    x = np.asarray(nnls(np.vstack([root, np.ones(len(m))]), goal)[0], np.float64)
+    return np.asarray(x / x.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ LARGEST = 1e120  # size whose square, summed, is still a number
 NUMBERS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discount")
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+RowKind = Literal["decisions", "steps", "positions"]
 
 
 class Layout:
@@ -117,6 +118,7 @@ class Terms:
     stratum: I64 | None  # (N,) step or place
     session: I64 | None  # (N,) the session or slate of the row where units are wider (users)
     horizon: str  # the estimand, when weights.terms made these
+    rows: RowKind  # what a row is; the value is per decision, per session or per slate
     layout: Layout = field(init=False, repr=False)
 
     def __init__(
@@ -131,6 +133,7 @@ class Terms:
         stratum: ArrayLike | None = None,
         session: ArrayLike | None = None,
         horizon: str = "",
+        rows: RowKind | None = None,
     ) -> None:
         n = len(np.asarray(weight))
         zero, one = np.broadcast_to(0.0, n), np.broadcast_to(1.0, n)
@@ -149,6 +152,9 @@ class Terms:
         for name, x in columns.items():
             object.__setattr__(self, name, x)
         object.__setattr__(self, "horizon", horizon)
+        if rows is None:  # a step or a session on every row says that decisions belong together
+            rows = "decisions" if stratum is None and session is None else "steps"
+        object.__setattr__(self, "rows", rows)
         layout = Layout(self.unit, self.session, self.stratum)
         object.__setattr__(self, "layout", layout)
 
@@ -167,13 +173,13 @@ def _check(columns: dict[str, Any]) -> None:
         if not size <= LARGEST:
             x = columns[name]
             row = int(np.flatnonzero(~(np.abs(x) <= LARGEST))[0])
-            what = "is not finite" if not np.isfinite(x[row]) else "cannot be reckoned with"
+            what = "overflows float64" if np.isfinite(x[row]) else "is not finite"
             raise ValueError(f"{name}[{row}] = {x[row]:.6g} {what}; {_fix(name)}")
     heaviest = max(largest["weight"], largest["weight_before"])
-    worth = max(largest["reward"], largest["q_logged"], largest["v_target"])
-    if not heaviest * worth <= LARGEST:
+    highest = max(largest["reward"], largest["q_logged"], largest["v_target"])
+    if not heaviest * highest <= LARGEST:
         raise ValueError(
-            f"weights up to {heaviest:.3g} times rewards up to {worth:.3g} cannot be reckoned with;"
+            f"weights up to {heaviest:.3g} times rewards up to {highest:.3g} overflow float64;"
             f" {_fix('weight')}"
         )
 
@@ -195,8 +201,8 @@ def _largest(x: F64) -> float:
 
 def _fix(name: str) -> str:
     if not name.startswith("weight"):
-        return "drop the row or mend it"
+        return "drop the row or correct it"
     return (
-        "target and logger differ too much, or over too many steps. Check the propensities; ask "
-        'for one_step or horizon="marginal", or try a closer policy'
+        "target and logging policy differ too much, or over too many steps. Check the propensities;"
+        ' ask for one_step or horizon="marginal", or try a closer policy'
     )

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.estimators import OF_TERMS, estimator
 from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.engine import FormOf
 from offpolicy.estimators.forms import Form, Ratio, Rows, is_staged, per_session
+from offpolicy.estimators.registry import ESTIMATORS, estimator
 from offpolicy.estimators.sequential import mean_weight, pdis
 from offpolicy.estimators.single import ips
 from offpolicy.estimators.terms import F64, I64, Terms
@@ -35,7 +35,7 @@ def forms_of(
 ) -> dict[str, FormOf]:
     """The forms asked for, and those that diagnostics and uplift need."""
     names = list(names)
-    whole = [n for n in names if n in OF_TERMS]
+    whole = [n for n in names if ESTIMATORS[n].whole]
     if whole:
         raise ValueError(f"{', '.join(whole)} needs all terms at once and cannot be streamed")
     wanted: dict[str, FormOf] = {n: estimator(n, **(hyper or {}).get(n, {})) for n in names}

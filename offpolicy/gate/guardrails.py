@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.estimators import estimate
 from offpolicy.estimators.engine import Estimate, estimate_forms
+from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.sequential import martingale
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.gate.verdict import Guardrail
 from offpolicy.intervals.inference import adjust, difference, interval
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.marginals import terms_of
-from offpolicy.weighting.weights import Horizon, TargetScores, on_policy
+from offpolicy.log.scores import TargetScores
+from offpolicy.weighting.horizons import terms_of
+from offpolicy.weighting.weights import Horizon, on_policy
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -86,7 +88,7 @@ def _estimate(t: Terms, s: GuardrailSpec) -> Estimate:
 
 def _one(t: Terms, values: F64, change: bool, members: NDArray[np.bool_] | None = None) -> Estimate:
     """Mean of the column under the target; of a group's members as a ratio over the group."""
-    name = "snips" if t.stratum is None else "pdis"
+    name = "pdis" if is_staged(t) else "snips"
     if members is None:
         return _against(t, values, name, change)
     rate = estimate(_with(on_policy(t), members.astype(np.float64)), name)
@@ -97,12 +99,12 @@ def _one(t: Terms, values: F64, change: bool, members: NDArray[np.bool_] | None 
 
 
 def _against(t: Terms, values: F64, name: str, change: bool) -> Estimate:
-    found = estimate(_with(t, values), name)
+    target = estimate(_with(t, values), name)
     if not change:
-        return found
+        return target
     logged = estimate(_with(on_policy(t), values), name)
     control = estimate_forms(t, {"control": martingale})["control"]
-    return adjust(difference(found, logged), control)
+    return adjust(difference(target, logged), control)
 
 
 def _with(t: Terms, values: F64) -> Terms:

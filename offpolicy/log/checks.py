@@ -1,9 +1,9 @@
-"""The rules of a decision log. Each names the first row that breaks it and the mend."""
+"""The rules of a decision log. Each names the first row that breaks it, and the fix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from offpolicy.errors import LogError
 from offpolicy.log.groups import Groups, in_group_order
 
-if TYPE_CHECKING:
-    from offpolicy.log.dataset import LoggedDataset
-
 ROUNDING = 1e-6  # probabilities that passed through float32 may exceed 1 by this much
+Columns = Mapping[str, NDArray[Any]]  # the columns of a log that are present, by name
 PRODUCT = 1e-4  # relative: how far the product of the places may stand from the propensity
 
 
@@ -31,9 +29,9 @@ def any_of(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(bad.any(axis=tuple(range(1, bad.ndim)))) if bad.ndim > 1 else bad
 
 
-def check_lengths(log: LoggedDataset, names: tuple[str, ...]) -> None:
+def check_lengths(columns: Columns) -> None:
     """All columns have one entry per decision, and there is at least one decision."""
-    lengths = {k: len(v) for k in names if (v := getattr(log, k)) is not None}
+    lengths = {k: len(v) for k, v in columns.items() if not k.startswith("prior_")}
     if len(set(lengths.values())) > 1:
         raise LogError(
             f"columns differ in length: {lengths}; every column is one row per decision. "
@@ -43,11 +41,11 @@ def check_lengths(log: LoggedDataset, names: tuple[str, ...]) -> None:
         raise LogError("the log has no rows; log at least one decision, or check the filter.")
 
 
-def check_propensities(log: LoggedDataset) -> None:
-    """Propensities lie in (0, 1] and the places multiply up to the slate."""
-    p = log.propensity
-    if log.propensity_source not in ("logged", "estimated"):
-        raise LogError(f"propensity_source = {log.propensity_source!r}; it is logged or estimated")
+def check_propensities(columns: Columns, source: str) -> None:
+    """Propensities lie in (0, 1] and those of the positions multiply up to the slate's."""
+    p = columns["propensity"]
+    if source not in ("logged", "estimated"):
+        raise LogError(f"propensity_source = {source!r}; it is logged or estimated")
     validate(
         ~((p > 0) & (p <= 1 + ROUNDING)),
         lambda i: (
@@ -56,13 +54,15 @@ def check_propensities(log: LoggedDataset) -> None:
             "drop those rows with log.take(~overridden) and say so in the report."
         ),
     )
-    if log.position_propensity is not None:
-        _check_places(log, log.position_propensity)
+    if "position_propensity" in columns:
+        _check_positions(columns["position_propensity"], p, columns["slate"].shape)
 
 
-def _check_places(log: LoggedDataset, pp: NDArray[np.float64]) -> None:
-    """Each place's probability lies in (0, 1], and together they make the slate's."""
-    _check_shape("position_propensity", pp, log.slate.shape)
+def _check_positions(
+    pp: NDArray[np.float64], p: NDArray[np.float64], shape: tuple[int, ...]
+) -> None:
+    """Each position's probability lies in (0, 1], and together they make the slate's."""
+    _check_shape("position_propensity", pp, shape)
     validate(
         any_of(~((pp > 0) & (pp <= 1 + ROUNDING))),
         lambda i: (
@@ -70,7 +70,7 @@ def _check_places(log: LoggedDataset, pp: NDArray[np.float64]) -> None:
             "probability of its item given the places above; an empty place carries 1."
         ),
     )
-    product, p = pp.prod(1), log.propensity
+    product = pp.prod(1)
     validate(
         np.abs(product - p) > PRODUCT * p,
         lambda i: (
@@ -81,24 +81,24 @@ def _check_places(log: LoggedDataset, pp: NDArray[np.float64]) -> None:
     )
 
 
-def check_numbers(log: LoggedDataset) -> None:
+def check_numbers(columns: Columns, n_items: int) -> None:
     """Rewards, responses, context are finite."""
-    mend = "Fill what is known to be zero before logging, drop rows whose outcome is unknown."
+    fix = "Fill what is known to be zero before logging, drop rows whose outcome is unknown."
     for name in ("reward", "position_reward", "responses", "context", "prior_responses"):
-        x = getattr(log, name)
+        x = columns.get(name)
         if x is None or bool(np.isfinite(x).all()):
             continue
         validate(
             any_of(~np.isfinite(x)),
             lambda i, x=x, name=name: (  # type: ignore[misc]
-                f"{name}[{i}] = {x[i].tolist()} is not a finite number. {mend}"
+                f"{name}[{i}] = {x[i].tolist()} is not a finite number. {fix}"
             ),
         )
-    if log.position_reward is not None:
-        _check_shape("position_reward", log.position_reward, log.slate.shape)
-    if log.candidate_propensity is not None:
-        width = log.n_items if log.candidates is None else log.candidates.shape[1]
-        cp = log.candidate_propensity
+    if "position_reward" in columns:
+        _check_shape("position_reward", columns["position_reward"], columns["slate"].shape)
+    if "candidate_propensity" in columns:
+        width = columns["candidates"].shape[1] if "candidates" in columns else n_items
+        cp = columns["candidate_propensity"]
         _check_shape("candidate_propensity", cp, (len(cp), width))
         validate(
             any_of(~((cp >= 0) & (cp <= 1 + ROUNDING))),
@@ -109,18 +109,16 @@ def check_numbers(log: LoggedDataset) -> None:
         )
 
 
-def check_items(log: LoggedDataset) -> None:
+def check_items(columns: Columns, n_items: int) -> None:
     """Item ids belong to the catalogue and no slate or candidate set repeats one."""
     for name in ("slate", "candidates", "consumed", "prior_items"):
-        ids = getattr(log, name)
-        if ids is not None:
-            _check_known(name, ids, log.n_items)
+        if name in columns:
+            _check_known(name, columns[name], n_items)
     for name in ("slate", "candidates"):
-        ids = getattr(log, name)
-        if ids is not None and ids.shape[1] > 1:
-            _check_repeats(name, ids)
-    if log.candidates is not None:
-        _check_offered(log.slate, log.candidates)
+        if name in columns and columns[name].shape[1] > 1:
+            _check_repeats(name, columns[name])
+    if "candidates" in columns:
+        _check_offered(columns["slate"], columns["candidates"])
 
 
 def _check_known(name: str, ids: NDArray[Any], n_items: int) -> None:
@@ -168,49 +166,51 @@ def repeats(ids: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(twice.any(1))
 
 
-def check_sessions(log: LoggedDataset, sessions: Groups) -> None:
+def check_sessions(columns: Columns, sessions: Groups) -> None:
     """Steps grow inside a session, nothing follows an end, a session has one user."""
+    step = columns["step"]
     validate(
-        log.step < 0,
-        lambda i: f"step[{i}] = {log.step[i]} is negative. Steps count from 0 in each session.",
+        step < 0,
+        lambda i: f"step[{i}] = {step[i]} is negative. Steps count from 0 in each session.",
     )
     order = (
         np.argsort(sessions.code, kind="stable")
         if not sessions.contiguous
-        else np.arange(len(log.step))
+        else np.arange(len(step))
     )
     same = sessions.code[order[:-1]] == sessions.code[order[1:]]
-    _check_order(log, order[:-1], order[1:], same)
-    if log.user is not None:
-        _check_users(log, log.user, order[:-1], order[1:], same)
+    _check_order(columns, order[:-1], order[1:], same)
+    if "user" in columns:
+        _check_users(columns["session"], columns["user"], order[:-1], order[1:], same)
 
 
 def _check_order(
-    log: LoggedDataset, a: NDArray[Any], b: NDArray[Any], same: NDArray[np.bool_]
+    columns: Columns, a: NDArray[Any], b: NDArray[Any], same: NDArray[np.bool_]
 ) -> None:
     """Rows a and the next rows b, of the `same` session: steps grow, and nothing follows an end."""
+    session, step = columns["session"], columns["step"]
     _check_pairs(
-        same & (log.step[b] <= log.step[a]),
+        same & (step[b] <= step[a]),
         b,
         lambda i: (
-            f"row {i} is out of order: session {log.session[i]} comes to step {log.step[i]} after "
+            f"row {i} is out of order: session {session[i]} comes to step {step[i]} after "
             "an equal or later step. Rows are in time order inside a session and no (session, "
             "step) repeats; sort by (session, step) and drop duplicates."
         ),
     )
-    ended = (log.terminated[a] | log.truncated[a]) & same
+    ended = (columns["terminated"][a] | columns["truncated"][a]) & same
     _check_pairs(
         ended,
         b,
         lambda i: (
-            f"row {i} follows the end of its session {log.session[i]}. A row with terminated or "
+            f"row {i} follows the end of its session {session[i]}. A row with terminated or "
             "truncated is the last of its session; give what follows a new session id."
         ),
     )
 
 
 def _check_users(
-    log: LoggedDataset,
+    session: NDArray[Any],
     user: NDArray[Any],
     a: NDArray[Any],
     b: NDArray[Any],
@@ -220,15 +220,15 @@ def _check_users(
         same & (user[a] != user[b]),
         b,
         lambda i: (
-            f"row {i} gives session {log.session[i]} a second user ({user[i]}). A session "
+            f"row {i} gives session {session[i]} a second user ({user[i]}). A session "
             "belongs to one user; make session ids unique across users."
         ),
     )
 
 
-def check_prior(log: LoggedDataset, n_sessions: int) -> None:
+def check_prior(columns: Columns, n_sessions: int) -> None:
     """What histories held when sessions began has one row per session."""
-    items, responses = log.prior_items, log.prior_responses
+    items, responses = columns.get("prior_items"), columns.get("prior_responses")
     if items is not None and len(items) != n_sessions:
         raise LogError(
             f"prior_items has {len(items)} rows for {n_sessions} sessions; it has one row per "
@@ -238,25 +238,26 @@ def check_prior(log: LoggedDataset, n_sessions: int) -> None:
         return
     if items is None:
         raise LogError("prior_responses came without prior_items; pass both or neither.")
-    width = 0 if log.responses is None else log.responses.shape[1]
+    width = columns["responses"].shape[1] if "responses" in columns else 0
     _check_shape("prior_responses", responses, (*items.shape, width))
 
 
-def require_whole_sessions(log: LoggedDataset, why: str) -> None:
-    """Refuse sessions with missing steps. `why` says what would be wrong without them."""
-    order = in_group_order(log.groups, log.step)
-    code = log.groups.code if order is None else log.groups.code[order]
-    step = log.step if order is None else log.step[order]
+def check_whole_sessions(
+    session: NDArray[Any], step: NDArray[Any], sessions: Groups, why: str
+) -> None:
+    """No session has missing steps. `why` says what would be wrong without them."""
+    order = in_group_order(sessions, step)
+    rows = np.arange(len(step)) if order is None else order
+    code = sessions.code[rows]
     start = np.ones(len(code), bool)
     start[1:] = code[1:] != code[:-1]
     at = np.flatnonzero(start)
-    wanted = np.arange(len(code)) - np.repeat(at, np.diff(np.append(at, len(code))))
-    rows = np.arange(len(code)) if order is None else order
+    expected = np.arange(len(code)) - np.repeat(at, np.diff(np.append(at, len(code))))
     _check_pairs(
-        step != wanted,
+        step[rows] != expected,
         rows,
         lambda i: (
-            f"session {log.session[i]} has missing steps before row {i} (step {log.step[i]}): "
+            f"session {session[i]} has missing steps before row {i} (step {step[i]}): "
             f"{why} Keep whole sessions: log.take(np.isin(log.session, chosen_sessions))."
         ),
     )

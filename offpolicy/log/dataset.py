@@ -1,4 +1,4 @@
-"""The decision log: one schema, checked once at birth. The one noun all packages share."""
+"""The decision log: one schema, checked once on construction. The one record all packages share."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from offpolicy.log.columns import (
 )
 from offpolicy.log.groups import Groups, group
 from offpolicy.log.histories import histories
+from offpolicy.log.joining import join_columns
 
 ROW_COLUMNS = (
     "session", "step", "slate", "propensity", "reward", "position_propensity", "position_reward",
@@ -43,7 +44,7 @@ class LoggedDataset:
     LoggedDataset need not check again. Build one with `LoggedDataset.from_columns`.
 
     Raises:
-        LogError: a rule is broken; the message names the row, the rule and the mend.
+        LogError: a rule is broken; the message names the row, the rule and the fix.
     """
 
     session: NDArray[np.int64]  # (N,) the independent unit: one user session
@@ -69,14 +70,15 @@ class LoggedDataset:
     groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
 
     def __post_init__(self) -> None:
-        check_shapes(self.columns())
-        checks.check_lengths(self, ROW_COLUMNS)
+        columns = self.columns()
+        check_shapes(columns)
+        checks.check_lengths(columns)
         object.__setattr__(self, "groups", group(self.session))
-        checks.check_propensities(self)
-        checks.check_numbers(self)
-        checks.check_items(self)
-        checks.check_sessions(self, self.groups)
-        checks.check_prior(self, self.n_sessions)
+        checks.check_propensities(columns, self.propensity_source)
+        checks.check_numbers(columns, self.n_items)
+        checks.check_items(columns, self.n_items)
+        checks.check_sessions(columns, self.groups)
+        checks.check_prior(columns, self.n_sessions)
 
     @classmethod
     def from_columns(
@@ -106,7 +108,7 @@ class LoggedDataset:
         may be strings, whose numbers are their hashes: the same in every log.
 
         Raises:
-            LogError: a rule is broken; the message names the row, the rule and the mend.
+            LogError: a rule is broken; the message names the row, the rule and the fix.
         """
         if propensity is None:
             raise LogError(
@@ -169,26 +171,29 @@ class LoggedDataset:
         """The chosen rows (mask, indices or slice) as a log of their own.
 
         Removing rows INSIDE sessions is allowed, but such a log has no histories and no session
-        values; whoever asks for them is refused.
+        values; asking for them raises LogError.
         """
         pick = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
-        kept: dict[str, Any] = {
+        columns: dict[str, Any] = {
             k: v[pick] if k in ROW_COLUMNS else v[_first_codes(self.sessions[pick])]
             for k, v in self.columns().items()
         }
-        return replace(self, **kept)
+        return replace(self, **columns)
 
     @classmethod
     def concat(cls, logs: Sequence[LoggedDataset]) -> LoggedDataset:
         """Logs one after another. Sessions of different logs are different sessions: where their
-        ids meet, all sessions are numbered anew; user ids keep their meaning across logs.
+        ids coincide, all sessions are numbered anew; user ids keep their meaning across logs.
 
         Raises:
             LogError: the logs differ in catalogue, in slate size or in the columns they carry.
         """
-        from offpolicy.log.joining import join_columns
-
-        return cls(**join_columns(logs))
+        if not logs:
+            raise LogError("nothing to join: concat needs at least one log.")
+        columns = join_columns([log.columns() for log in logs], [log.n_items for log in logs])
+        sources = {log.propensity_source for log in logs}
+        source = "estimated" if "estimated" in sources else "logged"
+        return cls(**columns, n_items=logs[0].n_items, propensity_source=source)
 
     def histories(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Items (N, H) and responses (N, H, R) the policy saw at each row, most recent last.
@@ -196,7 +201,12 @@ class LoggedDataset:
         Raises:
             LogError: a session has missing steps (rows were removed).
         """
-        return histories(self, length)
+        self.require_whole_sessions("histories would not be what the policy was shown.")
+        return histories(self.columns(), self.groups, length)
+
+    def require_whole_sessions(self, why: str) -> None:
+        """Raise LogError where a session has missing steps; `why` says what they would spoil."""
+        checks.check_whole_sessions(self.session, self.step, self.groups, why)
 
     def hash(self) -> str:
         """sha256 of the contents: names, types, shapes and values of all columns."""

@@ -2,58 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.log.checks import require_whole_sessions
-from offpolicy.log.groups import I64, in_group_order
-
-if TYPE_CHECKING:
-    from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.checks import Columns
+from offpolicy.log.groups import I64, Groups, in_group_order
 
 ROWS = 1 << 16  # rows gathered at a time: bounds the index matrix to ROWS x H
 
 
-def histories(log: LoggedDataset, length: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def histories(
+    columns: Columns, sessions: Groups, length: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Items (N, H) int32 and their responses (N, H, R) float32 as the policy saw them at each row.
 
     Oldest first, the most recent last, -1 (responses 0) on the left where there was less. Memory is
-    the result plus one entry per consumed item.
-
-    Raises:
-        LogError: a session has missing steps.
+    the result plus one entry per consumed item. The log has whole sessions.
     """
-    require_whole_sessions(log, "histories would not be what the policy was shown.")
-    items, responses, start, end = _event_stream(log)
-    width = responses.shape[1]
-    out = np.full((len(log), length), -1, np.int32)
-    told = np.zeros((len(log), length, width), np.float32)
+    items, responses, start, end = _event_stream(columns, sessions)
+    n, width = len(columns["step"]), responses.shape[1]
+    history = np.full((n, length), -1, np.int32)
+    observed = np.zeros((n, length, width), np.float32)
     back = np.arange(-length, 0)
-    for at in range(0, len(log), ROWS):
+    for at in range(0, n, ROWS):
         rows = slice(at, at + ROWS)
         where = end[rows, None] + back  # (b, H)
-        seen = where >= start[rows, None]
-        where[~seen] = 0
-        out[rows] = np.where(seen, items[where], -1)
+        inside = where >= start[rows, None]
+        where[~inside] = 0
+        history[rows] = np.where(inside, items[where], -1)
         if width:
-            told[rows] = responses[where] * seen[..., None]
-    return out, told
+            observed[rows] = responses[where] * inside[..., None]
+    return history, observed
 
 
 def _event_stream(
-    log: LoggedDataset,
+    columns: Columns, sessions: Groups
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], I64, I64]:
     """All events, session after session, and for every row where its session's events start and
     where those before the row end: items (E,), responses (E, R), start (N,), end (N,)."""
-    code = log.groups.code
-    order = in_group_order(log.groups, log.step)
-    width = 0 if log.responses is None else log.responses.shape[1]
-    prior = log.prior_items if log.prior_items is not None else np.zeros((log.n_sessions, 0))
-    n_prior = (prior >= 0).sum(1)
-    took = np.zeros(len(log), bool) if log.consumed is None else log.consumed >= 0
-    size = n_prior + np.bincount(code, weights=took, minlength=log.n_sessions).astype(np.int64)
+    code, n = sessions.code, len(columns["step"])
+    order = in_group_order(sessions, columns["step"])
+    consumed, observed = columns.get("consumed"), columns.get("responses")
+    prior, prior_observed = columns.get("prior_items"), columns.get("prior_responses")
+    n_prior = (np.zeros((sessions.n, 0)) if prior is None else prior >= 0).sum(1).astype(np.int64)
+    took = np.zeros(n, bool) if consumed is None else consumed >= 0
+    size = n_prior + np.bincount(code, weights=took, minlength=sessions.n).astype(np.int64)
     base = np.cumsum(size) - size  # (S,) where the session's events start
 
     in_order = code if order is None else code[order]
@@ -68,15 +61,15 @@ def _event_stream(
         end[order] = end_in_order
 
     items = np.full(max(int(size.sum()), 1), -1, np.int32)
-    responses = np.zeros((len(items), width), np.float32)
-    if log.consumed is not None:
-        items[end[took]] = log.consumed[took]
-        if log.responses is not None:
-            responses[end[took]] = log.responses[took]
-    if log.prior_items is not None:
-        held = log.prior_items >= 0
-        place = (base[:, None] + np.cumsum(held, axis=1) - 1)[held]
-        items[place] = log.prior_items[held]
-        if log.prior_responses is not None:
-            responses[place] = log.prior_responses[held]
+    responses = np.zeros((len(items), 0 if observed is None else observed.shape[1]), np.float32)
+    if consumed is not None:
+        items[end[took]] = consumed[took]
+        if observed is not None:
+            responses[end[took]] = observed[took]
+    if prior is not None:
+        present = prior >= 0
+        index = (base[:, None] + np.cumsum(present, axis=1) - 1)[present]
+        items[index] = prior[present]
+        if prior_observed is not None:
+            responses[index] = prior_observed[present]
     return items, responses, base[code], end

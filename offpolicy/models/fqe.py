@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from offpolicy.estimators.terms import F64, check_gamma
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64
+from offpolicy.log.scores import Predictions
 from offpolicy.models.reward_model import assign_folds, next_rows
-from offpolicy.weighting.weights import Predictions
 
 FeaturesOf = Callable[[slice], F64]  # rows -> (b, P)
 BLOCK = 1 << 15

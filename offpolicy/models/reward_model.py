@@ -1,36 +1,29 @@
 """Reward models: q-hat for the logged slate, and averaged over the target policy; cross-fitted.
 
-No row is spoken about by a model that saw its unit. One decision: the reward. Sessions: the return
-from the row on, by fitted Q evaluation with the EXPECTATION under the target policy, backwards over
-the finite horizon. Le et al. (2019), Chernozhukov et al. (2018).
+No row is predicted by a model that was fitted to its unit. One decision: the reward. Sessions: the
+return from the row on, by fitted Q evaluation with the EXPECTATION under the target policy,
+backwards over the finite horizon. Le et al. (2019), Chernozhukov et al. (2018).
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.errors import LogError, NoOverlapError
 from offpolicy.estimators.terms import F64, check_gamma
-from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64, group, in_group_order
+from offpolicy.log.scores import Predictions, TargetScores, check_scores
 from offpolicy.models.features import Slates, expected, shown, state_features
 from offpolicy.models.ridge import CrossFit
-from offpolicy.weighting.weights import Predictions, TargetScores, check_scores
+from offpolicy.models.sklearn_adapter import Regressor, sklearn_predictions
 
 SWEEPS = 200  # most backward sweeps of fitted Q evaluation; a session of T steps needs T
 SETTLED = 1e-4  # sweeps end when values move less than this share of their spread
-
-
-class Regressor(Protocol):
-    """What scikit-learn's estimators do. Classifiers tell the mean reward of their classes."""
-
-    def fit(self, X: Any, y: Any, /) -> Any: ...
-    def predict(self, X: Any, /) -> Any: ...
 
 
 def predict_rewards(
@@ -119,8 +112,6 @@ class RewardData:
             return _ridge(fit, target, log, following, gamma)
         if robust:
             raise ValueError("robust weights are for the ridge; leave estimator out")
-        from offpolicy.models.sklearn_adapter import sklearn_predictions
-
         return sklearn_predictions(
             estimator, log, self.dense, self.logged, scores, self.table, self.fold, following, gamma
         )
@@ -168,7 +159,7 @@ def next_rows(log: LoggedDataset) -> I64:
     Raises:
         LogError: a session has missing steps.
     """
-    require_whole_sessions(log, "the value of a step is made of the steps after it.")
+    log.require_whole_sessions("the value of a step is made of the steps after it.")
     order = in_group_order(log.groups, log.step)
     rows = np.arange(len(log)) if order is None else order
     code = log.sessions[rows]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64
+from offpolicy.log.scores import Predictions, TargetScores
 from offpolicy.models.features import Slates, shown
-from offpolicy.weighting.weights import Predictions, TargetScores
-
-if TYPE_CHECKING:
-    from offpolicy.models.reward_model import Regressor
 
 WIDEST = 256  # items that get a dense column each; larger catalogues show their item features
+
+
+class Regressor(Protocol):
+    """What scikit-learn's estimators do. Classifiers predict the mean reward of their classes."""
+
+    def fit(self, X: Any, y: Any, /) -> Any: ...
+    def predict(self, X: Any, /) -> Any: ...
 
 
 def sklearn_predictions(
@@ -67,8 +71,8 @@ def _fitted(estimator: Regressor, x: F64, y: F64) -> Any:
 
 
 def _average(model: Any, would: list[F64], share: F64) -> F64:
-    told = np.stack([_predict(model, x) for x in would], axis=1)
-    return np.asarray((told * share).sum(1))
+    predicted = np.stack([_predict(model, x) for x in would], axis=1)
+    return np.asarray((predicted * share).sum(1))
 
 
 def _predict(model: Any, x: F64) -> F64:

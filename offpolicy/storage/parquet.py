@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.arrow import KEY, SCHEMA_VERSION, log_from_tables, table_from_log
+from offpolicy.storage.atomic import atomic_file, atomic_folder, write_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,19 +30,13 @@ def write_log(log: LoggedDataset, path: str | os.PathLike[str]) -> Path:
         LogError: something else stands at `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         _write_file(table_from_log(log), path)
         return path
     if path.exists() and not (path / MANIFEST).is_file() and (path.is_file() or _any(path)):
         raise LogError(f"{path} exists and is no Longplay log; it is not overwritten. Move it.")
-    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        entry = _write_part(log, fresh, 0)
-        _write_manifest(fresh, log.n_items, [entry])
-        _swap(fresh, path)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    with atomic_folder(path) as fresh:
+        _write_manifest(fresh, log.n_items, [_write_part(log, fresh, 0)])
     return path
 
 
@@ -178,32 +171,14 @@ def _write_manifest(folder: Path, n_items: int, parts: list[dict[str, Any]]) -> 
     text = json.dumps(
         {"schema_version": SCHEMA_VERSION, "n_items": n_items, "parts": parts}, indent=1
     )
-    fresh = folder / f".{MANIFEST}.{os.getpid()}"
-    fresh.write_text(text + "\n")
-    fresh.replace(folder / MANIFEST)
+    write_text(folder / MANIFEST, text + "\n")
 
 
 def _write_file(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic_file(path) as fresh:
         pq.write_table(table, fresh, row_group_size=ROW_GROUP, compression="zstd")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _swap(fresh: Path, path: Path) -> None:
-    """Put the folder `fresh` in the place of `path`."""
-    fresh.chmod(0o755)
-    if not path.exists():
-        fresh.rename(path)
-        return
-    old = path.with_name(f".{path.name}.old.{os.getpid()}")
-    path.rename(old)
-    fresh.rename(path)
-    shutil.rmtree(old)
 
 
 def _any(folder: Path) -> bool:

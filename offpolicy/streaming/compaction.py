@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from offpolicy.errors import LogError
+from offpolicy.storage.atomic import atomic_folder
 from offpolicy.storage.parquet import ROW_GROUP, parquet_manifest
 from offpolicy.streaming.stream import BATCH, parquet_files
 
@@ -43,16 +42,10 @@ def compact(
             raise LogError(f"{files[0]} has no column {name}; it has {', '.join(schema.names)}.")
     rows = sum(pq.read_metadata(f).num_rows for f in files)
     parts = max(-(-rows // rows_per_part), 1)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
-    try:
+    with atomic_folder(destination) as work:
         _scatter(files, work, parts, session, schema)
         entries = [_ordered(work, k, session, step) for k in range(parts)]
         parquet_manifest(work, schema, [e for e in entries if e is not None])
-        work.chmod(0o755)
-        work.rename(destination)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return destination
 
 

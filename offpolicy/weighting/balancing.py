@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.scores import TargetScores, check_scores
 from offpolicy.models.features import shown
 from offpolicy.models.reward_model import RewardData
-from offpolicy.weighting.weights import TargetScores, check_scores
 
 WIDEST = 4096  # columns of the classifier's table: state x items
 STIFF = 100.0  # inverse strength of its ridge

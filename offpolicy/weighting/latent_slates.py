@@ -13,7 +13,7 @@ from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.checks import validate
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import TargetScores, check_scores
+from offpolicy.log.scores import TargetScores, check_scores
 
 Abstraction = Callable[[NDArray[np.int32], I64], ArrayLike]
 # slates (M, K) and their rows (M,) -> codes (M,), or chances (M, Z) of Z latent values

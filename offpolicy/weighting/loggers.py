@@ -10,7 +10,7 @@ from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
-from offpolicy.weighting.weights import Predictions, TargetScores, check_scores
+from offpolicy.log.scores import Predictions, TargetScores, check_scores
 
 PRIOR = 10.0  # rows of the pooled variance added to each logger's own
 Mode = Literal["naive", "balanced", "weighted"]

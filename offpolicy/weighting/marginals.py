@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.estimators.terms import F64, Terms, check_gamma
-from offpolicy.log.checks import require_whole_sessions
 from offpolicy.log.columns import check_no_missing
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64
+from offpolicy.log.scores import Predictions, TargetScores, check_scores
 from offpolicy.models.reward_model import next_rows
-from offpolicy.weighting.weights import Horizon, Predictions, TargetScores, check_scores, terms
 
 CONDITION = 1e12  # beyond it the balance of visits is singular
 Kind = Literal["state", "state_action", "double", "stationary"]
@@ -49,7 +48,7 @@ def marginal_terms(
     """
     check_scores(log, scores)
     check_gamma(gamma)
-    require_whole_sessions(log, "state weights are carried from step to step.")
+    log.require_whole_sessions("state weights are carried from step to step.")
     ratio = scores.propensity / log.propensity
     codes = _state_codes(state, len(log))
     if kind == "stationary":
@@ -74,31 +73,8 @@ def marginal_terms(
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon="marginal",
+        rows="steps",
     )
-
-
-def terms_of(
-    log: LoggedDataset,
-    scores: TargetScores,
-    *,
-    horizon: Horizon,
-    model: Predictions | None = None,
-    gamma: float = 1.0,
-    state: ArrayLike | None = None,
-) -> Terms:
-    """Terms of any estimand: `weights.terms`, or, for "marginal", those of state ratios.
-
-    Raises:
-        ValueError: "marginal" without `state`.
-    """
-    if horizon != "marginal":
-        return terms(log, scores, horizon=horizon, model=model, gamma=gamma)
-    if state is None:
-        raise ValueError(
-            'horizon="marginal" needs state (N,): codes of a Markov state, what the next reward '
-            "and state depend on besides the slate"
-        )
-    return marginal_terms(log, scores, state=state, kind="double", model=model, gamma=gamma)
 
 
 def state_ratios(log: LoggedDataset, ratio: F64, state: I64) -> F64:

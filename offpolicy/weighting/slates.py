@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
+from offpolicy.estimators.registry import Weighting
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import Predictions, TargetScores, check_scores
-
-Weighting = Literal["joint", "marginal", "cascade", "pseudo_inverse", "adaptive"]
-WEIGHTING: dict[str, Weighting] = {
-    "sips": "joint", "snsips": "joint", "iips": "marginal", "sniips": "marginal",
-    "rips": "cascade", "snrips": "cascade", "cascade_dr": "cascade", "pi": "pseudo_inverse",
-    "wpi": "pseudo_inverse", "aips": "adaptive",
-}  # fmt: skip
+from offpolicy.log.scores import Predictions, TargetScores, check_scores
 
 
 def slate_terms(
@@ -57,6 +51,7 @@ def slate_terms(
         stratum=np.tile(np.arange(places), n),
         session=np.repeat(np.arange(n), places),
         horizon="slate",
+        rows="positions",
     )
 
 

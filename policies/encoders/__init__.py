@@ -34,6 +34,11 @@ class Lazy:
         """Build from the fields of the class's config."""
         return self.load()(self.config(settings))  # type: ignore[no-any-return]
 
+    def small(self, *, length: int, seed: int, threads: int = 1) -> Encoder:
+        """Build at the sizes that its config declares for histories of a simulator."""
+        config = getattr(import_module(self.module), self.cfg)
+        return self.load()(config.small(length=length, seed=seed, threads=threads))  # type: ignore[no-any-return]
+
     def load(self) -> Any:
         """The encoder class."""
         return getattr(import_module(self.module), self.cls)

@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.storage.atomic import atomic_folder
 from policies.encoders import ENCODERS, Encoder
 
 FORMAT = 1
@@ -124,20 +123,8 @@ def whole_folder(folder: str | os.PathLike[str], kind: str) -> Iterator[Path]:
             f"of {CONFIG}, {WEIGHTS} and encoders that a save wrote, is replaced. Save to "
             "another path, or move it away first."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        yield aside
-        aside.chmod(0o755)
-        if folder.exists():  # moved into the new one's shadow, so that a kill loses neither
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-            folder.rename(old / folder.name)
-            aside.rename(folder)
-            shutil.rmtree(old)
-        else:
-            aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with atomic_folder(folder) as fresh:
+        yield fresh
 
 
 def _replaceable(folder: Path, kind: str) -> bool:

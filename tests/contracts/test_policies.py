@@ -7,11 +7,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
-import recsim_env  # noqa: F401  (registers the environments)
 from offpolicy import LoggedDataset
 from policies import (
     POLICIES,
@@ -26,18 +24,17 @@ from policies import (
     save,
     score_log,
 )
-from policies.base import items_of
+from policies.observation import items_of
 from policies.rules.constraints import constrained
 from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER
+from tests.factories import env_of
 
 A, C, K = 40, 6, 2
 
 
-def make_env(num_envs: int = 16, **settings: Any) -> Any:
-    sizes = {"n_items": A, "slate_size": K, "n_candidates": C, "history_length": 8} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+make_env = env_of(n_items=A, slate_size=K, n_candidates=C, history_length=8)
 
 
 @pytest.fixture(scope="module")

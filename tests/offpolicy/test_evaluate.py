@@ -8,35 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offpolicy import LogError, LoggedDataset, Outcome, TargetScores, evaluate
-
-
-def sessions_log(n: int = 400, steps: int = 3, seed: int = 0, **more: Any) -> LoggedDataset:
-    """Two items, uniform logging, item 1 pays .7 and item 0 pays .3."""
-    rng = np.random.default_rng(seed)
-    rows = n * steps
-    item = rng.integers(0, 2, rows)
-    step = np.tile(np.arange(steps), n)
-    columns: dict[str, Any] = {
-        "session": np.repeat(np.arange(n), steps),
-        "step": step,
-        "slate": item,
-        "propensity": np.full(rows, 0.5),
-        "reward": (rng.random(rows) < np.where(item == 1, 0.7, 0.3)).astype(float),
-        "n_items": 2,
-        "terminated": step == steps - 1,
-        "consumed": item,
-    }
-    return LoggedDataset.from_columns(**(columns | more))
-
-
-def target(log: LoggedDataset, p1: float = 0.8, draws: int = 8) -> TargetScores:
-    """A target that serves item 1 with probability p1."""
-    rng = np.random.default_rng(1)
-    return TargetScores(
-        np.where(log.slate[:, 0] == 1, p1, 1 - p1),
-        slates=(rng.random((len(log), draws, 1)) < p1).astype(np.int32),
-    )
+from offpolicy import LogError, Outcome, TargetScores, evaluate
+from tests.offpolicy.factories import sessions_log, target
 
 
 def test_one_step_report_holds_the_truth_and_passes() -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from io import BytesIO
+
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from experiments.benchmark.faults import clean
 from offpolicy import LoggedDataset, evaluate, terms
 from offpolicy.pictures import (
-    embedded,
     error_against_size,
     forest,
     per_day,
+    png,
     reliability,
     weight_histogram,
 )
-from tests.offpolicy.test_evaluate import sessions_log, target
+from tests.offpolicy.factories import sessions_log, target
 
 
 def test_a_forest_has_a_line_an_estimator_at_its_bounds() -> None:
@@ -28,7 +32,7 @@ def test_a_forest_has_a_line_an_estimator_at_its_bounds() -> None:
     assert "one_step" in axes.get_xlabel()
 
 
-def test_weights_days_reliability_and_errors_are_drawn_and_embedded() -> None:
+def test_weights_days_reliability_and_errors_are_drawn() -> None:
     log = sessions_log(200)
     t = terms(log, target(log), horizon="one_step")
     assert "largest is 1.6" in weight_histogram(t).axes[0].get_title()
@@ -40,9 +44,10 @@ def test_weights_days_reliability_and_errors_are_drawn_and_embedded() -> None:
     )  # fmt: skip
     errors = error_against_size([10, 100], {"ips": np.array([1.0, 0.3])})
     for figure in (days, reliability(full), errors):
-        page = embedded(figure)
-        assert page.startswith('<img alt="" src="data:image/png;base64,')
-        assert len(page) > 5000
+        pixels = imread(BytesIO(png(figure, dpi=50)))
+        width, height = figure.get_size_inches() * 50
+        assert pixels.shape[:2] == (round(height), round(width))
+        assert (pixels[..., :3] < 0.9).any(), "an empty picture"
     with pytest.raises(ValueError, match="needs candidate_propensity"):
         reliability(log)
 
@@ -53,11 +58,12 @@ def test_reliability_points_stand_on_the_diagonal_of_a_clean_log() -> None:
         session=np.arange(20_000), step=np.zeros(20_000), slate=w.action, propensity=w.propensity,
         reward=w.click, n_items=20, candidate_propensity=w.table,
     )  # fmt: skip
-    told, shown = reliability(full).axes[0].lines[0].get_data()
-    np.testing.assert_allclose(shown, told, rtol=0.25)
+    logged, shown = reliability(full).axes[0].lines[0].get_data()
+    np.testing.assert_allclose(shown, logged, rtol=0.25)
 
 
 def test_the_html_report_carries_its_forest() -> None:
     log = sessions_log(100)
     page = evaluate(log, target(log), horizon="one_step").to_html(pictures=True)
-    assert "data:image/png;base64," in page
+    encoded = page.split("data:image/png;base64,")[1].split('"')[0]
+    assert b64decode(encoded).startswith(b"\x89PNG")

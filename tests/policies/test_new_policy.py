@@ -56,3 +56,13 @@ def test_one_file_and_one_line_make_a_policy(rising: str, tmp_path: Path) -> Non
 
 def test_the_example_is_one_short_file() -> None:
     assert len([line for line in blocks()[0].splitlines() if line.strip()]) <= 60
+
+
+def test_names_of_0_1_go_on_working_and_say_what_they_are_called_now() -> None:
+    import policies
+
+    for old, new in policies.RENAMED.items():
+        with pytest.warns(DeprecationWarning, match=f"policies.{old} is called policies.{new} now"):
+            assert getattr(policies, old) is getattr(policies, new)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        policies.nothing  # noqa: B018

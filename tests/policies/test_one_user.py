@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
-import recsim_env  # noqa: F401
 from policies import build, recommend, serving_of
 from policies.baselines.simple import Popularity
 from policies.slates.distributions import Mixture, PlackettLuce, TopK
+from tests.factories import env_of
 
-
-def make_env(**settings: Any) -> Any:
-    sizes = {"n_items": 12, "slate_size": 2, "n_candidates": 6, "history_length": 3} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=2, **sizes)
+make_env = env_of(2, n_items=12, history_length=3)
 
 
 @pytest.fixture(params=[6, None])

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import recsim_env  # noqa: F401
 from policies import Observation, act, build, collect, observation_of
 from policies.rollout import _split
 from recsim_env import Population
+from tests.factories import env_of
 
-
-def make_env(num_envs: int = 6, **settings: Any) -> Any:
-    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 5, "history_length": 4} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+make_env = env_of(6, n_candidates=5, history_length=4)
 
 
 @pytest.mark.parametrize("given", ["items", "nothing"])

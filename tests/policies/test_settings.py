@@ -8,13 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
-import recsim_env  # noqa: F401  (registers the environments)
 from policies import ENCODERS, POLICIES, build, load, save
-from policies.base import Serving
 from policies.encoders.base import Encoder
 from policies.encoders.data.sequences import Sequences
 from policies.features import item_table
@@ -22,13 +19,13 @@ from policies.rl.offline.decision_transformer import DecisionConfig
 from policies.rl.offline.losses import BCConfig, CQLConfig
 from policies.rl.sb3.configs import A2CConfig, DQNConfig, PPOConfig, QRDQNConfig, ReplayConfig
 from policies.rl.slateq.net import SlateQConfig
+from tests.factories import env_of, make_serving
 
-SERVING = Serving(
-    n_items=20,
-    slate_size=2,
+SERVING = make_serving(
+    20,
     history_length=4,
     n_candidates=6,
-    item_features=np.eye(20, 3, dtype=np.float32),
+    item_features=np.eye(20, 3),
     user_size=2,
     response_names=("click", "quality"),
 )
@@ -176,13 +173,9 @@ def test_so_is_one_that_would_be_fine_tuned_and_one_in_an_item_table() -> None:
 
 
 USERS = 16
+world = env_of(USERS, n_items=20, history_length=4)
 LIVE = ["ppo", "maskable_ppo", "a2c", "dqn", "qrdqn", "sac", "td3", "slateq"]
 LEAST = {"dqn": 65, "qrdqn": 65, "sac": 65, "td3": 65, "slateq": 100}  # of a first call
-
-
-def world(users: int = USERS) -> Any:
-    sizes = {"n_items": 20, "slate_size": 2, "n_candidates": 6, "history_length": 4}
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=users, **sizes)
 
 
 def agent_of(name: str) -> Any:

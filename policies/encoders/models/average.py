@@ -6,21 +6,25 @@ to order. Published comparisons of agents often find it ahead of trackers traine
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.layers import Dropout, Noise, item_table, last_norm, seeded
+from policies.encoders.nets.network import Network
 from policies.encoders.nets.packed import Packed
-from policies.encoders.training.train import Network, TrainConfig
+from policies.encoders.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AverageConfig(TrainConfig):
     """`length` is how many items are averaged."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32}
     dim: int = 64  # D
     dropout: float = 0.2
 

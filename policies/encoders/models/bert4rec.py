@@ -6,7 +6,9 @@ step computes the whole history again. Here with the softmax losses of the other
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,14 +27,16 @@ from policies.encoders.nets.layers import (
     rotate,
     seeded,
 )
+from policies.encoders.nets.network import Examples, Network
 from policies.encoders.nets.packed import Packed, full_attention, pack
-from policies.encoders.training.train import Examples, Network, TrainConfig
+from policies.encoders.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BERT4RecConfig(TrainConfig):
     """Sizes as published; one window in five hides only its last event, as serving does."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32, "blocks": 1}
     dim: int = 64  # D
     blocks: int = 2
     heads: int = 2

@@ -6,7 +6,9 @@ its input before it joins the stream; the feed-forward net is a SwiGLU (Shazeer 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,13 +17,14 @@ from torch import Tensor, nn
 from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.attention import Attention, Block, CausalNet
 from policies.encoders.nets.layers import Dropout, Noise, item_table, seeded
-from policies.encoders.training.train import TrainConfig
+from policies.encoders.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ESASRecConfig(TrainConfig):
     """Sizes as in SASRec; the wider feed-forward net is LiGR's."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32, "blocks": 1}
     dim: int = 64  # D
     blocks: int = 2
     heads: int = 2

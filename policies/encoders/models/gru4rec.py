@@ -6,22 +6,26 @@ Macdonald 2022).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.layers import Dropout, Noise, item_table, last_norm, seeded
+from policies.encoders.nets.network import Network
 from policies.encoders.nets.packed import Packed
 from policies.encoders.nets.recurrence import gru, gru_step
-from policies.encoders.training.train import Network, TrainConfig
+from policies.encoders.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GRU4RecConfig(TrainConfig):
     """One layer, as published; `length` cuts the gradient in time and what encode looks at."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32}
     dim: int = 64  # D
     hidden: int | None = None  # R numbers that the recurrence carries along; None: as many as D
     dropout: float = 0.2

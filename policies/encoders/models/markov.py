@@ -37,6 +37,11 @@ class MarkovConfig:
     smoothing: float = 20.0  # pseudo-transitions of every item, spread evenly over the catalogue
     state_size: int = 32  # D: rank of the dense states
 
+    @classmethod
+    def small(cls, *, length: int, seed: int, threads: int = 1) -> Self:
+        """Sizes for a simulator: its own, for nothing is trained."""
+        return cls()
+
     def __post_init__(self) -> None:
         if self.skip < 1 or not 0 < self.decay <= 1 or self.smoothing <= 0 or self.state_size < 1:
             raise ValueError(

@@ -24,19 +24,14 @@ from policies.encoders.base import (
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.data.splits import Heldout
 from policies.encoders.evaluate import ndcg
+from policies.encoders.nets.network import Incremental, Network
 from policies.encoders.nets.packed import pack
 from policies.encoders.serving.state import HistoryState, NetworkState, check_events
 from policies.encoders.serving.topk import Top, top_k
+from policies.encoders.training.config import TrainConfig
 from policies.encoders.training.parallel import World
 from policies.encoders.training.resume import Epoch
-from policies.encoders.training.train import (
-    Incremental,
-    Network,
-    TrainConfig,
-    to_arrays,
-    torch_threads,
-    train,
-)
+from policies.encoders.training.train import to_arrays, torch_threads, train
 
 CHUNK = 16_384  # events of one inference batch: its activations stay in the cache
 

@@ -21,6 +21,11 @@ class PopularityConfig:
     tail: int | None = None  # last events of each user: recency where only the order is known
     prior: float = 1.0  # pseudo-events of every item
 
+    @classmethod
+    def small(cls, *, length: int, seed: int, threads: int = 1) -> Self:
+        """Sizes for a simulator: its own, for nothing is trained."""
+        return cls()
+
     def __post_init__(self) -> None:
         if self.window is not None and self.tail is not None:
             raise ValueError("give window (seconds) or tail (events per user), not both")

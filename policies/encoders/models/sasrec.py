@@ -6,7 +6,9 @@ instead of learnt positions (Su et al. 2021), so that serving can slide along a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -14,13 +16,14 @@ from torch import Tensor, nn
 from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.attention import Attention, Block, CausalNet
 from policies.encoders.nets.layers import Dropout, Noise, item_table, seeded
-from policies.encoders.training.train import TrainConfig
+from policies.encoders.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SASRecConfig(TrainConfig):
     """The published sizes for MovieLens-1M, with a shorter memory."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32, "blocks": 1}
     dim: int = 64  # D
     blocks: int = 2
     heads: int = 1

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from policies.encoders.nets.layers import Dropout, Noise, last_norm, rotary_speeds, rotate
+from policies.encoders.nets.network import Network
 from policies.encoders.nets.packed import Packed, causal_attention, last_attention
-from policies.encoders.training.train import Network
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from offpolicy.storage.atomic import write_bytes
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.nets.layers import noises
 
@@ -113,9 +114,9 @@ class Progress:
         table.writeheader()
         table.writerows(lines)
         about["weights"] = digest = hashlib.sha256(weights := save(held)).hexdigest()
-        _replace(folder / f"{digest[:12]}.{STATE}", weights)
-        _replace(folder / ABOUT, json.dumps(about).encode())  # from here on the new state counts
-        _replace(folder / CURVE, text.getvalue().encode())
+        write_bytes(folder / f"{digest[:12]}.{STATE}", weights)
+        write_bytes(folder / ABOUT, json.dumps(about).encode())  # from here on the new state counts
+        write_bytes(folder / CURVE, text.getvalue().encode())
         for old in folder.glob(f"*.{STATE}"):
             if not old.name.startswith(digest[:12]):
                 old.unlink()
@@ -151,10 +152,3 @@ def copied(network: nn.Module) -> dict[str, Tensor]:
 
 def _under(prefix: str, held: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write aside and rename: a killed process leaves the old file whole."""
-    aside = path.with_name(f".{path.name}")
-    aside.write_bytes(content)
-    aside.replace(path)

@@ -6,12 +6,10 @@ import ctypes
 import math
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,115 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from policies.encoders.data.sequences import Sequences
-from policies.encoders.nets.layers import CONTENT, Dropout, content_vectors, noises
-from policies.encoders.nets.packed import Packed, pack
+from policies.encoders.nets.layers import noises
+from policies.encoders.nets.network import Examples, Network
 from policies.encoders.training import losses
 from policies.encoders.training.averaging import averaged, follow
+from policies.encoders.training.config import TrainConfig
 from policies.encoders.training.parallel import World
 from policies.encoders.training.resume import Epoch, Progress, copied
-
-Loss = Literal["sampled", "full", "bce", "gbce"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """How a network learns; encoders add their sizes to it."""
-
-    length: int = 50  # W: events a prediction can look back at, and of a training window
-    epochs: int = 20  # passes over all events
-    batch_tokens: int = 4000  # targets per step
-    lr: float = 1e-3  # peak: reached after `warmup`, then down to a tenth along a cosine
-    warmup: float = 0.02  # share of all steps
-    weight_decay: float = 0.0
-    averaging: float = 0.0  # share that the running mean of the weights keeps at a step; 0: no mean
-    temperature: float | None = None  # scores are cosines over it; None: plain products
-    loss: Loss = "sampled"
-    negatives: int = 256  # shared by the batch (sampled), or of each target (bce, gbce)
-    calibration: float = 0.75  # t of gbce
-    patience: int = 10  # epochs without a better validation score before stopping
-    bf16: bool = False  # matrix products in bfloat16: pays where the CPU has units for it
-    seed: int = 0
-    threads: int = 1  # torch threads while learning and while scoring
-    device: str = "auto"  # where to learn; auto: the GPU if torch finds one (never tried on one)
-
-    def __post_init__(self) -> None:
-        sizes = (self.length, self.epochs, self.batch_tokens, self.negatives, self.threads)
-        if min(sizes) < 1 or self.lr <= 0 or not 0 < self.warmup < 1:
-            raise ValueError(f"sizes and lr must be positive, 0 < warmup < 1: {self}")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"need 0 <= averaging < 1: {self}")
-        if self.temperature is not None and self.temperature <= 0:
-            raise ValueError(f"temperature must be positive or None: {self}")
-        if self.loss not in get_args(Loss):
-            raise ValueError(f"no loss {self.loss!r}; there are {', '.join(get_args(Loss))}")
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """One batch: sequences in, and what to predict at which of their rows."""
-
-    packed: Packed
-    target: Tensor  # (M,) item ids
-    at: Tensor | None = None  # (M,) rows whose state predicts; None: all N
-
-    def to(self, device: torch.device) -> Examples:
-        """The same batch on another device."""
-        at = None if self.at is None else self.at.to(device)
-        return Examples(self.packed.to(device), self.target.to(device), at)
-
-
-class Network(nn.Module, ABC):
-    """What encoders train: packed sequences in, one hidden state per event out."""
-
-    def __init__(self, table: Tensor, temperature: float | None, drop: Dropout) -> None:
-        super().__init__()
-        self.table = nn.Parameter(table)  # (A, D), what goes in
-        self.temperature = temperature
-        self.drop = drop
-
-    def vectors(self) -> Tensor:
-        """(A, D) item vectors that states are multiplied with; unit vectors for cosines."""
-        unit = self.temperature is not None
-        return nn.functional.normalize(self.table, dim=-1) if unit else self.table
-
-    def embed(self, items: Tensor, table: Tensor | None = None) -> Tensor:
-        """(N,) ids -> (N, D) rows of the table, scaled by sqrt(D) as in Vaswani et al. (2017)."""
-        table = self.table if table is None else table
-        rows = nn.functional.embedding(items, table) * table.shape[1] ** 0.5
-        out: Tensor = self.drop(rows)
-        return out
-
-    @torch.no_grad()
-    def begin_at(self, features: Tensor) -> None:
-        """Begin item vectors near what is known of the items, features (A, F)."""
-        known = content_vectors(features.to(self.table), self.table.shape[1])
-        self.table[:, : known.shape[1]] += CONTENT * known
-
-    @abstractmethod
-    def forward(self, packed: Packed) -> Tensor:
-        """(N, D): the state after each event."""
-
-    @abstractmethod
-    def last(self, packed: Packed) -> Tensor:
-        """(B, D): the state after each sequence's last event."""
-
-    def examples(
-        self, pieces: Sequences, rows: NDArray[np.int64], rng: np.random.Generator
-    ) -> Examples:
-        """The next event of every event, for the windows `rows`."""
-        packed = pack(pieces.items, pieces.offsets[rows], pieces.offsets[rows + 1] - 1)
-        return Examples(packed, torch.from_numpy(pieces.items[packed.rows + 1].astype(np.int64)))
-
-
-@runtime_checkable
-class Incremental(Protocol):
-    """A network for which one more event costs less than the whole history again."""
-
-    def start(self, batch: int) -> Any:
-        """The memory of `batch` users without events; see `state.NetworkState`."""
-
-    def step(self, cache: Any, items: Tensor, live: Tensor) -> Tensor:
-        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from policies.encoders.base import Encoder
-from policies.encoders.training.train import Network
+from policies.encoders.nets.network import Network
 from policies.rl.nets.tied import tied_scores
 from policies.rl.sb3.extractors import (
     EndToEndExtractor,

@@ -12,8 +12,8 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from policies.encoders.nets.network import Network
 from policies.encoders.nets.packed import pack
-from policies.encoders.training.train import Network
 
 
 class StateExtractor(BaseFeaturesExtractor):

@@ -12,7 +12,8 @@ import pytest
 
 from experiments.study import cells as study_cells
 from experiments.study.cells import agent, check, compute, make, seed_of, without_repeats
-from experiments.study.command import Cell, Settings, cells, run
+from experiments.study.command import run
+from experiments.study.settings import Cell, Settings, cells
 from experiments.study.tables import tables
 from policies import build, collect
 

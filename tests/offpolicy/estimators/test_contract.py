@@ -9,37 +9,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from offpolicy import ESTIMATORS, Terms, estimate
-from offpolicy.estimators import WITH_MODEL
 from offpolicy.estimators.magic import blend, blend_weights, partial_returns
+from tests.offpolicy.factories import decisions, uneven_sessions
 
+WITH_MODEL = {name for name, record in ESTIMATORS.items() if record.needs_model}
 MODEL_FREE = sorted(ESTIMATORS.keys() - WITH_MODEL)
 HARMLESS = {"dros": {"shrinkage": np.inf}, "log_smoothing_ips": {"strength": 1e-12}}
-
-
-def uneven_sessions(seed: int = 0, sessions: int = 9, longest: int = 4) -> Terms:
-    """Sessions of different length, two to a user, running weights, a model that is off."""
-    rng = np.random.default_rng(seed)
-    length = rng.integers(1, longest + 1, sessions)
-    length[0] = longest
-    session = np.repeat(np.arange(sessions), length)
-    step = np.concatenate([np.arange(n) for n in length])
-    ratio = rng.uniform(0.3, 2.0, len(session))
-    weight, before = ratio.copy(), np.ones(len(session))
-    for i in np.flatnonzero(step):
-        before[i] = weight[i - 1]
-        weight[i] *= before[i]
-    return Terms(
-        weight, rng.normal(1, 1, len(session)), rng.random(len(session)), rng.random(len(session)),
-        session // 2, before, 0.9**step, step, session,
-    )  # fmt: skip
-
-
-def decisions(seed: int = 0, n: int = 14) -> Terms:
-    """One decision a row, two rows to a user."""
-    rng = np.random.default_rng(seed)
-    return Terms(
-        rng.uniform(0.1, 3, n), rng.random(n), rng.random(n), rng.random(n), rng.permutation(n) // 2
-    )
 
 
 def repeated(t: Terms, mass: NDArray[np.int64]) -> Terms:

@@ -11,7 +11,6 @@ import pytest
 
 from offpolicy import (
     LogError,
-    LoggedDataset,
     Outcome,
     TargetScores,
     Terms,
@@ -28,15 +27,7 @@ from offpolicy import (
     simultaneous,
     terms,
 )
-
-
-def log_of(n: int = 40, **more: Any) -> LoggedDataset:
-    rng = np.random.default_rng(0)
-    columns: dict[str, Any] = {
-        "session": np.arange(n), "step": np.zeros(n, int), "slate": rng.integers(0, 4, n),
-        "propensity": np.full(n, 0.25), "reward": rng.random(n), "n_items": 4,
-    }  # fmt: skip
-    return LoggedDataset.from_columns(**(columns | more))
+from tests.offpolicy.factories import flat, log_of
 
 
 @pytest.mark.parametrize(
@@ -143,10 +134,6 @@ def test_holes_in_item_features_are_refused() -> None:
     holes = np.array([[1.0], [np.nan], [2.0], [3.0]])
     with pytest.raises(LogError, match=r"item_features\[1\] = \[nan\]"):
         evaluate(log_of(), scores, horizon="one_step", item_features=holes)
-
-
-def flat(n: int) -> Terms:
-    return Terms(np.ones(n), np.ones(n), None, None, np.arange(n))
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -8,7 +8,7 @@ import pytest
 
 from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.stream import stream_estimates
-from tests.offpolicy.streaming.test_stream import SPEC, raw_files
+from tests.offpolicy.factories import STREAM, raw_files
 
 CLUSTERS = {"ray:": "ray", "dask:": "dask.distributed"}
 
@@ -18,8 +18,8 @@ CLUSTERS = {"ray:": "ray", "dask:": "dask.distributed"}
 def test_a_cluster_gives_the_numbers_of_one_reading(tmp_path: Path, executor: str) -> None:
     pytest.importorskip(CLUSTERS[executor])
     raw_files(tmp_path / "raw", sessions=50)
-    here, lines = stream_estimates(tmp_path / "raw", SPEC, executor="threads:1")
-    there, others = stream_estimates(tmp_path / "raw", SPEC, executor=executor)
+    here, lines = stream_estimates(tmp_path / "raw", STREAM, executor="threads:1")
+    there, others = stream_estimates(tmp_path / "raw", STREAM, executor=executor)
     assert there.rows == here.rows
     for line, other in zip(lines, others, strict=True):
         for field in ("value", "uplift"):

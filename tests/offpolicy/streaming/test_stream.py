@@ -23,34 +23,8 @@ from offpolicy import (
 from offpolicy.streaming.compaction import compact
 from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
-from tests.offpolicy.test_evaluate import sessions_log, target
+from tests.offpolicy.factories import STREAM, raw_files, sessions_log, target
 
-
-def raw_files(folder: Path, files: int = 4, sessions: int = 500) -> pa.Table:
-    """Sessions of 1 to 4 steps in several files under foreign names."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    tables = []
-    for k in range(files):
-        length = rng.integers(1, 5 if k else 3, sessions)
-        n = int(length.sum())
-        p = rng.uniform(0.3, 0.9, n)
-        tables.append(
-            pa.table(
-                {
-                    "sid": np.repeat(np.arange(sessions) + k * sessions, length),
-                    "t": np.concatenate([np.arange(m) for m in length]).astype(np.int32),
-                    "p": p, "q": np.clip(p * rng.uniform(0.6, 1.4, n), 0, 1), "pay": rng.random(n),
-                    "item": rng.integers(0, 5, n),
-                }
-            )
-        )  # fmt: skip
-        pq.write_table(tables[-1], folder / f"{k}.parquet", row_group_size=300)
-    return pa.concat_tables(tables)
-
-
-NAMES = {"session": "sid", "step": "t", "propensity": "p", "target": "q", "reward": "pay"}
-SPEC = StreamSpec(horizon="per_decision", estimators=("pdis", "snpdis"), columns=NAMES)
 LOG_NAMES = {"session": "sid", "step": "t", "propensity": "p", "reward": "pay", "slate": "item"}
 
 
@@ -59,7 +33,7 @@ def test_every_executor_gives_the_numbers_of_one_reading(tmp_path: Path, executo
     table = raw_files(tmp_path / "raw")
     log = read_log(table, columns=LOG_NAMES)
     t = terms(log, TargetScores(table.column("q").to_numpy()), horizon="per_decision")
-    total, lines = stream_estimates(tmp_path / "raw", SPEC, executor=executor)
+    total, lines = stream_estimates(tmp_path / "raw", STREAM, executor=executor)
     for line in lines:
         here = interval(estimate(t, line.estimator))
         assert line.value.value == pytest.approx(here.value, abs=1e-9)
@@ -81,23 +55,23 @@ def test_users_are_the_units_where_the_file_names_them(tmp_path: Path) -> None:
     table = raw_files(tmp_path / "raw", files=1)
     with_users = table.append_column("user", pa.array(table.column("sid").to_numpy() // 5))
     pq.write_table(with_users, tmp_path / "u.parquet")
-    total, _ = stream_estimates(tmp_path / "u.parquet", SPEC, executor="threads:1")
+    total, _ = stream_estimates(tmp_path / "u.parquet", STREAM, executor="threads:1")
     assert (total.units, total.sessions) == (100, 500)
 
 
 def test_split_and_scattered_sessions_are_refused_and_compacted(tmp_path: Path) -> None:
     table = raw_files(tmp_path / "raw")
-    whole, _ = stream_estimates(tmp_path / "raw", SPEC, executor="threads:1")
+    whole, _ = stream_estimates(tmp_path / "raw", STREAM, executor="threads:1")
     mixed = table.take(pa.array(np.random.default_rng(1).permutation(table.num_rows)))
     (tmp_path / "mixed").mkdir()
     half = table.num_rows // 2
     pq.write_table(mixed.slice(0, half), tmp_path / "mixed" / "a.parquet")
     pq.write_table(mixed.slice(half), tmp_path / "mixed" / "b.parquet")
     with pytest.raises(LogError, match="longplay compact"):
-        stream_estimates(tmp_path / "mixed", SPEC, executor="threads:1")
+        stream_estimates(tmp_path / "mixed", STREAM, executor="threads:1")
     compact(tmp_path / "mixed", tmp_path / "tidy", rows_per_part=1500, session="sid", step="t")
     assert len(list((tmp_path / "tidy").glob("*.parquet"))) > 1
-    again, _ = stream_estimates(tmp_path / "tidy", SPEC, executor="threads:2")
+    again, _ = stream_estimates(tmp_path / "tidy", STREAM, executor="threads:2")
     assert again.value("snpdis") == pytest.approx(whole.value("snpdis"), abs=1e-9)
     with pytest.raises(LogError, match="exists"):
         compact(tmp_path / "mixed", tmp_path / "tidy", session="sid", step="t")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from offpolicy import LogError, LoggedDataset, TargetScores, dice_terms, estimate, marginal_terms
-from tests.offpolicy.weighting.test_marginals import logged, truth
+from tests.offpolicy.factories import chain_log, chain_value
 
 Features = Callable[[slice], np.ndarray]
 
@@ -69,7 +69,7 @@ def test_near_the_truth_of_a_markov_chain_and_lighter_than_cells_per_step() -> N
     """Features of step, state and action: right in mean over logs."""
     values = []
     for seed in range(30):
-        log, scores, state = logged(200, seed)
+        log, scores, state = chain_log(200, seed)
         action, step = np.asarray(log.slate[:, 0]), np.asarray(log.step)
         p1 = np.where(action == 1, scores.propensity, 1 - scores.propensity)
         own, would = cells(state, action, p1)
@@ -81,7 +81,7 @@ def test_near_the_truth_of_a_markov_chain_and_lighter_than_cells_per_step() -> N
         t = dice_terms(log, logged=with_step(own), target=with_step(would), strength=1e-6)
         values.append(estimate(t, "dice").value)
     error = np.std(values) / np.sqrt(30)
-    assert abs(np.mean(values) - truth()) < 4.5 * error + 0.01
+    assert abs(np.mean(values) - chain_value()) < 4.5 * error + 0.01
 
 
 def test_cut_sessions_go_on_where_the_caller_says_how() -> None:

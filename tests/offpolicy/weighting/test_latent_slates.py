@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from offpolicy import LogError, LoggedDataset, TargetScores, estimate, lips_terms
-from tests.offpolicy.weighting.test_slates import B, E, plackett
+from tests.offpolicy.factories import plackett
+
+B, E = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])  # Plackett-Luce weights of 3 items
 
 SLATES = list(permutations(range(3), 2))
 P_B, P_E = (np.array([np.prod(plackett(p, s)) for s in SLATES]) for p in (B, E))

@@ -10,17 +10,9 @@ import pytest
 
 from offpolicy import LogError, LoggedDataset, Predictions, TargetScores, estimate, evaluate
 from offpolicy.weighting.slates import slate_terms
+from tests.offpolicy.factories import plackett
 
 B, E = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])  # Plackett-Luce weights of 3 items
-
-
-def plackett(w: np.ndarray, slate: tuple[int, ...]) -> list[float]:
-    """Probability of each place given those above."""
-    left, found = w.sum(), []
-    for a in slate:
-        found.append(w[a] / left)
-        left -= w[a]
-    return found
 
 
 def place_rewards(slate: tuple[int, ...]) -> list[float]:

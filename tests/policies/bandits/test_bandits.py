@@ -8,23 +8,16 @@ import numpy as np
 import pytest
 
 from offpolicy import LoggedDataset
-from policies import POLICIES, Observation, Serving, act
+from policies import POLICIES, Observation, act
 from policies.bandits.arms import linear_arms
 from policies.bandits.counts import Counts
 from policies.bandits.draws import Draws
 from policies.bandits.linear import Regressions, means
 from policies.bandits.ucb1 import looked_at, upper
+from tests.factories import make_observation, make_serving
 
 A, K = 6, 2
-SERVING = Serving(
-    n_items=A,
-    slate_size=K,
-    history_length=3,
-    n_candidates=None,
-    item_features=np.eye(A, dtype=np.float32),
-    user_size=2,
-    response_names=("click",),
-)
+SERVING = make_serving(A, slate_size=K, user_size=2)
 BANDITS = [
     "epsilon_greedy",
     "ucb1",
@@ -40,11 +33,7 @@ CONTEXTUAL = ["cascade_linucb", "linucb", "lints", "neural_linear"]
 def users(n: int, seed: int) -> Observation:
     """Half of them are of one kind, half of the other."""
     kind = np.random.default_rng(seed).integers(2, size=n)
-    return Observation(
-        history_items=np.full((n, 3), -1, np.int32),
-        history_responses=np.zeros((n, 3, 1), np.float32),
-        user=np.eye(2, dtype=np.float32)[kind],
-    )
+    return make_observation(np.full((n, 3), -1), user=np.eye(2)[kind])
 
 
 def taken(obs: Observation, slate: Any, seed: int) -> LoggedDataset:

@@ -18,20 +18,8 @@ from policies.bandits.linear import (
     upper_bounds,
 )
 from policies.bandits.linucb import linucb
-from policies.base import Serving
 from policies.features import place_rewards
-
-
-def serving() -> Serving:
-    return Serving(
-        n_items=4,
-        slate_size=2,
-        history_length=3,
-        n_candidates=None,
-        item_features=np.eye(4, dtype=np.float32),
-        user_size=1,
-        response_names=("click",),
-    )
+from tests.factories import make_serving
 
 
 def test_rank_one_updates_equal_the_inverse_of_the_summed_matrix() -> None:
@@ -99,7 +87,7 @@ def test_a_whole_catalogue_is_scored_as_candidates_that_list_it() -> None:
     )
     listed = replace(whole, candidates=np.tile(np.arange(4, dtype=np.int32), (6, 1)))
     for name in ("linucb", "lints", "cascade_linucb"):
-        policy = POLICIES[name].load()(serving())
+        policy = POLICIES[name].load()(make_serving(4))
         one, two = policy.distribution(whole), policy.distribution(listed)
         np.testing.assert_allclose(one.first_place(), two.first_place(), atol=1e-6)
         np.testing.assert_array_equal(one.ranking(4), two.ranking(4))
@@ -122,11 +110,11 @@ def test_it_learns_which_item_pays() -> None:
         responses=np.zeros((n, 1)),
         context=rng.normal(size=(n, 1)),
     )
-    policy = linucb(serving())
+    policy = linucb(make_serving(4))
     policy.update(log)
     from policies.base import observation_of_log
 
-    best = policy.distribution(observation_of_log(log, serving())).sample(rng)[:, 0]
+    best = policy.distribution(observation_of_log(log, make_serving(4))).sample(rng)[:, 0]
     assert (best == 2).mean() > 0.99
 
 
@@ -146,4 +134,4 @@ def test_reward_without_a_place_goes_to_the_item_taken_or_is_refused() -> None:
 )
 def test_impossible_settings_are_refused(settings: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        linucb(serving(), **settings)  # type: ignore[arg-type]
+        linucb(make_serving(4), **settings)  # type: ignore[arg-type]

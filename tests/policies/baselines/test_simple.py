@@ -7,18 +7,11 @@ import pytest
 
 from offpolicy import LoggedDataset
 from policies import ENCODERS, Observation, Sequences, consumed_sequences
-from policies.base import Serving, columns_of, items_of
 from policies.baselines.simple import greedy_encoder, popularity, softmax_encoder, top_rated
+from policies.observation import columns_of, items_of
+from tests.factories import make_observation, make_serving
 
-SERVING = Serving(
-    n_items=5,
-    slate_size=2,
-    history_length=3,
-    n_candidates=3,
-    item_features=np.eye(5, dtype=np.float32),
-    user_size=0,
-    response_names=("click", "quality"),
-)
+SERVING = make_serving(5, n_candidates=3, user_size=0, response_names=("click", "quality"))
 LOG = LoggedDataset.from_columns(
     session=[0, 0, 1, 1], step=[0, 1, 0, 1], slate=[[0, 1], [2, 3], [1, 4], [1, 2]],
     propensity=[0.5] * 4, reward=[1.0] * 4, n_items=5, consumed=[1, 2, -1, 1],
@@ -28,13 +21,8 @@ LOG = LoggedDataset.from_columns(
 
 
 def obs_of(candidates: list[list[int]], history: list[list[int]]) -> Observation:
-    b = len(candidates)
-    return Observation(
-        history_items=np.array(history, np.int32),
-        history_responses=np.zeros((b, 3, 2), np.float32),
-        user=np.zeros((b, 0), np.float32),
-        candidates=np.array(candidates, np.int32),
-    )
+    nobody = np.zeros((len(history), 0))
+    return make_observation(history, user=nobody, candidates=candidates, n_responses=2)
 
 
 OBS = obs_of([[0, 1, 2], [4, 2, 3]], [[-1, -1, -1], [-1, -1, 1]])

@@ -11,28 +11,24 @@ import numpy as np
 import pytest
 
 from policies import POLICIES, Observation, Serving, act, load, save
-from policies.base import candidate_items, items_of
-from policies.baselines.simple import Popularity
+from policies.observation import candidate_items, items_of
 from policies.rules.constraints import Checked, Constrained, constrained
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
 from policies.rules.rules import Banned, Cap, Quota, Repeats
-from policies.score_policy import Exploration, ScorePolicy
 from policies.slates.distributions import PlackettLuce, TopK
 from policies.slates.sequential import Sequential, with_terms
-
-A, C, K = 12, 8, 3
-GROUP = np.repeat(np.arange(4), 3).astype(np.int32)  # items 0 1 2 are of group 0, ...
-SPONSORED = np.arange(A) >= 9
-VECTORS = np.random.default_rng(0).normal(size=(A, 4)).astype(np.float32)
-SERVING = Serving(
-    n_items=A,
-    slate_size=K,
-    history_length=2,
-    n_candidates=C,
-    item_features=VECTORS,
-    user_size=1,
-    response_names=("click",),
+from tests.policies.rules.factories import (
+    GROUP,
+    SERVING,
+    SPONSORED,
+    VECTORS,
+    A,
+    C,
+    K,
+    popular,
+    users,
 )
+
 RULES = (
     Banned("recalled", np.arange(A) == 4),
     Repeats("no repeats", np.arange(A, dtype=np.int32)),
@@ -40,26 +36,6 @@ RULES = (
     Cap("one of a group", GROUP, most=1),
     Quota("one sponsor", SPONSORED, least=1, most=1),
 )
-
-
-def popular(epsilon: float = 0.3, temperature: float | None = 1.0) -> ScorePolicy:
-    counts = np.exp(np.random.default_rng(3).normal(size=A)) * 5
-    rule = Exploration(temperature=temperature, epsilon=epsilon)
-    return ScorePolicy(Popularity(SERVING, counts), rule)
-
-
-def users(n: int, seed: int = 0) -> Observation:
-    """Every offer holds sponsors 9 and 10, so that the quota can always be met."""
-    rng = np.random.default_rng(seed)
-    others = rng.random((n, 9)).argsort(axis=1)[:, : C - 2]
-    both = np.tile([9, 10], (n, 1))
-    candidates = np.concatenate([others, both], axis=1).astype(np.int32)
-    return Observation(
-        history_items=rng.integers(-1, 9, size=(n, 2)).astype(np.int32),
-        history_responses=np.zeros((n, 2, 1), np.float32),
-        user=np.zeros((n, 1), np.float32),
-        candidates=candidates,
-    )
 
 
 def probabilities(policy: Any, obs: Observation) -> dict[tuple[int, ...], float]:

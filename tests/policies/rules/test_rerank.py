@@ -12,7 +12,7 @@ from policies.baselines.simple import Popularity
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, reranked
 from policies.rules.rules import Cap
 from policies.score_policy import Exploration, ScorePolicy
-from tests.policies.rules.test_constraints import GROUP, SERVING, VECTORS, A, K, popular, users
+from tests.policies.rules.factories import GROUP, SERVING, VECTORS, A, K, popular, users
 
 
 def test_mmr_and_volume_worked_by_hand() -> None:

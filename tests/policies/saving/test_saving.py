@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import gymnasium
 import numpy as np
 import pytest
 
-import recsim_env  # noqa: F401
 from offpolicy import LoggedDataset
 from policies import (
     ENCODERS,
@@ -29,11 +27,7 @@ from policies import (
     serving_of,
 )
 from policies.saved import generator_of, random_state
-
-
-def make_env(num_envs: int = 16, **settings: Any) -> Any:
-    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+from tests.factories import make_env
 
 
 def probabilities(policy: Any, obs: Observation) -> np.ndarray[Any, Any]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
-import recsim_env  # noqa: F401
-from policies.base import observation_of, serving_of
 from policies.features import state_features
+from policies.observation import observation_of, serving_of
 from policies.rl.data.replay import Replay, Transitions, place_of
 from policies.rl.data.world import World
+from tests.factories import make_env
 
 
 def transitions(first: int, n: int) -> Transitions:
@@ -40,11 +38,6 @@ def test_an_empty_ring_says_so() -> None:
 def test_place_of_the_item_taken() -> None:
     slate = np.array([[4, 7], [7, 4], [4, -1]], np.int32)
     assert place_of(slate, np.array([7, 7, -1], np.int32)).tolist() == [1, 0, 2]
-
-
-def make_env(**settings: Any) -> Any:
-    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=16, **sizes)
 
 
 def test_decisions_follow_each_other_within_a_session_and_not_across() -> None:

@@ -9,19 +9,12 @@ import pytest
 import torch
 
 from offpolicy import LoggedDataset
-from policies import POLICIES, Observation, Serving
+from policies import POLICIES, Observation
 from policies.rl.offline.decision_transformer import DecisionConfig, DecisionNet, Inputs, loss
+from tests.factories import make_observation, make_serving
 
 A, H = 4, 3
-SERVING = Serving(
-    n_items=A,
-    slate_size=1,
-    history_length=H,
-    n_candidates=None,
-    item_features=np.eye(A, dtype=np.float32),
-    user_size=2,
-    response_names=("click",),
-)
+SERVING = make_serving(A, slate_size=1, history_length=H, user_size=2)
 BEST = np.array([3, 1])  # by kind of user
 
 
@@ -38,11 +31,7 @@ def bandit_log(n: int) -> LoggedDataset:
 
 
 def both_kinds() -> Observation:
-    return Observation(
-        history_items=np.full((2, H), -1, np.int32),
-        history_responses=np.zeros((2, H, 1), np.float32),
-        user=np.eye(2, dtype=np.float32),
-    )
+    return make_observation(np.full((2, H), -1), user=np.eye(2))
 
 
 def share_of_best(quantile: float) -> Any:

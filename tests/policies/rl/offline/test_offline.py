@@ -6,17 +6,15 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-import recsim_env  # noqa: F401
 from offpolicy import LoggedDataset
 from policies import build, collect, score_log
-from policies.base import items_of, observation_of, serving_of
 from policies.features import state_features
+from policies.observation import items_of, observation_of, serving_of
 from policies.rl.data.logged import LogBatch, log_batch, logged_transitions, returns_to_go
 from policies.rl.nets.item_net import ItemNet
 from policies.rl.offline.losses import (
@@ -29,6 +27,7 @@ from policies.rl.offline.losses import (
     slate_log_prob,
 )
 from policies.slates.distributions import PlackettLuce
+from tests.factories import env_of
 
 A, C, K, D, B = 12, 5, 2, 3, 30
 CONFIGS: dict[type[OfflineConfig], OfflineConfig] = {
@@ -39,9 +38,7 @@ CONFIGS: dict[type[OfflineConfig], OfflineConfig] = {
 }
 
 
-def make_env(**settings: Any) -> Any:
-    sizes = {"n_items": A, "slate_size": K, "n_candidates": C, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=32, **sizes)
+make_env = env_of(num_envs=32, n_items=A, slate_size=K, n_candidates=C)
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 
-import recsim_env  # noqa: F401
 from policies import ENCODERS, build, collect, consumed_sequences, observation_of
-from policies.base import observation_of_log
+from policies.observation import observation_of_log
 from policies.rl.sb3.agent import SB3Agent
-
-
-def make_env() -> Any:
-    sizes: dict[str, Any] = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5}
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=16, **sizes)
+from tests.factories import make_env
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 
-import recsim_env  # noqa: F401
 from policies import build, load, observation_of, save
-from policies.base import serving_of
 from policies.features import state_features
+from policies.observation import serving_of
 from policies.rl.sb3.extractors import HistoryGRU
+from tests.factories import env_of
 
-
-def make_env() -> Any:
-    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5}
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=32, **sizes)
+make_env = env_of(num_envs=32)
 
 
 def test_the_trail_leads_the_state_as_ids() -> None:

@@ -5,20 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 
-import recsim_env  # noqa: F401
 from policies import ENCODERS, build, collect, consumed_sequences, load, observation_of, save
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.extractors import FineTunedExtractor, SlowGroupAdam
-
-
-def make_env() -> Any:
-    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5}
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=16, **sizes)
+from tests.factories import make_env
 
 
 @pytest.fixture(scope="module", params=["gru4rec", "sasrec"])

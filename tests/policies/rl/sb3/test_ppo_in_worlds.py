@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-import recsim_env  # noqa: F401
 from policies import ENCODERS, build, collect, consumed_sequences, observation_of, score_log
-from policies.base import serving_of
 from policies.features import item_statistics, state_features
+from policies.observation import serving_of
 from policies.rl.sb3.actor_critic import PlackettLuceActions
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.algorithms import largest_divisor
 from policies.rl.sb3.configs import decayed
 from policies.rl.sb3.vec_env import EncodedVecEnv
 from policies.slates.distributions import PlackettLuce
+from tests.factories import env_of
 
-
-def make_env(num_envs: int = 32, **settings: Any) -> Any:
-    sizes = {"n_items": 30, "slate_size": 2, "n_candidates": 6, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+make_env = env_of(num_envs=32)
 
 
 def test_the_slate_head_has_the_exact_probabilities() -> None:
@@ -110,7 +106,7 @@ def test_a_trained_agent_is_scored_as_it_served(sizes: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_it_learns_to_beat_uniform_slates() -> None:
-    env = make_env(128, n_items=60, max_steps=30)
+    env = make_env(num_envs=128, n_items=60, max_steps=30)
     agent = build("ppo", env, learning_rate=3e-3)
     assert isinstance(agent, SB3Agent)
     agent.learn(env, total_steps=40_000, seed=0)
@@ -169,7 +165,7 @@ def test_learning_depends_on_its_seeds_alone_and_leaves_the_callers_luck() -> No
     def weights(random_state: int, seed: int) -> float:
         torch.manual_seed(random_state)
         np.random.seed(random_state)  # noqa: NPY002
-        env = make_env(16)
+        env = make_env(num_envs=16)
         agent = build("ppo", env, seed=seed)
         assert isinstance(agent, SB3Agent)
         agent.learn(env, total_steps=512, seed=3)

@@ -6,12 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
 
-import recsim_env  # noqa: F401
 from policies import build, collect, load, observation_of, save, score_log
 from policies.rl.nets.item_net import ItemNet
 from policies.rl.sb3.actor_critic import PlackettLuceActions
@@ -28,6 +26,7 @@ from policies.rl.sb3.single_action import (
 )
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER as ALWAYS
+from tests.factories import env_of
 from tests.policies.rl.two_kinds import PAYS, TwoKinds
 
 STEPS = {
@@ -42,9 +41,7 @@ STEPS = {
 SETTINGS: dict[str, dict[str, Any]] = {"sac": {"gamma": 0.5}, "td3": {"gamma": 0.5}}
 
 
-def make_env(num_envs: int = 16, **settings: Any) -> Any:
-    sizes = {"n_items": 30, "slate_size": 3, "n_candidates": 6, "history_length": 5} | settings
-    return gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=num_envs, **sizes)
+make_env = env_of(slate_size=3)
 
 
 def agent_of(name: str, env: Any, **settings: Any) -> SB3Agent:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,18 +71,6 @@ def reward_by_step(series: Mapping[str, Sequence[float]]) -> Figure:
     axes.set_ylabel("reward per user who came")
     axes.legend(frameon=False, fontsize=8)
     return figure
-
-
-def png(figure: Figure, *, dpi: int = 130) -> bytes:
-    """The figure as a PNG file's contents."""
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=dpi)
-    return held.getvalue()
-
-
-def data_uri(image: bytes) -> str:
-    """A PNG as text that a page can hold."""
-    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
-
-from experiments.compare.pictures import data_uri
 
 STYLE = """
 :root { color-scheme: light; }
@@ -24,6 +23,8 @@ td.pass { color: #1d7f4c; font-weight: 600; } td.fail { color: #a82a48; font-wei
 td.wrong { background: #fbe3e8; color: #8a0f2e; font-weight: 700; } td.unknown { color: #6a7682; }
 img { max-width: 100%; } details { margin: 1rem 0; }
 pre { background: #f5f7f9; padding: .8rem; overflow-x: auto; }
+p.verdict { padding: .7rem 1rem; border-left: .4rem solid #8a94a0; background: #f5f7f9; }
+p.verdict.pass { border-color: #2a9d62; } p.verdict.fail { border-color: #bb3355; }
 figure { margin: 0; } figcaption { color: #4c5a68; font-size: .88rem; }
 """.strip()
 
@@ -45,6 +46,18 @@ def section(title: str, *parts: str) -> str:
     return f"<h2>{escape(title)}</h2>\n" + "\n".join(parts)
 
 
+def verdict(outcome: str, reason: str) -> str:
+    """A verdict in its colour, with its reason."""
+    kind = CLASSES.get(outcome, "unknown")
+    said = f"<b>{escape(outcome.upper())}</b> {escape(reason)}"
+    return f'<p class="verdict {kind}">{said}</p>'
+
+
+def bullets(texts: Iterable[str]) -> str:
+    """A list of plain sentences."""
+    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+
+
 def paragraph(text: str) -> str:
     """One paragraph of plain text."""
     return f"<p>{escape(text)}</p>"
@@ -60,6 +73,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
     return f'<div class="scroll">{whole}</div>'
+
+
+def data_uri(image: bytes) -> str:
+    """A PNG as text that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
 
 
 def picture(image: bytes, caption: str) -> str:
