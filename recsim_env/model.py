@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -160,3 +161,12 @@ def user_dtype(model: UserModel, config: Any, catalogue: Catalogue) -> np.dtype[
     In this order no record is the beginning of another's, which numba would take for a subtype.
     """
     return np.dtype(model.fields(config, catalogue) + HEADER, align=True)
+
+
+def load_model(name: str) -> UserModel:
+    """The `MODEL` of a module; a name without a dot is one of recsim_env.users."""
+    path = name if "." in name else f"recsim_env.users.{name}"
+    model = import_module(path).MODEL
+    if not isinstance(model, UserModel):
+        raise TypeError(f"{path}.MODEL is a {type(model).__name__}, not a UserModel")
+    return model

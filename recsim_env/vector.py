@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -17,8 +15,9 @@ from recsim_env.dress import Observation, infos_of, named, one_by_one
 from recsim_env.kernel.engine import Engine
 from recsim_env.kernel.sizes import check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
-from recsim_env.model import UserModel, user_dtype
-from recsim_env.random import members, slot_keys, stream_keys
+from recsim_env.kernel.streams import name_sessions, seed_users
+from recsim_env.model import load_model, user_dtype
+from recsim_env.random import members
 from recsim_env.spaces import SESSION, action_space, observation_space
 
 
@@ -34,7 +33,7 @@ class Advance(NamedTuple):
 class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     """N independent users of one model, stepped by one compiled loop.
 
-    Slot i's j-th session has luck of its own, keyed by (seed, i, j): it depends neither on
+    Slot i's j-th session draws from the stream of (seed, i, j), which depends neither on
     `num_envs` nor on anything the other slots are served, so two policies under one seed meet the
     same users. Every array returned is fresh.
 
@@ -185,9 +184,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         `options["sessions"]`, with an int seed: (N, 2) ints, row i plays the session of that number
         in the slot of that number, as under this seed any environment of this world would.
         """
-        self._seed(seed)
+        if seed is not None or not self._seeded:
+            known = seed_users(self.live.users, seed, every=not self._seeded)
+            if known is not None:
+                self._np_random, self._np_random_seed = known
+            self._seeded = True
         if options and "sessions" in options:
-            self._call_up(np.asarray(options["sessions"]))
+            sessions = np.asarray(options["sessions"])
+            name_sessions(self.live.users, sessions, self._np_random_seed)
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ValueError(
@@ -198,37 +202,6 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.engine.begin(mask, view)
         self._ended[mask] = False
         return self.observed(view), {}
-
-    def _seed(self, seed: int | list[int | None] | None) -> None:
-        if seed is None and self._seeded:
-            return
-        users = self.live.users
-        if isinstance(seed, list):
-            if len(seed) != self.num_envs:
-                raise ValueError(f"{len(seed)} seeds for {self.num_envs} slots: give one each")
-            for i, one in enumerate(seed):
-                if one is not None or not self._seeded:
-                    _, known = seeding.np_random(one)
-                    users["stream"][i] = stream_keys(known, 1)[0]
-                    users["session"][i] = -1
-        else:
-            self._np_random, self._np_random_seed = seeding.np_random(seed)
-            users["stream"] = stream_keys(self._np_random_seed, self.num_envs)
-            users["session"] = -1
-        self._seeded = True
-
-    def _call_up(self, sessions: NDArray[np.int64]) -> None:
-        """The rows' next sessions are those of (slot, session) pairs (N, 2) of the present seed."""
-        whole = sessions.dtype.kind in "iu"
-        if not whole or sessions.shape != (self.num_envs, 2) or (sessions < 0).any():
-            raise ValueError(
-                f"sessions are {sessions.dtype} {sessions.shape} and must be whole numbers "
-                f"({self.num_envs}, 2): a slot and the number of its session, both from 0"
-            )
-        if self._np_random_seed is None:
-            raise ValueError("sessions are named under one int seed: give it to reset(seed=...)")
-        self.live.users["stream"] = slot_keys(self._np_random_seed, sessions[:, 0])
-        self.live.users["session"] = sessions[:, 1] - 1
 
     def step(
         self, actions: NDArray[Any]
@@ -251,7 +224,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return self.observed(view), outcome.reward, outcome.terminated, outcome.truncated, infos
 
     def advance(self, actions: NDArray[Any]) -> Advance:
-        """The step itself, before it is dressed as Gymnasium wants it."""
+        """The step itself, as arrays."""
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
         slates, invalid = self._slates(actions)
@@ -320,12 +293,3 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if self.catalogue.ruled:
             obs["action_mask"] = self.action_masks().astype(np.int8)
         return obs
-
-
-def load_model(name: str) -> UserModel:
-    """The `MODEL` of a module; a name without a dot is one of recsim_env.users."""
-    path = name if "." in name else f"recsim_env.users.{name}"
-    model = import_module(path).MODEL
-    if not isinstance(model, UserModel):
-        raise TypeError(f"{path}.MODEL is a {type(model).__name__}, not a UserModel")
-    return model

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import recsim_env  # noqa: F401
-from experiments.benchmark import agents as agent_targets
-from experiments.benchmark.agents import TARGETS, Settings, line, name_of, nearest, run
+from experiments.benchmark import agents
+from experiments.benchmark.agent_learning import nearest
+from experiments.benchmark.agent_targets import TARGETS, name_of
+from experiments.benchmark.agents import Settings, line, run
 from policies import act, observation_of, serving_of
 
 
@@ -29,13 +31,13 @@ def test_the_fixed_level_takes_the_nearest_candidate() -> None:
 def test_a_row_says_reached_only_where_the_mean_and_every_seed_reach() -> None:
     target = TARGETS[0]  # asked 275, every seed 265
 
-    def told(*values: float) -> str:
+    def said(*values: float) -> str:
         seeds = [{"value": v, "low": v - 1, "high": v + 1, "cpu_seconds": 10.0} for v in values]
         return line(target, seeds)
 
-    assert "reached" in told(280.0, 276.0, 270.0)
-    assert "missed" in told(280.0, 270.0, 270.0)  # the mean
-    assert "missed" in told(290.0, 290.0, 264.0)  # a seed
+    assert "reached" in said(280.0, 276.0, 270.0)
+    assert "missed" in said(280.0, 270.0, 270.0)  # the mean
+    assert "missed" in said(290.0, 290.0, 264.0)  # a seed
 
 
 def test_names_of_rows_are_unique_and_unknown_ones_refused() -> None:
@@ -50,12 +52,12 @@ def test_a_row_runs_and_a_resumed_one_is_not_learnt_again(
 ) -> None:
     target = next(t for t in TARGETS if t.against)
     small = replace(target, steps=512, rounds=1, users=16, against=(0.3, 0.6))
-    monkeypatch.setattr(agent_targets, "TARGETS", (small,))
+    monkeypatch.setattr(agents, "TARGETS", (small,))
     settings = {"seeds": (0,), "sessions": 20, "test_sessions": 20, "workers": 1}
     assert run(Settings(**settings, out=tmp_path)) == 0  # type: ignore[arg-type]
     folder = next(tmp_path.iterdir())
     table = (folder / "table.txt").read_text()
     assert "LongTermSatisfaction" in table
-    monkeypatch.setattr(agent_targets, "learn", None)
+    monkeypatch.setattr(agents, "learn", None)
     assert run(Settings(**settings, out=tmp_path, resume=folder)) == 0  # type: ignore[arg-type]
     assert (folder / "table.txt").read_text() == table

@@ -1,0 +1,47 @@
+"""Which random stream each slot's sessions draw from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+
+from recsim_env.random import slot_keys, stream_keys
+
+
+def seed_users(
+    users: NDArray[Any], seed: int | list[int | None] | None, *, every: bool
+) -> tuple[np.random.Generator, int] | None:
+    """Start the streams of N users (records) again at session 0; with a seed for each slot, those
+    whose seed is None go on, unless `every` must begin. Returns the generator and the seed known of
+    all slots together, None where each has its own.
+    """
+    if not isinstance(seed, list):
+        generator, known = seeding.np_random(seed)
+        users["stream"] = stream_keys(known, len(users))
+        users["session"] = -1
+        return generator, known
+    if len(seed) != len(users):
+        raise ValueError(f"{len(seed)} seeds for {len(users)} slots: give one each")
+    for i, one in enumerate(seed):
+        if one is not None or every:
+            _, known = seeding.np_random(one)
+            users["stream"][i] = stream_keys(known, 1)[0]
+            users["session"][i] = -1
+    return None
+
+
+def name_sessions(users: NDArray[Any], sessions: NDArray[np.int64], seed: int | None) -> None:
+    """Make the next sessions of N users those of (slot, session) pairs (N, 2) under a seed."""
+    whole = sessions.dtype.kind in "iu"
+    if not whole or sessions.shape != (len(users), 2) or (sessions < 0).any():
+        raise ValueError(
+            f"sessions are {sessions.dtype} {sessions.shape} and must be whole numbers "
+            f"({len(users)}, 2): a slot and the number of its session, both from 0"
+        )
+    if seed is None:
+        raise ValueError("sessions are named under one int seed: give it to reset(seed=...)")
+    users["stream"] = slot_keys(seed, sessions[:, 0])
+    users["session"] = sessions[:, 1] - 1

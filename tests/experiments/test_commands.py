@@ -1,0 +1,123 @@
+"""Every command of `longplay` runs from its options to its output, at a tiny size."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.__main__ import COMMANDS, Command, main
+from offpolicy import LoggedDataset, write_log
+
+DATA = os.environ.get("LONGPLAY_DATA")
+TINY = {  # command -> options; {d} is a folder of its own, with a log of decisions in {d}/log
+    "compare": "--encoder {encoder} --policies uniform --warm-sessions 40 --train-sessions 60 "
+    "--log-sessions 150 --truth-sessions 40 --curve-sessions 10 --rounds 1 --users 16 "
+    "--max-steps 4 --workers 1 --out {d}/runs",
+    "evaluate": "{d}/log --target-scores {d}/target.npy --horizon one_step --out {d}/report",
+    "calibrate": "--data {d}/plays.csv --dims 2 --simulated 20 --out {d}/world",
+    "coverage": "--replicates 2 --one-step-sessions 60 --sessions 60 --max-steps 2 "
+    "--truth-sessions 200 --min-ess 1 --out {d}/coverage.md",
+    "train-encoder": "--data {d}/plays.csv --model markov --out {d}/encoder",
+    "train-policy": "--policy popularity --rounds 1 --steps 64 --users 16 --sessions 10 "
+    "--test-sessions 10 --out {d}/runs --no-tensorboard",
+    "leaderboard": "--data {d}/plays.csv --models popularity markov --out {d}/board",
+    "study": "--worlds Boredom --encoders none --agents linucb --seeds 2 --steps 320 "
+    "--warm-sessions 20 --sessions 20 --max-steps 5 --users 16 --workers 1 --out {d}/runs",
+    "check": "{d}/log",
+    "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
+    "which-estimator": "{d}/log --redraws 3",
+    "compact": "{d}/log {d}/compacted",
+    "published": "digits --repeats 1",
+    "benchmark env": "--users 64 --seconds 0.02",
+    "benchmark planning": "--worlds Curriculum --sessions 20 --searched 4 --rollouts 2 --depth 3",
+    "benchmark offpolicy": "--scale 0.002 --here",
+    "benchmark collect": "--users 32 --steps 2 --policies uniform --repeats 1",
+    "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",
+    "benchmark training": "--users 32 --epochs 1 --dim 4 --steps 1100 --repeats 1",
+    "benchmark faults": "--logs 1 --clean-logs 2",
+    "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
+    "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
+    "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
+    "--epochs 1 --hidden 4",
+    "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
+    "--top 2 --events 400 --repeats 1",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A log of 400 decisions among 4 items, a target's scores on it, and plays of 50 users."""
+    rng = np.random.default_rng(0)
+    n, items = 400, 4
+    slate = rng.integers(0, items, n)
+    log = LoggedDataset.from_columns(
+        session=np.arange(n), step=np.zeros(n, int), slate=slate, propensity=np.full(n, 1 / items),
+        reward=rng.random(n) + (slate == 0), n_items=items,
+    )  # fmt: skip
+    write_log(log, tmp_path / "log")
+    np.save(tmp_path / "target.npy", np.where(slate == 0, 0.4, 0.2))
+    plays = [
+        f"{u},{(3 * u + t * (1 + u % 2)) % 16},{t}" for u in range(50) for t in range(8 + u % 4)
+    ]
+    (tmp_path / "plays.csv").write_text("\n".join(["user,item,timestamp", *plays]) + "\n")
+    return tmp_path
+
+
+def options(command: str, folder: Path, encoder: str = "markov") -> list[str]:
+    return [*command.split(), *TINY[command].format(d=folder, encoder=encoder).split()]
+
+
+def test_every_command_has_a_tiny_run() -> None:
+    assert TINY.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    status = main(options(command, folder))
+    out, err = capsys.readouterr()
+    assert status in ((0, 1, 3) if command == "gate" else (0,)), err  # a verdict is its status
+    assert "longplay" not in err, err
+    assert out.strip(), "a command says what it did"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["average", "gru4rec"])
+def test_compare_takes_any_encoder(
+    encoder: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options("compare", folder, encoder)) == 0, capsys.readouterr().err
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Say something."""
+
+    word: str = "nothing"
+
+
+def run(settings: Settings) -> int:
+    print(f"said: {settings.word}")
+    return 0
+
+
+def test_a_module_and_one_line_make_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = types.ModuleType("experiments.say")
+    module.Settings, module.run = Settings, run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "experiments.say", module)
+    monkeypatch.setitem(COMMANDS, "say", Command("experiments.say", "say something"))
+    assert main(["say", "--word", "hello"]) == 0
+    assert "said: hello" in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert "say something" in capsys.readouterr().out
+    assert main(["say", "--loud"]) == 2
