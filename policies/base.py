@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
@@ -76,6 +78,31 @@ class Policy(Protocol):
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """Learn from logged decisions; return scalars worth plotting."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What a policy has besides that learns by acting in a vector environment."""
+
+    @property
+    def steps(self) -> int:
+        """Decisions it has learnt from in an environment."""
+
+    def prepare(self, log: LoggedDataset) -> dict[str, float]:
+        """Fit the scales of what it observes to a log, before the first `learn`."""
+
+    def check_learn(self, total_steps: int, users: int) -> None:
+        """Raise ValueError where `learn` would end before its first update."""
+
+    def learn(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        *,
+        total_steps: int,
+        seed: int,
+        on_steps: Callable[[int], None] | None = None,
+    ) -> None:
+        """Act and learn for so many decisions over all users; call again to go on."""
 
 
 class Decision(NamedTuple):
