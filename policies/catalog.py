@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from policies.base import Policy, serving_of
+from policies.base import Policy
 from policies.configured import current_names
+from policies.observation import serving_of
 
 
 @dataclass(frozen=True, slots=True)

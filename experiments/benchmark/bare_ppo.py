@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from policies.base import observation_of
 from policies.encoders.serving.follow import Follower
+from policies.observation import observation_of
 from policies.rl.sb3.actor_critic import SlateActorCritic
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.configs import PPOConfig

@@ -11,8 +11,7 @@ from gymnasium.vector import VectorEnv
 
 from experiments.common.building import build_with
 from offpolicy import LoggedDataset
-from policies import Encoder, Policy, Sequences
-from policies.base import Learner
+from policies import Encoder, Learner, Policy, Sequences
 
 Env = VectorEnv[Any, Any, Any]
 
@@ -25,6 +24,7 @@ class Candidate:
     policy: str  # key of policies.POLICIES
     settings: dict[str, Any]
     learns: bool = True  # False: nothing to draw a learning curve of
+    acts: bool = False  # learns by acting in the world, which takes longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def default_candidates(temperature: float) -> tuple[Candidate, ...]:
         Candidate(name="greedy encoder", policy="greedy_encoder", settings={}, learns=False),
         Candidate(name="greedy reward", policy="greedy_reward", settings={}),
         Candidate(name="LinUCB", policy="linucb", settings={}),
-        Candidate(name="PPO", policy="ppo", settings={}),
+        Candidate(name="PPO", policy="ppo", settings={}, acts=True),
     )
 
 

@@ -172,7 +172,8 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
         else:
             with pool(job.settings.workers) as processes:
                 # the longest first, so that no process waits for it alone at the end
-                queue = sorted(left, key=lambda n: n != "PPO")
+                chosen = pick_candidates(job.settings.temperature, left)
+                queue = [c.name for c in sorted(chosen, key=lambda c: not c.acts)]
                 tasks = {processes.submit(in_process, job.settings, job.run, n): n for n in queue}
                 for done, task in enumerate(as_completed(tasks), start=1):
                     task.result()

@@ -23,6 +23,7 @@ from policies import (
     ENCODERS,
     POLICIES,
     Encoder,
+    Learner,
     Policy,
     Sequences,
     build,
@@ -148,13 +149,13 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     return build(cell.agent, env, **settings)
 
 
-def learn(policy: Any, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
+def learn(policy: Policy, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
     """In the world where the agent can, else from a log of uniform slates of the same size.
 
     What came of showing each item in the encoder's log is told to every agent that can use it.
     """
-    if hasattr(policy, "learn"):
-        policy.update(warm)
+    if isinstance(policy, Learner):
+        policy.prepare(warm)
         policy.learn(env, total_steps=settings.steps, seed=seed_of(cell, "learn"))
         return
     log = uniform_log(settings, replace(cell, encoder="", agent=""), "learn")

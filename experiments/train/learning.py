@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import mean, serve
-from policies import Policy, build, collect, load, save
-from policies.base import Learner
+from policies import Learner, Policy, build, collect, load, save
 
 Env = VectorEnv[Any, Any, Any]
 LearnFrom = Literal["own", "uniform"]
@@ -36,7 +35,7 @@ class Plan:
     steps: int  # decisions of a round, over all users
     sessions: int  # held-out sessions behind each point of the curve
     patience: int  # rounds without a better point before stopping
-    learn_from: LearnFrom  # whose decisions a policy without `learn` learns from
+    learn_from: LearnFrom  # whose decisions a policy that learns from logs learns from
     level: float
     seed: int
 

@@ -35,6 +35,7 @@ from policies import (
     ENCODERS,
     POLICIES,
     Encoder,
+    Learner,
     Policy,
     Sequences,
     build,
@@ -43,7 +44,6 @@ from policies import (
     load,
     serving_of,
 )
-from policies.base import Learner
 from policies.configured import current_names
 from policies.saving.checkpoint import Catalogue
 from policies.saving.checkpoint import load as load_encoder

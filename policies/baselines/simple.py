@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, require
 from policies.encoders.base import Encoder
 from policies.encoders.data.sequences import Sequences
 from policies.features import same_catalogue
+from policies.observation import Observation, Serving, candidate_items, require
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import POSITIVE, SHARE

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import columns_of, observation_of_log
 from policies.features import StateFeatures
+from policies.observation import columns_of, observation_of_log
 from policies.rl.data.replay import place_of
 from policies.rl.data.world import encode
 

@@ -8,14 +8,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from policies.base import (
-    Observation,
-    check_same_world,
-    observation_of,
-    offered,
-    serving_of,
-)
 from policies.features import StateFeatures
+from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
 from policies.rl.data.replay import Transitions, place_of
 
 F32 = NDArray[np.float32]

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.encoders.models.sasrec import SASRecBlock, SASRecConfig
@@ -26,6 +25,7 @@ from policies.encoders.nets.attention import CausalNet
 from policies.encoders.nets.layers import Noise, item_table, seeded
 from policies.encoders.nets.packed import Packed, pack
 from policies.features import StateFeatures, features_of, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.rl.data.logged import logged_transitions
 from policies.rl.offline.losses import masked_logits
 from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights

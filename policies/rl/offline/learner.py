@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.rl.data.logged import LogBatch, log_batch, logged_transitions
 from policies.rl.data.world import encode
 from policies.rl.nets.item_net import ItemNet

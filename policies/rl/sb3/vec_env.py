@@ -11,9 +11,9 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import Serving, check_same_world, observation_of, offered, serving_of
 from policies.encoders.serving.follow import Follower
 from policies.features import StateFeatures
+from policies.observation import Serving, check_same_world, observation_of, offered, serving_of
 
 F32 = NDArray[np.float32]
 Decode = Callable[[NDArray[Any], F32], NDArray[Any]]

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.baselines.simple import uniform
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.rl.data.replay import Batch, Replay
 from policies.rl.data.world import Encoded, World, encode

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from policies.base import observation_of, serving_of
 from policies.features import state_features
+from policies.observation import observation_of, serving_of
 from policies.rl.data.replay import Replay, Transitions, place_of
 from policies.rl.data.world import World
 from tests.factories import make_env

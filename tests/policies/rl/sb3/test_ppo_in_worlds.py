@@ -10,8 +10,8 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 from policies import ENCODERS, build, collect, consumed_sequences, observation_of, score_log
-from policies.base import serving_of
 from policies.features import item_statistics, state_features
+from policies.observation import serving_of
 from policies.rl.sb3.actor_critic import PlackettLuceActions
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.algorithms import largest_divisor

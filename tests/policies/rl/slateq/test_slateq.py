@@ -11,8 +11,8 @@ import torch
 
 import recsim_env  # noqa: F401
 from policies import act, build, collect, observation_of
-from policies.base import Observation, serving_of
 from policies.features import state_features
+from policies.observation import Observation, serving_of
 from policies.rl.data.replay import Batch
 from policies.rl.data.world import encode
 from policies.rl.nets.item_net import ItemNet
