@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from itertools import pairwise
 from typing import Any
 
 from gymnasium.vector import VectorEnv
 
+from experiments.common.building import build_with
 from offpolicy import LoggedDataset
-from policies import POLICIES, Encoder, Learner, Policy, Sequences, build
+from policies import Encoder, Learner, Policy, Sequences
 
 Env = VectorEnv[Any, Any, Any]
 
@@ -78,23 +78,10 @@ def pick_candidates(temperature: float, names: Sequence[str]) -> tuple[Candidate
 
 def train(candidate: Candidate, material: Material) -> Iterator[tuple[int, Policy]]:
     """Learn in rounds; yields (decisions learned from so far, the policy) before and after each."""
-    policy = _new(candidate, material)
-    if isinstance(policy, Learner):
-        yield from _in_world(policy, material)
-    else:
-        yield from _from_log(policy, material)
-
-
-def _new(candidate: Candidate, material: Material) -> Policy:
-    """Built with whatever of the material its settings name."""
-    offered = {
-        "encoder": material.encoder,
-        "sequences": material.sequences,
-        "seed": material.seed,
-    }
-    taken = signature(POLICIES[candidate.policy].load()).parameters
-    settings = {name: value for name, value in offered.items() if name in taken}
-    return build(candidate.policy, material.env, **settings | candidate.settings)
+    m = material
+    offered = {"encoder": m.encoder, "sequences": m.sequences, "seed": m.seed}
+    policy = build_with(candidate.policy, m.env, offered, candidate.settings)
+    yield from _in_world(policy, m) if isinstance(policy, Learner) else _from_log(policy, m)
 
 
 def _from_log(policy: Policy, material: Material) -> Iterator[tuple[int, Policy]]:

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
-from experiments.train.encoder_presets import preset
+from experiments.train.encoder_settings import preset
 from experiments.train.train_encoder import PROTOCOL, Tested, describe, figures, fit
 from offpolicy.page import page, paragraph
 from offpolicy.page import table as html_table
