@@ -3,8 +3,8 @@
 from typing import Any
 
 from policies.base import Decision, Learner, Policy, act
-from policies.baselines.simple import consumed_sequences
 from policies.catalog import POLICIES, build
+from policies.consumption import consumed_sequences
 from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.observation import (
     Observation,

@@ -63,9 +63,9 @@ class Tested:
 
 def run(settings: Settings) -> int:
     """Train, test, save, print."""
-    from policies.encoders.training.parallel import World
+    from policies.encoders.training.parallel import ProcessGroup
 
-    world = World.join()
+    world = ProcessGroup.join()
     data = load(settings.data, settings.data_root)
     split = data.split(settings.split)
     if settings.known_items:

@@ -21,7 +21,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.baselines.simple import uniform
+from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
 from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered

@@ -7,7 +7,9 @@ import pytest
 
 from offpolicy import LoggedDataset
 from policies import ENCODERS, Observation, Sequences, consumed_sequences
-from policies.baselines.simple import greedy_encoder, popularity, softmax_encoder, top_rated
+from policies.baselines.encoder_ranking import greedy_encoder, softmax_encoder
+from policies.baselines.popularity import popularity
+from policies.baselines.top_rated import top_rated
 from policies.observation import columns_of, items_of
 from tests.factories import make_observation, make_serving
 
