@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.engine import FormOf
-from offpolicy.estimators.forms import Form, Ratio, Rows, is_staged, per_session
+from offpolicy.estimators.forms import Form, Lost, Ratio, Rows, is_staged, per_session
+from offpolicy.estimators.formulas import ips, mean_weight, pdis
 from offpolicy.estimators.registry import ESTIMATORS, estimator
-from offpolicy.estimators.sequential import mean_weight, pdis
-from offpolicy.estimators.single import ips
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import in_group_order
 

@@ -154,6 +154,11 @@ class LoggedDataset:
         return self.groups.n
 
     @property
+    def unit(self) -> NDArray[np.int64]:
+        """(N,) what is independent: users where the log names them, else sessions."""
+        return self.session if self.user is None else self.user
+
+    @property
     def slate_size(self) -> int:
         """K."""
         return int(self.slate.shape[1])

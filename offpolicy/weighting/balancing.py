@@ -53,7 +53,7 @@ def balanced_terms(
         model = LogisticRegression(C=STIFF, solver="newton-cholesky", max_iter=200)
         model.fit(x[seen], came[seen], weight[seen])
         odds[held] = np.exp(model.decision_function(own[held]))
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     return Terms(odds, log.reward, None, None, unit, horizon="one_step")
 
 

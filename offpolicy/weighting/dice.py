@@ -63,7 +63,7 @@ def dice_terms(
         log.reward,
         None,
         None,
-        log.session if log.user is None else log.user,
+        log.unit,
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon="marginal",

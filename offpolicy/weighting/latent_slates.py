@@ -54,7 +54,7 @@ def lips_terms(
         ),
     )
     ratio = np.divide(above, below, out=np.zeros_like(above), where=held > 0)
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     return Terms((held * ratio).sum(1), log.reward, None, None, unit, horizon="one_step")
 
 

@@ -47,7 +47,7 @@ def logger_terms(
     elif mode != "naive":
         raise ValueError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}")
     q, v = (None, None) if model is None else model
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     return Terms(weight, log.reward, q, v, unit, horizon="one_step")
 
 

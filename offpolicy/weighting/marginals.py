@@ -67,7 +67,7 @@ def marginal_terms(
         log.reward,
         q,
         v,
-        log.session if log.user is None else log.user,
+        log.unit,
         weight_before=before,
         discount=None if kind == "stationary" else gamma ** log.step.astype(np.float64),
         stratum=log.step.astype(np.int64),

@@ -39,7 +39,7 @@ def slate_terms(
     reward = _place_rewards(log)
     n, places = reward.shape
     weight, before = _weights(log, scores, weighting, marginals, behaviour)
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     q, v = (None, None) if model is None else model
     return Terms(
         weight.ravel(),
