@@ -11,11 +11,11 @@ from offpolicy.gate.verdict import GateRule, Guardrail, Outcome, Verdict, decide
 from offpolicy.intervals.bootstrap import bootstrap
 from offpolicy.intervals.bounds import (
     confidence_sequence,
+    cressie_read,
     empirical_bernstein,
     empirical_likelihood,
     hoeffding,
 )
-from offpolicy.intervals.cressie_read import cressie_read
 from offpolicy.intervals.distribution import outcome_distribution
 from offpolicy.intervals.inference import Interval, adjust, difference, interval
 from offpolicy.intervals.multiplicity import simultaneous
