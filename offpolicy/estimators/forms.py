@@ -13,7 +13,7 @@ COLUMNS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discoun
 
 
 class Rows:
-    """Consecutive rows of Terms, as views; their place in the session is looked up when asked."""
+    """Consecutive rows of Terms, as views; their layout is computed on first use."""
 
     __slots__ = ("_rows", "_terms", *COLUMNS)
     weight: F64
@@ -44,7 +44,7 @@ class Rows:
 
     @property
     def stratum(self) -> I64:
-        """Step or place, 0..T-1."""
+        """Step or position, 0..T-1."""
         return self._terms.layout.strata[0][self._rows]
 
     @property

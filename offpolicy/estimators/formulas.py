@@ -26,7 +26,7 @@ def snips(t: Rows) -> Form:
 
 
 def dm(t: Rows) -> Form:
-    """Direct method: the model's word, unweighted; sessions: at their first step.
+    """Direct method: the model's prediction, unweighted; sessions: at their first step.
     Beygelzimer & Langford (2009)."""
     if t.staged:
         return Form((Ratio(t.v_target * t.first, per_session(t)),))

@@ -60,7 +60,7 @@ def terms(
         return marginal_terms(log, scores, state=state, kind="double", model=model, gamma=gamma)
     check_scores(log, scores)
     check_gamma(gamma)
-    with np.errstate(over="ignore"):  # Terms refuse what is not finite
+    with np.errstate(over="ignore"):  # Terms raise where one is not finite
         ratio = scores.propensity / log.propensity
     if horizon == "one_step":
         q, v = (None, None) if model is None else model
@@ -156,7 +156,7 @@ def cumulative_product(x: F64, code: NDArray[np.int64]) -> F64:
     step = 1
     while (alive := length > step).any():
         start, length = start[alive], length[alive]
-        with np.errstate(over="ignore", invalid="ignore"):  # Terms refuse what is not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # Terms raise where one is not finite
             out[start + step] *= out[start + step - 1]
         step += 1
     return out
