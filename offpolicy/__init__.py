@@ -28,8 +28,7 @@ from offpolicy.models.reward_model import predict_rewards
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_setting, cross_validate, opera, slope
 from offpolicy.selection.importance_fitting import pas_if
-from offpolicy.selection.redraw import score_estimators
-from offpolicy.selection.redraw_sessions import score_session_estimators
+from offpolicy.selection.redraw import score_estimators, score_session_estimators
 from offpolicy.storage.parquet import append_log, read_log, write_log
 from offpolicy.streaming.compaction import compact
 from offpolicy.streaming.moments import Moments, merge, partial

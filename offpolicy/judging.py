@@ -57,7 +57,7 @@ class GateReport:
 
     def to_json(self) -> str:
         """Everything, with hashes of log, policies and settings."""
-        told = {
+        content = {
             "log_hash": self.log_hash,
             "settings_hash": self.settings_hash,
             "settings": asdict(self.rule) | {"level": self.level, "horizon": self.horizon},
@@ -72,7 +72,7 @@ class GateReport:
                 for c in self.candidates
             ],
         }
-        return json.dumps(finite(told), indent=1, allow_nan=False)
+        return json.dumps(finite(content), indent=1, allow_nan=False)
 
 
 def judge(
@@ -116,18 +116,18 @@ def judge(
     judged = []
     for name, scores in candidates.items():
         report = reports[name]
-        seen = guardrails if report.diagnostics.ess > 0 else ()  # else overlap decides
-        rails = check_guardrails(log, scores, seen, horizon=horizon, level=level, state=state)
+        specs = guardrails if report.diagnostics.ess > 0 else ()  # else overlap decides
+        rails = check_guardrails(log, scores, specs, horizon=horizon, level=level, state=state)
         verdict = decide(
             uplifts[name], report.diagnostics, rule, guardrails=rails, log_check=report.log_check
         )
-        told = replace(report, verdict=verdict)
-        judged.append(Judged(name, verdict, uplifts[name], told, scores_hash(scores)))
+        report = replace(report, verdict=verdict)
+        judged.append(Judged(name, verdict, uplifts[name], report, scores_hash(scores)))
     return GateReport(tuple(judged), rule, level, horizon, log.hash())
 
 
 def scores_hash(scores: TargetScores) -> str:
-    """sha256 of what a policy says of the log."""
+    """sha256 of a policy's probabilities on the log."""
     digest = hashlib.sha256(np.ascontiguousarray(scores.propensity).data)
     for x in (scores.position_propensity, scores.slates, scores.slate_weight):
         if x is not None:
@@ -136,6 +136,6 @@ def scores_hash(scores: TargetScores) -> str:
 
 
 def _uplift(report: Report) -> Estimate:
-    found = report[report.decided_by].influence
-    assert found is not None
-    return found
+    influence = report[report.decided_by].influence
+    assert influence is not None
+    return influence

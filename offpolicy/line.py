@@ -11,7 +11,7 @@ from offpolicy.intervals.inference import Interval
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one estimator says."""
+    """One estimator's value, its uplift over the logging policy, and its settings."""
 
     estimator: str
     value: Interval

@@ -101,12 +101,12 @@ def reliability(log: LoggedDataset, bins: int = 15) -> Figure:
     edges = np.geomspace(float(p[live].min()) * 0.999, 1.0001, bins + 1)
     cell = np.digitize(p[live], edges) - 1
     n = np.bincount(cell, minlength=bins).astype(np.float64)
-    seen = n > 0
-    told = np.bincount(cell, p[live], bins)[seen] / n[seen]
-    shown = np.bincount(cell, hit[live], bins)[seen] / n[seen]
+    filled = n > 0
+    logged = np.bincount(cell, p[live], bins)[filled] / n[filled]
+    shown = np.bincount(cell, hit[live], bins)[filled] / n[filled]
     c = _canvas(4.6, 4.4)
-    error = 2 * np.sqrt(told * (1 - told) / n[seen])
-    c.axes.errorbar(told, shown, error, fmt="o", color=BLUE, capsize=2)
+    error = 2 * np.sqrt(logged * (1 - logged) / n[filled])
+    c.axes.errorbar(logged, shown, error, fmt="o", color=BLUE, capsize=2)
     c.axes.plot(edges[[0, -1]], edges[[0, -1]], color="black", lw=1, ls=":")
     c.axes.set(xscale="log", yscale="log", xlabel="logged probability", ylabel="share shown")
     return c.figure

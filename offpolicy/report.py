@@ -146,8 +146,8 @@ class Report:
 
     def _health(self) -> dict[str, Any]:
         assert self.log_check is not None
-        found = [asdict(f) | {"level": f.level.name} for f in self.log_check.findings]
-        return {"verdict": self.log_check.verdict.value, "findings": found}
+        findings = [asdict(f) | {"level": f.level.name} for f in self.log_check.findings]
+        return {"verdict": self.log_check.verdict.value, "findings": findings}
 
     def _overlap(self) -> str:
         d = self.diagnostics

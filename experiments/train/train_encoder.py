@@ -15,7 +15,7 @@ from rich.console import Console
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
-from experiments.train.encoder_presets import preset
+from experiments.train.encoder_settings import preset
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
 from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics
@@ -63,9 +63,9 @@ class Tested:
 
 def run(settings: Settings) -> int:
     """Train, test, save, print."""
-    from policies.encoders.training.parallel import World
+    from policies.encoders.training.parallel import ProcessGroup
 
-    world = World.join()
+    world = ProcessGroup.join()
     data = load(settings.data, settings.data_root)
     split = data.split(settings.split)
     if settings.known_items:

@@ -18,14 +18,14 @@ TOP = 5  # heaviest units that are left out together
 
 
 def duplicates(log: LoggedDataset) -> Finding:
-    """Rows equal to another in all they hold, where contexts are fine enough for that to be odd."""
+    """Rows equal to another in every column, where contexts are too fine for that to be chance."""
     rule = "A decision is logged once."
-    seen = [x for x in (log.context, log.candidate_propensity) if x is not None]
-    if not seen:
-        return Finding("duplicates", Level.PASS, "no context to recognise them by", rule)
-    rng = np.random.default_rng(0)  # a fixed projection: equal rows have equal prints
-    prints = sum(x.astype(np.float64) @ rng.standard_normal(x.shape[1]) for x in seen)
-    states, inverse = np.unique(prints, return_inverse=True)
+    states = [x for x in (log.context, log.candidate_propensity) if x is not None]
+    if not states:
+        return Finding("duplicates", Level.PASS, "no context to compare rows by", rule)
+    rng = np.random.default_rng(0)  # a fixed projection: equal rows have equal hashes
+    hashes = sum(x.astype(np.float64) @ rng.standard_normal(x.shape[1]) for x in states)
+    distinct, inverse = np.unique(hashes, return_inverse=True)
     again = np.ones(len(log), bool)
     order = np.lexsort((log.reward, log.slate[:, 0], inverse))
     a, b = order[:-1], order[1:]
@@ -35,59 +35,59 @@ def duplicates(log: LoggedDataset) -> Finding:
         & (log.slate[a] == log.slate[b]).all(1)
         & (log.reward[a] == log.reward[b])
     )
-    if len(states) < 0.5 * len(log):
-        return Finding("duplicates", Level.PASS, "contexts repeat by nature", rule)
+    if len(distinct) < 0.5 * len(log):
+        return Finding("duplicates", Level.PASS, "contexts repeat in most rows", rule)
     share = float(again.mean())
     level = Level.FAIL if share > 0.01 else Level.WARN if share > 0 else Level.PASS
     row = int(np.flatnonzero(again)[0]) if share else None
-    found = f"{again.sum()} rows equal another in state, slate and reward"
-    return Finding("duplicates", level, found, rule, "Drop retries by event id.", row=row)
+    observed = f"{again.sum()} rows equal another in state, slate and reward"
+    return Finding("duplicates", level, observed, rule, "Drop retries by event id.", row=row)
 
 
 def loggers(log: LoggedDataset) -> Finding:
     """Which policies served the log."""
     assert log.logger is not None
     names, counts = np.unique(log.logger, return_counts=True)
-    told = ", ".join(f"{n}: {c}" for n, c in zip(names[:6], counts[:6], strict=True))
+    shares = ", ".join(f"{n}: {c}" for n, c in zip(names[:6], counts[:6], strict=True))
     return Finding(
         "loggers",
         Level.PASS,
-        f"{len(names)} policies served the log ({told})",
+        f"{len(names)} policies served the log ({shares})",
         "Every row carries the propensity of the policy that served it.",
     )
 
 
 def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
-    """Units per logger against the shares they were promised: a chi-square test."""
+    """Units per logger against the expected shares: a chi-square test."""
     from scipy.special import chdtrc
 
     if log.logger is None:
         raise ValueError("expected_shares needs the column `logger`")
     heads = group(log.session if log.user is None else log.user).first
     served = log.logger[heads].astype("U")
-    seen = np.array([(served == str(k)).sum() for k in expected], np.float64)
+    count = np.array([(served == str(k)).sum() for k in expected], np.float64)
     share = np.array(list(expected.values()), np.float64)
-    if seen.sum() < len(served) or not (share > 0).all() or len(seen) < 2:
+    if count.sum() < len(served) or not (share > 0).all() or len(count) < 2:
         raise ValueError(
             f"expected_shares names {', '.join(map(str, expected))}, the log's loggers are "
             f"{', '.join(np.unique(served))}; give each of them, two or more, a share above 0"
         )
-    want = share / share.sum() * seen.sum()
-    p = float(chdtrc(len(seen) - 1, float(((seen - want) ** 2 / want).sum())))
-    told = ", ".join(
-        f"{k}: {s:.0f} of {w:.0f}" for k, s, w in zip(expected, seen, want, strict=True)
+    due = share / share.sum() * count.sum()
+    p = float(chdtrc(len(count) - 1, float(((count - due) ** 2 / due).sum())))
+    counts = ", ".join(
+        f"{k}: {s:.0f} of {d:.0f}" for k, s, d in zip(expected, count, due, strict=True)
     )
     return by_p_value(
         "sample ratio",
         p,
-        told,
+        counts,
         "Units split as the experiment promised.",
         "Find the arm that lost or gained units (redirects, crashes, filters) before comparing.",
     )
 
 
 def heavy_units(log: LoggedDataset) -> Finding:
-    """The mean reward without its few most influential units: bots move it."""
+    """The mean reward without its few most influential units, which may be bots."""
     unit = log.session if log.user is None else log.user
     e = estimate(Terms(np.ones(len(log)), log.reward, None, None, unit), "ips")
     if len(e.psi) <= 2 * TOP:
@@ -111,18 +111,18 @@ def heavy_units(log: LoggedDataset) -> Finding:
 def per_day(log: LoggedDataset, time: F64) -> list[Finding]:
     """Reward and log-propensity per day: a log of one regime has the same every day."""
     rule = "One regime has one level; days that differ are judged apart."
-    mend = "Cut the log where the regime changed, or evaluate per day."
+    fix = "Cut the log where the regime changed, or evaluate per day."
     day = np.floor((time - time.min()) / DAY).astype(np.int64)
     if day.max() == 0:
         return [Finding("value per day", Level.PASS, "one day", rule)]
-    found = []
+    findings = []
     for name, x in (("value per day", log.reward), ("entropy per day", -np.log(log.propensity))):
         p, low, high = _days_differ(x, day)
-        told = f"daily means between {low:.4g} and {high:.4g} over {day.max() + 1} days"
-        f = by_p_value(name, p, told, rule, mend)
+        observed = f"daily means between {low:.4g} and {high:.4g} over {day.max() + 1} days"
+        f = by_p_value(name, p, observed, rule, fix)
         level = min(f.level, Level.WARN)  # a change of regime is news, not damage
-        found.append(Finding(f.check, level, f.found, rule, mend, p))
-    return found
+        findings.append(Finding(f.check, level, f.found, rule, fix, p))
+    return findings
 
 
 def daily_means(x: F64, time: F64) -> tuple[NDArray[np.int64], F64, F64]:
@@ -150,7 +150,7 @@ def _days_differ(x: F64, day: NDArray[np.int64]) -> tuple[float, float, float]:
 
 
 def maturity(age: F64, mature_after: float | None) -> Finding:
-    """Rewards that had no time to arrive read as zeros."""
+    """Rewards that had no time to arrive are logged as zeros."""
     rule = "A reward counts when it has had time to arrive."
     if mature_after is None:
         raise ValueError("reward_age needs mature_after: the age at which a reward is final")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -12,7 +13,7 @@ ADVICE = (
 
 
 class Level(IntEnum):
-    """How bad."""
+    """Severity."""
 
     PASS = 0
     WARN = 1
@@ -21,21 +22,27 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check saw."""
+    """What one check observed, the rule, and how to fix a log that breaks it."""
 
     check: str
     level: Level
     found: str
     rule: str = ""
-    mend: str = ""
+    fix: str = ""
     p_value: float | None = None
     row: int | None = None  # the first row that breaks the rule, where there is one
 
+    @property
+    def mend(self) -> str:
+        """Deprecated name of `fix`."""
+        warnings.warn("Finding.mend is now Finding.fix", DeprecationWarning, stacklevel=2)
+        return self.fix
 
-def by_p_value(check: str, p: float, found: str, rule: str, mend: str) -> Finding:
+
+def by_p_value(check: str, p: float, found: str, rule: str, fix: str) -> Finding:
     """Warn below .001, fail below 1e-6."""
     level = Level.FAIL if p < FAIL_BELOW else Level.WARN if p < WARN_BELOW else Level.PASS
-    return Finding(check, level, f"{found} (p = {p:.2g})", rule, mend, p)
+    return Finding(check, level, f"{found} (p = {p:.2g})", rule, fix, p)
 
 
 def two_sided(z: float, tests: int = 1) -> float:

@@ -1,4 +1,4 @@
-"""The log doctor: is this log fit to be weighed? Each finding names the row, the rule, the mend."""
+"""The log doctor: is this log fit to be weighed? Each finding names the row, the rule, the fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LogCheck:
-    """What the doctor found."""
+    """The findings of all checks that applied to the log."""
 
     findings: tuple[Finding, ...]
 
@@ -54,7 +54,7 @@ class LogCheck:
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {len(self.findings)} checks"]
         lines += [f"  {f.level.name:4}  {f.check}: {f.found}" for f in self.findings]
-        lines += [f"  -> {f.check}: {f.rule} {f.mend}" for f in self.troubles]
+        lines += [f"  -> {f.check}: {f.rule} {f.fix}" for f in self.troubles]
         return "\n".join(lines)
 
 
@@ -68,7 +68,7 @@ def check_log(
     mature_after: float | None = None,
     expected_shares: Mapping[str, float] | None = None,
 ) -> LogCheck:
-    """Examine a log; none of it changes the log.
+    """Examine a log; the log is not changed.
 
     `scores` of a target policy add the mean weight under it (T1) and its support. `time` (N,) in
     seconds adds value and entropy per day, `event_id` (N,) finds duplicates, `reward_age` (N,) with
@@ -78,32 +78,32 @@ def check_log(
     A check warns at p < .001 and fails at p < 1e-6 (after Bonferroni inside the check), so that
     clean logs pass.
     """
-    moment, age = _column(log, "time", time), _column(log, "reward_age", reward_age)
+    times, ages = _column(log, "time", time), _column(log, "reward_age", reward_age)
     event = None if event_id is None else np.asarray(event_id)
     if event is not None and event.shape != (len(log),):
         raise ValueError(f"event_id has shape {event.shape}; it is ({len(log)},), one a decision")
     if event is not None:
         check_no_missing("event_id", event, "Drop the row, or give it an id of its own.")
-    found = [
+    findings = [
         checks.structure(log, event),
         context.duplicates(log),
         checks.deterministic(log),
         weights.mean_weight_uniform(log),
     ]
     if scores is not None:
-        found += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
+        findings += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
     if log.candidate_propensity is not None:
-        found += checks.calibration(log)
+        findings += checks.calibration(log)
     if log.logger is not None:
-        found.append(context.loggers(log))
+        findings.append(context.loggers(log))
     if expected_shares is not None:
-        found.append(context.sample_ratio(log, expected_shares))
-    found.append(context.heavy_units(log))
-    if moment is not None:
-        found += context.per_day(log, moment)
-    if age is not None:
-        found.append(context.maturity(age, mature_after))
-    return LogCheck(tuple(found))
+        findings.append(context.sample_ratio(log, expected_shares))
+    findings.append(context.heavy_units(log))
+    if times is not None:
+        findings += context.per_day(log, times)
+    if ages is not None:
+        findings.append(context.maturity(ages, mature_after))
+    return LogCheck(tuple(findings))
 
 
 def _column(log: LoggedDataset, name: str, x: ArrayLike | None) -> F64 | None:
@@ -115,5 +115,5 @@ def _column(log: LoggedDataset, name: str, x: ArrayLike | None) -> F64 | None:
         raise ValueError(f"{name} has shape {column.shape}; it is ({len(log)},), one a decision")
     if not np.isfinite(column).all():
         row = int(np.flatnonzero(~np.isfinite(column))[0])
-        raise ValueError(f"{name}[{row}] = {column[row]} is not finite; drop the row or mend it")
+        raise ValueError(f"{name}[{row}] = {column[row]} is not finite; drop the row or fix it")
     return column

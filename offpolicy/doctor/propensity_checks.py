@@ -7,20 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.doctor.candidate_table import ENTRY, candidate_columns, propensity_mismatch
 from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
-from offpolicy.doctor.weight_checks import candidate_columns, strays
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 
-ENTRY = 1e-4  # relative: propensity against its own entry; rows against a sum of 1
 SURE = 1 - 1e-9  # a probability that leaves no choice
 BINS = 20  # of the reliability check, equally wide in log p
 BLOCK = 1 << 14  # rows of the candidate table looked at together
 
 
 def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Finding:
-    """S: the distribution's rows sum to 1, the propensity is its own entry, ids are unique."""
+    """S: rows of the distribution sum to 1, propensities equal their entries, ids are unique."""
     rule = "Rows of candidate_propensity sum to 1, the propensity equals its entry, ids are unique."
     if event_id is not None:
         _, first = np.unique(event_id, return_index=True)
@@ -34,20 +33,20 @@ def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Findi
     off = np.abs(total - 1) > ENTRY
     if off.any():
         return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, ADVICE)
-    off = strays(log)
+    off = propensity_mismatch(log)
     if off.any():
-        return _structural(off, "have a propensity that is not their own entry", rule, ADVICE)
+        return _structural(off, "have a propensity that is not their logged entry", rule, ADVICE)
     return Finding("structure", Level.PASS, "ranges, order, items, sums and entries hold", rule)
 
 
-def _structural(off: NDArray[np.bool_], what: str, rule: str, mend: str) -> Finding:
+def _structural(off: NDArray[np.bool_], what: str, rule: str, fix: str) -> Finding:
     row = int(np.flatnonzero(off)[0])
-    found = f"{off.sum()} rows {what}; the first is row {row}"
-    return Finding("structure", Level.FAIL, found, rule, mend, row=row)
+    observed = f"{off.sum()} rows {what}; the first is row {row}"
+    return Finding("structure", Level.FAIL, observed, rule, fix, row=row)
 
 
 def deterministic(log: LoggedDataset) -> Finding:
-    """A logger that left no choice cannot be weighed."""
+    """A log whose logging policy left no choice cannot be weighed."""
     share = float((log.propensity >= SURE).mean())
     level = Level.FAIL if share > 0.5 else Level.WARN if share > 0.01 else Level.PASS
     return Finding(
@@ -62,15 +61,15 @@ def deterministic(log: LoggedDataset) -> Finding:
 def support(log: LoggedDataset, scores: TargetScores) -> Finding:
     """Mass that the target puts where the logger never goes."""
     rule = "The logger serves, with some probability, all that the target would serve."
-    mend = "Widen the logger's exploration, or bound the value: the missing mass can hold anything."
+    fix = "Widen the logger's exploration, or bound the value: the missing mass can hold anything."
     if scores.slates is None or (log.candidates is None and log.candidate_propensity is None):
         share = float((scores.propensity > 0).mean())
-        told = f"the target could have served {share:.1%} of the logged rows"
-        return Finding("support", Level.PASS, told, rule)
+        overlap = f"the target could have served {share:.1%} of the logged rows"
+        return Finding("support", Level.PASS, overlap, rule)
     missing = float(_missing_mass(log, scores).mean())
     level = Level.FAIL if missing > 0.05 else Level.WARN if missing > 0.001 else Level.PASS
     return Finding(
-        "support", level, f"{missing:.2%} of the target's mass has no support", rule, mend
+        "support", level, f"{missing:.2%} of the target's mass has no support", rule, fix
     )
 
 
@@ -92,10 +91,10 @@ def calibration(log: LoggedDataset) -> list[Finding]:
 
     sums = _calibration_sums(log)
     rule = "What was shown at the first place follows the logged distribution."
-    seen = sums.item_var > 5  # expect some before judging
-    z = (sums.item_hits - sums.item_p)[seen] / np.sqrt(sums.item_var[seen])
+    judged = sums.item_var > 5  # items shown often enough for a normal approximation
+    z = (sums.item_hits - sums.item_p)[judged] / np.sqrt(sums.item_var[judged])
     worst = float(np.abs(z).max()) if z.size else 0.0
-    at = int(np.flatnonzero(seen)[np.abs(z).argmax()]) if z.size else -1
+    at = int(np.flatnonzero(judged)[np.abs(z).argmax()]) if z.size else -1
     t3 = by_p_value(
         "calibration per item (T3)", two_sided(worst, max(z.size, 1)),
         f"largest |z| {worst:.1f} at item {at}", rule, ADVICE + " Were rows of some items lost?",
@@ -108,9 +107,9 @@ def calibration(log: LoggedDataset) -> list[Finding]:
         "reliability per probability (T4)", min(2 * min(one_bin, all_bins), 1.0),
         f"largest |z| {worst:.1f} over {z.size} bins", rule, ADVICE,
     )  # fmt: skip
-    z5 = sums.surprise / np.sqrt(sums.surprise_var) if sums.surprise_var > 0 else 0.0
+    z5 = sums.nll / np.sqrt(sums.nll_var) if sums.nll_var > 0 else 0.0
     t5 = by_p_value(
-        "entropy (T5)", two_sided(z5), f"surprise z {z5:.1f}", rule,
+        "entropy (T5)", two_sided(z5), f"negative log-likelihood z {z5:.1f}", rule,
         ADVICE + " Was a temperature or an exploration share left out?",
     )  # fmt: skip
     return [t3, t4, t5]
@@ -123,15 +122,15 @@ class _Sums(NamedTuple):
     bin_hits: F64
     bin_p: F64
     bin_var: F64
-    surprise: float
-    surprise_var: float
+    nll: float  # negative log-likelihood of what was shown, less the entropy it should have
+    nll_var: float
 
 
 def _calibration_sums(log: LoggedDataset) -> _Sums:
     """Hits, expected hits and variances per item and per probability bin, a block at a time."""
     assert log.candidate_propensity is not None
     items, bins = np.zeros((3, log.n_items)), np.zeros((3, BINS))
-    surprise = surprise_var = 0.0
+    nll = nll_var = 0.0
     for at in range(0, len(log), BLOCK):
         rows = slice(at, at + BLOCK)
         p = log.candidate_propensity[rows]
@@ -147,6 +146,6 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
                 sums[k] += np.bincount(cell[live], x[live], sums.shape[1])
         log_p = np.log(np.where(live, p, 1.0))
         entropy = -(p * log_p).sum(1)
-        surprise += float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
-        surprise_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
-    return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], surprise, surprise_var)
+        nll -= float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
+        nll_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
+    return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], nll, nll_var)

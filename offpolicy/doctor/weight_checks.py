@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from offpolicy.diagnostics import effective
+from offpolicy.doctor.candidate_table import (
+    ENTRY,
+    candidate_columns,
+    first_propensity,
+    propensity_mismatch,
+)
 from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
 from offpolicy.estimators import estimate
 from offpolicy.estimators.terms import F64, LARGEST, Terms
@@ -16,7 +18,6 @@ from offpolicy.intervals.inference import standard_error
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 
-ENTRY = 1e-4  # how far a distribution may sum from 1; relative: propensity from its own entry
 FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
 # weights have a long right tail, so that honest samples err low with a small standard error
 FREE = 1e-6  # variance of a weight under which the row had no choice, but for rounding
@@ -31,7 +32,7 @@ def mean_weight_uniform(log: LoggedDataset) -> Finding:
         count = (log.candidates >= 0).sum(1).astype(np.float64)
     else:
         count = np.full(len(log), float(log.n_items))
-    with np.errstate(over="ignore"):  # told as beyond reckoning
+    with np.errstate(over="ignore"):  # reported as an overflow
         weight = 1 / (count * p)
     known = None if blocked else _exact_variance(log, count)
     return _mean_weight("mean weight, uniform target (T2)", log, weight, blocked, known)
@@ -47,13 +48,13 @@ def _exact_variance(log: LoggedDataset, count: F64) -> F64:
 
 def mean_weight_target(log: LoggedDataset, scores: TargetScores) -> Finding:
     """T1: the target policy's mean weight."""
-    with np.errstate(over="ignore"):  # told as beyond reckoning
+    with np.errstate(over="ignore"):  # reported as an overflow
         weight, known = scores.propensity / log.propensity, _exact_target_variance(log, scores)
     return _mean_weight("mean weight, target (T1)", log, weight, False, known)
 
 
 def _exact_target_variance(log: LoggedDataset, scores: TargetScores) -> F64 | None:
-    """As `_exact_variance`, for a target that told its probability of every item; None where it did
+    """As `_exact_variance`, for a target whose probability of every item is known; None where it is
     not, where slates have several places, or where it leaves the logger's support."""
     if log.candidate_propensity is None or scores.slate_weight is None or log.slate_size > 1:
         return None
@@ -62,15 +63,15 @@ def _exact_target_variance(log: LoggedDataset, scores: TargetScores) -> F64 | No
     for at in range(0, len(log), size):
         rows = slice(at, at + size)
         items, p = scores.slates[rows, :, 0], log.candidate_propensity[rows]
-        told = np.zeros((len(items), log.n_items + 1))  # the last column: no item
-        np.add.at(told, (np.arange(len(items))[:, None], items), scores.slate_weight[rows])
+        target = np.zeros((len(items), log.n_items + 1))  # the last column: no item
+        np.add.at(target, (np.arange(len(items))[:, None], items), scores.slate_weight[rows])
         if log.candidates is not None:
-            told = np.take_along_axis(told, log.candidates[rows].astype(np.int64), 1)
+            target = np.take_along_axis(target, log.candidates[rows].astype(np.int64), 1)
         else:
-            told = told[:, :-1]
-        if (told > 0)[p <= 0].any() or np.abs(told.sum(1) - 1).max() > ENTRY:
+            target = target[:, :-1]
+        if (target > 0)[p <= 0].any() or np.abs(target.sum(1) - 1).max() > ENTRY:
             return None
-        square = np.divide(told**2, p, out=np.zeros_like(p), where=p > 0).sum(1)
+        square = np.divide(target**2, p, out=np.zeros_like(p), where=p > 0).sum(1)
         variance[rows] = np.maximum(square - 1, 0.0)
     return variance
 
@@ -79,79 +80,42 @@ def _mean_weight(
     name: str, log: LoggedDataset, weight: F64, one_sided: bool, variance: F64 | None = None
 ) -> Finding:
     """`variance` (N,) of each weight if the table is right: draws are then independent given it,
-    and the test is of the standardised weights, so that a few heavy rows do not drown the rest.
+    and the test is of the standardised weights, so that a few heavy rows do not dominate.
     Without it, or where the propensities are not the table's, it is of the mean weight against its
     own spread over units."""
     rule = "Mean weights are 1 under right propensities and full support."
     if not weight.max() <= LARGEST:
-        least = f"a propensity of {log.propensity.min():.3g} gives a weight beyond reckoning"
-        return Finding(name, Level.FAIL, least, rule, ADVICE, row=int(weight.argmax()))
+        observed = (
+            f"a propensity of {log.propensity.min():.3g} gives a weight that overflows float64"
+        )
+        return Finding(name, Level.FAIL, observed, rule, ADVICE, row=int(weight.argmax()))
     unit = log.session if log.user is None else log.user
     e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
     ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
-    if variance is not None and strays(log).any():
+    if variance is not None and propensity_mismatch(log).any():
         variance = None
     if variance is not None:
         se = float(np.sqrt(variance.sum())) / len(weight)
         ess = len(weight) / (1 + len(weight) * se**2)
-    told = f"{e.value:.4f} +- {se:.4f}, effective rows {ess:.0f}"
+    observed = f"{e.value:.4f} +- {se:.4f}, effective rows {ess:.0f}"
     if ess < (FEW_LOW if e.value < 1 else FEW_HIGH) or not np.isfinite(se):
-        return Finding(name, Level.PASS, f"{told}: too thin to tell", rule)
+        return Finding(name, Level.PASS, f"{observed}: too thin to tell", rule)
     z = _standardised(weight, variance) if variance is not None else _score(e.value - 1, se)
-    found = by_p_value(name, two_sided(z), told, rule, ADVICE)
-    if one_sided and z < 0 and found.level is Level.FAIL:
-        mend = "Log candidates, or widen support; " + ADVICE
+    finding = by_p_value(name, two_sided(z), observed, rule, ADVICE)
+    if one_sided and z < 0 and finding.level is Level.FAIL:
+        fix = "Log candidates, or widen support; " + ADVICE
         return Finding(
-            name, Level.WARN, f"{told}: or items without support", rule, mend, found.p_value
+            name, Level.WARN, f"{observed}: or items without support", rule, fix, finding.p_value
         )
-    return found
+    return finding
 
 
 def _standardised(weight: F64, variance: F64) -> float:
     """z of the weights, each in units of its own standard deviation."""
-    free = variance > FREE  # elsewhere the weight is 1 whatever was drawn
+    free = variance > FREE  # elsewhere the weight is 1 for every draw
     z = (weight[free] - 1) / np.sqrt(variance[free])
     return float(z.sum() / np.sqrt(len(z))) if len(z) else 0.0
 
 
 def _score(gap: float, se: float) -> float:
     return gap / se if se > 0 else float(np.sign(gap)) * np.inf if gap else 0.0
-
-
-class Candidate(NamedTuple):
-    """One column of the candidate table."""
-
-    item: NDArray[np.int64]  # (N,)
-    p: F64  # (N,)
-
-
-def candidate_columns(log: LoggedDataset) -> Iterator[Candidate]:
-    """What was offered, a column at a time; of the whole catalogue where no candidates are."""
-    width = log.n_items if log.candidates is None else log.candidates.shape[1]
-    for c in range(width):
-        item = np.full(len(log), c) if log.candidates is None else log.candidates[:, c]
-        p = (item >= 0).astype(float)
-        if log.candidate_propensity is not None:
-            p = log.candidate_propensity[:, c]
-        yield Candidate(np.asarray(item, np.int64), p)
-
-
-def first_propensity(log: LoggedDataset) -> F64:
-    """(N,) of the first place; of the slate where places were not logged."""
-    return log.propensity if log.position_propensity is None else log.position_propensity[:, 0]
-
-
-def own_entry(log: LoggedDataset) -> F64:
-    """(N,) the candidate table's word on the item shown first."""
-    assert log.candidate_propensity is not None
-    if log.candidates is None:
-        entry = log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
-        return np.where(log.slate[:, 0] >= 0, entry, 0.0)
-    hit = log.candidates == log.slate[:, :1]
-    return np.asarray((log.candidate_propensity * hit).sum(1))
-
-
-def strays(log: LoggedDataset) -> NDArray[np.bool_]:
-    """(N,) the propensity is not its own entry of the candidate table."""
-    own = own_entry(log)
-    return np.asarray(np.abs(own - first_propensity(log)) > ENTRY * own)

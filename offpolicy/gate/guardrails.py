@@ -99,12 +99,12 @@ def _one(t: Terms, values: F64, change: bool, members: NDArray[np.bool_] | None 
 
 
 def _against(t: Terms, values: F64, name: str, change: bool) -> Estimate:
-    found = estimate(_with(t, values), name)
+    target = estimate(_with(t, values), name)
     if not change:
-        return found
+        return target
     logged = estimate(_with(on_policy(t), values), name)
     control = estimate_forms(t, {"control": martingale})["control"]
-    return adjust(difference(found, logged), control)
+    return adjust(difference(target, logged), control)
 
 
 def _with(t: Terms, values: F64) -> Terms:

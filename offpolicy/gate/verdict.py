@@ -18,7 +18,7 @@ from offpolicy.intervals.inference import Interval
 
 
 class Outcome(StrEnum):
-    """What the gate can say."""
+    """The three verdicts of the gate."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 class GateRule:
     """What a candidate must show."""
 
-    min_ess: float = 500.0  # effective units below which the gate refuses to judge; 200 let one of
+    min_ess: float = 500.0  # effective units below which the gate does not judge; 200 let one of
     # six honest heavy-tailed logs through
     min_uplift: float = 0.0  # superiority; a negative number is a non-inferiority margin
     confidence: float = 0.95  # of a pass, and of a fail: each is a claim about one side
@@ -60,7 +60,7 @@ class Guardrail:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The gate's word."""
+    """The gate's decision, its reason, and the step that decided."""
 
     outcome: Outcome
     reason: str
@@ -105,13 +105,13 @@ def _overlap(d: Diagnostics, rule: GateRule) -> Verdict | None:
 def _propensities(d: Diagnostics, check: LogCheck | None) -> Verdict | None:
     if check is not None and check.verdict is Health.FAIL:
         worst = check.troubles[0]
-        why = f"the log is not fit: {worst.check}: {worst.found}. {worst.mend}"
+        why = f"the log is not fit: {worst.check}: {worst.found}. {worst.fix}"
         return Verdict(Outcome.UNDECIDED, why, "propensities")
     m = d.mean_weight
     if m is not None and m.low <= 1 <= m.high:
         return None
-    seen = "unknown" if m is None else f"{m.value:.3f}, not 1 ([{m.low:.3f}, {m.high:.3f}])"
-    why = f"mean weight is {seen}: check the logged propensities with `longplay check`"
+    mean = "unknown" if m is None else f"{m.value:.3f}, not 1 ([{m.low:.3f}, {m.high:.3f}])"
+    why = f"mean weight is {mean}: check the logged propensities with `longplay check`"
     return Verdict(Outcome.UNDECIDED, why, "propensities")
 
 

@@ -8,8 +8,16 @@ import numpy as np
 
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.bias import Lost
+from offpolicy.estimators.engine import FormOf
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.estimators.unit_totals import any_staged, forms_of, lay_out, lost_of, unit_totals
+from offpolicy.estimators.unit_totals import (
+    Columns,
+    any_staged,
+    forms_of,
+    lay_out,
+    lost_of,
+    unit_totals,
+)
 from offpolicy.intervals.inference import Interval, check_level
 
 UNITS = 2048  # whose counts of all draws stand in memory together
@@ -35,22 +43,14 @@ def bootstrap(
     check_level(level)
     if terms.layout.units.n < 2 or draws < 2:
         raise ValueError("a bootstrap needs 2 independent units and 2 draws; log more sessions")
-    wanted = list(names)
-    forms = {k: f for k, f in forms_of(terms, wanted, hyper).items() if k in wanted}
-    strata = terms.layout.strata[1] if any_staged(terms, forms) else 1
-    columns, width = lay_out(terms, forms, strata)
-    rng = np.random.default_rng(seed)
-    sums, plain = np.zeros((draws, width)), np.zeros(width)
-    for totals in unit_totals(terms, forms, columns, width, strata):
-        plain += totals.sum(0)
-        for at in range(0, len(totals), UNITS):
-            some = totals[at : at + UNITS]
-            sums += rng.poisson(1.0, (draws, len(some))).astype(np.float64) @ some
-    found, lost = {}, lost_of(terms, forms)
-    for name in wanted:
+    names = list(names)
+    forms = {k: f for k, f in forms_of(terms, names, hyper).items() if k in names}
+    columns, drawn, observed = _sums(terms, forms, draws, np.random.default_rng(seed))
+    intervals, lost = {}, lost_of(terms, forms)
+    for name in names:
         own = [c for c in columns if c.name == name]
-        values = np.sum([_ratio(sums[:, c.top], sums[:, c.bottom]) for c in own], axis=0)
-        value = float(np.sum([_ratio(plain[None, c.top], plain[None, c.bottom]) for c in own]))
+        values = np.sum([_ratio(drawn[:, c.top], drawn[:, c.bottom]) for c in own], axis=0)
+        value = float(np.sum([_ratio(observed[:, c.top], observed[:, c.bottom]) for c in own]))
         if np.isnan(values).any() or np.isnan(value):
             raise NoOverlapError(
                 f"{name} has no value in {np.isnan(values).mean():.0%} of the draws: too few units "
@@ -60,8 +60,23 @@ def bootstrap(
         bias = lost.get(name, Lost()).bounds()
         se, units = float(values.std(ddof=1)), terms.layout.units.n
         bounds = float(low) + bias[0], float(high) + bias[1]
-        found[name] = Interval(value, *bounds, se, level, units, bias)
-    return found
+        intervals[name] = Interval(value, *bounds, se, level, units, bias)
+    return intervals
+
+
+def _sums(
+    terms: Terms, forms: Mapping[str, FormOf], draws: int, rng: np.random.Generator
+) -> tuple[list[Columns], F64, F64]:
+    """The columns' layout, their sums (draws, P) with Poisson counts, and (1, P) as observed."""
+    strata = terms.layout.strata[1] if any_staged(terms, forms) else 1
+    columns, width = lay_out(terms, forms, strata)
+    drawn, observed = np.zeros((draws, width)), np.zeros((1, width))
+    for totals in unit_totals(terms, forms, columns, width, strata):
+        observed += totals.sum(0)
+        for at in range(0, len(totals), UNITS):
+            block = totals[at : at + UNITS]
+            drawn += rng.poisson(1.0, (draws, len(block))).astype(np.float64) @ block
+    return columns, drawn, observed
 
 
 def _ratio(top: F64, bottom: F64) -> F64:

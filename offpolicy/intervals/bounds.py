@@ -1,4 +1,4 @@
-"""Bounds that ask for less than normality: finite samples, likelihoods, any stopping time."""
+"""Bounds that do not assume normality: finite samples, likelihoods, any stopping time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.terms import F64
-from offpolicy.intervals.inference import Interval, check_level, standard_error
+from offpolicy.intervals.inference import Interval, between, check_level, standard_error
 
 
 def contributions(estimate: Estimate) -> F64:
@@ -25,8 +25,8 @@ def empirical_bernstein(
         ValueError: a contribution leaves the bounds.
     """
     x = _inside(estimate, bounds, level)
-    n, reach, width = len(x), np.log(4 / (1 - level)), bounds[1] - bounds[0]
-    radius = np.sqrt(2 * x.var(ddof=1) * reach / n) + 7 * width * reach / (3 * (n - 1))
+    n, log_term, width = len(x), np.log(4 / (1 - level)), bounds[1] - bounds[0]
+    radius = np.sqrt(2 * x.var(ddof=1) * log_term / n) + 7 * width * log_term / (3 * (n - 1))
     return _around(estimate, float(radius), level)
 
 
@@ -44,8 +44,8 @@ def hoeffding(estimate: Estimate, bounds: tuple[float, float], level: float = 0.
 def confidence_sequence(
     estimate: Estimate, level: float = 0.95, *, tuned_at: int = 10_000
 ) -> Interval:
-    """Valid at all looks together, however often the data are peeked at: asymptotic confidence
-    sequence, narrowest near `tuned_at` units (to be chosen before looking).
+    """Asymptotic confidence sequence: valid at all sample sizes together, however often the data
+    are looked at; narrowest near `tuned_at` units, which are chosen before looking.
     Waudby-Smith et al. (2024)."""
     check_level(level)
     if not tuned_at > 0:
@@ -79,7 +79,7 @@ def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:
     edge = 1e-9 * np.ptp(x)
 
     def excess(mean: float) -> float:
-        return _surprise(x - mean) - limit
+        return _log_likelihood_ratio(x - mean) - limit
 
     def bound(far: float) -> float:
         if excess(far) < 0:
@@ -87,15 +87,7 @@ def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:
         return float(brentq(excess, estimate.value, far, xtol=1e-10 * max(np.ptp(x), 1e-300)))
 
     low, high = bound(float(x.min()) + edge), bound(float(x.max()) - edge)
-    return Interval(
-        estimate.value,
-        low + min(estimate.bias[0], 0.0),
-        high + max(estimate.bias[1], 0.0),
-        standard_error(estimate),
-        level,
-        n,
-        estimate.bias,
-    )
+    return between(estimate, low, high, standard_error(estimate), level)
 
 
 def _inside(estimate: Estimate, bounds: tuple[float, float], level: float) -> F64:
@@ -112,8 +104,8 @@ def _inside(estimate: Estimate, bounds: tuple[float, float], level: float) -> F6
     return x
 
 
-def _surprise(z: F64) -> float:
-    """-2 log empirical likelihood ratio of mean 0, by bisection on the multiplier."""
+def _log_likelihood_ratio(z: F64) -> float:
+    """-2 log empirical likelihood ratio of mean 0, by root finding on the multiplier."""
     from scipy.optimize import brentq
 
     if z.min() >= 0 or z.max() <= 0:
@@ -125,12 +117,5 @@ def _surprise(z: F64) -> float:
 
 
 def _around(estimate: Estimate, radius: float, level: float) -> Interval:
-    return Interval(
-        estimate.value,
-        estimate.value - radius + min(estimate.bias[0], 0.0),
-        estimate.value + radius + max(estimate.bias[1], 0.0),
-        standard_error(estimate),
-        level,
-        len(estimate.psi),
-        estimate.bias,
-    )
+    low, high = estimate.value - radius, estimate.value + radius
+    return between(estimate, low, high, standard_error(estimate), level)

@@ -44,9 +44,9 @@ def cressie_read(
     )
     unseen = (weight_range[0], 1.0, weight_range[1])  # 1: the one that equal weights leave room for
     limit = min(_least(np.append(w, f)) for f in unseen) + float(fdtri(1, units.n - 1, level))
-    found = [_bounds(w, x, f, f * r, limit) for f in unseen for r in reward_range]
+    bounds = [_bounds(w, x, f, f * r, limit) for f in unseen for r in reward_range]
     e = estimate(terms, "cr")
-    low, high = min(b[0] for b in found), max(b[1] for b in found)
+    low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
     return Interval(
         float(np.clip(e.value, *reward_range)),
         float(np.clip(low, *reward_range)),
@@ -65,16 +65,16 @@ def _least(w: F64) -> float:
 
 
 def _bounds(w: F64, x: F64, unseen_w: float, unseen_x: float, limit: float) -> Range:
-    """Values that (w, x) and the unseen unit reach within the limit; nothing where none does."""
+    """Least and largest value of (w, x) and the unseen unit within the limit; empty where none."""
     w, x = np.append(w, unseen_w), np.append(x, unseen_x)
     slack = limit - _least(w)
     if slack < 0:
         return np.inf, -np.inf
     spread = float(w.var())
     beta = float(((w - w.mean()) * x).mean()) / spread if spread > 0 else 0.0
-    left = x - beta * (w - 1)  # its plain mean is the value with the weights' mean mended
-    reach = np.sqrt(slack / len(w) * left.var())
-    return float(left.mean() - reach), float(left.mean() + reach)
+    left = x - beta * (w - 1)  # its plain mean is the value with the weights' mean made 1
+    half = np.sqrt(slack / len(w) * left.var())
+    return float(left.mean() - half), float(left.mean() + half)
 
 
 def _check(name: str, x: F64, known: Range) -> None:

@@ -11,7 +11,7 @@ from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.intervals.inference import Interval, interval
-from offpolicy.log.groups import Groups
+from offpolicy.log.groups import Groups, group
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +63,8 @@ class OutcomeDistribution:
         value = float((self.mass * square).sum())
         return self._estimate(value, square - value, "variance")
 
-    def _estimate(self, value: float, moved: F64, name: str) -> Estimate:
-        psi = np.bincount(self.units.code, self.mass * moved, self.units.n) * self.units.n
+    def _estimate(self, value: float, influence: F64, name: str) -> Estimate:
+        psi = np.bincount(self.units.code, self.mass * influence, self.units.n) * self.units.n
         ids = self.units.first
         return Estimate(value, np.asarray(psi - psi.mean()), ids, name=name)
 
@@ -90,8 +90,6 @@ def outcome_distribution(terms: Terms, *, normalise: bool = True) -> OutcomeDist
     total = float(weight.sum()) if normalise else float(len(weight))
     if total == 0:
         raise ValueError("all weights are 0: the log says nothing about this target")
-    from offpolicy.log.groups import group
-
     return OutcomeDistribution(
         outcome[order], weight[order], group(unit[order]), weight[order] / total
     )

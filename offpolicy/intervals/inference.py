@@ -42,18 +42,17 @@ def interval(
         raise ValueError(f"an interval needs 2 independent units, got {units}; log more sessions")
     check_level(level)
     se = standard_error(estimate)
-    reach = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method) * se
-    low = estimate.value - reach + min(estimate.bias[0], 0.0)
-    high = estimate.value + reach + max(estimate.bias[1], 0.0)
-    return Interval(
-        estimate.value,
-        -np.inf if side == "upper" else low,
-        np.inf if side == "lower" else high,
-        se,
-        level,
-        units,
-        estimate.bias,
-    )
+    half = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method) * se
+    low = -np.inf if side == "upper" else estimate.value - half
+    high = np.inf if side == "lower" else estimate.value + half
+    return between(estimate, low, high, se, level)
+
+
+def between(estimate: Estimate, low: float, high: float, se: float, level: float) -> Interval:
+    """The interval [low, high] of an estimate, moved out by the bound on its bias."""
+    bias, units = estimate.bias, len(estimate.psi)
+    low, high = low + min(bias[0], 0.0), high + max(bias[1], 0.0)
+    return Interval(estimate.value, low, high, se, level, units, bias)
 
 
 def check_level(level: float) -> None:

@@ -1,14 +1,13 @@
-"""Many candidates from one log: intervals that hold together."""
+"""Many candidates on one log: simultaneous intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from offpolicy.estimators.engine import Estimate
-from offpolicy.intervals.inference import Interval, check_level, interval, standard_error
+from offpolicy.intervals.inference import Interval, between, check_level, interval, standard_error
 
 DRAWS = 20_000  # of the largest |z|; its 95 % quantile is then known to about .02
 
@@ -21,32 +20,28 @@ def bonferroni(level: float, candidates: int) -> float:
 def simultaneous(
     estimates: Mapping[str, Estimate], level: float = 0.95, *, seed: int = 0
 ) -> dict[str, Interval]:
-    """Intervals that ALL hold with probability `level`: the quantile of the largest |z| given how
-    the estimates move together (they share rows), never wider than Bonferroni's.
+    """Intervals that ALL hold with probability `level`: the quantile of the largest |z| given the
+    correlations of the estimates (they share rows), never wider than Bonferroni's.
     Romano & Wolf (2005).
 
     Raises:
         ValueError: estimates on different units.
     """
     check_level(level)
-    found = list(estimates.values())
-    if not found:
+    if not estimates:
         raise ValueError("no estimates; pass {name: estimate}")
-    if len({len(e.psi) for e in found}) != 1:
+    if len({len(e.psi) for e in estimates.values()}) != 1:
         raise ValueError("estimates are on different units; estimate all on the same rows")
-    psi = np.stack([e.psi for e in found])
+    psi = np.stack([e.psi for e in estimates.values()])
     size = np.sqrt((psi**2).sum(1, keepdims=True))
     unit = np.divide(psi, size, out=np.zeros_like(psi), where=size > 0)
     values, vectors = np.linalg.eigh(unit @ unit.T)
     root = vectors * np.sqrt(np.maximum(values, 0))
-    z = np.random.default_rng(seed).standard_normal((DRAWS, len(found))) @ root.T
+    z = np.random.default_rng(seed).standard_normal((DRAWS, len(estimates))) @ root.T
     critical = float(np.quantile(np.abs(z).max(1), level))
     result = {}
     for name, e in estimates.items():
-        widest = interval(e, bonferroni(level, len(found)))
-        pushed = replace(widest, level=level)
-        reach = min(critical * standard_error(e), (widest.high - widest.low) / 2)
-        low = e.value - reach + min(e.bias[0], 0.0)
-        high = e.value + reach + max(e.bias[1], 0.0)
-        result[name] = replace(pushed, low=low, high=high)
+        widest, se = interval(e, bonferroni(level, len(estimates))), standard_error(e)
+        half = min(critical * se, (widest.high - widest.low) / 2)
+        result[name] = between(e, e.value - half, e.value + half, se, level)
     return result

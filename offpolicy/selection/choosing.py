@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from offpolicy.estimators import Estimate, estimate, estimate_all, hyper_parameters
 from offpolicy.estimators.terms import F64, I64, Terms
@@ -26,24 +27,23 @@ class Choice(NamedTuple):
 
 
 def slope(intervals: Sequence[Interval]) -> int:
-    """Lepski's walk from the widest interval (least biased) to narrower ones, as long as all kept
-    so far agree: the index of the last kept. Su et al. (2020), Tucker & Lee (2021).
+    """Lepski's method: from the widest interval (least biased) to narrower ones, as long as each
+    agrees with all before it; the index of the last. Su et al. (2020), Tucker & Lee (2021).
 
     Raises:
         ValueError: no intervals.
     """
     if not intervals:
-        raise ValueError("SLOPE walks over intervals; give it one at least")
-    reach = np.array([(i.high - i.low) / 2 for i in intervals])
-    order = np.argsort(-reach, kind="stable")
-    kept: list[int] = []
-    for i in order.tolist():
-        apart = [abs(intervals[i].value - intervals[j].value) for j in kept]
-        allowed = [reach[i] + (np.sqrt(6) - 1) * reach[j] for j in kept]
-        if any(a > b for a, b in zip(apart, allowed, strict=True)):
+        raise ValueError("SLOPE compares intervals; give it one at least")
+    half = np.array([(i.high - i.low) / 2 for i in intervals])
+    agreeing: list[int] = []
+    for i in np.argsort(-half, kind="stable").tolist():
+        gaps = [abs(intervals[i].value - intervals[j].value) for j in agreeing]
+        allowed = [half[i] + (np.sqrt(6) - 1) * half[j] for j in agreeing]
+        if any(a > b for a, b in zip(gaps, allowed, strict=True)):
             break
-        kept.append(i)
-    return kept[-1]
+        agreeing.append(i)
+    return agreeing[-1]
 
 
 def choose_setting(
@@ -86,8 +86,8 @@ def cross_validate(
         raise ValueError("cross-validation needs the names of estimators, and a split at least")
     if units.n < FEWEST:
         raise ValueError(f"{units.n} units cannot be split again and again; log {FEWEST} or more")
-    everywhere = estimate_all(terms, dict.fromkeys([*names, validator]))
-    spread = {n: standard_error(e) ** 2 for n, e in everywhere.items()}
+    whole = estimate_all(terms, dict.fromkeys([*names, validator]))
+    spread = {n: standard_error(e) ** 2 for n, e in whole.items()}
     rng = np.random.default_rng(seed)
     score = {}
     for name in names:
@@ -95,8 +95,8 @@ def cross_validate(
         share = min(max(spread[validator] / total, 0.1), 0.9) if total > 0 else 0.5
         loss = []
         for _ in range(splits):
-            held = rng.random(units.n) < share  # tested units
-            train, test = _rows(terms, ~held[units.code]), _rows(terms, held[units.code])
+            tested = rng.random(units.n) < share
+            train, test = _rows(terms, ~tested[units.code]), _rows(terms, tested[units.code])
             gap = estimate(train, name).value - estimate(test, validator).value
             loss.append(gap**2)
         score[name] = float(np.mean(loss) + np.std(loss) / np.sqrt(splits))
@@ -114,11 +114,11 @@ def opera(estimates: Sequence[Estimate]) -> tuple[Estimate, F64]:
     if not estimates:
         raise ValueError("a mixture needs an estimate")
     for e in estimates[1:]:
-        difference(estimates[0], e)  # refuses other units
+        difference(estimates[0], e)  # raises on other units
     psi = np.stack([e.psi for e in estimates])
     moments = psi @ psi.T / psi.shape[1] ** 2
     if not moments.any():
-        moments = np.eye(len(psi))  # none of them moves: all alike
+        moments = np.eye(len(psi))  # none of them varies: equal weights
     moments += 1e-9 * max(float(np.trace(moments)), np.finfo(float).tiny) * np.eye(len(psi))
     weight = np.linalg.solve(moments, np.ones(len(psi)))
     weight /= weight.sum()
@@ -127,7 +127,7 @@ def opera(estimates: Sequence[Estimate]) -> tuple[Estimate, F64]:
     return Estimate(value, weight @ psi, first.unit, name="opera", horizon=first.horizon), weight
 
 
-def _rows(t: Terms, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Terms:
+def _rows(t: Terms, keep: NDArray[np.bool_]) -> Terms:
     stratum: I64 | None = None if t.stratum is None else t.stratum[keep]
     session: I64 | None = None if t.session is None else t.session[keep]
     return Terms(

@@ -1,4 +1,4 @@
-"""Choosing an estimator by a split of the log that imitates the step from logger to target.
+"""Choosing an estimator by a split of the log that imitates logging and target policy.
 Udagawa et al. (2023)."""
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.models.features import state_features
 from offpolicy.selection.choosing import Choice
 
-FEWEST = 10  # rows that the target's part expects at least: an empty one is then out of question
-SUREST = 0.99  # highest chance of going to the target's part: no row is out of reach of the other
+FEWEST = 10  # rows that the target's part expects at least, so that it is not empty
+SUREST = 0.99  # highest chance of the target's part: every row can be in the other one too
 LEAST, MOST = 0.01, 0.99  # of a state's rows that may go there
-EVEN = 10.0  # how much states whose share is off count, against squared errors of the weights
+EVEN = 10.0  # weight of errors of states' shares against squared errors of the weights
 
 
 def pas_if(
@@ -63,19 +63,19 @@ def pas_if(
 def fitted_rule(weight: F64, dense: F64, share: float) -> F64:
     """(N,) chance rho of going to the target's part: logistic in the state (N, D) and log w, fitted
     by least squares of the parts' ratio, rho / (1 - rho) * E[1 - rho | x] / E[rho | x], to the
-    weights, and of E[rho | x] to `share`, so that both parts meet the same states.
+    weights, and of E[rho | x] to `share`, so that both parts hold the same states.
 
-    No rule fits exactly: with ratio w and share p in every state, the logger's distribution would
-    have to be that of the rest times 1 - p + p w, and the mean of 1 / (1 - p + p w) is above 1
-    unless w is 1 (Jensen). The paper's rule is a neural network; its chances are 0 where w is.
+    No rule fits exactly: with ratio w and share p in every state, the logging policy's distribution
+    would have to be that of the rest times 1 - p + p w, and the mean of 1 / (1 - p + p w) is above
+    1 unless w is 1 (Jensen). The paper's rule is a neural network; its chances are 0 where w is.
     """
     from scipy.optimize import minimize
 
     fit = _Fit(weight, dense, share)
     start = np.zeros(fit.x.shape[1])
     start[0], start[-1] = np.log(share / (1 - share)), 1.0
-    found = minimize(fit.cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    odds = fit.odds(found.x)
+    result = minimize(fit.cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    odds = fit.odds(result.x)
     return np.asarray(odds / (1 + odds))
 
 
@@ -102,7 +102,7 @@ class _Fit:
         off, uneven = (ratio - self.weight) / self.scale, EVEN * (raw - self.share)
         by_share = uneven - np.where(raw == there, off * odds / there**2, 0.0)
         by_logit = off * ratio + self.smooth(by_share) * rho * (1 - rho)
-        by_logit[rho >= SUREST * (1 - 1e-12)] = 0.0  # cut: it does not move
+        by_logit[rho >= SUREST * (1 - 1e-12)] = 0.0  # clipped: no gradient
         value = (off * (ratio - self.weight)).mean() + (uneven * (raw - self.share)).mean()
         return float(value), 2 * np.asarray(self.x.T @ by_logit) / len(rho)
 

@@ -47,18 +47,18 @@ def _workers(executor: str, where: str) -> int:
 
 def _on_ray(address: str, work: Callable[[Any], Any], items: list[Any]) -> list[Any]:
     ray = _extra("ray", "ray")
-    mine = not ray.is_initialized()
-    if mine:
+    started = not ray.is_initialized()
+    if started:
         ray.init(address=address or None, log_to_driver=False)
 
-    def task(item: Any) -> Any:  # Ray takes functions, not what is merely called like one
+    def task(item: Any) -> Any:  # Ray takes functions, not other callables
         return work(item)
 
     try:
         remote = ray.remote(task)
         return list(ray.get([remote.remote(item) for item in items]))
     finally:
-        if mine:
+        if started:
             ray.shutdown()
 
 
@@ -72,6 +72,5 @@ def _extra(module: str, name: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise ImportError(
-            f"executor {name}:… needs the extra: pip install 'longplay[{name}]'"
-        ) from (None)
+        message = f"executor {name}:… needs the extra: pip install 'longplay[{name}]'"
+        raise ImportError(message) from None

@@ -1,8 +1,8 @@
 """Moments: all that estimates and intervals need of a shard, in constant memory; they add up.
 
-A shard's units are summed into columns (tops and bottoms of every ratio), and only the sums and
-cross-products of columns are kept. Values are ratios of sums, their variance is a quadratic form in
-the cross-products. A unit must not be split between shards.
+A shard's units are summed into columns (tops and bottoms of every ratio); only the sums and the
+cross-products of columns are stored. Values are ratios of sums, their variance is a quadratic form
+in the cross-products. A unit must not be split between shards.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Moments:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Estimators asked for."""
+        """Names of the estimators."""
         return tuple(dict.fromkeys(c.name for c in self.columns if c.name[0] != "("))
 
     @property
@@ -120,9 +120,9 @@ class Moments:
         if n < 2:
             raise ValueError(f"an interval needs 2 independent units, got {n}; log more sessions")
         se = float(np.sqrt(max(float(slope @ self.cross @ slope), 0.0) * n / (n - 1)))
-        reach = quantile(0.5 + level / 2, n - 1) * se
+        half = quantile(0.5 + level / 2, n - 1) * se
         low, high = bias = self.lost.get(name, Lost()).bounds()
-        return Interval(value, value - reach + low, value + reach + high, se, level, n, bias)
+        return Interval(value, value - half + low, value + half + high, se, level, n, bias)
 
 
 def partial(
@@ -179,7 +179,7 @@ def _merge_two(a: Moments, b: Moments) -> Moments:
 
 
 def _stretch(m: Moments, strata: int) -> Moments:
-    """As if longer sessions had been possible: every session there had ended by then."""
+    """The moments over more strata: no session of this shard reaches the added ones."""
     if m.strata == strata:
         return m
     source: list[int] = []

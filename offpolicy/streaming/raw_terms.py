@@ -1,4 +1,4 @@
-"""Columns as they stand in a file -> Terms; what cannot be is refused with its file and session."""
+"""Columns as they stand in a file -> Terms; errors name the file and the session."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _validate(
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise LogError(
-            f"{source}: {what} of session {session[row]} is {x[row]:.6g}; {rule}. Mend or drop the "
+            f"{source}: {what} of session {session[row]} is {x[row]:.6g}; {rule}. Fix or drop the "
             "row."
         )
 
@@ -86,7 +86,7 @@ def _check_steps(
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise LogError(
-            f"{source}: session {session[row]} comes to step {step[row]} out of order, or its rows "
+            f"{source}: session {session[row]} has step {step[row]} out of order, or its rows "
             "do not stand together. Run `longplay compact` first, or drop sessions with missing "
             "steps."
         )

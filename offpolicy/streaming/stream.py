@@ -1,7 +1,7 @@
 """Logs larger than memory: Parquet in, moments out, a batch at a time.
 
 A row needs a session, a step, a reward and either a weight (target / logging probability) or both
-probabilities. Rows of a session stand together and in order (`longplay compact` sees to that), and
+probabilities. Rows of a session stand together and in order (`longplay compact` does that), and
 no session is split between files. With a column `user` all of this holds for users: they are then
 the independent units, as everywhere.
 """
@@ -34,7 +34,7 @@ ROLES = ("session", "step", "reward", "propensity", "target", "weight", "user")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """What to read and what to estimate; small, so that it travels to workers."""
+    """What to read and what to estimate; small, so that it can be sent to workers."""
 
     horizon: str  # one_step | per_decision | trajectory
     estimators: tuple[str, ...]
@@ -62,7 +62,7 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class StreamLine:
-    """One estimator's word on a streamed log."""
+    """One estimator's value and uplift on a streamed log."""
 
     estimator: str
     value: Interval
@@ -96,7 +96,7 @@ def stream_estimates(
 
 @dataclass(frozen=True, slots=True)
 class FileMoments:
-    """Moments of one file, and the units in it as they came."""
+    """Moments of one file, and the units in it in their order."""
 
     moments: Moments
     units: NDArray[Any]
@@ -104,42 +104,42 @@ class FileMoments:
 
 def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments | None:
     """One file, a batch at a time; None if it has no rows, as parts of other writers may."""
-    found: Moments | None = None
+    total: Moments | None = None
     units = []
     for columns in _whole_units(path, spec):
         terms = raw_terms(columns, spec.horizon, spec.gamma, str(path))
         shard = partial(terms, spec.estimators, spec.hyper)
-        found = shard if found is None else merge(found, shard)
+        total = shard if total is None else merge(total, shard)
         unit = columns[unit_column(columns)]
         units.append(unit[np.append(True, unit[1:] != unit[:-1])])
-    return None if found is None else FileMoments(found, np.concatenate(units))
+    return None if total is None else FileMoments(total, np.concatenate(units))
 
 
 def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
     """Files of a log, or of any folder of Parquet, by name."""
     path = Path(path)
     if path.is_dir() and not (path / MANIFEST).exists():
-        found = sorted(path.glob("*.parquet"))
-        if not found:
+        files = sorted(path.glob("*.parquet"))
+        if not files:
             raise LogError(f"{path} holds no .parquet files; check the path.")
-        return found
+        return files
     return log_parts(path)
 
 
 def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
     """Batches that end where a unit ends."""
-    kept: dict[str, NDArray[Any]] | None = None
+    rest: dict[str, NDArray[Any]] | None = None
     for batch in _batches(path, spec):
-        if kept is not None:
-            batch = {k: np.concatenate([kept[k], x]) for k, x in batch.items()}
+        if rest is not None:
+            batch = {k: np.concatenate([rest[k], x]) for k, x in batch.items()}
         unit = batch[unit_column(batch)]
         other = unit[::-1] != unit[-1]
         cut = len(unit) - int(other.argmax()) if other.any() else 0
         if cut:
             yield {k: x[:cut] for k, x in batch.items()}
-        kept = {k: x[cut:] for k, x in batch.items()}
-    if kept is not None and len(kept["session"]):
-        yield kept
+        rest = {k: x[cut:] for k, x in batch.items()}
+    if rest is not None and len(rest["session"]):
+        yield rest
 
 
 def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
@@ -159,37 +159,37 @@ def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
 
 def _numbers(column: Any, role: str, name: str, path: Path) -> NDArray[Any]:
     """A column; only sessions and users may be names, and nothing may be missing."""
-    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    if column.null_count or (role not in ("session", "user") and found.dtype.kind not in "iufb"):
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if column.null_count or (role not in ("session", "user") and values.dtype.kind not in "iufb"):
         what = "misses entries" if column.null_count else f"holds {column.type}, no numbers"
-        raise LogError(f"{path}: {name} {what}; mend the column, or drop those rows.")
-    return found
+        raise LogError(f"{path}: {name} {what}; fix the column, or drop those rows.")
+    return values
 
 
 def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
-    wanted = {role: spec.columns.get(role, role) for role in ROLES}
-    found = {role: name for role, name in wanted.items() if name in there}
+    expected = {role: spec.columns.get(role, role) for role in ROLES}
+    present = {role: name for role, name in expected.items() if name in there}
     needed = {"session", "reward"} | (set() if spec.horizon == "one_step" else {"step"})
-    if "weight" not in found:
+    if "weight" not in present:
         needed |= {"propensity", "target"}
-        odd = [n for n in spec.estimators if n in OWN_WEIGHTS]
-        if odd:
+        own = [n for n in spec.estimators if n in OWN_WEIGHTS]
+        if own:
             raise LogError(
-                f"{', '.join(odd)} weigh more than the two probabilities tell: write their weights "
+                f"{', '.join(own)} need weights of their own: write them "
                 f"into {path} as a column, columns={{'weight': ...}}."
             )
-    missing = sorted(wanted[r] for r in needed - found.keys())
+    missing = sorted(expected[r] for r in needed - present.keys())
     if missing:
         raise LogError(
             f"{path} has no column {', '.join(missing)} (it has {', '.join(there[:12])}). Say what "
             "its columns are called: columns={'target': 'their_name'}; weight alone stands for "
             "propensity and target."
         )
-    return {r: n for r, n in found.items() if r in needed or r in ("weight", "user")}
+    return {r: n for r, n in present.items() if r in needed or r in ("weight", "user")}
 
 
 def _check_units(units: NDArray[Any], path: str | os.PathLike[str]) -> None:
-    """Each unit came once: its rows stand together, in one file."""
+    """Raise unless the rows of each unit stand together, in one file."""
     if units.dtype.kind in "iu" and bool((units[1:] > units[:-1]).all()):
         return
     _, first = np.unique(units, return_index=True)
@@ -197,6 +197,6 @@ def _check_units(units: NDArray[Any], path: str | os.PathLike[str]) -> None:
         again = np.ones(len(units), bool)
         again[first] = False
         raise LogError(
-            f"unit {units[again][0]} of {path} comes in several places or files; run `longplay "
+            f"unit {units[again][0]} of {path} stands in several places or files; run `longplay "
             "compact` so that the rows of a session (or user) stand together."
         )

@@ -1,4 +1,4 @@
-"""What every sequence encoder offers, and the checks and fall-backs they share."""
+"""The protocol of sequence encoders, and the checks that they share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Encoder(Protocol):
     config: Any  # frozen dataclass
     n_items: int  # A
     state_size: int  # D
-    context_length: int  # last events of a history that are looked at
+    context_length: int  # number of last events of a history that are used
 
     def fit(self, sequences: Sequences) -> Self:
         """Learn from whole sequences."""
@@ -53,11 +53,11 @@ class Encoder(Protocol):
         """(B, A): `scores` of the histories that the state has seen."""
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything learnt, by name; `from_arrays` of the class takes it back."""
+        """What was learnt, by name; the class's `from_arrays` takes it back."""
 
     @classmethod
     def from_arrays(cls, config: Any, arrays: dict[str, NDArray[Any]]) -> Self:
-        """An encoder that scores exactly as the one that gave the arrays."""
+        """An encoder with the same scores as the one that `to_arrays` was called on."""
 
 
 def check_histories(histories: ArrayLike, n_items: int) -> I32:
@@ -113,5 +113,5 @@ def log_shares(counts: ArrayLike, *, prior: float = 1.0) -> F32:
 
 
 def not_fitted(name: str) -> ValueError:
-    """The error of an encoder asked before it learnt."""
+    """The error of an encoder that is used before `fit`."""
     return ValueError(f"{name} has learnt nothing yet: call fit(sequences), or load a checkpoint")

@@ -12,7 +12,7 @@ from policies.encoders.base import F32, Encoder
 from policies.encoders.data.splits import Heldout
 
 F64 = NDArray[np.float64]
-CELLS = 1 << 23  # scores held at once
+CELLS = 1 << 23  # scores in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ def mid_ranks(
     `seen` = (rows, items) leave the ranking, except where they are the target themselves.
     """
     rows = np.arange(len(scores))
-    mine = scores[rows, target][:, None]  # (B, 1)
-    above, ties = (scores > mine).sum(axis=1), (scores == mine).sum(axis=1)
+    target_score = scores[rows, target][:, None]  # (B, 1)
+    above, ties = (scores > target_score).sum(axis=1), (scores == target_score).sum(axis=1)
     if seen is not None:
-        who, what = _distinct(seen, scores.shape[1])
-        other = what != target[who]
-        who, score = who[other], scores[who[other], what[other]]
-        above -= np.bincount(who[score > mine[who, 0]], minlength=len(rows))
-        ties -= np.bincount(who[score == mine[who, 0]], minlength=len(rows))
+        row, item = _distinct(seen, scores.shape[1])
+        other = item != target[row]
+        row, score = row[other], scores[row[other], item[other]]
+        above -= np.bincount(row[score > target_score[row, 0]], minlength=len(rows))
+        ties -= np.bincount(row[score == target_score[row, 0]], minlength=len(rows))
     return np.asarray(above + (ties - 1) / 2, np.float64)
 
 
@@ -52,7 +52,7 @@ def _distinct(
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredBlock:
+class QueryBlock:
     """Some of the queries of a held-out part, scored over the full catalogue."""
 
     rows: NDArray[np.int64]  # (B,) which queries
@@ -66,30 +66,30 @@ class ScoredBlock:
 
     def best(self, k: int) -> NDArray[np.int64]:
         """(B, k) best items that are not left out, in order."""
-        left = np.array(self.scores)
+        scores = np.array(self.scores)
         if self.seen is not None:
-            left[self.seen] = -np.inf
-        some = np.argpartition(-left, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(left, some, 1), axis=1, kind="stable")
-        return np.take_along_axis(some, order, 1)
+            scores[self.seen] = -np.inf
+        top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
+        return np.take_along_axis(top, order, 1)
 
 
 def score_blocks(
     encoder: Encoder, held: Heldout, *, filter_seen: bool = True
-) -> Iterator[ScoredBlock]:
-    """All queries with their scores, few at a time."""
+) -> Iterator[QueryBlock]:
+    """All queries with their scores, a block at a time."""
     size = max(1, CELLS // encoder.n_items)
     for first in range(0, len(held), size):
         rows = np.arange(first, min(first + size, len(held)))
         history = held.history.take(rows)
         seen = (history.owner, history.items) if filter_seen else None
         scores = encoder.scores(history.histories(encoder.context_length))
-        yield ScoredBlock(rows, scores, held.target[rows], seen)
+        yield QueryBlock(rows, scores, held.target[rows], seen)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What an encoder says on Q queries."""
+    """An encoder's ranking of the catalogue for Q queries."""
 
     rank: F64  # (Q,) mid-rank of each target among the whole catalogue (0 = first)
     top: NDArray[np.int32]  # (Q, K) best items, in order
@@ -110,7 +110,7 @@ def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
 
 
 def beyond_accuracy(judged: Judged, held: Heldout, counts: NDArray[np.int64]) -> dict[str, float]:
-    """What the lists are like: how much of the catalogue, how popular, how surprising.
+    """The lists' coverage of the catalogue, popularity and novelty.
 
     coverage: share of all items in any list. popularity_bias: mean training count of listed items
     over that of the items that users took; 1 = as popular as what users take. novelty: mean
@@ -169,5 +169,5 @@ def bootstrap_means(columns: F64, draws: int, rng: np.random.Generator) -> F64:
 
 
 def ndcg(encoder: Encoder, held: Heldout, *, k: int = 10) -> float:
-    """Mean NDCG@k, seen items filtered: what early stopping watches."""
+    """Mean NDCG@k, seen items filtered: the score of early stopping."""
     return float(gains(ranks(encoder, held), k)[f"NDCG@{k}"].mean())

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from policies.base import Policy, Serving, check_same_world, sizes
+from policies.base import Policy
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
+from policies.observation import Serving, check_same_world, sizes
 from policies.saved import Arrays, Savable, Saved, under
 from policies.saving import checkpoint, format_1
 
@@ -98,8 +99,11 @@ def load(
     made: Any = None
     for depth, node in reversed(list(enumerate(about["policy"]))):
         encoder = _kept(node["encoder"], folder / _encoder(depth))
-        mine = under(f"{depth}.", arrays)
-        saved = Saved(config=node["config"], arrays=mine, encoder=encoder, inner=made)
+        config, mine = node["config"], under(f"{depth}.", arrays)
+        if about["format"] == 1:
+            kind = format_1.CLASSES.get(node["kind"], node["kind"])
+            config, mine = format_1.current(kind, config, mine)
+        saved = Saved(config=config, arrays=mine, encoder=encoder, inner=made)
         made = _kind(node["kind"], kinds, folder).from_saved(saved, kept)
     policy: Policy = made
     return policy

@@ -1,4 +1,4 @@
-"""Settings, bounds and tables that cannot be: refused with what is meant, or the right number."""
+"""Impossible settings, bounds and tables raise, with what is meant, or give the right number."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
     "outside of Hoeffding": (lambda: hoeffding(ONE, (2, 3)), r"outside bounds \(2, 3\)"),
     "crossed bounds": (lambda: hoeffding(ONE, (3, 0)), r"outside bounds \(3, 0\)"),
     "one unit": (lambda: empirical_bernstein(estimate(flat(1), "ips"), (0, 1)), "2 independent"),
-    "nothing to walk": (lambda: slope([]), "give it one at least"),
+    "no intervals": (lambda: slope([]), "give it one at least"),
     "no grid": (lambda: choose_setting(flat(9), "clipped_ips", "cap", []), "give it one at least"),
     "no names": (lambda: cross_validate(flat(30), []), "needs the names"),
     "no splits": (lambda: cross_validate(flat(30), ["ips"], splits=0), "a split at least"),
@@ -74,11 +74,11 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: evaluate(log_of(3), np.array(["a", "b", "c"]), horizon="one_step"),  # type: ignore[arg-type]
         "target propensity holds entries that are not numbers",
     ),
-    "rewards beyond reckoning": (
+    "rewards that overflow": (
         lambda: Terms([1.0, 1.0], [1e200, 0.0], None, None, [0, 1]),
         r"reward\[0\] = 1e\+200 overflows float64",
     ),
-    "products beyond reckoning": (
+    "products that overflow": (
         lambda: Terms([1e80, 1.0], [1e80, 0.0], None, None, [0, 1]),
         "weights up to 1e",
     ),
@@ -114,7 +114,7 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_what_cannot_be_is_refused_with_what_is_meant(order: str) -> None:
+def test_impossible_settings_raise_with_what_is_meant(order: str) -> None:
     call, said = ORDERS[order]
     with pytest.raises(ValueError, match=said):
         call()
@@ -129,7 +129,7 @@ def test_a_logger_whose_few_rows_paid_nothing_does_not_take_all_the_weight() -> 
     assert estimate(t, "ips").value == pytest.approx(click.mean(), abs=0.02)
 
 
-def test_classifiers_tell_rewards_not_the_chance_of_their_second_class() -> None:
+def test_classifiers_predict_rewards_not_the_chance_of_their_second_class() -> None:
     """Item 1 always pays 5 and the others nothing; a fold of one class has no second one."""
     log = log_of(90)
     paid = 5.0 * (log.slate[:, 0] == 1)
@@ -137,12 +137,12 @@ def test_classifiers_tell_rewards_not_the_chance_of_their_second_class() -> None
     for reward in (paid, np.full(90, 2.0)):
         same = LoggedDataset.from_columns(n_items=4, **(log.columns() | {"reward": reward}))
         model = RandomForestClassifier(20, random_state=0)
-        told = predict_rewards(same, own, horizon="one_step", estimator=model)
-        np.testing.assert_allclose(told.q_logged, reward, atol=1e-9)
+        predictions = predict_rewards(same, own, horizon="one_step", estimator=model)
+        np.testing.assert_allclose(predictions.q_logged, reward, atol=1e-9)
 
 
 def test_a_target_without_overlap_is_undecided_with_guardrails_too() -> None:
     rail = GuardrailSpec(name="x", values=np.ones(40), at_least=-0.1)
     none = {"never": TargetScores(np.zeros(40))}
-    found = judge(log_of(), none, horizon="one_step", model=None, guardrails=[rail])
-    assert found["never"].verdict.step == "overlap"
+    report = judge(log_of(), none, horizon="one_step", model=None, guardrails=[rail])
+    assert report["never"].verdict.step == "overlap"

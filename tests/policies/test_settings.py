@@ -16,8 +16,8 @@ from policies.encoders.base import Encoder
 from policies.encoders.data.sequences import Sequences
 from policies.features import item_table
 from policies.rl.offline.decision_transformer import DecisionConfig
-from policies.rl.offline.method import OfflineConfig
-from policies.rl.sb3.configs import A2CConfig, DQNConfig, PPOConfig, ProtoConfig, QRDQNConfig
+from policies.rl.offline.losses import BCConfig, CQLConfig
+from policies.rl.sb3.configs import A2CConfig, DQNConfig, PPOConfig, QRDQNConfig, ReplayConfig
 from policies.rl.slateq.net import SlateQConfig
 from tests.factories import env_of, make_serving
 
@@ -53,7 +53,7 @@ DRAWN = {"width": BELOW_0, "draws": NOT_A_COUNT, "epsilon": NOT_A_SHARE, "ridge"
 REWARDS = {"epochs": NOT_A_COUNT, "hidden": NOT_A_COUNT}
 
 OF_BUILDERS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "ppo": CLIPPED | {"gae_lambda": NOT_A_SHARE, "tracker": NOT_A_SIZE, "tune": BELOW_0},
+    "ppo": CLIPPED | {"gae_lambda": NOT_A_SHARE, "end_to_end": NOT_A_SIZE, "fine_tune": BELOW_0},
     "maskable_ppo": CLIPPED,
     "a2c": AGENT | {"entropy": BELOW_0},
     "dqn": VALUED,
@@ -86,17 +86,19 @@ OF_BUILDERS: dict[str, dict[str, tuple[Any, ...]]] = {
 OF_CONFIGS: dict[Any, dict[str, tuple[Any, ...]]] = {
     PPOConfig: {"clip_range": NOT_ABOVE_0},
     A2CConfig: {
-        "n_steps": NOT_A_COUNT, "gae_lambda": NOT_A_SHARE, "tracker": NOT_A_SIZE, "tune": BELOW_0,
+        "n_steps": NOT_A_COUNT, "gae_lambda": NOT_A_SHARE, "end_to_end": NOT_A_SIZE,
+        "fine_tune": BELOW_0,
     },
     DQNConfig: {"batch_size": NOT_A_COUNT, "capacity": NOT_A_COUNT, "target_every": NOT_A_COUNT},
     QRDQNConfig: {"capacity": NOT_A_COUNT, "explore": NOT_A_SHARE},
-    ProtoConfig: {"batch_size": NOT_A_COUNT, "capacity": NOT_A_COUNT},
+    ReplayConfig: {"batch_size": NOT_A_COUNT, "capacity": NOT_A_COUNT},
     SlateQConfig: {
-        "capacity": NOT_A_COUNT, "average": (*NOT_A_SHARE, 0), "explore": NOT_A_SHARE,
+        "capacity": NOT_A_COUNT, "tau": (*NOT_A_SHARE, 0), "explore": NOT_A_SHARE,
     },
-    OfflineConfig: {
-        "batch_size": NOT_A_COUNT, "learning_rate": NOT_ABOVE_0, "average": (*NOT_A_SHARE, 0),
+    BCConfig: {
+        "batch_size": NOT_A_COUNT, "learning_rate": NOT_ABOVE_0, "tau": (*NOT_A_SHARE, 0),
     },
+    CQLConfig: {"temperature": NOT_ABOVE_0},
     DecisionConfig: {"batch_size": NOT_A_COUNT},
 }  # fmt: skip
 
@@ -162,10 +164,10 @@ def test_an_encoder_of_another_catalogue_is_refused_by_its_size(name: str) -> No
             make(SERVING, encoder=fitted(n_items))
 
 
-def test_so_is_one_that_would_be_tuned_and_one_in_an_item_table() -> None:
+def test_so_is_one_that_would_be_fine_tuned_and_one_in_an_item_table() -> None:
     stranger = fitted(30, "gru4rec", dim=4, length=3, epochs=1)
     with pytest.raises(ValueError, match="knows 30 items and the environment 20"):
-        POLICIES["ppo"].load()(SERVING, encoder=stranger, tune=0.1)
+        POLICIES["ppo"].load()(SERVING, encoder=stranger, fine_tune=0.1)
     with pytest.raises(ValueError, match="knows 30 items and the environment 20"):
         item_table(SERVING, stranger)
 
@@ -182,12 +184,12 @@ def agent_of(name: str) -> Any:
 
 
 def updates(agent: Any) -> int:
-    """Steps of its optimiser so far."""
+    """Updates of its optimizer so far."""
     if hasattr(agent, "model"):
         return 0 if agent.model is None else agent.model._n_updates
-    if agent.learner is None:
+    if agent.networks is None:
         return 0
-    return int(max((s["step"] for s in agent.learner.adam.state.values()), default=0))
+    return int(max((s["step"] for s in agent.networks.optimizer.state.values()), default=0))
 
 
 def test_every_agent_that_learns_in_a_world_is_here() -> None:

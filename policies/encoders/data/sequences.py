@@ -24,7 +24,7 @@ class Sequences:
     times: NDArray[np.float64] | None = None  # (T,) seconds, not decreasing inside a user
     rewards: NDArray[np.float32] | None = None  # (T,) rating, watch time, ...
     users: NDArray[np.int64] | None = None  # (U,) the caller's own user codes
-    item_features: NDArray[np.float32] | None = None  # (A, F) known of items; networks begin there
+    item_features: NDArray[np.float32] | None = None  # (A, F) in networks' initial item vectors
 
     def __post_init__(self) -> None:
         _check_offsets(self.offsets, len(self.items))
@@ -54,11 +54,11 @@ class Sequences:
         parts = [np.asarray(one, dtype=np.int64) for one in lists]
         offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
         return cls(
-            items=_joined(parts, np.int64).astype(np.int32),
+            items=_concatenated(parts, np.int64).astype(np.int32),
             offsets=offsets,
             n_items=int(n_items),
-            times=None if times is None else _joined(times, np.float64),
-            rewards=None if rewards is None else _joined(rewards, np.float32),
+            times=None if times is None else _concatenated(times, np.float64),
+            rewards=None if rewards is None else _concatenated(rewards, np.float32),
             users=None if users is None else np.asarray(users, dtype=np.int64),
         )
 
@@ -76,17 +76,17 @@ class Sequences:
         user, item = np.asarray(user, dtype=np.int64), np.asarray(item, dtype=np.int64)
         if user.shape != item.shape:
             raise ValueError(f"user has shape {user.shape}, item {item.shape}: one entry per event")
-        when = None if time is None else np.asarray(time, dtype=np.float64)
-        users, code = _coded(user)
-        order = _grouped(code, len(users), _in_time(when, len(user)))
+        times = None if time is None else np.asarray(time, dtype=np.float64)
+        users, code = _user_codes(user)
+        order = _group_by_user(code, len(users), _time_order(times, len(user)))
         lengths = np.bincount(code, minlength=len(users))
-        paid = None if reward is None else np.asarray(reward, dtype=np.float32)[order]
+        rewards = None if reward is None else np.asarray(reward, dtype=np.float32)[order]
         return cls(
             items=item[order].astype(np.int32),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             n_items=int(n_items),
-            times=None if when is None else when[order],
-            rewards=paid,
+            times=None if times is None else times[order],
+            rewards=rewards,
             users=users,
         )
 
@@ -181,12 +181,12 @@ class Sequences:
         return self.cut(start[keep], stop[keep], rows[keep])
 
 
-def _joined(parts: Iterable[ArrayLike], dtype: type[np.generic]) -> NDArray[Any]:
+def _concatenated(parts: Iterable[ArrayLike], dtype: type[np.generic]) -> NDArray[Any]:
     arrays = [np.asarray(p, dtype=dtype) for p in parts]
     return np.concatenate(arrays) if arrays else np.empty(0, dtype)
 
 
-def _coded(user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _user_codes(user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(distinct users in order, (T,) place of each event's user among them)."""
     if len(user) and user.min() >= 0 and user.max() < 16 * len(user):  # no sort is needed
         there = np.bincount(user) > 0
@@ -195,7 +195,7 @@ def _coded(user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64
     return users, code
 
 
-def _in_time(when: NDArray[np.float64] | None, count: int) -> NDArray[np.int64]:
+def _time_order(when: NDArray[np.float64] | None, count: int) -> NDArray[np.int64]:
     """(T,) rows in order of time; ties keep the order of the rows."""
     if when is None:
         return np.arange(count)
@@ -206,8 +206,10 @@ def _in_time(when: NDArray[np.float64] | None, count: int) -> NDArray[np.int64]:
     return np.argsort(when, kind="stable")
 
 
-def _grouped(code: NDArray[np.int64], users: int, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`order` gathered by user, kept inside each: a counting sort, in compiled code."""
+def _group_by_user(
+    code: NDArray[np.int64], users: int, order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`order` grouped by user, stable inside each: a counting sort in compiled code."""
     cells = (order, (code[order], np.arange(len(order))))
     rows: NDArray[np.int64] = sparse.coo_array(cells, shape=(users, len(order))).tocsr().data
     return rows

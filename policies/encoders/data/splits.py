@@ -1,4 +1,4 @@
-"""Train, validation and test parts of sequences; each split names its own rule."""
+"""Train, validation and test parts of sequences; each split states its rule."""
 
 from __future__ import annotations
 
@@ -36,17 +36,18 @@ class Split:
 
 
 def development(split: Split) -> Split:
-    """For choosing settings: every user's last training event is asked, the rest trains.
+    """For choosing settings: every user's last training event is predicted, the rest trains.
 
     No event of `split`'s validation or test is touched. Validation and test are the same queries,
-    so a score stopped on them is a little too good. Users of one training event train only.
+    so a score after early stopping on them is slightly too high. Users of one training event
+    are in the training part only.
     """
-    own = split.train
-    low, high, rows = own.offsets[:-1], own.offsets[1:], np.arange(len(own))
-    long = np.flatnonzero(own.lengths >= 2)
-    train = own.cut(low, np.where(own.lengths >= 2, high - 1, high), rows)
-    asked = Heldout(own.cut(low[long], high[long] - 1, long), own.items[high[long] - 1])
-    return Split(train, asked, asked, f"development, the last training event of: {split.rule}")
+    train = split.train
+    low, high, rows = train.offsets[:-1], train.offsets[1:], np.arange(len(train))
+    long = np.flatnonzero(train.lengths >= 2)
+    rest = train.cut(low, np.where(train.lengths >= 2, high - 1, high), rows)
+    queries = Heldout(train.cut(low[long], high[long] - 1, long), train.items[high[long] - 1])
+    return Split(rest, queries, queries, f"development, the last training event of: {split.rule}")
 
 
 def leave_one_out(sequences: Sequences) -> Split:

@@ -1,7 +1,7 @@
 """BERT4Rec: attention both ways, trained to fill masked places. Sun et al. (2019).
 
 It needs two to four times the epochs of a causal model and cannot reuse state while serving: each
-step computes the whole history again. Here with the softmax losses of the other encoders.
+step is a pass over the whole history. Here with the softmax losses of the other encoders.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class BERTBlock(nn.Module):
         """x (N, D), turn (N, width / 2) -> (N, D)."""
         parts = self.ask(self.before(x)).view(len(x), 3, self.heads, -1)  # (N, 3, heads, width)
         turned = rotate(parts[:, :2], turn)
-        heard = full_attention(turned[:, 0], turned[:, 1], parts[:, 2], packed)
-        x = self.drop.join(x, self.answer(heard.flatten(1)))
+        attended = full_attention(turned[:, 0], turned[:, 1], parts[:, 2], packed)
+        x = self.drop.join(x, self.answer(attended.flatten(1)))
         return self.drop.join(x, self.narrow(F.gelu(self.widen(self.between(x)))))
 
 

@@ -1,6 +1,6 @@
 """eSASRec: SASRec with gated LiGR layers and sampled softmax. Tikhonovich et al. (2025).
 
-LiGR (Borisyuk et al., LinkedIn 2024): each sublayer's answer is multiplied by a learnt gate of
+LiGR (Borisyuk et al., LinkedIn 2024): each sublayer's output is multiplied by a learnt gate of
 its input before it joins the stream; the feed-forward net is a SwiGLU (Shazeer 2020).
 """
 
@@ -51,17 +51,17 @@ class LiGRBlock(Block):
         self.into, self.out = nn.Linear(dim, 2 * wide, bias=False), nn.Linear(wide, dim, bias=False)
         self.drop = Dropout(config.dropout, noise)
 
-    def heard(self, x: Tensor) -> Tensor:
+    def attention_input(self, x: Tensor) -> Tensor:
         """(N, D) -> (N, D)."""
         out: Tensor = self.before(x)
         return out
 
-    def finish(self, x: Tensor, heard: Tensor) -> Tensor:
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """(N, D), (N, D) -> (N, D)."""
-        x = self.drop.join(x, heard * torch.sigmoid(self.gate(x)))
+        x = self.drop.join(x, attended * torch.sigmoid(self.gate(x)))
         signal, switch = self.into(self.between(x)).chunk(2, dim=-1)  # (N, wide) each
-        answer = self.out(signal * F.silu(switch)) * torch.sigmoid(self.second_gate(x))
-        return self.drop.join(x, answer)
+        update = self.out(signal * F.silu(switch)) * torch.sigmoid(self.second_gate(x))
+        return self.drop.join(x, update)
 
 
 class ESASRec(NeuralEncoder):

@@ -52,7 +52,7 @@ class Hidden:
         """Size in memory."""
         return self.value.nbytes
 
-    def forget(self, rows: Tensor) -> None:
+    def reset(self, rows: Tensor) -> None:
         """Users that start anew."""
         self.value[rows] = 0
 
@@ -72,35 +72,36 @@ class GRUNet(Network):
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
-        return self._read(self._walk(packed))
+        return self._project(self._recur(packed))
 
     def last(self, packed: Packed) -> Tensor:
         """(B, D): the state after each sequence's last event."""
-        return self._read(self._walk(packed)[packed.last])
+        return self._project(self._recur(packed)[packed.last])
 
     def start(self, batch: int) -> Hidden:
         """The serving state of `batch` users without events."""
         return Hidden(self.table.new_zeros(batch, self.project.in_features))
 
-    def step(self, cache: Hidden, items: Tensor, live: Tensor) -> Tensor:
-        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
-        told = self.event(self.embed(items))
-        after = gru_step(told, self.state.weight, self.state.bias, cache.value)
-        if len(live) == len(after):  # the usual case, without looking rows up
+    def step(self, cache: Hidden, items: Tensor, active: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `active` (rows) -> (B, D), undefined
+        elsewhere."""
+        inputs = self.event(self.embed(items))
+        after = gru_step(inputs, self.state.weight, self.state.bias, cache.value)
+        if len(active) == len(after):  # the usual case, without looking rows up
             cache.value.copy_(after)
         else:
-            cache.value[live] = after[live]
-        return self._read(after)
+            cache.value[active] = after[active]
+        return self._project(after)
 
-    def _walk(self, packed: Packed) -> Tensor:
-        """(N, R): the recurrent state after each event, computed moment by moment."""
+    def _recur(self, packed: Packed) -> Tensor:
+        """(N, R): the recurrent state after each event, computed step by step."""
         place = torch.argsort(packed.position, stable=True)  # rows in order of time
-        sizes = packed.moments()
-        told = self.event(self.embed(packed.items)[place])
-        states = gru(told, self.state.weight, self.state.bias, sizes)
+        sizes = packed.batch_sizes()
+        inputs = self.event(self.embed(packed.items)[place])
+        states = gru(inputs, self.state.weight, self.state.bias, sizes)
         return torch.empty_like(states).index_copy(0, place, states)
 
-    def _read(self, hidden: Tensor) -> Tensor:
+    def _project(self, hidden: Tensor) -> Tensor:
         out: Tensor = self.norm(self.project(self.drop(hidden)))
         return out
 

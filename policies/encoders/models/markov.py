@@ -39,7 +39,7 @@ class MarkovConfig:
 
     @classmethod
     def small(cls, *, length: int, seed: int, threads: int = 1) -> Self:
-        """Sizes for a simulator: its own, for nothing is trained."""
+        """Sizes for a simulator: the defaults, since no network is trained."""
         return cls()
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class SkipMarkov(ServesHistory):
 
     @classmethod
     def from_arrays(cls, config: MarkovConfig, arrays: dict[str, NDArray[Any]]) -> Self:
-        """The encoder that gave the arrays."""
+        """The encoder that `to_arrays` was called on."""
         size = len(arrays["rest"])
         matrix = sparse.csr_array(
             (arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size)

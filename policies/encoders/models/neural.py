@@ -29,9 +29,9 @@ from policies.encoders.nets.packed import pack
 from policies.encoders.serving.state import HistoryState, NetworkState, check_events
 from policies.encoders.serving.topk import Top, top_k
 from policies.encoders.training.config import TrainConfig
-from policies.encoders.training.parallel import World
+from policies.encoders.training.parallel import ProcessGroup
 from policies.encoders.training.resume import Epoch
-from policies.encoders.training.train import to_arrays, torch_threads, train
+from policies.encoders.training.train import torch_threads, train
 
 CHUNK = 16_384  # events of one inference batch: its activations stay in the cache
 
@@ -41,7 +41,7 @@ class NeuralEncoder(ABC):
 
     scores = encode @ item_vectors.T. Items that training never saw are dropped from histories and
     score with the lowest known item of their row; a history that is then empty scores by
-    log-popularity and encodes to zeros. Only the last `reach` items are looked at.
+    log-popularity and encodes to zeros. Only the last `context_length` items of a history are used.
     """
 
     name: str
@@ -63,11 +63,11 @@ class NeuralEncoder(ABC):
         valid: Heldout | None = None,
         report: Callable[[Epoch], None] | None = None,
         folder: Path | None = None,
-        world: World | None = None,
+        world: ProcessGroup | None = None,
     ) -> Self:
         """Learn; with `valid`, stop early and keep the epoch with the best NDCG@10 on it.
 
-        `folder` and `world` as in `policies.encoders.train.train`.
+        `folder` and `world` as in `policies.encoders.training.train.train`.
         """
         self._build(sequences.n_items, sequences.counts())
         if sequences.item_features is not None:
@@ -76,7 +76,7 @@ class NeuralEncoder(ABC):
 
         def score() -> float:
             assert valid is not None
-            self._vectors = None  # they moved
+            self._vectors = None  # computed from older weights
             return ndcg(self, valid)
 
         self.curve = train(
@@ -94,7 +94,7 @@ class NeuralEncoder(ABC):
     def scores(self, histories: ArrayLike) -> F32:
         """(B, H) -> (B, A)."""
         rows, inverse = unique_rows(self._known(histories))
-        out = self._scored(self._states(rows))
+        out = self._scores_of(self._states(rows))
         return out if len(out) == len(inverse) else out[inverse]
 
     def encode(self, histories: ArrayLike) -> F32:
@@ -103,7 +103,7 @@ class NeuralEncoder(ABC):
         return self._states(rows)[inverse]
 
     def initial_state(self, batch: int) -> Any:
-        """`batch` users with empty histories: the network's own memory, or the last items."""
+        """`batch` users with empty histories: the network's state, or the last items."""
         if not self.n_items:
             raise not_fitted(self.name)
         if not isinstance(self._net, Incremental):
@@ -117,19 +117,19 @@ class NeuralEncoder(ABC):
         ids = check_events(items, size, self.n_items)
         known = np.where((ids >= 0) & (self._counts[ids] > 0), ids, np.int32(-1))
         if isinstance(state, HistoryState):
-            state.push(known)
+            state.append(known)
             return state
-        live = torch.from_numpy(np.flatnonzero(known >= 0))
+        active = torch.from_numpy(np.flatnonzero(known >= 0))
         events = torch.from_numpy(np.maximum(known, 0).astype(np.int64))
         with torch_threads(self.config.threads), torch.inference_mode():
             assert isinstance(self._net, Incremental)  # or it had given no such state
-            after = self._net.step(state.cache, events, live)
-            torch.from_numpy(state.vectors)[live] = after[live]
+            after = self._net.step(state.cache, events, active)
+            torch.from_numpy(state.vectors)[active] = after[active]
         return state
 
     def state_scores(self, state: Any) -> F32:
         """(B, A): `scores` of the histories that the state has seen."""
-        return self._scored(state.vectors)
+        return self._scores_of(state.vectors)
 
     def state_top(self, state: Any, k: int) -> Top:
         """The best k trained items of each user; by popularity where the history is empty.
@@ -156,23 +156,23 @@ class NeuralEncoder(ABC):
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The network's weights and the training counts of the items."""
-        weights = {f"net.{k}": v for k, v in to_arrays(self._net).items()}
-        return {"counts": self._counts, **weights}
+        weights = self._net.state_dict().items()
+        return {"counts": self._counts, **{f"net.{k}": v.cpu().numpy() for k, v in weights}}
 
     @classmethod
     def from_arrays(cls, config: Any, arrays: dict[str, NDArray[Any]]) -> Self:
-        """The encoder that gave the arrays."""
-        made = cls(config)
-        made._build(len(arrays["counts"]), arrays["counts"])
+        """The encoder that `to_arrays` was called on."""
+        encoder = cls(config)
+        encoder._build(len(arrays["counts"]), arrays["counts"])
         weights = {
             k.removeprefix("net."): torch.from_numpy(v)
             for k, v in arrays.items()
             if k.startswith("net.")
         }
-        made._net.load_state_dict(weights)
-        return made
+        encoder._net.load_state_dict(weights)
+        return encoder
 
-    def _scored(self, states: F32) -> F32:
+    def _scores_of(self, states: F32) -> F32:
         """(B, D) -> (B, A); a state of zeros is an empty history."""
         with torch_threads(self.config.threads), torch.inference_mode():
             table = self._table

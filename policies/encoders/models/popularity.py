@@ -23,7 +23,7 @@ class PopularityConfig:
 
     @classmethod
     def small(cls, *, length: int, seed: int, threads: int = 1) -> Self:
-        """Sizes for a simulator: its own, for nothing is trained."""
+        """Sizes for a simulator: the defaults, since no network is trained."""
         return cls()
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class Popularity(ServesHistory):
 
     @classmethod
     def from_arrays(cls, config: PopularityConfig, arrays: dict[str, NDArray[Any]]) -> Self:
-        """The encoder that gave the arrays."""
+        """The encoder that `to_arrays` was called on."""
         encoder = cls(config)
         encoder._scores = arrays["scores"]
         encoder.n_items = len(encoder._scores)

@@ -46,14 +46,14 @@ class SASRecBlock(Block):
         self.widen, self.narrow = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.drop = Dropout(config.dropout, noise)
 
-    def heard(self, x: Tensor) -> Tensor:
+    def attention_input(self, x: Tensor) -> Tensor:
         """(N, D) -> (N, D)."""
         out: Tensor = self.before(x)
         return out
 
-    def finish(self, x: Tensor, heard: Tensor) -> Tensor:
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """(N, D), (N, D) -> (N, D)."""
-        x = self.drop.join(x, heard)
+        x = self.drop.join(x, attended)
         return self.drop.join(x, self.narrow(F.relu(self.widen(self.between(x)))))
 
 

@@ -37,11 +37,11 @@ class Cache:
     @property
     def nbytes(self) -> int:
         """Size in memory."""
-        held = [self.count, *(x for m in self.memories for x in (m.keys, m.values))]
-        return sum(x.nbytes for x in held)
+        tensors = [self.count, *(x for m in self.memories for x in (m.keys, m.values))]
+        return sum(x.nbytes for x in tensors)
 
-    def forget(self, rows: Tensor) -> None:
-        """Users that start anew; their old keys are out of reach at once."""
+    def reset(self, rows: Tensor) -> None:
+        """Users that start anew; a count of 0 hides their old keys and values."""
         self.count[rows] = 0
 
 
@@ -56,59 +56,61 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, turn: Tensor, packed: Packed) -> Tensor:
         """x (N, D), turn (N, width / 2) -> (N, D)."""
-        q, k, v = self._mix(x, turn)
-        heard = causal_attention(q, k, v, packed, self.window)
-        out: Tensor = self.answer(heard.reshape(x.shape))
+        q, k, v = self._qkv(x, turn)
+        attended = causal_attention(q, k, v, packed, self.window)
+        out: Tensor = self.answer(attended.reshape(x.shape))
         return out
 
     def last(self, x: Tensor, turn: Tensor, packed: Packed) -> Tensor:
-        """What each sequence's last event hears: (N, D) -> (B, D)."""
-        q, k, v = self._mix(x, turn)
-        heard = last_attention(q[packed.last], k, v, packed, self.window)
-        out: Tensor = self.answer(heard.flatten(1))
+        """The attention of each sequence's last event: (N, D) -> (B, D)."""
+        q, k, v = self._qkv(x, turn)
+        attended = last_attention(q[packed.last], k, v, packed, self.window)
+        out: Tensor = self.answer(attended.flatten(1))
         return out
 
-    def step(self, x: Tensor, turn: Tensor, memory: Memory, count: Tensor, live: Tensor) -> Tensor:
+    def step(
+        self, x: Tensor, turn: Tensor, memory: Memory, count: Tensor, active: Tensor
+    ) -> Tensor:
         """One more event of each of B users: x (B, D), count (B,) events before it -> (B, D).
 
-        Rows outside `live` have no event: nothing is written for them and their result is void.
+        Rows outside `active` have no event: nothing is written for them, their result is undefined.
         """
-        q, k, v = self._mix(x, turn)  # (B, heads, width)
-        slot = count[live] % self.window
-        memory.keys[live, :, slot] = k[live]
-        memory.values[live, :, slot] = v[live]
+        q, k, v = self._qkv(x, turn)  # (B, heads, width)
+        slot = count[active] % self.window
+        memory.keys[active, :, slot] = k[active]
+        memory.values[active, :, slot] = v[active]
         filled = min(int(count.max()) + 1, self.window)
         keys, values = memory.keys[:, :, :filled], memory.values[:, :, :filled]
         slots = torch.arange(filled, device=x.device)
         real = (slots <= count[:, None])[:, None, None]  # (B, 1, 1, filled)
-        heard = nn.functional.scaled_dot_product_attention(q[:, :, None], keys, values, real)
-        out: Tensor = self.answer(heard.flatten(1))
+        attended = nn.functional.scaled_dot_product_attention(q[:, :, None], keys, values, real)
+        out: Tensor = self.answer(attended.flatten(1))
         return out
 
-    def memory(self, batch: int) -> Memory:
+    def empty_memory(self, batch: int) -> Memory:
         """Room for the last events of `batch` users."""
         width = self.answer.in_features // self.heads
         keys, values = self.ask.weight.new_zeros(2, batch, self.heads, self.window, width)
         return Memory(keys, values)
 
-    def _mix(self, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _qkv(self, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parts = self.ask(x).view(len(x), 3, self.heads, -1)  # (N, 3, heads, width)
         turned = rotate(parts[:, :2], turn)
         return turned[:, 0], turned[:, 1], parts[:, 2]
 
 
 class Block(nn.Module, ABC):
-    """Attention and a feed-forward net around a residual stream; a model's file says how."""
+    """Attention and a feed-forward net around a residual stream; each model's file defines them."""
 
     attention: Attention
 
     @abstractmethod
-    def heard(self, x: Tensor) -> Tensor:
-        """What the attention is given: (N, D) -> (N, D)."""
+    def attention_input(self, x: Tensor) -> Tensor:
+        """The input of the attention: (N, D) -> (N, D)."""
 
     @abstractmethod
-    def finish(self, x: Tensor, heard: Tensor) -> Tensor:
-        """The stream after the block, from the stream and the attention's answer: (N, D)."""
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The stream after the block, from the stream and the attention's output: (N, D)."""
 
 
 class CausalNet(Network):
@@ -139,10 +141,10 @@ class CausalNet(Network):
         return self.through(self.embed(packed.items), packed)
 
     def through(self, x: Tensor, packed: Packed) -> Tensor:
-        """The same for vectors x (N, D) of any kind in the place of the items'."""
+        """As `forward`, for vectors x (N, D) of any kind instead of item vectors."""
         turn = self._turn(packed.position, packed.longest)
         for block in self._stack():
-            x = block.finish(x, block.attention(block.heard(x), turn, packed))
+            x = block.finish(x, block.attention(block.attention_input(x), turn, packed))
         out: Tensor = self.norm(x)
         return out
 
@@ -151,23 +153,26 @@ class CausalNet(Network):
         x, turn = self.embed(packed.items), self._turn(packed.position, packed.longest)
         *lower, top = self._stack()
         for block in lower:
-            x = block.finish(x, block.attention(block.heard(x), turn, packed))
-        x = top.finish(x[packed.last], top.attention.last(top.heard(x), turn, packed))
+            x = block.finish(x, block.attention(block.attention_input(x), turn, packed))
+        x = top.finish(x[packed.last], top.attention.last(top.attention_input(x), turn, packed))
         out: Tensor = self.norm(x)
         return out
 
     def start(self, batch: int) -> Cache:
         """The serving state of `batch` users without events."""
-        memories = [block.attention.memory(batch) for block in self._stack()]
+        memories = [block.attention.empty_memory(batch) for block in self._stack()]
         return Cache(self.table.new_zeros(batch, dtype=torch.int64), memories)
 
-    def step(self, cache: Cache, items: Tensor, live: Tensor) -> Tensor:
-        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
+    def step(self, cache: Cache, items: Tensor, active: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `active` (rows) -> (B, D), undefined
+        elsewhere."""
         x, turn = self.embed(items), self._turn(cache.count, int(cache.count.max()) + 1)
         for block, memory in zip(self._stack(), cache.memories, strict=True):
-            heard = block.attention.step(block.heard(x), turn, memory, cache.count, live)
-            x = block.finish(x, heard)
-        cache.count[live] += 1
+            attended = block.attention.step(
+                block.attention_input(x), turn, memory, cache.count, active
+            )
+            x = block.finish(x, attended)
+        cache.count[active] += 1
         out: Tensor = self.norm(x)
         return out
 

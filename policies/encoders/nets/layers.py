@@ -9,13 +9,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-# The table is the output layer too: what a rarely trained row started with stays in its score. At
-# 1/8 (norm 1) that noise cost ml-100k .009 of .101 NDCG@10; BERT's .02 (Devlin et al. 2019) is not
-# seen in the scores.
-SPREAD = 0.02
-
-
-CONTENT = 0.3  # root mean square length of item vectors that begin at what is known of the items
+# The table is also the output layer, so the initial noise of rarely trained rows stays in their
+# scores. At 1/8 (norm 1) it cost .009 of .101 NDCG@10 on ml-100k; BERT's .02 (Devlin et al. 2019)
+# costs nothing that can be measured.
+INIT_STD = 0.02
+CONTENT_RMS = 0.3  # root mean square length of what item features add to the initial item vectors
 
 
 class Noise:
@@ -26,16 +24,16 @@ class Noise:
         self.generator = torch.Generator().manual_seed(seed)
 
     def to(self, device: torch.device) -> None:
-        """Draw on another device from now on: a stream of its own, begun anew."""
+        """Draw on another device from now on: a new stream from the same seed."""
         if device != self.generator.device:
             self.generator = torch.Generator(device).manual_seed(self.seed)
 
-    def keep(self, like: Tensor, share: float) -> Tensor:
+    def mask(self, like: Tensor, share: float) -> Tensor:
         """Ones with probability `share` (to 1/256), else zeros, in the shape of `like`."""
-        words = -(-like.numel() // 8)
-        drawn = torch.empty(words, dtype=torch.int64, device=like.device)
-        drawn.random_(-(1 << 63), None, generator=self.generator)  # eight uniform bytes a draw
-        bytes_ = drawn.view(torch.uint8)[: like.numel()].view(like.shape)
+        size = -(-like.numel() // 8)
+        words = torch.empty(size, dtype=torch.int64, device=like.device)
+        words.random_(-(1 << 63), None, generator=self.generator)  # eight uniform bytes a draw
+        bytes_ = words.view(torch.uint8)[: like.numel()].view(like.shape)
         return torch.lt(bytes_, round(share * 256), out=torch.empty_like(like))
 
 
@@ -48,16 +46,16 @@ class Dropout(nn.Module):
         self.share = round((1 - rate) * 256) / 256
 
     def forward(self, x: Tensor) -> Tensor:
-        """x, or what is kept of it."""
+        """x itself in evaluation, else its masked and rescaled entries."""
         if not self.training or self.share == 1:
             return x
-        return x * self.noise.keep(x, self.share).mul_(1 / self.share)
+        return x * self.noise.mask(x, self.share).mul_(1 / self.share)
 
     def join(self, stream: Tensor, x: Tensor) -> Tensor:
-        """stream + what is kept of x, in one pass."""
+        """stream + dropout(x), in one pass."""
         if not self.training or self.share == 1:
             return stream + x
-        return torch.addcmul(stream, x, self.noise.keep(x, self.share), value=1 / self.share)
+        return torch.addcmul(stream, x, self.noise.mask(x, self.share), value=1 / self.share)
 
 
 class Unit(nn.Module):
@@ -73,7 +71,7 @@ class Unit(nn.Module):
 
 
 def last_norm(dim: int, temperature: float | None) -> nn.Module:
-    """What a network ends with: a layer norm, or unit vectors where scores are cosines."""
+    """A network's output layer: a layer norm, or unit vectors where scores are cosines."""
     return nn.LayerNorm(dim) if temperature is None else Unit(temperature)
 
 
@@ -96,15 +94,15 @@ def rotate(x: Tensor, turn: Tensor) -> Tensor:
 
 
 def item_table(n_items: int, dim: int) -> Tensor:
-    """(A, D) small random item vectors, entries of deviation `SPREAD`."""
-    vectors: Tensor = torch.randn(n_items, dim) * SPREAD
+    """(A, D) small random item vectors, entries of standard deviation `INIT_STD`."""
+    vectors: Tensor = torch.randn(n_items, dim) * INIT_STD
     return vectors
 
 
 def content_vectors(features: Tensor, dim: int) -> Tensor:
     """(A, F) -> (A, at most D) the items' first principal components, of mean square length 1.
 
-    Items that are alike then begin alike, and what the network learns of one holds for the other.
+    Items with similar features begin with similar vectors, and share what the network learns.
     """
     spread = features - features.mean(0)
     left, size, _ = torch.linalg.svd(spread, full_matrices=False)
@@ -116,7 +114,7 @@ def content_vectors(features: Tensor, dim: int) -> Tensor:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Initial weights from `seed`; the process's own stream goes on as if nothing was drawn."""
+    """Initial weights from `seed`; the process's random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -124,5 +122,5 @@ def seeded(seed: int) -> Iterator[None]:
 
 def noises(network: nn.Module) -> list[Noise]:
     """The distinct noise streams of a network, in the order of its modules."""
-    found = [m.noise for m in network.modules() if isinstance(m, Dropout)]
-    return list(dict.fromkeys(found))
+    streams = [m.noise for m in network.modules() if isinstance(m, Dropout)]
+    return list(dict.fromkeys(streams))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from policies.encoders.data.sequences import Sequences
-from policies.encoders.nets.layers import CONTENT, Dropout, content_vectors
+from policies.encoders.nets.layers import CONTENT_RMS, Dropout, content_vectors
 from policies.encoders.nets.packed import Packed, pack
 
 
@@ -35,7 +35,7 @@ class Network(nn.Module, ABC):
 
     def __init__(self, table: Tensor, temperature: float | None, drop: Dropout) -> None:
         super().__init__()
-        self.table = nn.Parameter(table)  # (A, D), what goes in
+        self.table = nn.Parameter(table)  # (A, D), the input and output vectors
         self.temperature = temperature
         self.drop = drop
 
@@ -53,9 +53,9 @@ class Network(nn.Module, ABC):
 
     @torch.no_grad()
     def begin_at(self, features: Tensor) -> None:
-        """Begin item vectors near what is known of the items, features (A, F)."""
-        known = content_vectors(features.to(self.table), self.table.shape[1])
-        self.table[:, : known.shape[1]] += CONTENT * known
+        """Add the principal components of the items' features (A, F) to their initial vectors."""
+        components = content_vectors(features.to(self.table), self.table.shape[1])
+        self.table[:, : components.shape[1]] += CONTENT_RMS * components
 
     @abstractmethod
     def forward(self, packed: Packed) -> Tensor:
@@ -75,10 +75,11 @@ class Network(nn.Module, ABC):
 
 @runtime_checkable
 class Incremental(Protocol):
-    """A network for which one more event costs less than the whole history again."""
+    """A network for which one more event costs less than a pass over the whole history."""
 
     def start(self, batch: int) -> Any:
         """The memory of `batch` users without events; see `state.NetworkState`."""
 
-    def step(self, cache: Any, items: Tensor, live: Tensor) -> Tensor:
-        """Add one event, items (B,), to the users in `live` (rows); (B, D), void elsewhere."""
+    def step(self, cache: Any, items: Tensor, active: Tensor) -> Tensor:
+        """Add one event, items (B,), to the users in `active` (rows) -> (B, D), undefined
+        elsewhere."""

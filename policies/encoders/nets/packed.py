@@ -26,8 +26,8 @@ class Group:
 
     def to(self, device: torch.device) -> Group:
         """The same group on another device."""
-        moved = (None if x is None else x.to(device) for x in (self.gather, self.scatter))
-        return Group(self.start, self.stop, self.size, self.length, *moved)
+        tensors = (None if x is None else x.to(device) for x in (self.gather, self.scatter))
+        return Group(self.start, self.stop, self.size, self.length, *tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Packed:
     """B sequences, longest first, as N rows: no row is padding."""
 
     items: Tensor  # (N,) item ids
-    rows: NDArray[np.int64]  # (N,) where each event stood in the flat source
+    rows: NDArray[np.int64]  # (N,) index of each event in the flat source
     position: Tensor  # (N,) 0 = a sequence's first event
     last: Tensor  # (B,) row of each sequence's last event
     order: NDArray[np.int64]  # (B,) packed sequence b is the caller's sequence order[b]
-    lengths: NDArray[np.int64]  # (B,) events of each sequence, not growing
+    lengths: NDArray[np.int64]  # (B,) events of each sequence, not increasing
     groups: tuple[Group, ...]
 
     def __len__(self) -> int:
@@ -50,13 +50,13 @@ class Packed:
         """Events of the longest sequence."""
         return int(self.lengths[0])
 
-    def moments(self) -> list[int]:
-        """How many sequences have a first event, a second one, and so on."""
-        context_length: list[int] = np.cumsum(np.bincount(self.lengths)[:0:-1])[::-1].tolist()
-        return context_length
+    def batch_sizes(self) -> list[int]:
+        """How many sequences have a first event, a second one, and so on (as in torch's)."""
+        sizes: list[int] = np.cumsum(np.bincount(self.lengths)[:0:-1])[::-1].tolist()
+        return sizes
 
     def to(self, device: torch.device) -> Packed:
-        """The same sequences on another device; what numpy holds stays."""
+        """The same sequences on another device; NumPy arrays stay."""
         if device == self.items.device:
             return self
         items, position, last = (x.to(device) for x in (self.items, self.position, self.last))
@@ -109,25 +109,25 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed, window: in
     """
     parts = []
     for g, *rows in zip(packed.groups, *(_split(x, packed) for x in (q, k, v)), strict=True):
-        ask, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
+        query, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
         band = _band(g.length, window, q.device)
-        out = F.scaled_dot_product_attention(ask, keys, values, band, is_causal=band is None)
+        out = F.scaled_dot_product_attention(query, keys, values, band, is_causal=band is None)
         parts.append(_unpad(out, g))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def last_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed, window: int) -> Tensor:
-    """Only each sequence's last event asks: q (B, heads, width), k and v (N, heads, width)."""
+    """The attention of each sequence's last event: q (B, heads, width), k, v (N, heads, width)."""
     parts, first = [], 0
     for g, *rows in zip(packed.groups, _split(k, packed), _split(v, packed), strict=True):
         keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
-        mine = slice(first, first + g.size)
+        members = slice(first, first + g.size)
         place = torch.arange(g.length, device=q.device)
-        behind = _lengths(packed, mine) - 1 - place  # (S, length)
-        real = (behind >= 0) & (behind < window)
-        ask = q[mine].unsqueeze(2)  # (S, heads, 1, width)
-        heard = F.scaled_dot_product_attention(ask, keys, values, real[:, None, None])
-        parts.append(heard[:, :, 0])
+        distance = _lengths(packed, members) - 1 - place  # (S, length)
+        real = (distance >= 0) & (distance < window)
+        query = q[members].unsqueeze(2)  # (S, heads, 1, width)
+        attended = F.scaled_dot_product_attention(query, keys, values, real[:, None, None])
+        parts.append(attended[:, :, 0])
         first += g.size
     return torch.cat(parts)
 
@@ -136,24 +136,24 @@ def full_attention(q: Tensor, k: Tensor, v: Tensor, packed: Packed) -> Tensor:
     """Every event attends to all events of its own sequence; shapes as in `causal_attention`."""
     parts, first = [], 0
     for g, *rows in zip(packed.groups, *(_split(x, packed) for x in (q, k, v)), strict=True):
-        ask, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
-        mine = slice(first, first + g.size)
+        query, keys, values = (_pad(x, g) for x in rows)  # (S, heads, length, width)
+        members = slice(first, first + g.size)
         real = None
         if g.gather is not None:
             place = torch.arange(g.length, device=q.device)
-            real = (place < _lengths(packed, mine))[:, None, None]
-        parts.append(_unpad(F.scaled_dot_product_attention(ask, keys, values, real), g))
+            real = (place < _lengths(packed, members))[:, None, None]
+        parts.append(_unpad(F.scaled_dot_product_attention(query, keys, values, real), g))
         first += g.size
     return torch.cat(parts)
 
 
 def _band(length: int, window: int, device: torch.device) -> Tensor | None:
-    """(length, length) True where a key is in reach; None where plain causality says it all."""
+    """(length, length) True where a key is in the window; None where the causal mask suffices."""
     if length <= window:
         return None
     place = torch.arange(length, device=device)
-    behind = place[:, None] - place
-    return (behind >= 0) & (behind < window)
+    distance = place[:, None] - place
+    return (distance >= 0) & (distance < window)
 
 
 def _lengths(packed: Packed, sequences: slice) -> Tensor:

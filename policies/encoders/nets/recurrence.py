@@ -25,7 +25,7 @@ def gru(inputs: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tenso
             first events, then all second ones, in one order of sequences throughout.
         weight: (3D, D) from the state to the arguments of r, z and n.
         bias: (3D,).
-        sizes: how many sequences reach each moment: counts that never grow and sum to N.
+        sizes: how many sequences have an event at each step; they never increase and sum to N.
 
     Returns:
         (N, D), in the same order.
@@ -35,66 +35,68 @@ def gru(inputs: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tenso
 
 
 def gru_step(inputs: Tensor, weight: Tensor, bias: Tensor, state: Tensor) -> Tensor:
-    """One moment, without derivatives: inputs (B, 3D), state (B, D) -> (B, D)."""
+    """One step, without derivatives: inputs (B, 3D), state (B, D) -> (B, D)."""
     with torch.no_grad():
-        heard, after = torch.addmm(bias, state, weight.T), torch.empty_like(state)
-        gates = torch.empty_like(heard[:, : 2 * state.shape[1]])
-        _cell(inputs, heard, state, gates, after, after)
-    return after
+        from_state, new_state = torch.addmm(bias, state, weight.T), torch.empty_like(state)
+        gates = torch.empty_like(from_state[:, : 2 * state.shape[1]])
+        _cell(inputs, from_state, state, gates, new_state, new_state)
+    return new_state
 
 
 def _cell(
-    x: Tensor, heard: Tensor, state: Tensor, gates: Tensor, fresh: Tensor, out: Tensor
+    x: Tensor, from_state: Tensor, state: Tensor, gates: Tensor, candidate: Tensor, out: Tensor
 ) -> None:
-    """Fill gates (B, 2D) with r and z, fresh (B, D) with n, out (B, D) with the new state.
+    """Fill gates (B, 2D) with r and z, candidate (B, D) with n, out (B, D) with the new state.
 
-    x and heard, both (B, 3D): what the event and the state before say.
+    x and from_state, both (B, 3D): the arguments of r, z and n from the event and from the state.
     """
     dim = state.shape[1]
-    torch.add(x[:, : 2 * dim], heard[:, : 2 * dim], out=gates).sigmoid_()
-    torch.addcmul(x[:, 2 * dim :], gates[:, :dim], heard[:, 2 * dim :], out=fresh).tanh_()
-    torch.lerp(fresh, state, gates[:, dim:], out=out)
+    torch.add(x[:, : 2 * dim], from_state[:, : 2 * dim], out=gates).sigmoid_()
+    torch.addcmul(x[:, 2 * dim :], gates[:, :dim], from_state[:, 2 * dim :], out=candidate).tanh_()
+    torch.lerp(candidate, state, gates[:, dim:], out=out)
 
 
 class _GRU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
         count, dim = len(inputs), weight.shape[1]
-        before, fresh, states = (inputs.new_empty(count, dim) for _ in range(3))
-        heard, gates = inputs.new_empty(count, 3 * dim), inputs.new_empty(count, 2 * dim)
-        turned, state = weight.T.contiguous(), inputs.new_zeros(sizes[0], dim)
-        for rows in _moments(sizes):
-            met = before[rows].copy_(state[: rows.stop - rows.start])
-            told, state = torch.addmm(bias, met, turned, out=heard[rows]), states[rows]
-            _cell(inputs[rows], told, met, gates[rows], fresh[rows], state)
-        ctx.save_for_backward(weight, before, heard[:, 2 * dim :], gates, fresh)
+        before, candidate, states = (inputs.new_empty(count, dim) for _ in range(3))
+        from_state, gates = inputs.new_empty(count, 3 * dim), inputs.new_empty(count, 2 * dim)
+        transposed, state = weight.T.contiguous(), inputs.new_zeros(sizes[0], dim)
+        for rows in _steps(sizes):
+            previous = before[rows].copy_(state[: rows.stop - rows.start])
+            torch.addmm(bias, previous, transposed, out=from_state[rows])
+            state = states[rows]
+            _cell(inputs[rows], from_state[rows], previous, gates[rows], candidate[rows], state)
+        ctx.save_for_backward(weight, before, from_state[:, 2 * dim :], gates, candidate)
         ctx.sizes = sizes
         return states
 
     @staticmethod
-    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        weight, before, heard, gates, n = ctx.saved_tensors
+    def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        weight, before, from_state, gates, n = ctx.saved_tensors
         dim = weight.shape[1]
         r, z = gates[:, :dim], gates[:, dim:]
         by_n = (1 - z) * (1 - n * n)  # of the state, by the argument of n
         by_z = (before - n) * z * (1 - z)  # of the state, by the argument of z
-        by_r = heard * r * (1 - r)  # of the argument of n, by the argument of r
-        d_heard, d_n = before.new_empty(len(before), 3 * dim), torch.empty_like(before)
-        pull = above.new_zeros(ctx.sizes[0], dim)  # of the loss, by the state after a moment
-        for rows in reversed(_moments(ctx.sizes)):
-            now, d = pull[: rows.stop - rows.start].add_(above[rows]), d_heard[rows]
-            d_fresh = torch.mul(now, by_n[rows], out=d_n[rows])
-            torch.mul(d_fresh, by_r[rows], out=d[:, :dim])
-            torch.mul(now, by_z[rows], out=d[:, dim : 2 * dim])
-            torch.mul(d_fresh, r[rows], out=d[:, 2 * dim :])
-            now.mul_(z[rows]).addmm_(d, weight)
-        d_weight, d_bias = d_heard.T @ before, d_heard.sum(0)
-        d_heard[:, 2 * dim :] = d_n  # what the events add to n does not pass r
-        return d_heard, d_weight, d_bias, None
+        by_r = from_state * r * (1 - r)  # of the argument of n, by the argument of r
+        d_from_state, d_n = before.new_empty(len(before), 3 * dim), torch.empty_like(before)
+        d_after = d_states.new_zeros(ctx.sizes[0], dim)  # by the state, through later steps
+        for rows in reversed(_steps(ctx.sizes)):
+            d_state = d_after[: rows.stop - rows.start].add_(d_states[rows])
+            d = d_from_state[rows]
+            d_candidate = torch.mul(d_state, by_n[rows], out=d_n[rows])
+            torch.mul(d_candidate, by_r[rows], out=d[:, :dim])
+            torch.mul(d_state, by_z[rows], out=d[:, dim : 2 * dim])
+            torch.mul(d_candidate, r[rows], out=d[:, 2 * dim :])
+            d_state.mul_(z[rows]).addmm_(d, weight)
+        d_weight, d_bias = d_from_state.T @ before, d_from_state.sum(0)
+        d_from_state[:, 2 * dim :] = d_n  # what the events add to n does not pass r
+        return d_from_state, d_weight, d_bias, None
 
 
-def _moments(sizes: list[int]) -> list[slice]:
-    """The rows of each moment."""
+def _steps(sizes: list[int]) -> list[slice]:
+    """The rows of each step."""
     ends = [0]
     for size in sizes:
         ends.append(ends[-1] + size)

@@ -1,9 +1,9 @@
-"""Encoder states of users who are met again and again: one more event costs one step.
+"""Encoder states of users who return step after step: one more event costs one step.
 
-A history that grew by one event is stepped, one that stayed is remembered, an empty one starts
+A history that grew by one event is stepped, one that stayed is looked up, an empty one starts
 anew. All others are encoded whole: users who arrive with a past, and histories that are full, since
-what drops out of a full window has to be forgotten. The result is `encode` of the histories, to
-1e-5, whatever happened before.
+an item that leaves a full window must leave the state too. The result is always `encode` of the
+histories, to 1e-5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from policies.encoders.serving.state import NetworkState
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-KEPT, GREW, EMPTY, OTHER = range(4)
+UNCHANGED, GREW, EMPTY, OTHER = range(4)
 
 
 class Follower:
@@ -25,8 +25,8 @@ class Follower:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
-        self._seen: I32 = np.zeros((0, 0), np.int32)  # (B, H) the histories last shown
-        self._whole: NDArray[np.bool_] = np.zeros(0, np.bool_)  # (B,) the state has seen them all
+        self._seen: I32 = np.zeros((0, 0), np.int32)  # (B, H) the histories of the last call
+        self._whole = np.zeros(0, np.bool_)  # (B,) the state has seen the whole history
         self._state: NetworkState | None = None  # None: the encoder has no cheaper step
 
     def __call__(self, histories: I32) -> F32:
@@ -56,10 +56,10 @@ class Follower:
 def changes(
     seen: I32, now: I32, whole: NDArray[np.bool_], context_length: int
 ) -> tuple[NDArray[np.int8], I32]:
-    """What became of each history, and the event (B,) that made it grow, -1 = none.
+    """How each history changed, and the event (B,) that made it grow, -1 = none.
 
     `seen` becomes `now`. `whole` tells whose state has seen the whole history and nothing else: it
-    is lost when a history is encoded whole, and found again when one is empty.
+    becomes False when a history is encoded whole, and True when one is empty.
     """
     users, length = now.shape
     what = np.empty(users, np.int8)
@@ -72,7 +72,7 @@ def changes(
         last = now[b, length - 1]
         fits = last < 0 or length - context_length <= 0 or now[b, length - context_length - 1] < 0
         if same:
-            what[b] = KEPT
+            what[b] = UNCHANGED
         elif last < 0:
             what[b], whole[b] = EMPTY, True
         elif grew and whole[b] and fits and seen[b, 0] < 0:

@@ -1,4 +1,4 @@
-"""Serving states: what an encoder keeps of each user, so that one more event costs little."""
+"""Serving states: what an encoder stores of each user, so that one more event costs little."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class State(Protocol):
 
     @property
     def vectors(self) -> F32:
-        """(B, D): what `encode` says of the histories so far (read-only)."""
+        """(B, D): `encode` of the histories so far (read-only)."""
 
     @property
     def nbytes(self) -> int:
@@ -28,7 +28,7 @@ class State(Protocol):
 
 
 class HistoryState:
-    """The state of an encoder without a cheaper one: the last items themselves."""
+    """The state of an encoder without a cheaper one: the ids of the last items."""
 
     def __init__(self, encoder: Any, batch: int) -> None:
         self._encoder = encoder
@@ -36,7 +36,7 @@ class HistoryState:
 
     @property
     def vectors(self) -> F32:
-        """(B, D), computed from the whole kept history at each call."""
+        """(B, D), computed from the whole history at each call."""
         out: F32 = self._encoder.encode(self.items)
         return out
 
@@ -49,11 +49,11 @@ class HistoryState:
         """Users that start anew."""
         self.items[np.asarray(rows)] = -1
 
-    def push(self, items: I32) -> None:
+    def append(self, items: I32) -> None:
         """One more event for each user whose item is not -1."""
-        live = items >= 0
-        self.items[live, :-1] = self.items[live, 1:]
-        self.items[live, -1] = items[live]
+        active = items >= 0
+        self.items[active, :-1] = self.items[active, 1:]
+        self.items[active, -1] = items[active]
 
 
 class ServesHistory:
@@ -67,7 +67,7 @@ class ServesHistory:
 
     def step(self, state: HistoryState, items: ArrayLike) -> HistoryState:
         """One more event for each user, -1 = none; the state is advanced in place."""
-        state.push(check_events(items, len(state.items), self.n_items))
+        state.append(check_events(items, len(state.items), self.n_items))
         return state
 
     def state_scores(self, state: HistoryState) -> F32:
@@ -78,7 +78,7 @@ class ServesHistory:
 
 @dataclass(slots=True)
 class NetworkState:
-    """A network's own memory, and the vectors it gave after each user's last event."""
+    """A network's cache, and its output after each user's last event."""
 
     cache: Any  # attention.Cache or gru4rec.Hidden
     vectors: F32  # (B, D)
@@ -94,7 +94,7 @@ class NetworkState:
 
         at = np.arange(len(self.vectors))[np.asarray(rows)]
         self.vectors[at] = 0
-        self.cache.forget(torch.from_numpy(at))
+        self.cache.reset(torch.from_numpy(at))
 
 
 def check_events(items: ArrayLike, batch: int, n_items: int) -> I32:

@@ -1,4 +1,5 @@
-"""A running mean of the weights along training: what is judged and kept instead of the last step.
+"""A running mean of the weights along training: what is validated and returned instead
+of the weights after the last step.
 
 Polyak & Juditsky (1992). The means live in the optimizer's state, so a checkpoint of it holds them.
 """
@@ -16,39 +17,39 @@ MEAN = "mean"  # key in the optimizer's state of a parameter
 
 
 @torch.no_grad()
-def follow(step: torch.optim.Optimizer, keep: float) -> None:
-    """After a step: mean = k mean + (1 - k) weights, with k = min(keep, (1 + n) / (10 + n)).
+def update_average(optimizer: torch.optim.Optimizer, decay: float) -> None:
+    """After a step: mean = d mean + (1 - d) weights, with d = min(decay, (1 + n) / (10 + n)).
 
-    n counts the steps, so that the mean forgets where training began. keep = 0 keeps no mean.
+    n counts the steps, so that the mean forgets where training began. decay = 0: there is no mean.
     """
-    if not keep:
+    if not decay:
         return
-    for weights, state in _moved(step):
+    for weights, state in _trained(optimizer):
         if MEAN not in state:
             state[MEAN] = weights.detach().clone()
         count = int(state["step"])
-        state[MEAN].lerp_(weights.detach(), 1 - min(keep, (1 + count) / (10 + count)))
+        state[MEAN].lerp_(weights.detach(), 1 - min(decay, (1 + count) / (10 + count)))
 
 
 @contextmanager
-def averaged(step: torch.optim.Optimizer) -> Iterator[None]:
+def averaged(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """The network has the means for weights inside, where there are any."""
-    _swap(step)
+    _swap(optimizer)
     try:
         yield
     finally:
-        _swap(step)
+        _swap(optimizer)
 
 
-def _swap(step: torch.optim.Optimizer) -> None:
-    for weights, state in _moved(step):
+def _swap(optimizer: torch.optim.Optimizer) -> None:
+    for weights, state in _trained(optimizer):
         if MEAN in state:
             weights.data, state[MEAN] = state[MEAN], weights.data
 
 
-def _moved(step: torch.optim.Optimizer) -> Iterator[tuple[Tensor, dict[str, Any]]]:
-    """Parameters that some step has moved, with the optimizer's state of each."""
-    for group in step.param_groups:
+def _trained(optimizer: torch.optim.Optimizer) -> Iterator[tuple[Tensor, dict[str, Any]]]:
+    """Parameters that have had a gradient, with the optimizer's state of each."""
+    for group in optimizer.param_groups:
         for weights in group["params"]:
-            if weights in step.state:
-                yield weights, step.state[weights]
+            if weights in optimizer.state:
+                yield weights, optimizer.state[weights]

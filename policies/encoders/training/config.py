@@ -1,4 +1,4 @@
-"""How a network learns: what all trained encoders are told."""
+"""How a network learns: the settings of all trained encoders."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-BLOCK = 512  # rows whose logits are held at once
-TINY = 1e-37  # smallest probability whose logarithm is reported
+BLOCK = 512  # rows whose logits are in memory at once
+TINY = 1e-37  # smallest probability in a logarithm
 
 
 def full_softmax(hidden: Tensor, items: Tensor, target: Tensor) -> Tensor:
@@ -55,32 +55,33 @@ class _SampledSoftmax(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, items: Tensor, target: Tensor, negatives: Tensor, shift: Tensor
     ) -> Tensor:
-        rivals = items[negatives]  # (M, D)
+        negative_items = items[negatives]  # (M, D)
         size = len(negatives)
-        column = negatives.new_full((len(items),), size + 1)  # a place that holds -inf anyway
+        column = negatives.new_full((len(items),), size + 1)  # a column of -inf
         column[negatives] = torch.arange(size, device=negatives.device)
-        own, clash = items.index_select(0, target), column[target]  # (N, D), (N,)
-        positive = (hidden * own).sum(1)
-        d_hidden, d_rivals = torch.empty_like(hidden), torch.zeros_like(rivals)
-        pull = torch.empty_like(positive)  # the derivative of the target's logit
-        wide = hidden.new_empty(min(BLOCK, len(hidden)), size + 8)  # logits; rows stay aligned
+        target_items = items.index_select(0, target)  # (N, D)
+        collision = column[target]  # (N,) where a row's target is among the negatives
+        positive = (hidden * target_items).sum(1)
+        d_hidden, d_negatives = torch.empty_like(hidden), torch.zeros_like(negative_items)
+        target_probability = torch.empty_like(positive)
+        buffer = hidden.new_empty(min(BLOCK, len(hidden)), size + 8)  # logits, in aligned rows
         for first in range(0, len(hidden), BLOCK):
             h = hidden[first : first + BLOCK]
             here = slice(first, first + len(h))
-            logits = wide[: len(h)]
-            torch.mm(h, rivals.T, out=logits[:, :size]).add_(shift)
+            logits = buffer[: len(h)]
+            torch.mm(h, negative_items.T, out=logits[:, :size]).add_(shift)
             logits[:, size] = positive[here]
             logits[:, size + 1 :] = -torch.inf
-            logits.scatter_(1, clash[here, None], -torch.inf)
-            share = torch.softmax(logits, dim=1)
-            pull[here] = share[:, size]
-            torch.mm(share[:, :size], rivals, out=d_hidden[here])
-            d_rivals.addmm_(share[:, :size].T, h)
-        loss = -pull.clamp_min(TINY).log().mean()
-        pull = (pull - 1)[:, None]
-        d_hidden.addcmul_(own, pull)
-        d_items = torch.zeros_like(items).index_add_(0, target, hidden * pull)
-        d_items.index_add_(0, negatives, d_rivals)
+            logits.scatter_(1, collision[here, None], -torch.inf)
+            probability = torch.softmax(logits, dim=1)
+            target_probability[here] = probability[:, size]
+            torch.mm(probability[:, :size], negative_items, out=d_hidden[here])
+            d_negatives.addmm_(probability[:, :size].T, h)
+        loss = -target_probability.clamp_min(TINY).log().mean()
+        d_logit = (target_probability - 1)[:, None]  # of the target
+        d_hidden.addcmul_(target_items, d_logit)
+        d_items = torch.zeros_like(items).index_add_(0, target, hidden * d_logit)
+        d_items.index_add_(0, negatives, d_negatives)
         ctx.save_for_backward(d_hidden.div_(len(hidden)), d_items.div_(len(hidden)))
         return loss
 
@@ -91,11 +92,11 @@ class _SampledSoftmax(torch.autograd.Function):
 
 
 def binary(hidden: Tensor, items: Tensor, target: Tensor, negatives: Tensor) -> Tensor:
-    """Each target against its own negatives as yes/no questions; SASRec's first loss (2018).
+    """Each target against its own negatives as binary classifications; SASRec's first loss (2018).
 
     Args:
         hidden, items, target: as in `full_softmax`.
-        negatives: (N, M) item ids, own ones for each target.
+        negatives: (N, M) item ids, drawn for each target.
     """
     positive = (hidden * items[target]).sum(1)  # (N,)
     negative = torch.einsum("nd,nmd->nm", hidden, items[negatives])  # (N, M)

@@ -11,14 +11,14 @@ from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """This process among `size` that train one network; alone by default."""
+class ProcessGroup:
+    """This process, of rank `rank`, among `size` that train one network; alone by default."""
 
     rank: int = 0
     size: int = 1
 
     @classmethod
-    def join(cls) -> World:
+    def join(cls) -> ProcessGroup:
         """The processes that torchrun started, over gloo; alone where there are none."""
         if "RANK" not in os.environ:
             return cls()
@@ -30,9 +30,9 @@ class World:
         """The sum over all processes, the same on each."""
         if self.size == 1:
             return value
-        held = torch.tensor([value], dtype=torch.float64)
-        dist.all_reduce(held)
-        return float(held)
+        total = torch.tensor([value], dtype=torch.float64)
+        dist.all_reduce(total)
+        return float(total)
 
     def sum_gradients(self, network: nn.Module) -> None:
         """Each gradient becomes the sum over all processes."""

@@ -34,17 +34,13 @@ class Epoch:
     wall_seconds: float
     score: float  # of validation, nan without
 
-    def scored(self, score: float) -> Epoch:
-        """The same line with its validation score."""
-        return dataclasses.replace(self, score=score)
-
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training run stands; `add` writes it down whole after every epoch."""
+    """Where a training run stands; `add` writes it whole to the folder after every epoch."""
 
     network: nn.Module
-    step: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     rng: np.random.Generator
     run: str  # a hash of settings and data: a folder goes on with nothing else
     folder: Path | None
@@ -55,7 +51,7 @@ class Progress:
     def begin(
         cls,
         network: nn.Module,
-        step: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         rng: np.random.Generator,
         config: Any,
         sequences: Sequences,
@@ -67,14 +63,14 @@ class Progress:
             ValueError: the folder holds a run with other settings or other data.
         """
         settings = json.dumps(dataclasses.asdict(config), sort_keys=True)
-        mark = hashlib.sha256(settings.encode())
-        mark.update(sequences.items.tobytes() + sequences.offsets.tobytes())
+        digest = hashlib.sha256(settings.encode())
+        digest.update(sequences.items.tobytes() + sequences.offsets.tobytes())
         if sequences.item_features is not None:
-            mark.update(sequences.item_features.tobytes())
-        made = cls(network, step, rng, mark.hexdigest(), folder)
+            digest.update(sequences.item_features.tobytes())
+        progress = cls(network, optimizer, rng, digest.hexdigest(), folder)
         if folder is not None and (folder / ABOUT).is_file():
-            made._take_up(folder)
-        return made
+            progress._restore(folder)
+        return progress
 
     def finished(self, config: Any) -> bool:
         """All epochs are done, or `patience` of them brought nothing better."""
@@ -86,10 +82,10 @@ class Progress:
         since = len(scores) - 1 - int(np.argmax(scores))
         return since >= int(config.patience)
 
-    def keep(self, line: Epoch) -> None:
+    def keep_best(self, line: Epoch) -> None:
         """The network's weights, if no epoch before this one scored as high."""
         if line.score > max((e.score for e in self.curve), default=-math.inf):
-            self.best = copied(self.network)
+            self.best = copy_weights(self.network)
 
     def add(self, line: Epoch, *, write: bool = True) -> None:
         """One more epoch is done."""
@@ -97,31 +93,53 @@ class Progress:
         if self.folder is not None and write:
             self._write(self.folder)
 
+    def to_arrays(self) -> dict[str, Tensor]:
+        """Weights, best weights, the optimizer's state and the dropout streams, by name."""
+        arrays = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        arrays |= {f"best.{k}": v for k, v in (self.best or {}).items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            arrays |= {f"step.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
+        for number, noise in enumerate(noises(self.network)):
+            arrays[f"noise.{number}"] = noise.generator.get_state()
+        return arrays
+
+    def set_arrays(self, arrays: dict[str, Tensor]) -> None:
+        """Take back what `to_arrays` gave, exactly."""
+        self.network.load_state_dict(_under("network.", arrays))
+        self.best = _under("best.", arrays) or None
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("step.", arrays).items():
+            number, key = name.split(".", 1)
+            state.setdefault(int(number), {})[key] = value
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
+        for place, noise in enumerate(noises(self.network)):
+            noise.generator.set_state(arrays[f"noise.{place}"])
+
     def _write(self, folder: Path) -> None:
         from safetensors.torch import save
 
         folder.mkdir(parents=True, exist_ok=True)
-        held = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        held |= {f"best.{k}": v for k, v in (self.best or {}).items()}
-        for number, state in self.step.state_dict()["state"].items():
-            held |= {f"step.{number}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        for number, noise in enumerate(noises(self.network)):
-            held[f"noise.{number}"] = noise.generator.get_state()
         lines = [dataclasses.asdict(e) for e in self.curve]
-        about = {"run": self.run, "rng": self.rng.bit_generator.state, "curve": lines}
-        text = io.StringIO()
-        table = csv.DictWriter(text, fieldnames=list(lines[0]))
-        table.writeheader()
-        table.writerows(lines)
-        about["weights"] = digest = hashlib.sha256(weights := save(held)).hexdigest()
+        table = io.StringIO()
+        writer = csv.DictWriter(table, fieldnames=list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+        weights = save(self.to_arrays())
+        digest = hashlib.sha256(weights).hexdigest()
+        about = {
+            "run": self.run,
+            "rng": self.rng.bit_generator.state,
+            "curve": lines,
+            "weights": digest,
+        }
         write_bytes(folder / f"{digest[:12]}.{STATE}", weights)
         write_bytes(folder / ABOUT, json.dumps(about).encode())  # from here on the new state counts
-        write_bytes(folder / CURVE, text.getvalue().encode())
-        for old in folder.glob(f"*.{STATE}"):
-            if not old.name.startswith(digest[:12]):
-                old.unlink()
+        write_bytes(folder / CURVE, table.getvalue().encode())
+        for path in folder.glob(f"*.{STATE}"):
+            if not path.name.startswith(digest[:12]):
+                path.unlink()
 
-    def _take_up(self, folder: Path) -> None:
+    def _restore(self, folder: Path) -> None:
         from safetensors.torch import load
 
         about = json.loads((folder / ABOUT).read_text())
@@ -130,25 +148,15 @@ class Progress:
                 f"{folder} holds a training run with other settings or other data; give another "
                 "folder, or delete it to start anew"
             )
-        held = load((folder / f"{about['weights'][:12]}.{STATE}").read_bytes())
         self.curve = [Epoch(**line) for line in about["curve"]]
         self.rng.bit_generator.state = about["rng"]
-        self.network.load_state_dict(_under("network.", held))
-        self.best = _under("best.", held) or None
-        whole = self.step.state_dict()
-        whole["state"] = {}
-        for name, value in _under("step.", held).items():
-            number, key = name.split(".", 1)
-            whole["state"].setdefault(int(number), {})[key] = value
-        self.step.load_state_dict(whole)
-        for place, noise in enumerate(noises(self.network)):
-            noise.generator.set_state(held[f"noise.{place}"])
+        self.set_arrays(load((folder / f"{about['weights'][:12]}.{STATE}").read_bytes()))
 
 
-def copied(network: nn.Module) -> dict[str, Tensor]:
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     """The weights by name, as they are now."""
     return {k: v.clone() for k, v in network.state_dict().items()}
 
 
-def _under(prefix: str, held: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
+def _under(prefix: str, arrays: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -1,8 +1,8 @@
 """Decision transformer over the first items of slates, learnt from a log. Chen et al. (2021).
 
-A sequence is a user's consumed items with their responses, then the state, then the return that is
-asked for; the network says which item logged decisions with that return led with. Rewards of the
-past are not in an observation, so what to ask for is read off the state itself: a high quantile of
+A sequence is a user's consumed items with their responses, then the state, then a target return;
+the network predicts which item logged decisions with that return led with. Rewards of the past are
+not in an observation, so the target return is predicted from the state itself: a high quantile of
 the returns that such states led to, as Lee et al. (2022) sample experts' returns. The attention
 blocks are those of SASRec.
 """
@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.encoders.models.sasrec import SASRecBlock, SASRecConfig
 from policies.encoders.nets.attention import CausalNet
 from policies.encoders.nets.layers import Noise, item_table, seeded
 from policies.encoders.nets.packed import Packed, pack
 from policies.features import StateFeatures, features_of, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.rl.data.logged import logged_transitions
-from policies.rl.offline.method import masked_logits
+from policies.rl.offline.losses import masked_logits
 from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT, DISCOUNT, POSITIVE, Rule, whole
@@ -36,9 +37,10 @@ EVEN = Rule(lambda x: x >= 2 and x % 2 == 0, "give an even number of at least 2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionConfig:
-    """Sizes, and what is asked for."""
+class DecisionConfig(Exploration):
+    """Sizes, and which return is the target."""
 
+    temperature: float | None = 1.0
     quantile: float = 0.9  # of the returns to go that such states led to
     gamma: float = 1.0  # per decision, of the returns to go
     dim: int = 32
@@ -49,6 +51,7 @@ class DecisionConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
         QUANTILE.check("quantile", self.quantile)
         DISCOUNT.check("gamma", self.gamma)
         EVEN.check("dim", self.dim)
@@ -57,8 +60,8 @@ class DecisionConfig:
         whole(0).check("seed", self.seed)
 
 
-class Seen(NamedTuple):
-    """B users as the network sees them."""
+class Inputs(NamedTuple):
+    """B users as tensors."""
 
     history: Tensor  # (B, H) item ids, oldest first, -1 padded on the left
     responses: Tensor  # (B, H, R)
@@ -67,7 +70,7 @@ class Seen(NamedTuple):
 
 
 class DecisionNet(nn.Module):
-    """Tokens: consumed items, the state, a return. What stands after a token cannot be heard."""
+    """Tokens: consumed items, the state, a return. A token attends to none that stands after it."""
 
     def __init__(self, config: DecisionConfig, serving: Serving, state_size: int) -> None:
         super().__init__()
@@ -87,23 +90,23 @@ class DecisionNet(nn.Module):
         self.query = nn.Linear(config.dim, config.dim)
         self.bias = nn.Parameter(torch.zeros(serving.n_items))
 
-    def forward(self, seen: Seen, returns: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, C) of the first item given returns (B,); the outlook (B,) without them."""
-        hidden, packed = self.heard(seen, returns)
+    def forward(self, inputs: Inputs, returns: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, C) of the first item given returns (B,), and their predicted quantile (B,)."""
+        hidden, packed = self.tokens(inputs, returns)
         back = torch.from_numpy(np.argsort(packed.order))
         last = packed.last[back]  # of the return's token; the state's stands before it
-        outlook = self.outlook(hidden[last - 1]).squeeze(1)
-        return self.logits(self.query(hidden[last]), seen.items), outlook
+        quantile = self.outlook(hidden[last - 1]).squeeze(1)
+        return self.logits(self.query(hidden[last]), inputs.items), quantile
 
-    def heard(self, seen: Seen, returns: Tensor) -> tuple[Tensor, Packed]:
+    def tokens(self, inputs: Inputs, returns: Tensor) -> tuple[Tensor, Packed]:
         """(N, dim): every token after the blocks."""
-        items = self.body.embed(seen.history.clamp(min=0))
-        past = items + self.respond(seen.responses)  # (B, H, dim)
-        now = [self.state(seen.state)[:, None], self.ask(returns[:, None])[:, None]]
+        items = self.body.embed(inputs.history.clamp(min=0))
+        past = items + self.respond(inputs.responses)  # (B, H, dim)
+        now = [self.state(inputs.state)[:, None], self.ask(returns[:, None])[:, None]]
         tokens = torch.cat([past, *now], dim=1)  # (B, H + 2, dim)
         users, width = tokens.shape[:2]
         stop = (np.arange(users) + 1) * width
-        filled = (seen.history >= 0).sum(1).numpy() + 2
+        filled = (inputs.history >= 0).sum(1).numpy() + 2
         packed = pack(np.zeros(users * width, np.int32), stop - filled, stop)
         rows = tokens.flatten(0, 1)[torch.from_numpy(packed.rows)]
         return self.body.through(rows, packed), packed
@@ -118,21 +121,21 @@ class DecisionNet(nn.Module):
 
 
 def loss(
-    logits: Tensor, outlook: Tensor, first: Tensor, returns: Tensor, quantile: float
+    logits: Tensor, predicted: Tensor, first: Tensor, returns: Tensor, quantile: float
 ) -> Tensor:
     """Minus the mean log-probability of the logged first items, plus the quantile's loss.
 
-    The second is least where a share `quantile` of returns lies below the outlook. Koenker &
+    The second is least where a share `quantile` of returns lies below the predicted one. Koenker &
     Bassett (1978).
     """
-    above = returns - outlook
+    above = returns - predicted
     pinball = torch.maximum(quantile * above, (quantile - 1) * above).mean()
     return nn.functional.cross_entropy(logits, first) + pinball
 
 
 @dataclass(slots=True, eq=False)
 class DecisionTransformer:
-    """A scorer that every `update` trains for `epochs` over the log it is given."""
+    """A score model that every `update` trains for `epochs` over the log it is given."""
 
     config: DecisionConfig
     state: StateFeatures
@@ -149,25 +152,23 @@ class DecisionTransformer:
     def scores(self, obs: Observation) -> Scores:
         if self.net is None:
             return np.zeros(candidate_items(obs, self.serving.n_items).shape)
-        seen = look(self.state, obs)
-        _, asked = self.net(seen, torch.zeros(len(obs)))
-        logits, _ = self.net(seen, asked)
+        inputs = as_inputs(self.state, obs)
+        _, target = self.net(inputs, torch.zeros(len(obs)))
+        logits, _ = self.net(inputs, target)
         return np.asarray(logits.double().numpy())
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         obs, c = observation_of_log(log, self.serving), self.config
-        fresh = self.net is None
-        if fresh:
+        first_log = self.net is None
+        if first_log:
             self.state = self.state.fitted(obs)
             self._build()
-        transitions = logged_transitions(log, self.state, gamma=c.gamma, reward_scale=1.0)
-        if fresh:  # scales are fixed by the first log
-            self.centre, self.scale = (
-                float(transitions.to_go.mean()),
-                float(transitions.to_go.std()) or 1.0,
-            )
         assert self.net is not None
-        seen = look(self.state, obs)
+        transitions = logged_transitions(log, self.state, gamma=c.gamma, reward_scale=1.0)
+        if first_log:  # which fixes the scales
+            to_go = transitions.to_go
+            self.centre, self.scale = float(to_go.mean()), float(to_go.std()) or 1.0
+        inputs = as_inputs(self.state, obs)
         returns = torch.from_numpy((transitions.to_go - self.centre) / self.scale)
         first = torch.from_numpy(transitions.shown[:, 0])
         rows = np.flatnonzero(transitions.shown[:, 0] >= 0)
@@ -175,10 +176,10 @@ class DecisionTransformer:
         total = torch.zeros(())
         for _ in range(c.epochs):
             order = torch.from_numpy(self.rng.permutation(rows))
-            for part in torch.split(order, c.batch_size):
-                some = Seen(*(column[part] for column in seen))
-                logits, outlook = self.net(some, returns[part])
-                total = loss(logits, outlook, first[part], returns[part], c.quantile)
+            for some in torch.split(order, c.batch_size):
+                batch = Inputs(*(column[some] for column in inputs))
+                logits, predicted = self.net(batch, returns[some])
+                total = loss(logits, predicted, first[some], returns[some], c.quantile)
                 adam.zero_grad()
                 total.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -191,7 +192,7 @@ class DecisionTransformer:
 
     def saved(self) -> Saved:
         config = asdict(self.config) | {"centre": self.centre, "scale": self.scale}
-        arrays = self.state.to_arrays() | {"luck": random_state(self.rng)}
+        arrays = self.state.to_arrays() | {"random_state": random_state(self.rng)}
         if self.net is not None:
             arrays |= prefixed("net.", weights(self.net))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
@@ -200,7 +201,7 @@ class DecisionTransformer:
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         config = dict(saved.config)
         centre, scale = config.pop("centre"), config.pop("scale")
-        state, rng = features_of(saved, serving), generator_of(saved.arrays["luck"])
+        state, rng = features_of(saved, serving), generator_of(saved.arrays["random_state"])
         learner = cls(DecisionConfig(**config), state, rng, centre, scale)
         if net := under("net.", saved.arrays):
             learner._build()
@@ -209,11 +210,11 @@ class DecisionTransformer:
         return learner
 
 
-def look(features: StateFeatures, obs: Observation) -> Seen:
+def as_inputs(features: StateFeatures, obs: Observation) -> Inputs:
     """An observation as tensors."""
     ids: NDArray[np.int32] | None = offered(obs)
     items = np.zeros((len(obs), 0), np.int64) if ids is None else ids.astype(np.int64)
-    return Seen(
+    return Inputs(
         torch.from_numpy(obs.history_items.astype(np.int64)),
         torch.from_numpy(np.asarray(obs.history_responses, np.float32)),
         torch.from_numpy(features(obs)),
@@ -221,30 +222,11 @@ def look(features: StateFeatures, obs: Observation) -> Seen:
     )
 
 
+@configured(DecisionConfig)
 def decision_transformer(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    quantile: float = 0.9,
-    gamma: float = 1.0,
-    temperature: float | None = 1.0,
-    dim: int = 32,
-    blocks: int = 1,
-    epochs: int = 10,
-    learning_rate: float = 1e-3,
-    epsilon: float = 0.0,
-    seed: int = 0,
+    serving: Serving, config: DecisionConfig, encoder: Encoder | None
 ) -> ScorePolicy:
     """What the log did where it went well; quantile: how well, among returns from such states."""
-    config = DecisionConfig(
-        quantile=quantile,
-        gamma=gamma,
-        dim=dim,
-        blocks=blocks,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
-    state = state_features(serving, encoder)
-    learner = DecisionTransformer(config, state, np.random.default_rng(seed))
-    return ScorePolicy(learner, Exploration(temperature=temperature, epsilon=epsilon))
+    state, rng = state_features(serving, encoder), np.random.default_rng(config.seed)
+    exploration = part(config, Exploration)
+    return ScorePolicy(DecisionTransformer(config, state, rng), exploration)

@@ -1,4 +1,4 @@
-"""Agents of Stable-Baselines3 on the frozen encoder's state: what they share as policies.
+"""Agents of Stable-Baselines3 on the encoder's state: what they share as policies.
 
 What differs between the algorithms is in algorithms.py.
 """
@@ -21,16 +21,16 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
-from policies.baselines.simple import uniform
+from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
+from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.one_user import recommend
+from policies.rl.sb3.actor_critic import encoder_score_weights
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
-from policies.rl.sb3.bridge import EncodedVecEnv, observation_space
-from policies.rl.sb3.configs import AgentConfig, falling
+from policies.rl.sb3.configs import AgentConfig, decayed
 from policies.rl.sb3.model_state import PlaceholderEnv, model_arrays, set_model_arrays
-from policies.rl.sb3.relevance import relevance
+from policies.rl.sb3.vec_env import EncodedVecEnv, observation_space
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
@@ -41,8 +41,8 @@ I32 = NDArray[np.int32]
 OnSteps = Callable[[int], None]
 
 
-class About(NamedTuple):
-    """What a zip of Stable-Baselines3 must hold beside its own model; see sb3.from_zip."""
+class Metadata(NamedTuple):
+    """What a zip of Stable-Baselines3 must hold beside its own model; see builders.from_zip."""
 
     name: str
     config: dict[str, Any]  # of AgentConfig, by name: a setting that comes later has its default
@@ -62,7 +62,7 @@ class SB3Agent:
     reward_scale: float = 1.0
     model: BaseAlgorithm | None = None
     items: F32 | None = None  # (A, Di), once a log has been seen
-    relevance: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
+    encoder_scores: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
 
     recommend = recommend
 
@@ -77,7 +77,7 @@ class SB3Agent:
 
     @property
     def steps(self) -> int:
-        """Decisions it has learnt from in the world."""
+        """Decisions it has learnt from in an environment."""
         return 0 if self.model is None else self.model.num_timesteps
 
     @torch.no_grad()
@@ -95,25 +95,32 @@ class SB3Agent:
         best = PlackettLuce(scores, places) if self.algorithm.draws else TopK(scores, places)
         return explore(best, scores, places, self.config.epsilon)
 
-    def update(self, log: LoggedDataset) -> dict[str, float]:
-        """Scale state, items and reward to a log; it learns to act only in a world, by `learn`."""
+    def prepare(self, log: LoggedDataset) -> dict[str, float]:
+        """Fit the scales of state, items and reward to a log, until `learn` has begun."""
         if self.model is None:
             obs = observation_of_log(log, self.serving)
             self.state = self.state.fitted(obs, as_one=True)
             self.reward_scale = float(log.reward.std()) or 1.0
             self.items = item_table(self.serving, self.encoder, log, as_one=True)
             if self.encoder is not None:
-                self.relevance = self._relevance(self.encoder, obs.history_items, self.items)
+                self.encoder_scores = self._score_weights(
+                    self.encoder, obs.history_items, self.items
+                )
         return {"reward_scale": self.reward_scale}
 
-    def _relevance(self, encoder: Encoder, histories: I32, items: F32) -> F32:
-        """Where the state's front is the encoder's, or, tuned, the network's over sqrt(De)."""
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        """As `prepare`: it learns to act only in an environment, by `learn`."""
+        return self.prepare(log)
+
+    def _score_weights(self, encoder: Encoder, histories: I32, items: F32) -> F32:
+        """For the encoder's part of the state: standardised, or, fine-tuned, over sqrt(De)."""
         size, first = encoder.state_size, self.serving.item_features.shape[1]
-        own = items[:, first : first + size]
-        if getattr(self.config, "tune", 0):
-            return relevance(encoder, histories, own, centre=0.0, scale=size**0.5)
-        centre, scale = self.state.centre[:size], self.state.scale[:size]
-        return relevance(encoder, histories, own, centre=centre, scale=scale)
+        vectors = items[:, first : first + size]
+        centre: F32 | float = 0.0
+        scale: F32 | float = size**0.5
+        if self.state.encoder is not None:
+            centre, scale = self.state.centre[:size], self.state.scale[:size]
+        return encoder_score_weights(encoder, histories, vectors, centre=centre, scale=scale)
 
     def check_learn(self, total_steps: int, users: int) -> None:
         """Raise ValueError where `learn` would end before its first update."""
@@ -134,39 +141,42 @@ class SB3Agent:
         Raises ValueError for too few decisions to learn from.
         """
         self.check_learn(total_steps, env.num_envs)
-        if self.items is None:  # scales from a short look at the world under uniform slates
-            self.update(collect(env, uniform(self.serving), n_steps=32, seed=seed))
-        bridge = self._bridge(env, seed)
-        taken = self.steps
-        if self.model is not None and self.model.n_envs != bridge.num_envs:
-            self.model = self._rebuilt(model_arrays(self.model), bridge)
-        with own_random_state(self.config.seed, seed, taken) as word:
+        if self.items is None:  # scales from a short log of uniform slates
+            self.prepare(collect(env, uniform(self.serving), n_steps=32, seed=seed))
+        vec_env = self._vec_env(env, seed)
+        if self.model is not None and self.model.n_envs != vec_env.num_envs:
+            self.model = self._rebuilt(model_arrays(self.model), vec_env)
+        with own_random_state(self.config.seed, seed, self.steps) as further_seed:
             if self.model is None:
-                self.model = self.new_model(bridge)
+                self.model = self.new_model(vec_env)
             else:
-                self.model.set_env(bridge)
-            prepare(self.model, word)
-            beat = _Heartbeat(on_steps, self.config)
-            self.model.learn(total_steps, callback=beat, reset_num_timesteps=False)
+                self.model.set_env(vec_env)
+            reset_for_learning(self.model, further_seed)
+            callback = _BeforeUpdates(on_steps, self.config)
+            self.model.learn(total_steps, callback=callback, reset_num_timesteps=False)
 
     def saved(self) -> Saved:
-        arrays: Arrays = dict(self.state.to_arrays()) | {"relevance": self.relevance}
+        arrays: Arrays = dict(self.state.to_arrays()) | {"encoder_scores": self.encoder_scores}
         if self.items is not None:
             arrays["items"] = self.items
-        about = {"name": self.name, "reward_scale": self.reward_scale, "users": 0}
+        state = {"name": self.name, "reward_scale": self.reward_scale, "users": 0}
         if self.model is not None:
-            about["users"] = self.model.n_envs
+            state["users"] = self.model.n_envs
             arrays |= prefixed("model.", model_arrays(self.model))
-        return Saved(config=asdict(self.config) | about, arrays=arrays, encoder=self.encoder)
+        return Saved(config=asdict(self.config) | state, arrays=arrays, encoder=self.encoder)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         settings = dict(saved.config)
         name, scale, users = (settings.pop(k) for k in ("name", "reward_scale", "users"))
-        config = ALGORITHMS[name].config(**settings)
-        below = replace(saved, encoder=None) if getattr(config, "tune", 0) else saved
-        agent = cls(name, config, features_of(below, serving), saved.encoder, scale)
-        agent.items, agent.relevance = saved.arrays.get("items"), saved.arrays["relevance"]
+        frozen = not settings.get("fine_tune")
+        state = features_of(saved if frozen else replace(saved, encoder=None), serving)
+        config = ALGORITHMS[name].config(**settings | {"windows": state.windows})
+        agent = cls(name, config, state, saved.encoder, scale)
+        agent.items, agent.encoder_scores = (
+            saved.arrays.get("items"),
+            saved.arrays["encoder_scores"],
+        )
         if users:
             agent.model = agent._rebuilt(
                 under("model.", saved.arrays), agent.placeholder_env(users)
@@ -177,7 +187,7 @@ class SB3Agent:
         """What a model is built on, once a log has been seen."""
         assert self.items is not None
         size, trail = self.state.size, self.state.trail
-        return Sizes(self.serving, size, self.items, self.relevance, trail, self.encoder)
+        return Sizes(self.serving, size, self.items, self.encoder_scores, trail, self.encoder)
 
     def placeholder_env(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""
@@ -185,8 +195,8 @@ class SB3Agent:
             observation_space(self.state), self.algorithm.space(self.sizes()), users
         )
 
-    def _bridge(self, env: VectorEnv[Any, Any, Any], seed: int) -> EncodedVecEnv:
-        """The world as the model sees it: its actions become slates."""
+    def _vec_env(self, env: VectorEnv[Any, Any, Any], seed: int) -> EncodedVecEnv:
+        """The environment as the model sees it: its actions become slates."""
         sizes, decode = self.sizes(), self.algorithm.decode
 
         def slates(actions: NDArray[Any], rows: NDArray[np.float32]) -> NDArray[Any]:
@@ -203,22 +213,22 @@ class SB3Agent:
             decode=None if decode is None else slates,
         )
 
-    def _rebuilt(self, arrays: Arrays, bridge: VecEnv) -> BaseAlgorithm:
-        """A model with these insides for another number of users."""
+    def _rebuilt(self, arrays: Arrays, vec_env: VecEnv) -> BaseAlgorithm:
+        """A model of this state for another number of users."""
         with own_random_state(self.config.seed):
-            model = self.new_model(bridge)
+            model = self.new_model(vec_env)
         set_model_arrays(model, arrays)
         return model
 
-    def new_model(self, bridge: VecEnv) -> BaseAlgorithm:
+    def new_model(self, vec_env: VecEnv) -> BaseAlgorithm:
         """A model that has learnt nothing."""
-        told = asdict(self.config)
-        about = About(self.name, told, self.state, self.reward_scale, self.encoder)
-        return self.algorithm.build(self.config, bridge, self.sizes(), about)
+        config = asdict(self.config)
+        metadata = Metadata(self.name, config, self.state, self.reward_scale, self.encoder)
+        return self.algorithm.build(self.config, vec_env, self.sizes(), metadata)
 
 
-def prepare(model: BaseAlgorithm, seed: int) -> None:
-    """What a call of `learn` starts from is what `saved` keeps, and nothing else."""
+def reset_for_learning(model: BaseAlgorithm, seed: int) -> None:
+    """Drop what `saved` does not keep, so that a loaded agent learns on as the saved one would."""
     model.action_space.seed(seed)
     if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:
         model.replay_buffer.reset()
@@ -229,7 +239,7 @@ def prepare(model: BaseAlgorithm, seed: int) -> None:
 @contextmanager
 def own_random_state(*seed: int) -> Iterator[int]:
     """Stable-Baselines3 draws from torch's and numpy's global streams: seed them inside, and leave
-    the caller's as they were. Yields a seed for what else draws."""
+    the caller's as they were. Yields a seed for other random streams."""
     state = np.random.SeedSequence(seed).generate_state(3)
     before = np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[]):
@@ -241,8 +251,8 @@ def own_random_state(*seed: int) -> Iterator[int]:
             np.random.set_state(before)  # noqa: NPY002
 
 
-class _Heartbeat(BaseCallback):
-    """Before every update: sets the step size, tells the caller how many decisions were taken."""
+class _BeforeUpdates(BaseCallback):
+    """Before every update: sets the learning rate, and reports how many decisions were taken."""
 
     def __init__(self, on_steps: OnSteps | None, config: AgentConfig) -> None:
         super().__init__()
@@ -254,7 +264,7 @@ class _Heartbeat(BaseCallback):
     def _on_rollout_end(self) -> None:
         c = self.config
         if c.decay_steps is not None:
-            share = falling(self.num_timesteps, c.decay_steps)
+            share = decayed(self.num_timesteps, c.decay_steps)
             self.model.lr_schedule = ConstantSchedule(c.learning_rate * share)
         if self.on_steps is not None:
             self.on_steps(self.num_timesteps)

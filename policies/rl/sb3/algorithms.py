@@ -1,7 +1,7 @@
-"""What differs between Stable-Baselines3's algorithms: their action, their model, their slates.
+"""The differences between Stable-Baselines3's algorithms: actions, model, and how slates are made.
 
-Actor-critics draw slates themselves (slate_head.py). DQN and QR-DQN choose a candidate, SAC and TD3
-a vector, and the slate is what lies nearest (proto.py).
+Actor-critics draw slates themselves (actor_critic.py). DQN and QR-DQN choose a candidate, SAC and
+TD3 a vector, and the slate is what lies nearest (single_action.py).
 """
 
 from __future__ import annotations
@@ -18,20 +18,27 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import Serving
-from policies.rl.sb3.bridge import slate_space
+from policies.observation import Serving
+from policies.rl.sb3.actor_critic import SlateActorCritic
 from policies.rl.sb3.configs import (
     A2CConfig,
     AgentConfig,
     DQNConfig,
     PPOConfig,
-    ProtoConfig,
     QRDQNConfig,
     ReplayConfig,
+    TD3Config,
 )
-from policies.rl.sb3.proto import near_item, near_vector, slate_of, unit_vectors
-from policies.rl.sb3.q_head import TiedDQN, values
-from policies.rl.sb3.slate_head import Front, SlateActorCritic
+from policies.rl.sb3.extractors import StateExtractor
+from policies.rl.sb3.single_action import (
+    TiedDQN,
+    near_item,
+    near_vector,
+    slate_of,
+    unit_vectors,
+    values,
+)
+from policies.rl.sb3.vec_env import slate_space
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -45,13 +52,13 @@ class Sizes(NamedTuple):
     serving: Serving
     state_size: int  # D
     items: F32  # (A, Di)
-    relevance: F32  # (De,) of the frozen encoder, see relevance.py
-    trail: int = 0  # of the state's numbers, item ids at its front
+    encoder_scores: F32  # (De,) weights of the skip connection, see actor_critic.py
+    trail: int = 0  # item ids that lead the state
     encoder: Any = None  # that the agent stands on
 
     @property
     def protos(self) -> F32:
-        """(A, P): items where proto-items live."""
+        """(A, P): the items as unit vectors, among which proto-items lie."""
         return unit_vectors(self.items, PROTO_SIZE)
 
 
@@ -78,138 +85,125 @@ def _vectors(sizes: Sizes) -> spaces.Space[Any]:
     return spaces.Box(-1.0, 1.0, (sizes.protos.shape[1],), np.float32)
 
 
-def _head(c: Any, sizes: Sizes, about: object) -> dict[str, Any]:
-    return {
-        "items": torch.from_numpy(sizes.items),
-        "state_size": sizes.state_size,
-        "places": sizes.serving.slate_size,
-        "net_arch": [c.hidden, c.hidden],
-        "relevance": torch.from_numpy(sizes.relevance),
-        "item_at": sizes.serving.item_features.shape[1],
-        "trail": sizes.trail,
-        "tracker": c.tracker,
-        "tuned": sizes.encoder._net if c.tune else None,
-        "tune": c.tune,
-        "about": about,
-    }
+def _ppo(c: PPOConfig, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
+    return PPO(SlateActorCritic, env, **_clipped(c, env, sizes, metadata))
 
 
-def _ppo(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
-    return PPO(SlateActorCritic, bridge, **_clipped(c, bridge, sizes, about))
+def _maskable_ppo(c: PPOConfig, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
+    contrib: Any = _contrib("maskable_ppo")
+    kwargs = _clipped(c, env, sizes, metadata) | {"rollout_buffer_class": contrib.ColumnMasks}
+    model: BaseAlgorithm = contrib.MaskablePPO(contrib.MaskedSlates, env, **kwargs)
+    return model
 
 
-def _maskable_ppo(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
+def _contrib(name: str) -> Any:
+    """The module of what needs the extra sb3-contrib."""
     try:
-        from sb3_contrib import MaskablePPO
+        from policies.rl.sb3 import contrib
     except ImportError as error:
-        raise ImportError("maskable_ppo needs an extra: pip install 'longplay[contrib]'") from error
-    from policies.rl.sb3.masked import ColumnMasks, MaskedSlates
-
-    kwargs = _clipped(c, bridge, sizes, about)
-    policy: Any = MaskedSlates
-    return MaskablePPO(policy, bridge, rollout_buffer_class=ColumnMasks, **kwargs)
+        raise ImportError(f"{name} needs an extra: pip install 'longplay[contrib]'") from error
+    return contrib
 
 
-def _clipped(c: PPOConfig, bridge: VecEnv, sizes: Sizes, about: object) -> dict[str, Any]:
-    n = c.n_steps * bridge.num_envs
+def _clipped(c: PPOConfig, env: VecEnv, sizes: Sizes, metadata: object) -> dict[str, Any]:
+    n = c.n_steps * env.num_envs
     batch_size = largest_divisor(n, at_most=c.batch_size)
     if batch_size == 1:
         raise ValueError(
-            f"n_steps = {c.n_steps} of {bridge.num_envs} users are {n} decisions, which no number "
+            f"n_steps = {c.n_steps} of {env.num_envs} users are {n} decisions, which no number "
             f"in 2..{c.batch_size} divides: change n_steps, or raise batch_size"
         )
+    own = {"batch_size": batch_size, "n_epochs": c.n_epochs, "clip_range": c.clip_range}
+    return _actor_critic(c, sizes, metadata) | own
+
+
+def _a2c(c: A2CConfig, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
+    own: dict[str, Any] = {"use_rms_prop": False, "normalize_advantage": True}
+    return A2C(SlateActorCritic, env, **_actor_critic(c, sizes, metadata), **own)
+
+
+def _actor_critic(c: A2CConfig, sizes: Sizes, metadata: object) -> dict[str, Any]:
     return {
         "gamma": c.gamma,
         "gae_lambda": c.gae_lambda,
         "n_steps": c.n_steps,
-        "batch_size": batch_size,
-        "n_epochs": c.n_epochs,
         "learning_rate": c.learning_rate,
-        "clip_range": c.clip_range,
         "ent_coef": c.entropy,
         "device": "cpu",
-        "policy_kwargs": _head(c, sizes, about),
+        "policy_kwargs": {
+            "items": torch.from_numpy(sizes.items),
+            "state_size": sizes.state_size,
+            "places": sizes.serving.slate_size,
+            "net_arch": [c.hidden, c.hidden],
+            "encoder_scores": torch.from_numpy(sizes.encoder_scores),
+            "item_at": sizes.serving.item_features.shape[1],
+            "trail": sizes.trail,
+            "end_to_end": c.end_to_end,
+            "net": sizes.encoder._net if c.fine_tune else None,
+            "fine_tune": c.fine_tune,
+            "metadata": metadata,
+        },
     }
 
 
-def _a2c(c: A2CConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
-    return A2C(
-        SlateActorCritic,
-        bridge,
-        gamma=c.gamma,
-        gae_lambda=c.gae_lambda,
-        n_steps=c.n_steps,
-        learning_rate=c.learning_rate,
-        ent_coef=c.entropy,
-        use_rms_prop=False,
-        normalize_advantage=True,
-        device="cpu",
-        policy_kwargs=_head(c, sizes, about),
+def _dqn(c: DQNConfig, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
+    return DQN(TiedDQN, env, policy_kwargs=_tied(c, sizes, metadata), **_valued(c, env))
+
+
+def _qrdqn(c: QRDQNConfig, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
+    contrib: Any = _contrib("qrdqn")
+    tied = _tied(c, sizes, metadata) | {"n_quantiles": c.quantiles}
+    model: BaseAlgorithm = contrib.QRDQN(
+        contrib.TiedQRDQN, env, policy_kwargs=tied, **_valued(c, env)
     )
+    return model
 
 
-def _valued(c: DQNConfig, bridge: VecEnv) -> dict[str, Any]:
+def _tied(c: DQNConfig, sizes: Sizes, metadata: object) -> dict[str, Any]:
     return {
-        **_replayed(c, bridge),
+        "items": torch.from_numpy(sizes.items),
+        "state_size": sizes.state_size,
+        "hidden": c.hidden,
+        "metadata": metadata,
+    }
+
+
+def _valued(c: DQNConfig, env: VecEnv) -> dict[str, Any]:
+    return {
+        **_replayed(c, env),
         "exploration_initial_eps": c.explore,
         "exploration_final_eps": c.explore,
-        "target_update_interval": c.target_every * bridge.num_envs,
+        "target_update_interval": c.target_every * env.num_envs,
     }
 
 
-def _replayed(c: ReplayConfig, bridge: VecEnv) -> dict[str, Any]:
+def _replayed(c: ReplayConfig, env: VecEnv) -> dict[str, Any]:
     return {
         "gamma": c.gamma,
         "learning_rate": c.learning_rate,
         "batch_size": c.batch_size,
-        "buffer_size": max(c.capacity, 2 * bridge.num_envs),
-        "learning_starts": c.warm(bridge.num_envs),
+        "buffer_size": max(c.capacity, 2 * env.num_envs),
+        "learning_starts": c.warm(env.num_envs),
         "train_freq": 1,
         "gradient_steps": c.updates,
         "device": "cpu",
     }
 
 
-def _dqn(c: DQNConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
-    return DQN(TiedDQN, bridge, policy_kwargs=_tied(c, sizes, about), **_valued(c, bridge))
+def _sac(c: ReplayConfig, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
+    return SAC("MlpPolicy", env, policy_kwargs=_mlp(c, sizes), **_replayed(c, env))
 
 
-def _qrdqn(c: QRDQNConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
-    try:
-        from sb3_contrib import QRDQN
-    except ImportError as error:
-        raise ImportError("qrdqn needs an extra: pip install 'longplay[contrib]'") from error
-    from policies.rl.sb3.quantile_head import TiedQRDQN
-
-    tied = _tied(c, sizes, about) | {"n_quantiles": c.quantiles}
-    return QRDQN(TiedQRDQN, bridge, policy_kwargs=tied, **_valued(c, bridge))
-
-
-def _tied(c: DQNConfig, sizes: Sizes, about: object) -> dict[str, Any]:
-    return {
-        "items": torch.from_numpy(sizes.items),
-        "state_size": sizes.state_size,
-        "hidden": c.hidden,
-        "about": about,
-    }
-
-
-def _sac(c: ProtoConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
-    return SAC("MlpPolicy", bridge, policy_kwargs=_front(c, sizes), **_replayed(c, bridge))
-
-
-def _td3(c: ProtoConfig, bridge: VecEnv, sizes: Sizes, about: object) -> BaseAlgorithm:
+def _td3(c: TD3Config, env: VecEnv, sizes: Sizes, metadata: object) -> BaseAlgorithm:
     size = sizes.protos.shape[1]
     noise = NormalActionNoise(np.zeros(size), np.full(size, c.noise))
-    kwargs = _front(c, sizes)
-    return TD3(
-        "MlpPolicy", bridge, action_noise=noise, policy_kwargs=kwargs, **_replayed(c, bridge)
-    )
+    kwargs = _mlp(c, sizes)
+    return TD3("MlpPolicy", env, action_noise=noise, policy_kwargs=kwargs, **_replayed(c, env))
 
 
-def _front(c: ProtoConfig, sizes: Sizes) -> dict[str, Any]:
+def _mlp(c: ReplayConfig, sizes: Sizes) -> dict[str, Any]:
     return {
-        "features_extractor_class": Front,
+        "features_extractor_class": StateExtractor,
         "features_extractor_kwargs": {"features_dim": sizes.state_size},
         "net_arch": [c.hidden, c.hidden],
     }
@@ -256,6 +250,6 @@ ALGORITHMS: dict[str, Algorithm] = {
     "a2c": Algorithm(A2CConfig, _slates, _a2c, _drawn, draws=True),
     "dqn": Algorithm(DQNConfig, _columns, _dqn, _best, draws=False, decode=_around_item),
     "qrdqn": Algorithm(QRDQNConfig, _columns, _qrdqn, _best, draws=False, decode=_around_item),
-    "sac": Algorithm(ProtoConfig, _vectors, _sac, _near, draws=False, decode=_around_vector),
-    "td3": Algorithm(ProtoConfig, _vectors, _td3, _near, draws=False, decode=_around_vector),
+    "sac": Algorithm(ReplayConfig, _vectors, _sac, _near, draws=False, decode=_around_vector),
+    "td3": Algorithm(TD3Config, _vectors, _td3, _near, draws=False, decode=_around_vector),
 }

@@ -1,4 +1,4 @@
-"""What the agents of Stable-Baselines3 can be told."""
+"""Settings of the agents of Stable-Baselines3: a builder takes the fields of its config."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 
 from policies.validation import COUNT, DISCOUNT, FROM_0, FROM_1, POSITIVE, SHARE, whole
 
-LEAST = 0.1  # share of the step size that is left at the end
+LEAST = 0.1  # share of the learning rate that is left at the end
 
 
-def falling(steps: int, over: int) -> float:
-    """Share of the step size after so many decisions: a line down to a tenth, and a tenth on."""
+def decayed(steps: int, over: int) -> float:
+    """Share of the learning rate after so many decisions: linear down to a tenth, then constant."""
     return max(LEAST, 1 - (1 - LEAST) * steps / over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
-    """What all algorithms are told. Defaults suit a few hundred parallel users."""
+    """Settings of every algorithm. Defaults suit a few hundred parallel users."""
 
     gamma: float = 0.99  # per decision
     learning_rate: float = 1e-3
-    decay_steps: int | None = None  # decisions over which the step size falls; None: it stays
+    decay_steps: int | None = None  # decisions over which the learning rate falls; None: it stays
+    windows: tuple[int, ...] = ()  # means of the last so many items' vectors in the state
     hidden: int = 64
     epsilon: float = 0.0  # share of uniform slates when serving; the propensity counts it
     seed: int = 0
@@ -40,49 +41,49 @@ class AgentConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PPOConfig(AgentConfig):
-    """Schulman et al. (2017)."""
-
-    gae_lambda: float = 0.95
-    n_steps: int = 32  # decisions of every user between updates
-    batch_size: int = 2048  # at most; the largest divisor of n_steps x users is taken
-    n_epochs: int = 4
-    clip_range: float = 0.2
-    entropy: float = 0.003
-    tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
-    tune: float = 0.0  # share of the learning rate at which the encoder learns too; 0 = frozen
-
-    def __post_init__(self) -> None:
-        AgentConfig.__post_init__(self)
-        SHARE.check("gae_lambda", self.gae_lambda)
-        COUNT.check_all(self, "n_steps", "n_epochs")
-        whole(2).check("batch_size", self.batch_size)  # advantages of one cannot be normalised
-        POSITIVE.check("clip_range", self.clip_range)
-        FROM_0.check_all(self, "entropy", "tune")
-        whole(0).check("tracker", self.tracker)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class A2CConfig(AgentConfig):
-    """Mnih et al. (2016), with Adam and normalised advantages."""
+    """Mnih et al. (2016), with Adam and normalised advantages.
+
+    A frozen encoder's state is part of the agent's, and its scores of the candidates are added to
+    the actor's through a learned gate.
+    """
 
     gae_lambda: float = 0.95
     n_steps: int = 8  # decisions of every user between updates
     entropy: float = 0.003
-    tracker: int = 0  # size of a recurrent encoder trained end to end; 0 = none
-    tune: float = 0.0  # share of the learning rate at which the encoder learns too; 0 = frozen
+    end_to_end: int = 0  # size of a GRU over the history that learns from reward alone; 0 = none
+    fine_tune: float = 0.0  # share of the learning rate at which the encoder learns; 0 = frozen
 
     def __post_init__(self) -> None:
         AgentConfig.__post_init__(self)
         SHARE.check("gae_lambda", self.gae_lambda)
         COUNT.check("n_steps", self.n_steps)
-        FROM_0.check_all(self, "entropy", "tune")
-        whole(0).check("tracker", self.tracker)
+        FROM_0.check_all(self, "entropy", "fine_tune")
+        whole(0).check("end_to_end", self.end_to_end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOConfig(A2CConfig):
+    """Schulman et al. (2017)."""
+
+    n_steps: int = 32  # decisions of every user between updates
+    batch_size: int = 2048  # at most; the largest divisor of n_steps x users is taken
+    n_epochs: int = 4
+    clip_range: float = 0.2
+
+    def __post_init__(self) -> None:
+        A2CConfig.__post_init__(self)
+        COUNT.check("n_epochs", self.n_epochs)
+        whole(2).check("batch_size", self.batch_size)  # advantages of one cannot be normalised
+        POSITIVE.check("clip_range", self.clip_range)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayConfig(AgentConfig):
-    """What learners from a replay buffer share; the buffer lives as long as a call of `learn`."""
+    """Settings of learners from a replay buffer, which lives as long as a call of `learn`.
+
+    SAC takes these alone: Haarnoja et al. (2018).
+    """
 
     batch_size: int = 512
     capacity: int = 100_000  # decisions kept
@@ -93,7 +94,7 @@ class ReplayConfig(AgentConfig):
         COUNT.check_all(self, "batch_size", "capacity", "updates")
 
     def warm(self, users: int) -> int:
-        """Decisions of a new agent that are by chance."""
+        """Uniform decisions of a new agent before its first update."""
         return 4 * users
 
     def first_update(self, users: int) -> int:
@@ -105,8 +106,8 @@ class ReplayConfig(AgentConfig):
 class DQNConfig(ReplayConfig):
     """Mnih et al. (2015)."""
 
-    explore: float = 0.1  # chance that a step of all users is uniform while learning
-    target_every: int = 100  # steps of all users between copies of the network
+    explore: float = 0.1  # probability that a step of all users is uniform while learning
+    target_every: int = 100  # steps of all users between copies to the target network
 
     def __post_init__(self) -> None:
         ReplayConfig.__post_init__(self)
@@ -126,10 +127,10 @@ class QRDQNConfig(DQNConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProtoConfig(ReplayConfig):
-    """SAC: Haarnoja et al. (2018); TD3: Fujimoto et al. (2018)."""
+class TD3Config(ReplayConfig):
+    """Fujimoto et al. (2018)."""
 
-    noise: float = 0.2  # of TD3's actions while learning; SAC's own is learned
+    noise: float = 0.2  # deviation of the normal noise on actions while learning
 
     def __post_init__(self) -> None:
         ReplayConfig.__post_init__(self)

@@ -1,4 +1,4 @@
-"""The insides of a Stable-Baselines3 model as plain arrays, and back: no zip, no pickle."""
+"""The state of a Stable-Baselines3 model as plain arrays, and back: no zip, no pickle."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from policies.saved import (
     weights,
 )
 
-COUNTERS = ("num_timesteps", "_n_updates", "_n_calls")  # what schedules and target copies count
+COUNTERS = ("num_timesteps", "_n_updates", "_n_calls")  # read by schedules and target copies
 
 
 def model_arrays(model: BaseAlgorithm) -> Arrays:
-    """Networks, optimiser moments and counters: all that decides how learning goes on."""
+    """Networks, optimizer moments and counters: all that decides how learning goes on."""
     arrays: Arrays = {}
     for name in model.get_parameters():
         part = _attribute(model, name)
-        arrays |= prefixed(f"{name}/", moments(part) if _steps(part) else weights(part))
+        arrays |= prefixed(f"{name}/", moments(part) if _is_optimizer(part) else weights(part))
     for name in model._get_torch_save_params()[1]:
         arrays[f"{name}/"] = getattr(model, name).detach().numpy().copy()
     counts = [getattr(model, name, 0) for name in COUNTERS]
@@ -36,10 +36,10 @@ def model_arrays(model: BaseAlgorithm) -> Arrays:
 
 
 def set_model_arrays(model: BaseAlgorithm, arrays: Arrays) -> None:
-    """Take back what `machine_arrays` gave, into a model of the same networks."""
+    """Take back what `model_arrays` gave, into a model of the same networks."""
     for name in model.get_parameters():
         part, mine = _attribute(model, name), under(f"{name}/", arrays)
-        if _steps(part):
+        if _is_optimizer(part):
             set_moments(part, mine)
         else:
             set_weights(part, mine)
@@ -50,7 +50,7 @@ def set_model_arrays(model: BaseAlgorithm, arrays: Arrays) -> None:
             setattr(model, name, int(count))
 
 
-def _steps(part: Any) -> bool:
+def _is_optimizer(part: Any) -> bool:
     return isinstance(part, torch.optim.Optimizer)
 
 
@@ -63,13 +63,13 @@ class PlaceholderEnv(VecEnv):
         super().__init__(num_envs, observation, action)
 
     def reset(self) -> Any:
-        raise self._nobody()
+        raise self._no_users()
 
     def step_async(self, actions: Any) -> None:
-        raise self._nobody()
+        raise self._no_users()
 
     def step_wait(self) -> Any:
-        raise self._nobody()
+        raise self._no_users()
 
     def close(self) -> None:
         """Nothing is open."""
@@ -78,16 +78,16 @@ class PlaceholderEnv(VecEnv):
         return [getattr(self, attr_name)] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise self._nobody()
+        raise self._no_users()
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kw: Any) -> list[Any]:
-        raise self._nobody()
+        raise self._no_users()
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         return [False] * self.num_envs
 
     @staticmethod
-    def _nobody() -> ValueError:
+    def _no_users() -> ValueError:
         return ValueError("a loaded agent has no users yet: call learn(env, ...)")
 
 

@@ -1,4 +1,4 @@
-"""The log doctor sees what is broken, and leaves clean logs alone."""
+"""The log doctor finds every planted fault, and passes clean logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from experiments.benchmark.faults import FAULTS, clean, examine, flag_rates
-from offpolicy import Health, LoggedDataset, Outcome, TargetScores, check_log, decide, evaluate
+from offpolicy import (
+    Health,
+    LoggedDataset,
+    Outcome,
+    TargetScores,
+    check_log,
+    decide,
+    diagnose,
+    evaluate,
+)
+from offpolicy.doctor.findings import Finding, Level
 from offpolicy.doctor.weight_checks import _exact_target_variance
 from tests.offpolicy.factories import GOOD, even, sessions_log, target
 
@@ -36,15 +46,15 @@ def test_fault_table(fault: str) -> None:
         assert rates[check] >= share - 3 * spread, check
 
 
-def test_findings_name_row_rule_and_mend() -> None:
+def test_findings_name_row_rule_and_fix() -> None:
     w = clean(0, 2000)
     w.propensity[17] *= 1.5
-    found = examine(w)
-    assert found is not None
-    assert found.verdict is Health.FAIL
-    assert found["structure"].row == 17
-    assert "the first is row 17" in str(found)
-    assert "at serve time" in found.troubles[0].mend
+    check = examine(w)
+    assert check is not None
+    assert check.verdict is Health.FAIL
+    assert check["structure"].row == 17
+    assert "the first is row 17" in str(check)
+    assert "at serve time" in check.troubles[0].fix
 
 
 def test_a_deterministic_logger_cannot_be_weighed() -> None:
@@ -65,9 +75,9 @@ def test_missing_support_is_measured_on_the_targets_slates() -> None:
         np.full(n, 0.35), slates=np.tile(np.array([[0], [1], [2]], np.int32), (n, 1, 1)),
         slate_weight=np.tile([0.35, 0.35, 0.3], (n, 1)),
     )  # fmt: skip
-    found = check_log(log, scores)["support"]
-    assert found.level.name == "FAIL"
-    assert "30.00% of the target's mass" in found.found
+    finding = check_log(log, scores)["support"]
+    assert finding.level.name == "FAIL"
+    assert "30.00% of the target's mass" in finding.found
 
 
 def test_sample_ratio_loggers_days_and_heavy_units() -> None:
@@ -81,10 +91,10 @@ def test_sample_ratio_loggers_days_and_heavy_units() -> None:
         propensity=np.full(n, 0.5), reward=reward, n_items=2,
         logger=np.where(rng.random(n) < 0.44, "a", "b"),
     )  # fmt: skip
-    found = check_log(log, time=day * 86_400.0 + 5, expected_shares={"a": 0.5, "b": 0.5})
-    assert found["sample ratio"].level.name == "FAIL"
-    assert found["heavy units"].level.name == "WARN"
-    assert "2 policies served the log" in found["loggers"].found
+    check = check_log(log, time=day * 86_400.0 + 5, expected_shares={"a": 0.5, "b": 0.5})
+    assert check["sample ratio"].level.name == "FAIL"
+    assert check["heavy units"].level.name == "WARN"
+    assert "2 policies served the log" in check["loggers"].found
     calm = check_log(log.take(slice(3, n)), time=(day * 86_400.0)[3:])
     assert calm["value per day"].level.name == "WARN"
     assert calm["entropy per day"].level.name == "PASS"
@@ -96,18 +106,12 @@ def test_every_report_carries_the_doctor_and_a_failed_log_is_not_judged() -> Non
     w = clean(0, 4000)
     w.propensity[:] = np.maximum(w.propensity.round(2), 0.01)
     ill = examine(w)
-    verdict = decide(GOOD, evaluate_diagnostics(), log_check=ill)
+    verdict = decide(GOOD, diagnose(even()), log_check=ill)
     assert (verdict.outcome, verdict.step) == (Outcome.UNDECIDED, "propensities")
     assert "structure" in verdict.reason
 
 
-def evaluate_diagnostics():  # type: ignore[no-untyped-def]
-    from offpolicy import diagnose
-
-    return diagnose(even())
-
-
-def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -> None:
+def test_a_target_whose_distribution_is_known_is_tested_with_the_exact_error() -> None:
     """Three rows by hand: the variance of w is sum e^2 / p - 1 = 1.08, 0 and 1/3."""
     log = LoggedDataset.from_columns(
         session=np.arange(3), step=np.zeros(3), slate=[0, 1, 0], propensity=[0.5, 0.5, 0.25],
@@ -116,16 +120,22 @@ def test_a_target_that_tells_its_distribution_is_tested_with_the_exact_error() -
     )  # fmt: skip
     slates = np.array([[0, 1, 2], [0, 1, -1], [2, 0, -1]], np.int32)[:, :, None]
     share = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
-    told = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
-    np.testing.assert_allclose(_exact_target_variance(log, told), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
-    beyond = TargetScores(
+    known = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
+    np.testing.assert_allclose(_exact_target_variance(log, known), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
+    unsupported = TargetScores(
         np.array([0.2, 0.5, 0.5]), slates=np.where(slates == -1, 2, slates),
         slate_weight=np.array([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0]]),
     )  # fmt: skip
-    assert _exact_target_variance(log, beyond) is None
+    assert _exact_target_variance(log, unsupported) is None
     assert _exact_target_variance(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None
 
 
 def test_a_table_does_not_vouch_for_propensities_that_are_not_its_own() -> None:
     """Rounding sits in the rarest rows: seen by the mean weight, not by its standardised rows."""
     assert flag_rates("p rounded to 2 decimals", 3, first_seed=100)["T1"] >= 2 / 3
+
+
+def test_the_former_name_of_fix_still_reads_and_warns() -> None:
+    finding = Finding("a check", Level.WARN, "2 rows", "a rule", "drop them")
+    with pytest.warns(DeprecationWarning, match=r"now Finding\.fix"):
+        assert finding.mend == "drop them"

@@ -22,18 +22,18 @@ def test_candidates_are_judged_together_and_recorded() -> None:
     log = sessions_log(2500)
     names = {"better": 0.8, "worse": 0.2, "same": 0.5}
     candidates = {k: target(log, p) for k, p in names.items()}
-    found = judge(log, candidates, horizon="one_step")
-    assert found["better"].verdict.outcome is Outcome.PASS
-    assert found["worse"].verdict.outcome is Outcome.FAIL
-    assert found["same"].verdict.outcome is Outcome.UNDECIDED
+    report = judge(log, candidates, horizon="one_step")
+    assert report["better"].verdict.outcome is Outcome.PASS
+    assert report["worse"].verdict.outcome is Outcome.FAIL
+    assert report["same"].verdict.outcome is Outcome.UNDECIDED
     alone = judge(log, {"better": candidates["better"]}, horizon="one_step")["better"].uplift
-    joint = found["better"].uplift
+    joint = report["better"].uplift
     assert joint.high - joint.low > alone.high - alone.low
-    told = json.loads(found.to_json())
-    assert told["log_hash"] == log.hash()
-    assert len({c["policy_hash"] for c in told["candidates"]}) == 3
+    record = json.loads(report.to_json())
+    assert record["log_hash"] == log.hash()
+    assert len({c["policy_hash"] for c in record["candidates"]}) == 3
     other = judge(log, candidates, horizon="one_step", rule=GateRule(min_uplift=0.1))
-    assert other.settings_hash != found.settings_hash
+    assert other.settings_hash != report.settings_hash
 
 
 def test_guardrails_share_alpha_and_stop_a_better_policy() -> None:
@@ -58,9 +58,9 @@ def test_a_fairness_gap_is_a_ratio_within_groups() -> None:
     spec = GuardrailSpec(
         name="gap", values=log.reward * (1 + group), groups=group, change=False, at_most=2.0
     )
-    found = check_guardrails(log, target(log), [spec], horizon="one_step")[0].interval
-    assert found.low < 0.62 < found.high
-    assert found.high - found.low < 0.2
+    gap_interval = check_guardrails(log, target(log), [spec], horizon="one_step")[0].interval
+    assert gap_interval.low < 0.62 < gap_interval.high
+    assert gap_interval.high - gap_interval.low < 0.2
 
 
 def test_slate_diversity_counts_topics() -> None:
@@ -87,8 +87,8 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         guardrail=("propensity>=-1",),
     )  # fmt: skip
     assert gate_rollout.run(gate) == 0
-    told = json.loads((tmp_path / "gate.json").read_text())
-    assert [c["verdict"]["outcome"] for c in told["candidates"]] == ["pass", "cannot tell"]
+    record = json.loads((tmp_path / "gate.json").read_text())
+    assert [c["verdict"]["outcome"] for c in record["candidates"]] == ["pass", "cannot tell"]
     which = which_estimator.Settings(log=path, redraws=5, tilt=(1.0,))
     assert which_estimator.run(which) == 0
     assert "least error" in capsys.readouterr().out

@@ -23,8 +23,8 @@ def mean_of(x: np.ndarray) -> Estimate:
 def test_radii_by_hand() -> None:
     x = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
     hand = np.sqrt(2 * 0.3 * np.log(80) / 5) + 7 * np.log(80) / (3 * 4)
-    found = empirical_bernstein(mean_of(x), (0, 1))
-    assert found.high - found.value == pytest.approx(hand)
+    bernstein = empirical_bernstein(mean_of(x), (0, 1))
+    assert bernstein.high - bernstein.value == pytest.approx(hand)
     assert hoeffding(mean_of(x), (0, 1)).high - 0.6 == pytest.approx(np.sqrt(np.log(40) / 10))
     with pytest.raises(ValueError, match="outside bounds"):
         empirical_bernstein(mean_of(x), (0.0, 0.5))
@@ -32,8 +32,8 @@ def test_radii_by_hand() -> None:
 
 def test_empirical_likelihood_is_skewed_as_the_data_are_and_covers() -> None:
     x = np.random.default_rng(0).exponential(size=60)
-    found = empirical_likelihood(mean_of(x))
-    assert found.high - found.value > found.value - found.low
+    likelihood = empirical_likelihood(mean_of(x))
+    assert likelihood.high - likelihood.value > likelihood.value - likelihood.low
     hits = 0
     for seed in range(300):
         i = empirical_likelihood(mean_of(np.random.default_rng(seed).exponential(size=60)))
@@ -43,9 +43,9 @@ def test_empirical_likelihood_is_skewed_as_the_data_are_and_covers() -> None:
 
 def test_empirical_likelihood_of_two_values_is_the_binomial_deviance() -> None:
     x = np.array([1.0] * 30 + [0.0] * 70)
-    found = empirical_likelihood(mean_of(x))
+    likelihood = empirical_likelihood(mean_of(x))
     limit = stats.f(1, 99).ppf(0.95)
-    for p in (found.low, found.high):
+    for p in (likelihood.low, likelihood.high):
         deviance = 2 * (30 * np.log(0.3 / p) + 70 * np.log(0.7 / (1 - p)))
         assert deviance == pytest.approx(limit, rel=1e-4)
 

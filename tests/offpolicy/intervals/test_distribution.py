@@ -57,11 +57,11 @@ def test_estimated_propensities_are_calibrated_and_marked() -> None:
     logits = np.column_stack([np.zeros(n), x[:, 0], -x[:, 0]])
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     a = (rng.random((n, 1)) > p.cumsum(1)).sum(1)
-    found = estimate_propensity(a, x, n_items=3)
-    np.testing.assert_allclose(found.table, p, atol=0.08)
-    np.testing.assert_allclose(found.table.sum(1), 1)
+    fit = estimate_propensity(a, x, n_items=3)
+    np.testing.assert_allclose(fit.table, p, atol=0.08)
+    np.testing.assert_allclose(fit.table.sum(1), 1)
     log = LoggedDataset.from_columns(
-        session=np.arange(n), step=np.zeros(n), slate=a, propensity=found.propensity,
+        session=np.arange(n), step=np.zeros(n), slate=a, propensity=fit.propensity,
         reward=(a == 1).astype(float), n_items=3,
     ).with_estimated_propensities()  # fmt: skip
     report = evaluate(log.take(slice(0, 2000)), np.full(2000, 1 / 3), horizon="one_step")

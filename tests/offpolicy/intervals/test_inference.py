@@ -11,10 +11,10 @@ from offpolicy import Terms, adjust, diagnose, difference, estimate, interval
 
 def test_t_interval_by_hand() -> None:
     x = np.array([1.0, 2.0, 4.0, 7.0])
-    found = interval(estimate(Terms(np.ones(4), x, None, None, np.arange(4)), "ips"), 0.9)
+    t_interval = interval(estimate(Terms(np.ones(4), x, None, None, np.arange(4)), "ips"), 0.9)
     low, high = stats.t.interval(0.9, 3, loc=3.5, scale=x.std(ddof=1) / 2)
-    assert (found.value, found.low, found.high) == pytest.approx((3.5, low, high))
-    assert found.units == 4
+    assert (t_interval.value, t_interval.low, t_interval.high) == pytest.approx((3.5, low, high))
+    assert t_interval.units == 4
 
 
 def test_one_sided_bounds_spend_all_of_alpha_on_one_side() -> None:
@@ -76,8 +76,8 @@ def test_interval_covers_when_rows_of_a_user_are_dependent(name: str) -> None:
         r = np.array([0.3, 0.5])[a] + mood + rng.normal(0, 0.3, users * rows)
         q = np.array([0.2, 0.6])[a]
         t = Terms((pi_e / pi_b)[a], r, q, np.full(len(a), 0.44), np.repeat(np.arange(users), rows))
-        found = interval(estimate(t, name))
-        hits += found.low <= truth <= found.high
+        covering = interval(estimate(t, name))
+        hits += covering.low <= truth <= covering.high
     assert 0.92 <= hits / repeats <= 0.98
 
 

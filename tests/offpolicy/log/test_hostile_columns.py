@@ -134,7 +134,7 @@ def test_streams_name_the_file_and_the_session(
 def test_streams_weigh_embeddings_by_their_own_weights_only(tmp_path: Path) -> None:
     """The ratio of two probabilities under the name of mips was plain ips."""
     spec = StreamSpec(horizon="one_step", estimators=("mips",))
-    with pytest.raises(LogError, match="mips weigh more than the two probabilities tell"):
+    with pytest.raises(LogError, match="mips need weights of their own"):
         streamed(tmp_path / "a", [rows(range(20))], spec)
     weight = np.linspace(0.5, 1.5, 40)
     part = rows(range(20), weight=weight)

@@ -9,8 +9,8 @@ from offpolicy import Interval, LogError, LoggedDataset, Terms, score_session_es
 from offpolicy.models.features import state_features
 from offpolicy.selection.choosing import choose_setting, cross_validate, slope
 from offpolicy.selection.importance_fitting import _Fit, fitted_rule, pas_if
+from offpolicy.selection.populations import sessions_of
 from offpolicy.selection.redraw import score_estimators
-from offpolicy.selection.redraw_sessions import redraw_sessions, sessions
 from tests.offpolicy.factories import uneven_sessions
 
 
@@ -167,19 +167,34 @@ def test_redrawn_sessions_know_their_truth() -> None:
         assert by_name[name].coverage >= 0.85
     assert by_name["seq_dr"].rmse < by_name["pdis"].rmse
     assert 0 < share < 1
-    kept = {k: v for k, v in log.columns().items() if k != "candidate_propensity"}
-    bare = LoggedDataset.from_columns(n_items=4, **kept)
+    columns = {k: v for k, v in log.columns().items() if k != "candidate_propensity"}
+    bare = LoggedDataset.from_columns(n_items=4, **columns)
     with pytest.raises(LogError, match="log candidate_propensity"):
         score_session_estimators(bare, names)
 
 
+def test_sessions_of_many_candidates_are_redrawn_from_their_distribution_too() -> None:
+    """They were redrawn by rows, whose weights do not average 1 along a session."""
+    few = session_log(300, 2)
+    assert few.candidate_propensity is not None
+    wide = np.zeros((len(few), 300))
+    wide[:, :4] = few.candidate_propensity
+    log = LoggedDataset.from_columns(
+        n_items=300, **(few.columns() | {"candidate_propensity": wide})
+    )  # fmt: skip
+    for score in score_session_estimators(log, ["pdis", "seq_dr"], redraws=40)[0]:
+        assert abs(score.bias) < 3 * score.rmse / np.sqrt(40)
+        assert score.coverage >= 0.85
+
+
 def test_a_redrawn_session_carries_running_weights_and_what_is_ahead() -> None:
-    """Slow twin: products and sums along each session, one row at a time."""
+    """Against products and sums along each session, one row at a time."""
     log = session_log(30, 1)
     rng = np.random.default_rng(0)
-    world = sessions(log, 1.0, rng)
-    t = redraw_sessions(world, rng)
-    told = (world.people.target * world.people.model).sum(1)
+    population = sessions_of(log, 1.0, rng)
+    t = population.redraw(rng)
+    model = population.decisions.model
+    predicted = (population.decisions.target * model).sum(1)
     assert t.session is not None
     assert t.stratum is not None
     for s in range(30):
@@ -189,6 +204,6 @@ def test_a_redrawn_session_carries_running_weights_and_what_is_ahead() -> None:
         np.testing.assert_allclose(t.weight[rows], np.cumprod(ratio))
         after = np.append(t.v_target[rows][1:], 0.0)
         now = t.v_target[rows] - after
-        assert np.abs(now[:, None] - told).min(1).max() < 1e-9  # what the model says of a step
+        assert np.abs(now[:, None] - predicted).min(1).max() < 1e-9  # the model's value of a step
         step = (t.q_logged[rows] - after)[:, None]
-        assert np.abs(step - world.people.model.ravel()).min(1).max() < 1e-9
+        assert np.abs(step - model.ravel()).min(1).max() < 1e-9

@@ -34,25 +34,25 @@ def sharded(t: Terms, names: list[str]) -> Moments:
 def test_shards_of_sessions_of_different_length_add_up() -> None:
     t = uneven_sessions(3, sessions=60, longest=7)
     short = part(t, ~((t.unit % 3 == 1) & (t.stratum > 2)))  # type: ignore[operator]
-    found = sharded(short, NAMES)
+    merged = sharded(short, NAMES)
     for name, e in estimate_all(short, NAMES).items():
-        here, there = interval(e), found.interval(name)
+        here, there = interval(e), merged.interval(name)
         assert (there.value, there.se) == pytest.approx((here.value, here.se), abs=1e-10)
         logged = estimate_forms(on_policy(short), {"l": pdis})["l"]
         paired = interval(difference(e, logged))  # 30 users: too few for a control variate
-        uplift = found.uplift(name)
+        uplift = merged.uplift(name)
         assert (uplift.value, uplift.low) == pytest.approx((paired.value, paired.low), abs=1e-9)
-    assert found.ess == pytest.approx(diagnose(short).ess)
-    assert found.sessions == 60
-    assert found.names == tuple(NAMES)
+    assert merged.ess == pytest.approx(diagnose(short).ess)
+    assert merged.sessions == 60
+    assert merged.names == tuple(NAMES)
 
 
 def test_shards_of_decisions_add_up() -> None:
     t = decisions(1, 200)
     names = ["ips", "clipped_ips", "snips", "dr", "sndr"]
-    found = sharded(t, names)
+    merged = sharded(t, names)
     for name, e in estimate_all(t, names).items():
-        assert found.interval(name).low == pytest.approx(interval(e).low, abs=1e-10)
+        assert merged.interval(name).low == pytest.approx(interval(e).low, abs=1e-10)
 
 
 def test_uplifts_of_weights_that_can_be_trusted_use_the_control_variate_as_evaluate_does() -> None:
@@ -65,13 +65,13 @@ def test_uplifts_of_weights_that_can_be_trusted_use_the_control_variate_as_evalu
         w.ravel(), rng.normal(1, 1, n * steps), None, None, np.repeat(np.arange(n), steps),
         before.ravel(), None, np.tile(np.arange(steps), n), np.repeat(np.arange(n), steps),
     )  # fmt: skip
-    found, asked = sharded(t, ["pdis", "snpdis"]), dict.fromkeys(["pdis", "snpdis"], t)
-    lines = compare(estimate_all(t, asked), asked, {}, 0.95, controlled=True)
+    merged, by_name = sharded(t, ["pdis", "snpdis"]), dict.fromkeys(["pdis", "snpdis"], t)
+    lines = compare(estimate_all(t, by_name), by_name, {}, 0.95, controlled=True)
     for line in lines:
-        uplift = found.uplift(line.estimator)
+        uplift = merged.uplift(line.estimator)
         assert (uplift.value, uplift.se) == pytest.approx((line.uplift.value, line.uplift.se))
     plain = interval(difference(estimate(t, "pdis"), logged_value(t)))
-    assert found.uplift("pdis").se < 0.9 * plain.se
+    assert merged.uplift("pdis").se < 0.9 * plain.se
 
 
 @pytest.mark.parametrize("name", ["clipped_ips", "dros", "log_smoothing_ips"])

@@ -270,7 +270,7 @@ def test_a_zip_of_an_older_kind_is_refused_by_name(tmp_path: Path) -> None:
     agent: Any = build("ppo", env)
     agent.learn(env, total_steps=256, seed=0)
     kwargs = agent.model.policy_kwargs
-    kwargs["about"] = kwargs["about"]._replace(config=agent.config)  # as it was pickled before
+    kwargs["about"] = kwargs.pop("metadata")  # as it was called before
     agent.model.save(tmp_path / "it.zip")
     with pytest.raises(ValueError, match="older Longplay"):
         load(tmp_path / "it.zip", trust=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from policies.encoders import ENCODERS, Sequences
-from policies.encoders.serving.follow import EMPTY, GREW, KEPT, OTHER, Follower, changes
+from policies.encoders.serving.follow import EMPTY, GREW, OTHER, UNCHANGED, Follower, changes
 
 A, H = 12, 5
 
@@ -29,7 +29,7 @@ def test_states_equal_those_of_whole_histories(encoder: Any) -> None:
     for _ in range(60):
         what = rng.choice(4, size=40, p=[0.3, 0.6, 0.06, 0.04])
         item = rng.integers(A, size=40).astype(np.int32)
-        item[::3] = 2  # some take the same one again and again
+        item[::3] = 2  # some take the same item repeatedly
         grown = np.concatenate([now[:, 1:], item[:, None]], axis=1)
         past = np.full((40, H), -1, np.int32)
         past[:, -2:] = rng.integers(A, size=(40, 2))
@@ -39,14 +39,14 @@ def test_states_equal_those_of_whole_histories(encoder: Any) -> None:
     np.testing.assert_allclose(follow(fewer), encoder.encode(fewer), atol=2e-5)
 
 
-def test_what_became_of_each_history() -> None:
+def test_how_each_history_changed() -> None:
     seen = np.array(
         [[-1, -1, 4], [-1, -1, 4], [-1, 3, 4], [2, 3, 4], [-1, -1, -1], [-1, 3, 4]], np.int32
     )
     now = np.array([[-1, -1, 4], [-1, 4, 4], [-1, -1, -1], [3, 4, 5], [-1, 1, 2], [3, 4, 5]])
     whole = np.ones(6, np.bool_)
     what, item = changes(seen, now.astype(np.int32), whole, 3)
-    assert what.tolist() == [KEPT, GREW, EMPTY, OTHER, OTHER, GREW]
+    assert what.tolist() == [UNCHANGED, GREW, EMPTY, OTHER, OTHER, GREW]
     assert item.tolist() == [-1, 4, -1, -1, -1, 5]
     assert whole.tolist() == [True, True, True, False, False, True]
     np.testing.assert_array_equal(seen, now)

@@ -8,30 +8,30 @@ import torch
 
 from policies.encoders import ENCODERS, Sequences, leave_one_out
 from policies.encoders.evaluate import ndcg
-from policies.encoders.training.averaging import averaged, follow
+from policies.encoders.training.averaging import averaged, update_average
 
 
 def test_the_mean_by_hand() -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0]))
-    step = torch.optim.AdamW([weight], lr=1e-9, weight_decay=0.0)
+    optimizer = torch.optim.AdamW([weight], lr=1e-9, weight_decay=0.0)
     for value in (1.0, 2.0, 6.0):
         weight.grad = torch.zeros(1)
-        step.step()
+        optimizer.step()
         weight.data.fill_(value)
-        follow(step, keep=0.2)
-    # after n = 1, 2, 3 steps it keeps min(.2, (1 + n) / (10 + n)) = 2/11, .2, .2
+        update_average(optimizer, decay=0.2)
+    # after n = 1, 2, 3 steps the decay is min(.2, (1 + n) / (10 + n)) = 2/11, .2, .2
     wanted = 0.2 * (0.2 * 1.0 + 0.8 * 2.0) + 0.8 * 6.0
-    with averaged(step):
+    with averaged(optimizer):
         assert weight.item() == pytest.approx(wanted)
     assert weight.item() == 6.0
 
 
 def test_weights_that_no_step_moved_stay_themselves() -> None:
     weight = torch.nn.Parameter(torch.tensor([3.0]))
-    step = torch.optim.AdamW([weight])
-    step.step()  # it has no gradient
-    follow(step, keep=0.9)
-    with averaged(step):
+    optimizer = torch.optim.AdamW([weight])
+    optimizer.step()  # it has no gradient
+    update_average(optimizer, decay=0.9)
+    with averaged(optimizer):
         assert weight.item() == 3.0
 
 

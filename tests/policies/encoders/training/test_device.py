@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from policies.encoders import ENCODERS, Sequences
 from policies.encoders.models.neural import NeuralEncoder
-from policies.encoders.training.parallel import World
+from policies.encoders.training.parallel import ProcessGroup
 from policies.encoders.training.train import batches, chosen_device, loss_of
 
 MOVES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
@@ -57,9 +57,9 @@ def test_a_learning_step_stays_on_the_networks_device(name: str, loss: str) -> N
     made._build(20, sequences.counts())
     network = made._net.to("meta").train()
     rng = np.random.default_rng(0)
-    batch, _, shared, own = next(batches(network, sequences, made.config, rng, World()))
+    batch = next(batches(network, sequences, made.config, rng, ProcessGroup()))
     with OneDevice() as watch:
-        loss_of(network, batch, made.config, shared, own).backward()  # type: ignore[no-untyped-call]
+        loss_of(network, batch, made.config).backward()  # type: ignore[no-untyped-call]
     assert "meta" in watch.seen
     assert all(p.grad is not None and p.grad.is_meta for p in network.parameters())
 
@@ -81,14 +81,14 @@ def test_auto_is_the_gpu_where_there_is_one(
 def test_the_network_is_moved_before_learning_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    transitions: list[str] = []
+    devices_seen: list[str] = []
     original = torch.nn.Module.to
 
     def to(self: torch.nn.Module, device: Any) -> torch.nn.Module:
-        transitions.append(str(torch.device(device)))
+        devices_seen.append(str(torch.device(device)))
         return original(self, device)
 
     monkeypatch.setattr(torch.nn.Module, "to", to)
     made = build("sasrec", device="cpu:0").fit(data())
-    assert transitions == ["cpu:0", "cpu"]
+    assert devices_seen == ["cpu:0", "cpu"]
     assert made.encode(np.array([[1, 2]])).any()

@@ -14,7 +14,7 @@ import pytest
 from policies.encoders import ENCODERS, Sequences, leave_one_out
 from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.training.resume import Epoch
-from policies.encoders.training.train import pace
+from policies.encoders.training.train import learning_rate_schedule
 
 SMALL: dict[str, Any] = {
     "dim": 16, "length": 8, "epochs": 6, "batch_tokens": 200, "negatives": 8, "patience": 9
@@ -91,20 +91,20 @@ def test_a_folder_of_other_settings_or_data_is_refused(tmp_path: Path) -> None:
         build(epochs=1).fit(data(users=61), folder=tmp_path)
 
 
-def test_the_pace_rises_peaks_and_falls_to_a_tenth() -> None:
-    assert pace(0.01, 0.02) == pytest.approx(0.5)
-    assert pace(0.02, 0.02) == pytest.approx(1.0)
-    assert pace(0.51, 0.02) == pytest.approx(0.55)
-    assert pace(1.0, 0.02) == pytest.approx(0.1)
+def test_the_learning_rate_rises_peaks_and_falls_to_a_tenth() -> None:
+    assert learning_rate_schedule(0.01, 0.02) == pytest.approx(0.5)
+    assert learning_rate_schedule(0.02, 0.02) == pytest.approx(1.0)
+    assert learning_rate_schedule(0.51, 0.02) == pytest.approx(0.55)
+    assert learning_rate_schedule(1.0, 0.02) == pytest.approx(0.1)
 
 
 WORKER = """
 import sys, numpy as np
 from policies.encoders import ENCODERS, Sequences
-from policies.encoders.training.parallel import World
+from policies.encoders.training.parallel import ProcessGroup
 rng = np.random.default_rng(0)
 lists = [(rng.integers(20) + np.arange(rng.integers(4, 20))) % 20 for _ in range(60)]
-world = World.join()
+world = ProcessGroup.join()
 made = ENCODERS["sasrec"](
     dim=16, length=8, epochs=2, batch_tokens=200, negatives=8, dropout=0.0
 ).fit(Sequences.from_lists(lists, n_items=20), world=world)

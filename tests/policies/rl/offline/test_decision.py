@@ -10,7 +10,7 @@ import torch
 
 from offpolicy import LoggedDataset
 from policies import POLICIES, Observation
-from policies.rl.offline.decision_transformer import DecisionConfig, DecisionNet, Seen, loss
+from policies.rl.offline.decision_transformer import DecisionConfig, DecisionNet, Inputs, loss
 from tests.factories import make_observation, make_serving
 
 A, H = 4, 3
@@ -53,16 +53,16 @@ def test_a_high_return_asks_for_the_better_arm() -> None:
 def test_the_loss_worked_by_hand() -> None:
     logits = torch.log(torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
     first, returns = torch.tensor([1, 0]), torch.tensor([2.0, 1.0])
-    outlook = torch.tensor([1.0, 3.0])
+    predicted = torch.tensor([1.0, 3.0])
     expected = -(np.log(0.75) + np.log(0.5)) / 2 + (0.9 * 1 + 0.1 * 2) / 2
-    assert loss(logits, outlook, first, returns, 0.9).item() == pytest.approx(expected, rel=1e-6)
+    assert loss(logits, predicted, first, returns, 0.9).item() == pytest.approx(expected, rel=1e-6)
 
 
-def net_and_users() -> tuple[DecisionNet, Seen]:
+def net_and_users() -> tuple[DecisionNet, Inputs]:
     torch.manual_seed(0)
     net = DecisionNet(DecisionConfig(dim=8, blocks=2), SERVING, 5).double()
     history = torch.tensor([[-1, -1, -1], [-1, 0, 3], [2, 2, 1]])
-    return net, Seen(
+    return net, Inputs(
         history,
         torch.randn(3, H, 1, dtype=torch.float64),
         torch.randn(3, 5, dtype=torch.float64),
@@ -71,35 +71,35 @@ def net_and_users() -> tuple[DecisionNet, Seen]:
 
 
 def test_users_do_not_hear_each_other_nor_empty_places() -> None:
-    net, seen = net_and_users()
+    net, inputs = net_and_users()
     returns = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
-    logits, outlook = net(seen, returns)
+    logits, predicted = net(inputs, returns)
     for b in range(3):
-        one = Seen(*(column[b : b + 1] for column in seen))
+        one = Inputs(*(column[b : b + 1] for column in inputs))
         alone, view = net(one, returns[b : b + 1])
         torch.testing.assert_close(alone[0], logits[b])
-        torch.testing.assert_close(view[0], outlook[b])
-    noisy = seen._replace(responses=seen.responses + 9.0 * (seen.history < 0)[..., None])
+        torch.testing.assert_close(view[0], predicted[b])
+    noisy = inputs._replace(responses=inputs.responses + 9.0 * (inputs.history < 0)[..., None])
     torch.testing.assert_close(net(noisy, returns)[0], logits)
 
 
-def test_the_outlook_does_not_hear_the_return_but_the_action_does() -> None:
-    net, seen = net_and_users()
+def test_the_predicted_return_ignores_the_target_and_the_action_does_not() -> None:
+    net, inputs = net_and_users()
     low, high = torch.full((3,), -1.0).double(), torch.full((3,), 1.0).double()
-    one, two = net(seen, low), net(seen, high)
+    one, two = net(inputs, low), net(inputs, high)
     torch.testing.assert_close(one[1], two[1], rtol=0, atol=0)
     assert (one[0] - two[0]).abs().min() > 0
 
 
 def test_the_gradient_is_the_derivative() -> None:
-    net, seen = net_and_users()
+    net, inputs = net_and_users()
     first, returns = torch.tensor([1, 0, 3]), torch.tensor([0.5, -1.0, 2.0]).double()
 
     def at(state: torch.Tensor) -> torch.Tensor:
-        logits, outlook = net(seen._replace(state=state), returns)
-        return loss(logits, outlook, first, returns, 0.9)
+        logits, predicted = net(inputs._replace(state=state), returns)
+        return loss(logits, predicted, first, returns, 0.9)
 
-    assert torch.autograd.gradcheck(at, (seen.state.requires_grad_(),))
+    assert torch.autograd.gradcheck(at, (inputs.state.requires_grad_(),))
 
 
 @pytest.mark.parametrize(("name", "value"), [("quantile", 1.0), ("gamma", 1.1), ("dim", 3)])

@@ -13,17 +13,29 @@ from torch import Tensor
 
 from offpolicy import LoggedDataset
 from policies import build, collect, score_log
-from policies.base import items_of, observation_of, serving_of
 from policies.features import state_features
+from policies.observation import items_of, observation_of, serving_of
 from policies.rl.data.logged import LogBatch, log_batch, logged_transitions, returns_to_go
-from policies.rl.nets.item_net import ItemNet
-from policies.rl.offline.learner import METHODS
-from policies.rl.offline.method import OfflineConfig, slate_log_prob
+from policies.rl.nets import ItemNet
+from policies.rl.offline.losses import (
+    METHODS,
+    BCConfig,
+    CQLConfig,
+    OfflineConfig,
+    ReinforceConfig,
+    SNQNConfig,
+    slate_log_prob,
+)
 from policies.slates.distributions import PlackettLuce
 from tests.factories import env_of
 
 A, C, K, D, B = 12, 5, 2, 3, 30
-CONFIG = OfflineConfig(gamma=0.8, strength=0.3, cap=2.0)
+CONFIGS: dict[type[OfflineConfig], OfflineConfig] = {
+    BCConfig: BCConfig(),
+    ReinforceConfig: ReinforceConfig(gamma=0.8, entropy=0.0, cap=2.0),
+    CQLConfig: CQLConfig(gamma=0.8, strength=0.3),
+    SNQNConfig: SNQNConfig(gamma=0.8, strength=0.3, cap=2.0),
+}
 
 
 make_env = env_of(num_envs=32, n_items=A, slate_size=K, n_candidates=C)
@@ -53,6 +65,11 @@ def a_net(method: str, seed: int = 0) -> ItemNet:
     items = np.random.default_rng(seed).normal(size=(A, 4)).astype(np.float32)
     kind = METHODS[method]
     return ItemNet(D, items, 8, heads=kind.heads, extras=kind.extras)
+
+
+def loss_of(method: str, net: ItemNet, target: ItemNet, batch: LogBatch) -> Tensor:
+    kind = METHODS[method]
+    return kind.loss(net, target, batch, CONFIGS[kind.config])
 
 
 def test_returns_to_go_by_hand() -> None:
@@ -88,13 +105,13 @@ def test_probability_of_a_slate_is_plackett_luce() -> None:
     assert ours[3] == pytest.approx(exact[3, 0])
 
 
-@pytest.mark.parametrize("method", ["clone", "cql", "snqn", "sa2c"])
+@pytest.mark.parametrize("method", ["bc", "cql", "snqn", "sa2c"])
 def test_gradients_are_those_of_the_loss(method: str) -> None:
-    net, slow, batch = a_net(method).double(), a_net(method, 1).double(), a_batch()
+    net, target, batch = a_net(method).double(), a_net(method, 1).double(), a_batch()
     batch = LogBatch(*(x.double() if x.is_floating_point() else x for x in batch))
 
     def of_bias(bias: Tensor) -> Tensor:
-        called = _Called(net, slow, method)
+        called = _Called(net, target, method)
         loss: Tensor = torch.func.functional_call(called, {"net.item_bias": bias}, (batch,))
         return loss
 
@@ -109,49 +126,49 @@ def test_gradients_are_those_of_the_loss(method: str) -> None:
 
 
 class _Called(torch.nn.Module):
-    def __init__(self, net: ItemNet, slow: ItemNet, method: str) -> None:
+    def __init__(self, net: ItemNet, target: ItemNet, method: str) -> None:
         super().__init__()
-        self.net, self.slow, self.method = net, slow, method
+        self.net, self.target, self.method = net, target, method
 
     def forward(self, batch: LogBatch) -> Tensor:
-        return METHODS[self.method].loss(self.net, self.slow, batch, CONFIG)
+        return loss_of(self.method, self.net, self.target, batch)
 
 
 def huber(x: float) -> float:
     return 0.5 * x * x if abs(x) < 1 else abs(x) - 0.5
 
 
-def rows_of(net: ItemNet, slow: ItemNet, batch: LogBatch) -> Any:
-    """(scores (heads, B, C), extras, scores of the next state, the slow network's) as numpy."""
+def rows_of(net: ItemNet, target: ItemNet, batch: LogBatch) -> Any:
+    """(scores (heads, B, C), extras, scores of the next state, the target network's) as numpy."""
     with torch.no_grad():
         now, extra = net(batch.state, batch.items)
         return (
             now.numpy(),
             extra.numpy(),
             net(batch.next_state, batch.next_items)[0].numpy(),
-            slow(batch.next_state, batch.next_items)[0].numpy(),
+            target(batch.next_state, batch.next_items)[0].numpy(),
         )
 
 
 def test_cql_by_hand() -> None:
-    net, slow, batch = a_net("cql"), a_net("cql", 1), a_batch()
-    now, _, after, old = rows_of(net, slow, batch)
+    net, target, batch = a_net("cql"), a_net("cql", 1), a_batch()
+    now, _, after, old = rows_of(net, target, batch)
     total = 0.0
     for i in range(B):
         place = int(batch.place[i])
         column = int(batch.shown[i, place if place < K else 0])
-        target = float(batch.reward[i])
-        target += 0.8 * float(batch.alive[i]) * old[0, i, after[0, i].argmax()]
+        goal = float(batch.reward[i])
+        goal += 0.8 * float(batch.alive[i]) * old[0, i, after[0, i].argmax()]
         q = now[0, i]
-        total += huber(q[column] - target) + 0.3 * (math.log(np.exp(q).sum()) - q[column])
-    got = METHODS["cql"].loss(net, slow, batch, CONFIG).item()
+        total += huber(q[column] - goal) + 0.3 * (math.log(np.exp(q).sum()) - q[column])
+    got = loss_of("cql", net, target, batch).item()
     assert got == pytest.approx(total / B, rel=1e-5)
 
 
 @pytest.mark.parametrize("method", ["snqn", "sa2c"])
 def test_snqn_and_sa2c_by_hand(method: str) -> None:
-    net, slow, batch = a_net(method), a_net(method, 1), a_batch()
-    now, _, after, old = rows_of(net, slow, batch)
+    net, target, batch = a_net(method), a_net(method, 1), a_batch()
+    now, _, after, old = rows_of(net, target, batch)
     total = 0.0
     for i in range(B):
         place = int(batch.place[i])
@@ -164,7 +181,7 @@ def test_snqn_and_sa2c_by_hand(method: str) -> None:
         total -= weight * log_p
         total += 0.3 * huber(q[column] - later - float(batch.reward[i]))
         total += 0.3 * float(np.mean([huber(q[c] - later) for c in others]))
-    got = METHODS[method].loss(net, slow, batch, CONFIG).item()
+    got = loss_of(method, net, target, batch).item()
     assert got == pytest.approx(total / B, rel=1e-5)
 
 
@@ -173,8 +190,7 @@ def test_reinforce_moves_each_slate_by_weight_and_gain(method: str) -> None:
     """The gradient of one row's logits, worked by hand from the corrected policy gradient."""
     net, batch = a_net(method), a_batch()
     now, value, _, _ = rows_of(net, net, batch)
-    config = replace(CONFIG, strength=0.0)
-    loss = METHODS[method].loss(net, net, batch, config)
+    loss = loss_of(method, net, net, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     expected = np.zeros(A)
     for i in range(B):
@@ -221,14 +237,14 @@ def test_what_pays_is_favoured(name: str, paid: LoggedDataset) -> None:
     assert (favoured == 3).all()
 
 
-def test_the_clone_learns_the_behaviour() -> None:
-    """Held-out slates: most of the way from uniform slates to the behaviour's own surprise."""
+def test_cloning_learns_the_logging_policy() -> None:
+    """Held-out slates: most of the way from uniform to the logging policy's log-likelihood."""
     env = make_env()
-    behaviour = build("popularity", env, temperature=0.3)
-    behaviour.update(collect(env, build("uniform", env), n_steps=60, seed=1))
-    clone = build("bc", env, epochs=20)
-    clone.update(collect(env, behaviour, n_steps=60, seed=2))
-    held_out = collect(env, behaviour, n_steps=20, seed=3)
-    told = np.log(score_log(clone, held_out).propensity).mean()
+    logging = build("popularity", env, temperature=0.3)
+    logging.update(collect(env, build("uniform", env), n_steps=60, seed=1))
+    cloned = build("bc", env, epochs=20)
+    cloned.update(collect(env, logging, n_steps=60, seed=2))
+    held_out = collect(env, logging, n_steps=20, seed=3)
+    learnt = np.log(score_log(cloned, held_out).propensity).mean()
     uniform, best = math.log(1 / (C * (C - 1))), np.log(held_out.propensity).mean()
-    assert uniform + 0.8 * (best - uniform) < told < best + 0.05
+    assert uniform + 0.8 * (best - uniform) < learnt < best + 0.05

@@ -11,13 +11,19 @@ import pytest
 import torch
 
 from policies import build, collect, load, observation_of, save, score_log
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
+from policies.rl.sb3.actor_critic import PlackettLuceActions
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.algorithms import ALGORITHMS
-from policies.rl.sb3.masked import allowed
-from policies.rl.sb3.proto import near_item, near_vector, slate_of, unit_vectors
-from policies.rl.sb3.q_head import NEVER, TiedHead
-from policies.rl.sb3.slate_head import PlackettLuceActions
+from policies.rl.sb3.contrib import allowed
+from policies.rl.sb3.single_action import (
+    NEVER,
+    TiedHead,
+    near_item,
+    near_vector,
+    slate_of,
+    unit_vectors,
+)
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER as ALWAYS
 from tests.factories import env_of

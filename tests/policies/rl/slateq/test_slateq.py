@@ -11,11 +11,11 @@ import torch
 
 import recsim_env  # noqa: F401
 from policies import act, build, collect, observation_of
-from policies.base import Observation, serving_of
 from policies.features import state_features
+from policies.observation import Observation, serving_of
+from policies.rl.data.collector import encode
 from policies.rl.data.replay import Batch
-from policies.rl.data.world import encode
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.rl.slateq.net import SlateQConfig, SlateQNet, bootstrap, losses
 from policies.rl.slateq.policy import SlateQ
 
@@ -59,13 +59,13 @@ def test_the_network_gives_an_item_one_number_however_it_is_asked(learned: int) 
 
 
 def test_the_next_slate_is_chosen_by_one_network_and_valued_by_the_other() -> None:
-    net, slow, batch = a_net(0), a_net(1), a_batch()
+    net, target, batch = a_net(0), a_net(1), a_batch()
     with torch.no_grad():
-        value = bootstrap(net, slow, batch, K, "ratio")
+        value = bootstrap(net, target, batch, K, "ratio")
     for row in range(B):
         state, ids = batch.next_state[row : row + 1], batch.next_items[row : row + 1]
         with torch.no_grad():
-            ours, theirs = net(state, ids), slow(state, ids)
+            ours, theirs = net(state, ids), target(state, ids)
         best, worth = -np.inf, np.nan
         for i in range(C):
             for j in range(i):
@@ -87,18 +87,18 @@ def test_sizes_that_teach_nothing_are_refused(wrong: dict[str, int]) -> None:
 def test_losses_are_of_what_was_picked() -> None:
     net, batch = a_net(), a_batch()
     goal = torch.linspace(-1, 1, B)
-    difference, surprise = losses(net, batch, goal)
+    difference, cross_entropy = losses(net, batch, goal)
     with torch.no_grad():
-        seen = net(batch.state, batch.slate)
+        values = net(batch.state, batch.slate)
     by_hand, log_p = 0.0, 0.0
     for row in range(B):
         place = int(batch.place[row])
-        picked = seen.none[row] if place == K else seen.value[row, place]
+        picked = values.none[row] if place == K else values.value[row, place]
         by_hand += torch.nn.functional.smooth_l1_loss(picked, goal[row]).item() / B
-        mass = 1 + seen.weight[row].sum()
-        log_p += torch.log((1.0 if place == K else seen.weight[row, place]) / mass).item() / B
+        mass = 1 + values.weight[row].sum()
+        log_p += torch.log((1.0 if place == K else values.weight[row, place]) / mass).item() / B
     assert difference.item() == pytest.approx(by_hand, rel=1e-5)
-    assert surprise.item() == pytest.approx(-log_p, rel=1e-5)
+    assert cross_entropy.item() == pytest.approx(-log_p, rel=1e-5)
 
 
 def test_gradients_are_those_of_the_losses() -> None:
@@ -140,7 +140,7 @@ def clicks(env: Any, agent: SlateQ, seed: int) -> float:
 def test_it_learns_what_users_click() -> None:
     env = gymnasium.make_vec("recsim_env/Boredom-v0", num_envs=64, n_items=200, observe="latent")
     config = SlateQConfig(
-        gamma=0.9, hidden=32, batch_size=128, warm=500, average=0.05, learning_rate=5e-3
+        gamma=0.9, hidden=32, batch_size=128, warm=500, tau=0.05, learning_rate=5e-3
     )
     agent = SlateQ(config, state_features(serving_of(env), None), None)
     before = clicks(env, agent, seed=5)  # uniform: about 8.6 of 100
@@ -162,8 +162,8 @@ def test_learning_twice_by_halves_goes_on_and_the_same_seed_learns_the_same() ->
     seen = observation_of(env.reset(seed=3)[0])
 
     def score(agent: SlateQ, obs: Observation) -> torch.Tensor:
-        assert agent.learner is not None
-        return agent.learner.scores(encode(agent.state, obs), agent.learner.average)
+        assert agent.networks is not None
+        return agent.networks.scores(encode(agent.state, obs))
 
     first, again, other = learnt(1), learnt(1), learnt(2)
     assert torch.equal(score(first, seen), score(again, seen))
