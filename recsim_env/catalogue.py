@@ -22,7 +22,7 @@ class Catalogue:
     """
 
     topics: NDArray[np.int32]  # (A,) 0..T-1, the topic that an item belongs to
-    vectors: NDArray[np.float32]  # (A, D) place in the space of interests
+    vectors: NDArray[np.float32]  # (A, D) point in the space of interests
     quality: NDArray[np.float32]  # (A,) hidden until consumed; 0..1, or the topic's mean
     length: NDArray[np.float32]  # (A,) minutes, > 0
     clickbait: NDArray[np.float32]  # (A,) 0..1, appeal that consumption does not honour
@@ -66,8 +66,8 @@ class Catalogue:
     def _validate(self, column: str, bad: NDArray[np.bool_], rule: str) -> None:
         if bad.any():
             i = int(np.argmax(bad))
-            found = f"{column}[{i}] = {getattr(self, column)[i]}"
-            raise ValueError(f"{found} {rule} ({bad.sum()} of {len(bad)} items)")
+            value = f"{column}[{i}] = {getattr(self, column)[i]}"
+            raise ValueError(f"{value} {rule} ({bad.sum()} of {len(bad)} items)")
 
     def __len__(self) -> int:
         return len(self.topics)
@@ -214,9 +214,7 @@ class Population:
         gap = known[:, :-1] & ~known[:, 1:]
         if gap.any():
             row = int(np.argmax(gap.any(1)))
-            raise ValueError(
-                f"first_items[{row}] has an empty place after an item; pad with -1 on the left"
-            )
+            raise ValueError(f"first_items[{row}] has a -1 after an item; pad with -1 on the left")
         if self.first_responses is not None:
             shape = self.first_responses.shape[:2]
             if shape != self.first_items.shape:

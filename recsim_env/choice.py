@@ -1,7 +1,7 @@
-"""Choice models: which place of one slate a user takes. Pure scalar functions, shared by all users.
+"""Choice models: which position of a slate a user takes. Pure scalar functions for all models.
 
-Each takes the scores (K,) of the places shown and luck `u`, uniform on [0, 1), and returns the
-place or -1 for none. `scores` is scratch: a choice may overwrite it.
+Each takes the scores (K,) of the positions shown and a random number `u`, uniform on [0, 1), and
+returns the position or -1 for none. `scores` is scratch: a choice may overwrite it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def sigmoid(x: float) -> float:
 
 @njit
 def proportional(weights: Any, none: float, u: float) -> int:
-    """Place j with probability w_j / (none + sum w); all weights >= 0 (Luce, 1959)."""
+    """Position j with probability w_j / (none + sum w); all weights >= 0 (Luce, 1959)."""
     total = none
     for k in range(weights.size):
         total += weights[k]
@@ -38,7 +38,7 @@ def proportional(weights: Any, none: float, u: float) -> int:
 
 @njit
 def multinomial_logit(scores: Any, none: float, u: float) -> int:
-    """Place j with probability e^{s_j} / (e^{none} + sum e^s) (McFadden, 1974)."""
+    """Position j with probability e^{s_j} / (e^{none} + sum e^s) (McFadden, 1974)."""
     top = none
     for k in range(scores.size):
         top = max(top, scores[k])
@@ -49,16 +49,16 @@ def multinomial_logit(scores: Any, none: float, u: float) -> int:
 
 @njit
 def cascade(chances: Any, u: float) -> int:
-    """Places examined in order, the first that pleases is taken (Craswell et al., 2008).
+    """Positions examined in order, the first that pleases is taken (Craswell et al., 2008).
 
-    Place i with probability c_i prod_{m < i} (1 - c_m), where c = attention x scale x score.
+    Position i with probability c_i prod_{m < i} (1 - c_m), where c = attention x scale x score.
     """
-    reached = 1.0
+    examined = 1.0
     for k in range(chances.size):
-        u -= reached * chances[k]
+        u -= examined * chances[k]
         if u < 0.0:
             return k
-        reached *= 1.0 - chances[k]
+        examined *= 1.0 - chances[k]
     return -1
 
 
@@ -72,9 +72,9 @@ def exponential_cascade(scores: Any, scale: float, u: float) -> int:
 
 @njit
 def position_based(user: Any, chances: Any, examined: Any, clicks: Any) -> int:
-    """Every place by itself: examined and relevant (Richardson et al., 2007).
+    """Every position by itself: examined and relevant (Richardson et al., 2007).
 
-    Writes 1 or 0 into `clicks` (K,) and returns the last place clicked, or -1.
+    Writes 1 or 0 into `clicks` (K,) and returns the last position clicked, or -1.
     """
     last = -1
     for k in range(chances.size):
@@ -86,9 +86,11 @@ def position_based(user: Any, chances: Any, examined: Any, clicks: Any) -> int:
 
 @njit
 def dependent_click(user: Any, chances: Any, go_on: Any, clicks: Any) -> int:
-    """Places in order; after a click at l the user goes on with chance go_on[l] (Guo et al., 2009).
+    """Positions in order; after a click at l the user goes on with chance go_on[l].
 
-    Writes 1 or 0 into `clicks` (K,) and returns the last place clicked, or -1.
+    The dependent click model (Guo et al., 2009).
+
+    Writes 1 or 0 into `clicks` (K,) and returns the last position clicked, or -1.
     """
     last, looking = -1, True
     for k in range(chances.size):

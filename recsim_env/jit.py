@@ -14,7 +14,6 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-
 _numba: Any = numba.njit  # numba's own stubs do not name the option `_nrt`
 
 
@@ -28,6 +27,12 @@ def njit_sums(function: Function) -> Function:
     """As `njit`, and sums may be reordered, so that dot products run eight terms at a time."""
     fast = {"reassoc", "nsz", "contract"}
     compiled = _numba(error_model="numpy", forceinline=True, fastmath=fast, _nrt=False)(function)
+    return cast(Function, compiled)
+
+
+def njit_whole(function: Function) -> Function:
+    """As `njit`, but put into its one caller before types are known: it is not compiled twice."""
+    compiled = _numba(error_model="numpy", inline="always", _nrt=False)(function)
     return cast(Function, compiled)
 
 

@@ -21,14 +21,14 @@ Choice = Literal["multinomial_logit", "proportional", "independent"]
 
 HEADER: list[tuple[str, str]] = [
     ("stream", "u8"),  # key of the slot; sessions derive theirs from it
-    ("key", "u8"),  # key of this session's luck
-    ("counter", "u8"),  # how far along the luck is
+    ("key", "u8"),  # of this session's random stream
+    ("counter", "u8"),  # numbers drawn from the stream so far
     ("clock", "i8"),  # tick of the catalogue's calendar: what availability goes by
     ("session", "i8"),  # 0-based number of the session in this slot
     ("person", "i4"),  # row of the population that this user is, or -1
     ("group", "i4"),  # of those with rules of their own, or 0
     ("step", "i4"),  # decisions made in this session
-    ("head", "i4"),  # where the history begins in its room
+    ("head", "i4"),  # where the history begins in its buffer
     ("watched", "f4"),  # minutes in this session
     ("enjoyed", "f4"),  # quality-weighted minutes in this session
 ]
@@ -89,6 +89,23 @@ def nothing(user: User, world: World) -> float:
     return 0.0
 
 
+class Law(NamedTuple):
+    """The exact law of a world of few states, for `oracles.dynamic`.
+
+    S states, A kinds of item, O outcomes; action A, the last, is choosing nothing.
+    """
+
+    weight: NDArray[
+        np.float64
+    ]  # (S, A + 1) mass of each choice; its share of the slate's is its chance
+    chance: NDArray[np.float64]  # (S, A + 1, O) of each outcome once chosen
+    reward: NDArray[np.float64]  # (S, A + 1, O)
+    after: NDArray[np.int64]  # (S, A + 1, O) the next state, or -1: the session ended
+    start: NDArray[np.float64]  # (S,) where sessions begin
+    kind: NDArray[np.int64]  # (items,) which of the A kinds an item is
+    state: Callable[[Any], NDArray[np.int64]]  # user records (N,) -> states (N,)
+
+
 class Functions(NamedTuple):
     """The compiled functions of a model, as the loops over users call them (see `UserModel`)."""
 
@@ -109,12 +126,13 @@ class UserModel:
     """One user model: a few scalar functions about one user, and how its world is built.
 
     All functions are `@njit`. `sample` draws who the user is at the session's start. `respond`
-    chooses a place of the slate (or -1), writes what is observed of it into `response` (R,) and
-    what each place pays into `paid` (K,). `advance` moves the user's state after it and returns
-    reward that no place earned. `leaves` says whether the session ends now. `observe` writes what
-    the agent may see of the user. `score` and `worth`, for oracles: the choice score of an item
-    now, and its expected immediate reward once chosen; `none` is the score of choosing nothing.
-    `plan` and `plan_none` look ahead: worth plus a guess of what the choice does to later reward.
+    chooses a position of the slate (or -1), writes what is observed of it into `response` (R,) and
+    what each position pays into `paid` (K,). `advance` moves the user's state after it and returns
+    reward that no position earned. `leaves` says whether the session ends now. `observe` writes
+    what the agent may see of the user. `score` and `worth`, for oracles: the choice score of an
+    item now, and its expected immediate reward once chosen; `none` is the score of choosing
+    nothing. `plan` and `plan_none` look ahead: worth plus a guess of what the choice does to
+    later reward.
     """
 
     config: type  # a frozen dataclass whose number fields reach the functions as `world.cfg`
@@ -138,7 +156,7 @@ class UserModel:
     responses: Span = PLAIN_RESPONSES
     user: Callable[[Any, Catalogue], Span] = field(default=lambda config, catalogue: NOTHING)
     defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment
-    tabular: Callable[[Any, Catalogue], Any] | None = None  # exact law, where states are few
+    tabular: Callable[[Any, Catalogue], Law] | None = None  # exact law, where states are few
 
     def functions(self) -> Functions:
         """The compiled functions; without a look ahead the plan is the worth."""

@@ -1,4 +1,4 @@
-"""Arrays of a step as the dictionaries that Gymnasium wants."""
+"""Observations and infos: the arrays of a step as the dictionaries that Gymnasium expects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recsim_env.kernel.state import Outcome, View
 Observation = dict[str, NDArray[Any]]
 
 
-def named(view: View, responses: int) -> Observation:
+def observation_dict(view: View, responses: int) -> Observation:
     """An observation's arrays by name, of R responses; candidates only where they are drawn."""
     n, h = view.history_items.shape
     obs: Observation = {
@@ -26,7 +26,7 @@ def named(view: View, responses: int) -> Observation:
     return obs
 
 
-def infos_of(outcome: Outcome) -> dict[str, Any]:
+def info_dict(outcome: Outcome) -> dict[str, Any]:
     """What happened beside the reward, and masks (N,) that say it is there for every slot."""
     infos: dict[str, Any] = {
         "consumed": outcome.consumed,
@@ -38,7 +38,7 @@ def infos_of(outcome: Outcome) -> dict[str, Any]:
     return infos
 
 
-def one_by_one(rows: NDArray[np.int64], last: Observation, n: int) -> NDArray[np.object_]:
+def final_observations(rows: NDArray[np.int64], last: Observation, n: int) -> NDArray[np.object_]:
     """Observations (n,) as dictionaries: those of `rows`, of which `last` has one each, or None."""
     base = last.pop("history_items"), last.pop("history_responses"), last.pop("user")
     each: list[Observation] = [

@@ -1,8 +1,8 @@
-"""Luck of one user: a counter-based stream that lives inside the user's own record.
+"""The random stream of one user: counter-based, and kept in the user's own record.
 
 A user record carries `key` (which stream) and `counter` (how far along it). The k-th number of a
-stream is a hash of key and k (SplitMix64: Steele, Lea and Flood, 2014), so that no user's luck
-depends on how many users there are, on what the others do, or on how many numbers an earlier step
+stream is a hash of key and k (SplitMix64: Steele, Lea and Flood, 2014), so that no user's numbers
+depend on how many users there are, on what the others do, or on how many numbers an earlier step
 took: `turn` moves the counter to a block of its own at every step and for every purpose.
 """
 
@@ -21,10 +21,10 @@ MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 UNIT = 2.0**-53
 
-BEGIN, RESPOND, OFFER = 0, 1, 2  # purposes of a step's luck
+BEGIN, RESPOND, OFFER = 0, 1, 2  # purposes of a step's random numbers
 PURPOSES = 4
-GROUP = 2**40  # branch of a session's luck that its group is drawn from; items are below 2**31
-ROOM = np.uint64(24)  # bits: numbers that one purpose of one step may draw
+GROUP = 2**40  # branch of a session's stream that its group is drawn from; items are below 2**31
+BLOCK_BITS = np.uint64(24)  # so many bits count the numbers that one purpose of one step may draw
 
 
 @njit
@@ -43,13 +43,13 @@ def derive(key: Any, branch: Any) -> Any:
 
 @njit
 def block(step: int, purpose: int) -> Any:
-    """The counter before the luck that belongs to this step of the session and this purpose."""
-    return np.uint64(step * PURPOSES + purpose) << ROOM
+    """The counter before the numbers that belong to this step of the session and this purpose."""
+    return np.uint64(step * PURPOSES + purpose) << BLOCK_BITS
 
 
 @njit
 def turn(user: Any, purpose: int) -> None:
-    """Open the block of luck of the user's step and this purpose."""
+    """Open the block of random numbers of the user's step and this purpose."""
     user.counter = block(user.step, purpose)
 
 
@@ -62,7 +62,7 @@ def bits(user: Any) -> Any:
 
 @njit
 def integer_at(key: Any, counter: Any, n: int) -> Any:
-    """What `integer` gives when it moves the counter of stream `key` on to `counter`."""
+    """What `integer` gives when it advances the counter of stream `key` to `counter`."""
     return np.int64(
         ((mixed(key + counter * GOLDEN) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32)
     )
@@ -70,8 +70,8 @@ def integer_at(key: Any, counter: Any, n: int) -> Any:
 
 @njit
 def weighted_at(key: Any, counter: Any, cdf: Any) -> Any:
-    """What `weighted` gives when it moves the counter of stream `key` on to `counter`."""
-    return place_of(cdf, float(mixed(key + counter * GOLDEN) >> np.uint64(11)) * UNIT)
+    """What `weighted` gives when it advances the counter of stream `key` to `counter`."""
+    return inverse_cdf(cdf, float(mixed(key + counter * GOLDEN) >> np.uint64(11)) * UNIT)
 
 
 @njit
@@ -88,18 +88,18 @@ def integer(user: Any, n: int) -> Any:
 
 @njit
 def weighted(user: Any, cdf: Any) -> int:
-    """Place i with probability cdf[i] - cdf[i - 1]; the last entry of `cdf` is the total mass."""
-    return place_of(cdf, uniform(user))
+    """Index i with probability cdf[i] - cdf[i - 1]; the last entry of `cdf` is the total mass."""
+    return inverse_cdf(cdf, uniform(user))
 
 
 @njit
-def place_of(cdf: Any, u: float) -> int:
-    """The place whose share of the total mass holds u, which is uniform on [0, 1)."""
-    luck = u * cdf[cdf.size - 1]
+def inverse_cdf(cdf: Any, u: float) -> int:
+    """The index whose share of the total mass holds u, which is uniform on [0, 1)."""
+    mass = u * cdf[cdf.size - 1]
     low, high = 0, cdf.size - 1
     while low < high:
         middle = (low + high) // 2
-        if cdf[middle] > luck:
+        if cdf[middle] > mass:
             high = middle
         else:
             low = middle + 1
@@ -111,7 +111,7 @@ def member(key: Any, cdf: Any) -> int:
     """The group of the session of this key, in shares `cdf` (G,); 0 where there are no groups."""
     if cdf.size == 0:
         return 0
-    return place_of(cdf, float(derive(key, GROUP) >> np.uint64(11)) * UNIT)
+    return inverse_cdf(cdf, float(derive(key, GROUP) >> np.uint64(11)) * UNIT)
 
 
 @njit
@@ -150,7 +150,7 @@ def beta(user: Any, a: float, b: float) -> float:
 @njit
 def normal_of(user: Any, item: int) -> float:
     """Standard normal that belongs to this item at this step, wherever and if ever it is shown."""
-    here = derive(user.key + (np.uint64(user.step) << ROOM) * GOLDEN, item)
+    here = derive(user.key + (np.uint64(user.step) << BLOCK_BITS) * GOLDEN, item)
     u = 1.0 - float(here >> np.uint64(11)) * UNIT
     v = float(mixed(here + GOLDEN) >> np.uint64(11)) * UNIT
     return math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)
@@ -176,8 +176,8 @@ def members(
     if cdf.size == 0:
         return np.zeros(len(streams), np.int64)
     keys = _derived(_derived(streams, sessions), np.full(len(streams), GROUP))
-    luck = (keys >> np.uint64(11)).astype(np.float64) * UNIT
-    return np.asarray(np.searchsorted(cdf, luck * cdf[-1], side="right"), np.int64)
+    u = (keys >> np.uint64(11)).astype(np.float64) * UNIT
+    return np.asarray(np.searchsorted(cdf, u * cdf[-1], side="right"), np.int64)
 
 
 def _derived(keys: NDArray[np.uint64], branches: NDArray[np.integer]) -> NDArray[np.uint64]:

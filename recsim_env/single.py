@@ -39,7 +39,7 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         return _flattened(obs), {}
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which choices may be served now: (C,), or (K * C,) for the K places of a slate."""
+        """Which choices may be served now: (C,), or (K * C,) for the K positions of a slate."""
         return np.tile(self.vector.action_masks()[0], self.vector.slate_size)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

@@ -31,10 +31,10 @@ class SlateSpace(spaces.MultiDiscrete):
         if probability is not None:
             raise ValueError("a slate space samples uniformly; draw weighted slates from a policy")
         rows = self.nvec.reshape(-1, self.nvec.shape[-1])
-        luck = self.np_random.random((len(rows), int(rows[0, 0])))
+        keys = self.np_random.random((len(rows), int(rows[0, 0])))
         if mask is not None:
-            luck = np.where(np.asarray(mask, bool), luck, 2.0)
-        order = np.argpartition(luck, np.arange(rows.shape[1]), axis=1)[:, : rows.shape[1]]
+            keys = np.where(np.asarray(mask, bool), keys, 2.0)
+        order = np.argpartition(keys, np.arange(rows.shape[1]), axis=1)[:, : rows.shape[1]]
         return order.reshape(self.nvec.shape).astype(np.int64)
 
     def __eq__(self, other: object) -> bool:

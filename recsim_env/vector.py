@@ -16,7 +16,7 @@ from recsim_env.kernel.sizes import check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
 from recsim_env.kernel.streams import name_sessions, seed_users
 from recsim_env.model import load_model, user_dtype
-from recsim_env.observations import Observation, infos_of, named, one_by_one
+from recsim_env.observations import Observation, final_observations, info_dict, observation_dict
 from recsim_env.random import members
 from recsim_env.spaces import SESSION, action_space, observation_space
 
@@ -26,7 +26,7 @@ class Advance(NamedTuple):
 
     view: View
     outcome: Outcome
-    invalid: NDArray[np.bool_]  # (N,) the slate was mended
+    invalid: NDArray[np.bool_]  # (N,) the slate was fixed
     counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
 
 
@@ -49,9 +49,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     history_length: H items remembered in the observation.
     max_steps: sessions are truncated after so many decisions; None lets users end them.
     offer: candidates drawn "uniform", or in proportion to "popularity".
-    on_invalid: a slate that repeats an item or holds an unavailable one is refused ("raise"), or
-        mended with the first choices that are neither, at the price of `penalty` off the reward and
-        a mark in infos["invalid"] ("penalise").
+    on_invalid: a slate that repeats an item or holds an unavailable one raises ("raise"), or
+        is filled with the first choices that are neither, at the price of `penalty` off the reward
+        and a mark in infos["invalid"] ("penalise").
     session_ticks: ticks of the catalogue's calendar from the start of a slot's session to the start
         of its next; a decision takes one. Availability goes by it, not by how long sessions last.
     threads: threads that share the users of a step; results are the same for every number of them.
@@ -212,7 +212,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         as it was.
         """
         view, outcome, invalid, counts = self.advance(actions)
-        infos = infos_of(outcome)
+        infos = info_dict(outcome)
         if self.on_invalid == "penalise":
             infos["invalid"], infos["_invalid"] = invalid, np.ones(self.num_envs, np.bool_)
         if any(counts):
@@ -243,7 +243,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return Advance(view, outcome, invalid, counts)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let the helping threads go."""
+        """Stop the helping threads."""
         self.engine.close()
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -264,13 +264,13 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if given.dtype.kind not in "iu":
             raise ValueError(f"actions are {given.dtype}: give integer candidate indices")
         chosen = np.ascontiguousarray(given, dtype=np.int64).reshape(shape)
-        mend = self.on_invalid == "penalise"
-        slates, invalid, bad = self.engine.resolve(chosen, self.n_choices, mend)
+        fix = self.on_invalid == "penalise"
+        slates, invalid, bad = self.engine.resolve(chosen, self.n_choices, fix)
         if bad >= 0:
             raise ValueError(
-                f"slate {chosen[bad].tolist()} of slot {bad}: places must hold {self.slate_size} "
-                f"different available indices in 0..{self.n_choices - 1}; draw slates without "
-                "replacement from the choices that action_masks() allows"
+                f"slate {chosen[bad].tolist()} of slot {bad}: positions must hold "
+                f"{self.slate_size} different available indices in 0..{self.n_choices - 1}; draw "
+                "slates without replacement from the choices that action_masks() allows"
             )
         return slates, invalid
 
@@ -278,18 +278,18 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """The last observation of each session that ended, with the mask of its own last tick."""
         rows, last = (
             np.flatnonzero(ended),
-            named(self.engine.final(counts), len(self.response_names)),
+            observation_dict(self.engine.final(counts), len(self.response_names)),
         )
         if self.catalogue.ruled:
             before, streams = self.live.users["session"][rows] - 1, self.live.users["stream"][rows]
             ticks = before * self.session_ticks + last["user"][:, -3].astype(np.int64)
             groups = members(streams, before, self.catalogue.rules[1])
             last["action_mask"] = self._open_at(ticks, groups).astype(np.int8)
-        return one_by_one(rows, last, self.num_envs)
+        return final_observations(rows, last, self.num_envs)
 
     def observed(self, view: View) -> Observation:
         """An observation by name, with the mask of what is available where items come and go."""
-        obs = named(view, len(self.response_names))
+        obs = observation_dict(view, len(self.response_names))
         if self.catalogue.ruled:
             obs["action_mask"] = self.action_masks().astype(np.int8)
         return obs

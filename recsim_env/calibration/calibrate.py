@@ -116,8 +116,8 @@ def calibrate(
     """A world whose users are those of `histories` (item ids 0..A-1 in time order, one per user).
 
     The first `first` items of a user become the first history, or fewer where lists are short;
-    sessions are the rest. `attention` (K,): how well each place of a slate is seen (see
-    `position_effect`); without it all places are alike.
+    sessions are the rest. `attention` (K,): how well each position of a slate is seen (see
+    `position_effect`); without it all positions are alike.
     """
     used = [np.asarray(h) for h in histories if len(h) >= 2]
     if len(used) < 10:
@@ -177,17 +177,19 @@ def cluster(vectors: NDArray[np.float32], n_topics: int, seed: int) -> NDArray[n
 def position_effect(
     position: NDArray[np.integer], click: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How well each place is seen, 1 = the best, and its standard error (K,) each.
+    """How well each position is seen, 1 = the best, and its standard error (K,) each.
 
     The position-based model (Richardson et al., 2007) on rows whose item was drawn regardless of
-    the place: relevance is then the same at every place and click rates differ by attention alone.
+    the position: relevance is then the same at every one and click rates differ by attention alone.
     """
     shown = np.bincount(position)
     if (shown == 0).any() or len(shown) == 0:
-        raise ValueError(f"place {int(np.argmin(shown))} was never shown: count places from 0")
+        raise ValueError(
+            f"position {int(np.argmin(shown))} was never shown: count positions from 0"
+        )
     rate = np.bincount(position, weights=click) / shown
     if rate.max() <= 0:
-        raise ValueError("no clicks: attention cannot be told")
+        raise ValueError("no clicks: attention cannot be estimated")
     best = rate.argmax()
     variance = (1 - rate) / np.maximum(rate * shown, 1e-12)
     relative = np.where(np.arange(len(rate)) == best, 0.0, variance + variance[best])

@@ -22,7 +22,7 @@ class ChoiceTable(NamedTuple):
     with log popularity as an offset (McFadden, 1978).
     """
 
-    taste: NDArray[np.float64]  # (M, 1 + N) cosine of item and what else the person had
+    match: NDArray[np.float64]  # (M, 1 + N) cosine of item and what else the person had
     follow: NDArray[np.float64]  # (M, 1 + N) log-lift of following the last item
     tilt: NDArray[np.float64]  # (M, 1 + N) log popularity
     renown: NDArray[np.float64]  # (M, 1 + N) the same times the person's own pull
@@ -68,8 +68,8 @@ def choice_table(
             bored[:, topics[items[t]]] += 1 - keeps[:, 0]
         if len(rows[0]) >= most:
             break
-    taste, follow, tilt, renown, repeat, boredom = (np.array(r, np.float64) for r in rows)
-    return ChoiceTable(taste, follow, tilt, renown, repeat, boredom.transpose(1, 0, 2))
+    match, follow, tilt, renown, repeat, boredom = (np.array(r, np.float64) for r in rows)
+    return ChoiceTable(match, follow, tilt, renown, repeat, boredom.transpose(1, 0, 2))
 
 
 def best_fit(table: ChoiceTable) -> CalibratedConfig:
@@ -88,7 +88,7 @@ def fit(
     table: ChoiceTable, boredom: NDArray[np.float64], repeats: bool
 ) -> tuple[float, NDArray[np.float64]]:
     """Mean negative log-likelihood and coefficients; a log without repeats offers none."""
-    terms = [table.taste, table.follow, table.tilt, table.renown, boredom]
+    terms = [table.match, table.follow, table.tilt, table.renown, boredom]
     x = np.stack([*terms, table.repeat] if repeats else terms)
     barred = 0.0 if repeats else np.where(table.repeat > 0, NEVER, 0.0)
 
@@ -100,5 +100,5 @@ def fit(
         slope = (x * (p / mass[:, None])).sum(2) - x[:, :, 0]
         return float(np.mean(np.log(mass) - utility[:, 0])), slope.mean(1)
 
-    found = minimize(loss, np.zeros(len(x)), jac=True, method="BFGS")
-    return float(found.fun), np.asarray(found.x)
+    solution = minimize(loss, np.zeros(len(x)), jac=True, method="BFGS")
+    return float(solution.fun), np.asarray(solution.x)

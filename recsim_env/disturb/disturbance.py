@@ -1,7 +1,7 @@
-"""What every disturbance is: a vector wrapper with a schedule and luck of its own.
+"""What every disturbance is: a vector wrapper with a schedule and a random stream of its own.
 
-Every wrapper acts from decision `start` until before `stop` of its own count of steps and has luck
-of its own, so that the users met are those of the undisturbed world.
+Every wrapper acts from decision `start` until before `stop` of its own count of steps and draws
+from a random stream of its own, so that the users are those of the undisturbed world.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def check_chance(name: str, chance: float) -> None:
 
 
 class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
-    """Counts steps, keeps the schedule, and owns the luck; what it does is in the subclasses."""
+    """Counts steps and owns schedule and random stream; what it does is in the subclasses."""
 
     def __init__(
         self, env: VectorEnv[Any, Any, Any], *, start: int = 0, stop: int = 2**62, seed: int = 0
@@ -41,7 +41,7 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
 
     def _restart(self) -> None:
         self.clock = 0
-        self.luck = np.random.default_rng(np.random.SeedSequence([self.seed, 77]))
+        self.rng = np.random.default_rng(np.random.SeedSequence([self.seed, 77]))
 
     @property
     def active(self) -> bool:
@@ -53,31 +53,31 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
         if seed is not None:
             self._restart()
         obs, infos = self.env.reset(seed=seed, options=options)
-        return self.observed(obs, np.ones(self.num_envs, np.bool_)), infos
+        return self.observations(obs, np.ones(self.num_envs, np.bool_)), infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Serve what becomes of the actions, and return what becomes of the answer."""
         if self.active:
-            self.before()
-        actions = self.served(np.array(actions)) if self.active else actions
+            self.before_step()
+        actions = self.actions(np.array(actions)) if self.active else actions
         obs, reward, terminated, truncated, infos = self.env.step(actions)
         ended = terminated | truncated
-        reward = self.paid(reward, ended, infos)
+        reward = self.rewards(reward, ended, infos)
         self.clock += 1
-        return self.observed(obs, ended), reward, terminated, truncated, infos
+        return self.observations(obs, ended), reward, terminated, truncated, infos
 
-    def before(self) -> None:
+    def before_step(self) -> None:
         """Change the world before a step."""
 
-    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+    def actions(self, actions: NDArray[Any]) -> NDArray[Any]:
         """What is served instead of the actions."""
         return actions
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """What is seen instead of the observation; `fresh` rows have just begun a session."""
         return obs
 
-    def paid(
+    def rewards(
         self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
     ) -> NDArray[Any]:
         """What is paid instead of the reward."""

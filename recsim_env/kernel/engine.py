@@ -100,14 +100,14 @@ class Engine:
         self.step(nothing, todo, self.outcome(), view)
 
     def resolve(
-        self, choices: NDArray[np.int64], size: int, mend: bool
+        self, choices: NDArray[np.int64], size: int, fix: bool
     ) -> tuple[NDArray[np.int32], NDArray[np.bool_], int]:
-        """Item ids (N, K) of choices below `size`, the rows mended, and the first bad row or -1."""
+        """Item ids (N, K) of choices below `size`, the rows fixed, and the first bad row or -1."""
         slates = np.empty((self.n, self.slate_size), np.int32)
         invalid = np.zeros(self.n, np.bool_)
         users, candidates = self.live.users, self.live.candidates
         who = users["clock"].copy(), users["group"].copy()
-        request = (choices, *who, candidates, self.offer, size, mend, slates, invalid)
+        request = (choices, *who, candidates, self.offer, size, fix, slates, invalid)
         self._resolve = self._resolve or direct(resolve, *request)
         return slates, invalid, int(self._resolve(*request))
 
@@ -137,6 +137,6 @@ class Engine:
         return View(*(np.concatenate([x[piece] for piece in pieces]) for x in self._final))
 
     def close(self) -> None:
-        """Let the helping threads go."""
+        """Stop the helping threads."""
         if self._helpers is not None:
             self._helpers.shutdown()

@@ -41,10 +41,10 @@ copy: Any = _copy  # an intrinsic's first argument is the compiler's own
 @njit
 def remember(row: int, head: int, items: Any, responses: Any, item: int, response: Any) -> int:
     """Where a user's history begins, 0..SLACK, after one more item; from the end it goes to 0."""
-    room = items.shape[1]
-    if room == 0:
+    size = items.shape[1]
+    if size == 0:
         return 0
-    length, width, first = room - SLACK, response.size, row * room
+    length, width, first = size - SLACK, response.size, row * size
     if head >= SLACK:
         copy(items, first, items, first + SLACK + 1, length - 1)
         copy(

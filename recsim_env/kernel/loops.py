@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recsim_env.jit import njit
+from recsim_env.jit import njit, njit_whole
 from recsim_env.kernel.histories import recall, remember, show
 from recsim_env.kernel.offers import draw
 from recsim_env.kernel.state import SERVE, START, AppraisalRequest, StepRequest, View
@@ -76,7 +76,7 @@ def start(model: Functions, step: StepRequest, row: int) -> None:
     recall(row, user.person, offer, live.items, live.responses)
 
 
-@njit
+@njit_whole
 def step_users(model: Functions, step: StepRequest) -> Any:
     """One decision of users first..last-1: they answer, are made the next offer and observed.
 
@@ -107,7 +107,7 @@ def step_users(model: Functions, step: StepRequest) -> Any:
     return ended - step.first
 
 
-@njit
+@njit_whole
 def appraise_choices(model: Functions, request: AppraisalRequest) -> Any:
     """What oracles ask of `items` (N, C) and of choosing nothing (N,); nothing changes."""
     world, items, out = request.world, request.items, request.out

@@ -55,7 +55,7 @@ def draw(
 
 
 @njit
-def is_plain(choices: Any, size: int) -> Any:
+def all_different(choices: Any, size: int) -> Any:
     """Whether all choices (K,) are different and in 0..size-1; without a branch, as most are."""
     plain = True
     for k in range(choices.size):
@@ -73,20 +73,20 @@ def resolve(
     candidates: Any,
     offer: Any,
     size: int,
-    mend: bool,
+    fix: bool,
     slates: Any,
     invalid: Any,
 ) -> int:
     """Write the item ids of `actions` (N, K) into `slates`; the first bad row, or -1.
 
-    A place is bad when its index is outside 0..size-1, repeats one above, or names an item that is
-    not open to the user's group in `groups` (N,) at the tick in `clocks` (N,). With `mend`, bad
-    places get the first choices that are none of that, rows that had one are marked in `invalid`
+    A position is bad when its index is outside 0..size-1, repeats one above, or names an item that
+    is not open to the user's group in `groups` (N,) at the tick in `clocks` (N,). With `fix`, bad
+    positions get the first choices that are none of that, rows that had one are marked in `invalid`
     (N,), and -1 is returned.
     """
     drawn, ruled = candidates.shape[1] > 0, is_ruled(offer)
     for row in range(actions.shape[0]):
-        if not ruled and is_plain(actions[row], size):
+        if not ruled and all_different(actions[row], size):
             for k in range(actions.shape[1]):
                 a = actions[row, k]
                 slates[row, k] = candidates[row, a] if drawn else a
@@ -104,7 +104,7 @@ def resolve(
                     bad = bad or slates[row, j] == item
                 if not bad:
                     break
-                if not mend:
+                if not fix:
                     return row
                 invalid[row] = True
                 spare += 1

@@ -1,4 +1,4 @@
-"""Sizes of a world that contradict each other, refused with the mend."""
+"""Checks of a world's settings: which sizes contradict each other, and what to change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_sizes(
     if num_envs < 1:
         raise ValueError(f"num_envs = {num_envs}: at least one user")
     if slate_size < 1:
-        raise ValueError(f"slate_size = {slate_size}: at least one place")
+        raise ValueError(f"slate_size = {slate_size}: at least one position")
     if history_length < 0:
         raise ValueError(f"history_length = {history_length} must not be negative")
     if max_steps is not None and max_steps < 1:

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 
-SLACK = 8  # places a history may move on before it is copied back to the front of its room
+SLACK = 8  # steps a history may move on before it is copied back to the front of its buffer
 SERVE, START, LOOK = 0, 1, 2  # what a step does with a user: a row that ended (True) is to START
 
 
 class Live(NamedTuple):
     """State of N users: never handed out, only copied from.
 
-    A history is H neighbouring places, from `user.head` on, of a room of H + SLACK: consumption
-    moves it one place on, and an observation copies it in one piece. No room where H = 0.
+    A history is H neighbouring entries, from `user.head` on, of a buffer of H + SLACK: consumption
+    moves it on by one, and an observation copies it in one piece. No buffer where H = 0.
     """
 
     users: NDArray[Any]  # (N,) records
@@ -112,11 +112,11 @@ def idle_users(
     n: int, dtype: np.dtype[Any], *, history: int, responses: int, candidates: int
 ) -> Live:
     """N users before their first session."""
-    room = history + SLACK if history else 0
+    width = history + SLACK if history else 0
     return Live(
         users=np.zeros(n, dtype),
-        items=np.full((n, room), -1, np.int32),
-        responses=np.zeros((n, room * responses), np.float32),
+        items=np.full((n, width), -1, np.int32),
+        responses=np.zeros((n, width * responses), np.float32),
         candidates=np.zeros((n, candidates), np.int32),
     )
 

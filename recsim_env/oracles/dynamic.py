@@ -7,29 +7,17 @@ with nothing assumed: what any other planner is measured against.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from recsim_env.model import Law
 from recsim_env.oracles.oracle import Rule, bare, best_slate, shaped, top
 
 F64 = NDArray[np.float64]
 LARGEST = 4_000_000  # entries of a table of states x actions x outcomes
-
-
-class Law(NamedTuple):
-    """S states, A kinds of item, O outcomes; action A, the last, is choosing nothing."""
-
-    weight: F64  # (S, A + 1) mass of each choice, of which its share of the slate's is its chance
-    chance: F64  # (S, A + 1, O) of each outcome once chosen
-    reward: F64  # (S, A + 1, O)
-    after: NDArray[np.int64]  # (S, A + 1, O) the next state, or -1: the session ended
-    start: F64  # (S,) where sessions begin
-    kind: NDArray[np.int64]  # (items,) which of the A kinds an item is
-    state: Callable[[Any], NDArray[np.int64]]  # user records (N,) -> states (N,)
 
 
 class Plan(NamedTuple):
@@ -55,13 +43,13 @@ def choice_values(law: Law, later: F64, states: NDArray[np.int64]) -> F64:
     return np.asarray((law.chance[states] * (law.reward[states] + ahead)).sum(2))
 
 
-def solve(law: Law, *, horizon: int, places: int, drawn: int | None) -> Plan:
-    """The best plan over `horizon` decisions, slates of `places` from `drawn` items or from all.
+def solve(law: Law, *, horizon: int, slate_size: int, n_candidates: int | None) -> Plan:
+    """The best plan over `horizon` decisions, slates from `n_candidates` drawn items or from all.
 
-    Raises ValueError when candidates are drawn and slates have several places: the mean over all
+    Raises ValueError when candidates are drawn and slates have several positions: the mean over all
     offers has no closed form then, and rollout search is the tool.
     """
-    if drawn is not None and places > 1:
+    if n_candidates is not None and slate_size > 1:
         raise ValueError("exact plans need slate_size = 1 or n_candidates = None: search instead")
     if law.chance.size > LARGEST:
         raise ValueError(f"a table of {law.chance.size} entries is too large: search instead")
@@ -70,10 +58,10 @@ def solve(law: Law, *, horizon: int, places: int, drawn: int | None) -> Plan:
     value = np.zeros((horizon + 1, len(states)))
     for left in range(1, horizon + 1):
         worth = choice_values(law, value[left - 1], states)
-        if drawn is None:
-            value[left] = slate_values(law, worth, states, law.kind, places)
+        if n_candidates is None:
+            value[left] = slate_values(law, worth, states, law.kind, slate_size)
         else:
-            value[left] = expected_best(single_values(law.weight, worth), copies, drawn)
+            value[left] = expected_best(single_values(law.weight, worth), copies, n_candidates)
     return Plan(value, law)
 
 
@@ -84,12 +72,12 @@ def single_values(weight: F64, worth: F64) -> F64:
 
 
 def slate_values(
-    law: Law, worth: F64, states: NDArray[np.int64], items: NDArray[np.int64], places: int
+    law: Law, worth: F64, states: NDArray[np.int64], items: NDArray[np.int64], slate_size: int
 ) -> F64:
     """Value (N,) of the best slate of these items in each state."""
     w, v = law.weight[states][:, items], worth[:, items]
     none, idle = law.weight[states, -1], worth[:, -1]
-    slate = best_slate(w, v, none, places, none_value=idle)
+    slate = best_slate(w, v, none, slate_size, none_value=idle)
     w, v = np.take_along_axis(w, slate, 1), np.take_along_axis(v, slate, 1)
     return np.asarray((none * idle + (w * v).sum(1)) / (none + w.sum(1)))
 
@@ -117,9 +105,9 @@ def exact_plan(env: Any) -> tuple[Rule, float]:
     core = bare(env)
     if core.model.tabular is None or core.max_steps is None:
         raise ValueError("no exact plan: the model needs a `tabular` law and the world max_steps")
-    law: Law = core.model.tabular(core.config, core.catalogue)
-    horizon, places = core.max_steps, core.slate_size
-    plan = solve(law, horizon=horizon, places=places, drawn=core.n_candidates)
+    law = core.model.tabular(core.config, core.catalogue)
+    horizon, slate_size = core.max_steps, core.slate_size
+    plan = solve(law, horizon=horizon, slate_size=slate_size, n_candidates=core.n_candidates)
 
     def rule(env: Any, obs: Any, rng: np.random.Generator) -> NDArray[np.int64]:
         core = bare(env)
@@ -129,11 +117,11 @@ def exact_plan(env: Any) -> tuple[Rule, float]:
         for t in np.unique(left):
             rows = left == t
             worth[rows] = plan.worth(int(t), states[rows])
-        if places == 1:
+        if slate_size == 1:
             single = single_values(law.weight[states], worth)
             return shaped(core, top(np.take_along_axis(single, items, 1), 1, rng))
         weight, value = (np.take_along_axis(x, items, 1) for x in (law.weight[states], worth))
         none, idle = law.weight[states, -1], worth[:, -1]
-        return best_slate(weight, value, none, places, none_value=idle)
+        return best_slate(weight, value, none, slate_size, none_value=idle)
 
     return rule, plan.best

@@ -68,16 +68,16 @@ def expected_reward(env: Any) -> F64:
 def slate_reward(env: Any, actions: NDArray[np.integer]) -> F64:
     """Expected immediate reward (N,) of slates (N, K) or single items (N,)."""
     a = appraise(env)
-    places = np.asarray(actions).reshape(len(a.none), -1)
-    weight = np.take_along_axis(a.weight, places, axis=1)
-    worth = np.take_along_axis(a.worth, places, axis=1)
+    shown = np.asarray(actions).reshape(len(a.none), -1)
+    weight = np.take_along_axis(a.weight, shown, axis=1)
+    worth = np.take_along_axis(a.worth, shown, axis=1)
     if bare(env).model.choice == "independent":
         return np.asarray((weight * worth).sum(1))
     return np.asarray((weight * worth).sum(1) / (a.none + weight.sum(1)))
 
 
 def best_slate(
-    weight: F64, value: F64, none: F64, places: int, *, none_value: F64 | None = None
+    weight: F64, value: F64, none: F64, slate_size: int, *, none_value: F64 | None = None
 ) -> NDArray[np.int64]:
     """The slate (N, K) of highest expected value under choice in proportion to weights.
 
@@ -88,7 +88,7 @@ def best_slate(
     ratio = rest / none
     while True:
         gain = weight * (value - ratio[:, None])
-        slate = np.argpartition(-gain, places - 1, axis=1)[:, :places]
+        slate = np.argpartition(-gain, slate_size - 1, axis=1)[:, :slate_size]
         w = np.take_along_axis(weight, slate, axis=1)
         v = np.take_along_axis(value, slate, axis=1)
         better = (rest + (w * v).sum(1)) / (none + w.sum(1))
@@ -100,8 +100,8 @@ def best_slate(
 def random_slates(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
     """Uniform slates without repeats."""
     core = bare(env)
-    luck = rng.random((core.num_envs, core.n_choices))
-    return shaped(core, np.argsort(luck, axis=1)[:, : core.slate_size])
+    keys = rng.random((core.num_envs, core.n_choices))
+    return shaped(core, np.argsort(keys, axis=1)[:, : core.slate_size])
 
 
 def greedy_oracle(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -133,20 +133,20 @@ def topic_quality(env: Any, obs: Observation, rng: np.random.Generator) -> NDArr
     return shaped(core, top(core.catalogue.quality[core.live_choices()], core.slate_size, rng))
 
 
-def top(score: NDArray[np.floating], places: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Places (N, K) of the highest scores, best first; ties broken by chance."""
-    return np.lexsort((rng.random(score.shape), -score), axis=1)[:, :places]
+def top(score: NDArray[np.floating], k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Indices (N, K) of the highest scores, best first; ties broken by chance."""
+    return np.lexsort((rng.random(score.shape), -score), axis=1)[:, :k]
 
 
 def shaped(core: RecVectorEnv, slate: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Slates as the action space wants them: (N,) when K = 1."""
+    """Slates as the action space expects them: (N,) when K = 1."""
     return slate[:, 0] if core.slate_size == 1 else slate
 
 
 def session_returns(env: Any, rule: Rule, *, seed: int, gamma: float = 1.0) -> Returns:
     """Serve the first session of every slot to its end by one rule.
 
-    Under one seed two rules meet the same users with the same luck, so their returns pair.
+    Under one seed two rules serve the same users with common random numbers, so their returns pair.
     """
     n = bare(env).num_envs
     obs, _ = env.reset(seed=seed)

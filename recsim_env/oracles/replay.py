@@ -1,4 +1,4 @@
-"""Counterfactual replay: the same users with the same luck, other slates from some step on."""
+"""Counterfactual replay: the same users and random numbers, other slates from some step on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Replay(NamedTuple):
     going: NDArray[np.bool_]  # (T, N) the session had not ended before the step
 
 
-def places_of(choices: NDArray[np.integer], slates: NDArray[np.integer]) -> NDArray[np.int64]:
+def indices_of(choices: NDArray[np.integer], slates: NDArray[np.integer]) -> NDArray[np.int64]:
     """Indices (N, K) into `choices` (N, C) of the item ids `slates` (N, K).
 
     Raises ValueError naming the slot where an item was not on offer.
@@ -27,9 +27,9 @@ def places_of(choices: NDArray[np.integer], slates: NDArray[np.integer]) -> NDAr
     match = slates[:, :, None] == choices[:, None, :]
     missing = ~match.any(2)
     if missing.any():
-        slot, place = np.argwhere(missing)[0]
+        slot, position = np.argwhere(missing)[0]
         raise ValueError(
-            f"item {slates[slot, place]} of slot {slot} was not on offer; replay with the seed, "
+            f"item {slates[slot, position]} of slot {slot} was not on offer; replay with the seed, "
             "world and candidate settings of the log"
         )
     return np.asarray(match.argmax(2))
@@ -56,8 +56,8 @@ def replay(
 
     `sessions` (N, 2) names any sessions of a run under `seed` by their slot and their number in it,
     both from 0 and in any order; by default row i is the first session of slot i. Up to `at` the
-    users, their luck and their answers are those of the log; from then on the luck of every step is
-    still the same, so that differences are the slates' doing.
+    users, their random numbers and their answers are those of the log; from then on the random
+    numbers of every step are still the same, so that differences come from the slates.
     """
     core = bare(env)
     options = None if sessions is None else {"sessions": sessions}
@@ -76,7 +76,7 @@ def replay(
         actions = np.reshape(instead(env, obs, rng), (n, core.slate_size))
         if t < min(at, len(slates)):
             rows = np.flatnonzero(going)
-            actions[rows] = places_of(choices[rows], np.asarray(slates[t])[rows])
+            actions[rows] = indices_of(choices[rows], np.asarray(slates[t])[rows])
         obs, reward, terminated, truncated, infos = env.step(shaped(core, actions))
         out.going[t] = going
         out.slates[t][going] = np.take_along_axis(choices, actions, axis=1)[going]

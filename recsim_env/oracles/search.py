@@ -1,10 +1,10 @@
-"""Planning by rollouts: play each proposal on with luck of its own, and serve the best.
+"""Planning by rollouts: play each proposal on with random numbers of its own, and serve the best.
 
 One step of policy improvement by simulation (Tesauro and Galperin, 1996; Bertsekas, Tsitsiklis and
 Wu, 1997): for each user the proposed slates are played out `rollouts` times under a base rule, all
-under the same luck, which is not the user's own. A proposal replaces the base rule's when it is
-better by more than the standard error of the paired difference: else luck would be mistaken for
-foresight.
+with common random numbers, which are not the user's own. A proposal replaces the base rule's when
+it is better by more than the standard error of the paired difference: else chance would be mistaken
+for foresight.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def planning_oracle(env: Any) -> Rule:
 def rollout_search(config: SearchConfig | None = None) -> Rule:
     """A rule that plays the proposals on before it chooses."""
     cfg = config or SearchConfig()
-    held: dict[int, RecVectorEnv] = {}
+    clones: dict[int, RecVectorEnv] = {}
 
     def rule(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:
         core = bare(env)
-        if id(core) not in held:
-            held.clear()
-            held[id(core)] = same_world(core, core.num_envs * cfg.rollouts)
-        clone, luck = held[id(core)], int(rng.integers(2**31))
+        if id(core) not in clones:
+            clones.clear()
+            clones[id(core)] = clone_world(core, core.num_envs * cfg.rollouts)
+        clone, seed = clones[id(core)], int(rng.integers(2**31))
         slates = [r(env, obs, rng).reshape(core.num_envs, -1) for r in (cfg.base, *cfg.proposals)]
-        returns = np.array([played_on(core, clone, s, cfg, luck) for s in slates])  # (M, N, R)
+        returns = np.array([played_on(core, clone, s, cfg, seed) for s in slates])  # (M, N, R)
         gain = returns - returns[0]
         sure = gain.mean(2) - gain.std(2, ddof=1) / cfg.rollouts**0.5
         choice = sure.argmax(0)
@@ -67,7 +67,7 @@ def rollout_search(config: SearchConfig | None = None) -> Rule:
     return rule
 
 
-def same_world(core: RecVectorEnv, num_envs: int) -> RecVectorEnv:
+def clone_world(core: RecVectorEnv, num_envs: int) -> RecVectorEnv:
     """As many users of the same world, to be overwritten; short histories, as oracles need none."""
     clone = RecVectorEnv(
         num_envs,
@@ -87,15 +87,15 @@ def same_world(core: RecVectorEnv, num_envs: int) -> RecVectorEnv:
 
 
 def played_on(
-    core: RecVectorEnv, clone: RecVectorEnv, slates: NDArray[np.int64], cfg: SearchConfig, luck: int
+    core: RecVectorEnv, clone: RecVectorEnv, slates: NDArray[np.int64], cfg: SearchConfig, seed: int
 ) -> NDArray[np.float64]:
-    """Returns (N, R) of serving `slates` now and going on by the base rule, luck drawn afresh."""
+    """Returns (N, R) of serving `slates` now and going on by the base rule, streams of `seed`."""
     n, r = core.num_envs, cfg.rollouts
     clone.live.users[:] = np.repeat(core.live.users, r)
-    clone.live.users["key"] = stream_keys(luck, n * r)
-    clone.live.users["head"] = 0  # the twin keeps no history to write into
+    clone.live.users["key"] = stream_keys(seed, n * r)
+    clone.live.users["head"] = 0  # the clone keeps no history to write into
     clone.live.candidates[:] = np.repeat(core.live.candidates, r, axis=0)
-    rng = np.random.default_rng(luck)
+    rng = np.random.default_rng(seed)
     action = shaped(clone, np.repeat(slates, r, axis=0))
     total, going = np.zeros(n * r), np.ones(n * r, np.bool_)
     for _ in range(cfg.depth):

@@ -1,8 +1,8 @@
-"""Ad slots: places seen less the lower they are, ads that wear out, and caps on how often.
+"""Ad slots: positions seen less the lower they are, ads that wear out, and caps on how often.
 
 Position-based clicks (Richardson, Dominowska and Ragno, 2007: examined and relevant), relevance
 worn down by exposure to the same advertiser (wear-out: Pechmann and Stewart, 1988) and nil above a
-frequency cap. Places are clicked independently, at
+frequency cap. Positions are clicked independently, at
 
     examine^k x relevance(user, ad) x wear^exposures(advertiser)
 
@@ -35,7 +35,7 @@ class AdSlotsConfig:
     relevance: float = -1.5  # logit of a click on an average ad, seen for the first time
     taste_sd: float = 0.8  # of a user's logit per advertiser
     loudness: float = 1.5  # logit per unit of an ad's loudness
-    examine: float = 0.7  # share of attention that reaches the next place
+    examine: float = 0.7  # share of attention that reaches the next position
     wear: float = 0.75  # of relevance, per exposure to the advertiser
     recover: float = 0.9  # of exposure kept per step
     cap: float = 4.0  # exposures above which the advertiser's ads are not clicked
@@ -58,21 +58,21 @@ def build_catalogue(config: AdSlotsConfig) -> Catalogue:
 
 @njit
 def sample(user: User, world: World) -> None:
-    """Tastes; nothing seen, nobody annoyed."""
-    for a in range(user.taste.size):
-        user.taste[a] = world.cfg.taste_sd * normal(user)
+    """Preferences; nothing seen, nobody annoyed."""
+    for a in range(user.preference.size):
+        user.preference[a] = world.cfg.taste_sd * normal(user)
         user.exposure[a] = 0.0
     user.annoyance = 0.0
 
 
 @njit
 def score(user: User, world: World, item: int) -> float:
-    """Chance of a click at the first place."""
+    """Chance of a click at the first position."""
     cfg, a = world.cfg, world.topics[item]
     if user.exposure[a] >= cfg.cap:
         return 0.0
     loud = cfg.loudness * (world.clickbait[item] - 0.5)
-    return sigmoid(cfg.relevance + user.taste[a] + loud) * cfg.wear ** user.exposure[a]
+    return sigmoid(cfg.relevance + user.preference[a] + loud) * cfg.wear ** user.exposure[a]
 
 
 @njit
@@ -94,21 +94,21 @@ def plan(user: User, world: World, item: int) -> float:
 
 @njit
 def respond(user: User, world: World, slate: Row, chances: Row, response: Row, paid: Row) -> int:
-    """Clicks by place; the history keeps the last."""
+    """Clicks by position; the history keeps the last."""
     examined = 1.0
     for k in range(slate.size):
         chances[k] = score(user, world, slate[k])
-        paid[k] = examined  # how well a place is seen goes in where its click comes out
+        paid[k] = examined  # how well a position is seen goes in where its click comes out
         examined *= world.cfg.examine
-    place = position_based(user, chances, paid, paid)
+    position = position_based(user, chances, paid, paid)
     for k in range(slate.size):
         user.exposure[world.topics[slate[k]]] += 1.0
         user.annoyance += world.cfg.annoy * world.clickbait[slate[k]]
         paid[k] *= world.quality[slate[k]]
-    if place >= 0:
+    if position >= 0:
         response[0] = response[1] = 1.0
-        response[2] = world.quality[slate[place]]
-    return place
+        response[2] = world.quality[slate[position]]
+    return position
 
 
 @njit
@@ -135,7 +135,7 @@ MODEL = UserModel(
     config=AdSlotsConfig,
     catalogue=build_catalogue,
     fields=lambda config, catalogue: [
-        ("taste", "f8", (catalogue.n_topics,)),
+        ("preference", "f8", (catalogue.n_topics,)),
         ("exposure", "f8", (catalogue.n_topics,)),
         ("annoyance", "f8"),
     ],

@@ -8,7 +8,7 @@ of what was clicked; `scalar_mean` is their code, which averages over topics too
 
 Planning pays about twofold under "car": the best item over and over earns half of what alternating
 between topics does. Under "topic" and "off" the gap is 0: there is always another item to click.
-With slates every place is clicked by itself; the history then shows the last click,
+With slates every position is clicked by itself; the history then shows the last click,
 `position_reward` all of them.
 """
 
@@ -39,8 +39,8 @@ class BoredomConfig:
     catalogue_seed: int = 0
     steepness: float = 100.0  # lambda; "uncertain" environments have 10
     shift: float = 0.65  # delta: the match at which relevance is a half
-    attention: float = 1.0  # alpha: chance that a relevant first place is clicked
-    fade: float = 0.85  # gamma: of attention from place to place
+    attention: float = 1.0  # alpha: chance that a relevant first position is clicked
+    fade: float = 0.85  # gamma: of attention from position to position
     variant: Literal["car", "topic", "off"] = "car"  # what boredom kills; "off": never bored
     threshold: int = 5  # clicks in one topic that bore
     recent: int = 5  # steps that a click counts
@@ -134,7 +134,7 @@ def recent_clicks(user: User, world: World, topic: int) -> int:
 
 @njit
 def score(user: User, world: World, item: int) -> float:
-    """Chance of a click at the first place."""
+    """Chance of a click at the first position."""
     if world.car:
         for z in range(user.bored.size):
             if user.bored[z] > user.step:
@@ -158,7 +158,7 @@ def plan(user: User, world: World, item: int) -> float:
 
 @njit
 def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
-    """Every place clicked by itself, attention fading; clicks are remembered by topic."""
+    """Every position clicked by itself, attention fading; clicks are remembered by topic."""
     last, fade = -1, 1.0
     for k in range(slate.size):
         if uniform(user) < fade * score(user, world, slate[k]):

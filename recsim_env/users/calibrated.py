@@ -5,7 +5,7 @@ personalised Markov chain (Rendle, Freudenthaler and Schmidt-Thieme, 2010) and o
 
     utility = taste cos(person, item) + follow lead[last] . trail[item] - dull boredom[topic]
               + (tilt + renown pull[person]) log popularity + repeat [had before]
-              + log attention[place]
+              + log attention[position]
 
 Candidates are meant to be drawn by popularity, as the fit assumes. A person is a row of the
 population: own interests, own pull to what is popular, own number of steps. What a log of
@@ -64,7 +64,9 @@ class CalibratedWorld(NamedTuple):
     pull: NDArray[np.float32]  # (U,)
     steps: NDArray[np.float32]  # (U,) >= 1
     past: NDArray[np.int32]  # (U, H0) items had before, -1 on the left
-    attention: NDArray[np.float32]  # (K',) log of how well each place is seen; further places: 0
+    attention: NDArray[
+        np.float32
+    ]  # (K',) log of how well each position is seen; further positions: 0
     cfg: Any
 
 
@@ -158,14 +160,14 @@ def none(user: User, world: World) -> float:
 
 @njit
 def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
-    """Choose by multinomial logit; places further down are seen less."""
+    """Choose by multinomial logit; positions further down are seen less."""
     for k in range(slate.size):
         seen = world.attention[k] if k < world.attention.size else 0.0
         scores[k] = score(user, world, slate[k]) + seen
-    place = multinomial_logit(scores, none(user, world), uniform(user))
-    if place >= 0:
-        paid[place] = response[0] = response[1] = 1.0
-    return place
+    position = multinomial_logit(scores, none(user, world), uniform(user))
+    if position >= 0:
+        paid[position] = response[0] = response[1] = 1.0
+    return position
 
 
 @njit

@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, plain_world
-from recsim_env.oracles.dynamic import Law
+from recsim_env.model import Law, Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import uniform
 
 MOST_SKILLS = 16  # of which a table of all sets is made
@@ -96,8 +95,8 @@ def build_world(
 def sample(user: User, world: World) -> None:
     """Little is known, and nothing without its prerequisite."""
     for s in range(user.known.size):
-        luck = uniform(user)
-        user.known[s] = 1 if ready(user, s) and luck < world.cfg.known_at_start else 0
+        u = uniform(user)
+        user.known[s] = 1 if ready(user, s) and u < world.cfg.known_at_start else 0
 
 
 @njit
@@ -146,16 +145,16 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
     cfg = world.cfg
     for k in range(slate.size):
         scores[k] = score(user, world, slate[k])
-    place = multinomial_logit(scores, none(user, world), uniform(user))
-    if place >= 0:
-        s = world.skill[slate[place]]
+    position = multinomial_logit(scores, none(user, world), uniform(user))
+    if position >= 0:
+        s = world.skill[slate[position]]
         right = 1.0 - cfg.slip if user.known[s] else cfg.guess
         response[0] = response[1] = 1.0
         response[2] = 1.0 if uniform(user) < right else 0.0
         if uniform(user) < learn_chance(user, world, s):
             user.known[s] = 1
-            paid[place] = world.value[s]
-    return place
+            paid[position] = world.value[s]
+    return position
 
 
 @njit

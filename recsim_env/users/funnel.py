@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World, plain_world
-from recsim_env.oracles.dynamic import Law
+from recsim_env.model import Law, Row, Span, User, UserModel, World, plain_world
 from recsim_env.random import integer, uniform
 
 STAGES = ("view", "cart", "checkout", "purchase")
@@ -126,17 +125,17 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
     """Choose by multinomial logit; the item may move the user on."""
     for k in range(slate.size):
         scores[k] = score(user, world, slate[k])
-    place = multinomial_logit(scores, none(user, world), uniform(user))
-    if place >= 0:
-        item = slate[place]
+    position = multinomial_logit(scores, none(user, world), uniform(user))
+    if position >= 0:
+        item = slate[position]
         response[0] = response[1] = 1.0
-        paid[place] = world.margin[item]
+        paid[position] = world.margin[item]
         if uniform(user) < hazard(user, world, item):
             user.stage += 1
             response[2] = 1.0
             if user.stage == ROLES:
-                paid[place] += world.cfg.price
-    return place
+                paid[position] += world.cfg.price
+    return position
 
 
 @njit
@@ -173,10 +172,10 @@ def tabular(config: FunnelConfig, catalogue: Catalogue) -> Law:
     likes = catalogue.topics == favourite[:, None]
     world = build_world(config, catalogue, None)
     fits = world.role == stage[:, None]
-    moves = 1 / (1 + np.exp(-(config.base + config.fit * fits + config.taste * likes)))
+    goes_on = 1 / (1 + np.exp(-(config.base + config.fit * fits + config.taste * likes)))
     shape = (len(stage), items + 1, 4)
     chance, reward = np.zeros(shape), np.zeros(shape)
-    moved = np.stack([moves, 1 - moves], 2)
+    moved = np.stack([goes_on, 1 - goes_on], 2)
     chance[:, :items, :2] = moved * (1 - config.leave_busy)
     chance[:, :items, 2:] = moved * config.leave_busy
     chance[:, items] = [0, 1 - config.leave_idle, 0, config.leave_idle]

@@ -101,14 +101,14 @@ def respond(user: User, world: World, slate: Row, weights: Row, response: Row, p
     """Click in proportion to the weights; quality is seen after the click."""
     for k in range(slate.size):
         weights[k] = score(user, world, slate[k])
-    place = proportional(weights, none(user, world), uniform(user))
-    if place >= 0:
-        item = slate[place]
-        paid[place] = worth(user, world, item)
+    position = proportional(weights, none(user, world), uniform(user))
+    if position >= 0:
+        item = slate[position]
+        paid[position] = worth(user, world, item)
         response[0] = 1.0
-        response[1] = paid[place]
+        response[1] = paid[position]
         response[2] = world.quality[item] + world.cfg.quality_sd * normal_of(user, item)
-    return place
+    return position
 
 
 @njit

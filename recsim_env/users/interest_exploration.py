@@ -75,11 +75,11 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
     """Click by multinomial logit."""
     for k in range(slate.size):
         scores[k] = score(user, world, slate[k])
-    place = multinomial_logit(scores, none(user, world), uniform(user))
-    if place >= 0:
-        paid[place] = response[0] = response[1] = 1.0
-        response[2] = world.quality[slate[place]]
-    return place
+    position = multinomial_logit(scores, none(user, world), uniform(user))
+    if position >= 0:
+        paid[position] = response[0] = response[1] = 1.0
+        response[2] = world.quality[slate[position]]
+    return position
 
 
 @njit

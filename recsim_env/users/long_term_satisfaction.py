@@ -92,7 +92,7 @@ def plan(user: User, world: World, item: int) -> float:
 
 @njit
 def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
-    """Consume the first place; engagement is log-normal."""
+    """Consume the first item; engagement is log-normal."""
     item = slate[0]
     paid[0] = math.exp(log_mean(user, world, item) + log_sd(world, item) * normal(user))
     response[0] = 1.0

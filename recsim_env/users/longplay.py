@@ -7,7 +7,7 @@ unsatisfied user leaves (KuaiSim's temper, Zhao et al., 2023). Quality and click
 shown to the agent; they can be learned per item from what happens after it. Reward is minutes.
 
 Switches of the config, all off by default, add days between visits (`days`: Retention's law of
-return), `cohorts`, `newcomers` whose taste is not formed yet, and `churn` of the catalogue.
+return), `cohorts`, `newcomers` whose preferences are not formed yet, and `churn` of the catalogue.
 Planning pays here; `longplay benchmark planning` prints by how much, with every switch.
 """
 
@@ -89,8 +89,8 @@ def belong(user: User, world: World) -> None:
     """A cohort, and what it says of the user."""
     user.cohort = 0
     if world.cohorts.shape[0] > 1:
-        luck = uniform(user)
-        while luck >= world.cohorts[user.cohort, 0]:
+        u = uniform(user)
+        while u >= world.cohorts[user.cohort, 0]:
             user.cohort += 1
     row = world.cohorts[user.cohort]
     user.minutes = world.cfg.budget * row[1]
@@ -100,7 +100,7 @@ def belong(user: User, world: World) -> None:
 
 @njit
 def score(user: User, world: World, item: int) -> float:
-    """Utility of an item now: taste, less boredom with its topic, plus bait."""
+    """Utility of an item now: preference, less boredom with its topic, plus bait."""
     it, cfg = world.items[item], world.cfg
     return (
         cfg.taste * user.keen * affinity(user, world, item)
@@ -142,13 +142,13 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
     """Choose by multinomial logit; quality shows once the item is consumed."""
     for k in range(slate.size):
         scores[k] = score(user, world, slate[k])
-    place = multinomial_logit(scores, none(user, world), uniform(user))
-    if place >= 0:
-        paid[place] = worth(user, world, slate[place])
+    position = multinomial_logit(scores, none(user, world), uniform(user))
+    if position >= 0:
+        paid[position] = worth(user, world, slate[position])
         response[0] = 1.0
-        response[1] = paid[place]
-        response[2] = world.items[slate[place]].quality
-    return place
+        response[1] = paid[position]
+        response[2] = world.items[slate[position]].quality
+    return position
 
 
 @njit
@@ -212,15 +212,15 @@ def come_back(user: User, world: World) -> None:
 @njit
 def observe(user: User, world: World, out: Row) -> None:
     """The calendar and the cohort where there are any; all else of the user is hidden."""
-    place = 0
+    column = 0
     if world.cfg.days > 0.0:
         out[0] = user.day
         out[1] = user.gap
         out[2] = user.visits
-        place = 3
+        column = 3
     if world.cohorts.shape[0] > 1:
         for g in range(world.cohorts.shape[0]):
-            out[place + g] = 1.0 if user.cohort == g else 0.0
+            out[column + g] = 1.0 if user.cohort == g else 0.0
 
 
 MODEL = UserModel(
@@ -235,7 +235,7 @@ MODEL = UserModel(
         ("minutes", "f8"),  # of a whole visit
         ("impatience", "f8"),
         ("bait", "f8"),
-        ("keen", "f8"),  # share of the taste that is formed
+        ("keen", "f8"),  # share of the preferences that is formed
         ("habit", "f8"),
         ("cohort", "i4"),
         ("day", "i4"),

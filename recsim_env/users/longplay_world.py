@@ -72,9 +72,9 @@ class LongplayConfig:
     return_pull: float = 0.3  # per unit of satisfaction
     day_memory: float = 0.8  # of satisfaction kept per day away; boredom is gone by the next visit
     cohorts: bool = False  # casual, regular and devoted users (COHORTS), which one is observed
-    newcomers: float = 0.0  # share of users whose taste is not formed yet: cold start
-    newcomer_taste: float = 0.4  # of the full taste, at first
-    newcomer_learn: float = 0.1  # of the way to the full taste, per item consumed
+    newcomers: float = 0.0  # share of users whose preferences are not formed yet: cold start
+    newcomer_taste: float = 0.4  # of the full `taste`, at first
+    newcomer_learn: float = 0.1  # of the way to the full `taste`, per item consumed
     churn: float = 0.0  # share of items that appear and retire during the run
     item_life: int = 200  # ticks (steps of a slot) that such an item stays
 

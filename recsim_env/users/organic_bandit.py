@@ -40,8 +40,8 @@ class OrganicBanditConfig:
     bandit_to_stop: float = 0.01
 
     def __post_init__(self) -> None:
-        moves = ("organic_to_bandit", "organic_to_stop", "bandit_to_organic", "bandit_to_stop")
-        check_inside(self, 0, 1, *moves)
+        chances = ("organic_to_bandit", "organic_to_stop", "bandit_to_organic", "bandit_to_stop")
+        check_inside(self, 0, 1, *chances)
         if self.organic_to_bandit == 0:
             raise ValueError("organic_to_bandit = 0: nobody would ever be recommended anything")
 
@@ -103,10 +103,10 @@ def browse(user: User, world: World) -> bool:
         user.views[product] = 0
     while True:
         view(user, world)
-        luck = uniform(user)
-        if luck < cfg.organic_to_stop:
+        u = uniform(user)
+        if u < cfg.organic_to_stop:
             return False
-        if luck < cfg.organic_to_stop + cfg.organic_to_bandit:
+        if u < cfg.organic_to_stop + cfg.organic_to_bandit:
             return True
         wander(user, world)
 
@@ -137,7 +137,7 @@ def score(user: User, world: World, item: int) -> float:
 
 @njit
 def respond(user: User, world: World, slate: Row, scores: Row, response: Row, paid: Row) -> int:
-    """The places one after the other; the first click ends the looking."""
+    """The positions one after the other; the first click ends the looking."""
     for k in range(slate.size):
         if uniform(user) < score(user, world, slate[k]):
             paid[k] = response[0] = response[1] = response[2] = 1.0
@@ -148,10 +148,10 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
 @njit
 def advance(user: User, world: World, item: int, response: Row) -> float:
     """A click leads to browsing; else the user stays, browses or stops."""
-    cfg, luck = world.cfg, uniform(user)
-    if item < 0 and luck < cfg.bandit_to_stop:
+    cfg, u = world.cfg, uniform(user)
+    if item < 0 and u < cfg.bandit_to_stop:
         user.gone = True
-    elif item >= 0 or luck < cfg.bandit_to_stop + cfg.bandit_to_organic:
+    elif item >= 0 or u < cfg.bandit_to_stop + cfg.bandit_to_organic:
         wander(user, world)
         user.gone = not browse(user, world)
     return 0.0

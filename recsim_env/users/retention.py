@@ -63,9 +63,9 @@ def build_catalogue(config: RetentionConfig) -> Catalogue:
 
 @njit
 def sample(user: User, world: World) -> None:
-    """Tastes, a habit, and the first visit on day 0."""
-    for z in range(user.taste.size):
-        user.taste[z] = world.cfg.taste_sd * normal(user)
+    """Preferences, a habit, and the first visit on day 0."""
+    for z in range(user.preference.size):
+        user.preference[z] = world.cfg.taste_sd * normal(user)
     user.habit = world.cfg.habit * uniform(user)
     user.day = 0
     user.gap = 0
@@ -99,8 +99,8 @@ def days_away(p: float, u: float) -> int:
 
 @njit
 def score(user: User, world: World, item: int) -> float:
-    """Logit: taste for the topic and the item's appeal."""
-    return user.taste[world.topics[item]] + 2.0 * world.clickbait[item]
+    """Logit: preference for the topic and the item's appeal."""
+    return user.preference[world.topics[item]] + 2.0 * world.clickbait[item]
 
 
 @njit
@@ -120,11 +120,11 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
     """Click by multinomial logit."""
     for k in range(slate.size):
         scores[k] = score(user, world, slate[k])
-    place = multinomial_logit(scores, none(user, world), uniform(user))
-    if place >= 0:
-        paid[place] = response[0] = response[1] = 1.0
-        response[2] = world.quality[slate[place]]
-    return place
+    position = multinomial_logit(scores, none(user, world), uniform(user))
+    if position >= 0:
+        paid[position] = response[0] = response[1] = 1.0
+        response[2] = world.quality[slate[position]]
+    return position
 
 
 @njit
@@ -161,7 +161,7 @@ MODEL = UserModel(
     config=RetentionConfig,
     catalogue=build_catalogue,
     fields=lambda config, catalogue: [
-        ("taste", "f8", (catalogue.n_topics,)),
+        ("preference", "f8", (catalogue.n_topics,)),
         ("habit", "f8"),
         ("temper", "f8"),
         ("pleasure", "f8"),

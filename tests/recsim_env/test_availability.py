@@ -29,7 +29,7 @@ def open_at(tick: int) -> np.ndarray:
     return (TICKS[:, 0] <= tick) & (tick < TICKS[:, 1])
 
 
-def test_masks_follow_the_windows_in_all_three_places() -> None:
+def test_masks_follow_the_windows_wherever_they_stand() -> None:
     env = made()
     obs, _ = env.reset(seed=0)
     for tick in range(6):
@@ -49,14 +49,14 @@ def test_candidates_are_drawn_among_the_available() -> None:
         obs = env.step(env.action_space.sample())[0]
 
 
-def test_an_unavailable_item_is_refused_by_default() -> None:
+def test_an_unavailable_item_raises_by_default() -> None:
     env = made()
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"slot 1.*action_masks"):
         env.step(np.array([[0, 1], [0, 7], [1, 2]]))
 
 
-def test_or_mended_and_paid_for() -> None:
+def test_or_is_replaced_at_a_price() -> None:
     env, clone = made(on_invalid="penalise", penalty=5.0), made()
     env.reset(seed=0), clone.reset(seed=0)
     _, reward, _, _, infos = env.step(np.array([[0, 1], [0, 7], [4, 4]]))
@@ -80,7 +80,7 @@ def test_one_user_has_a_mask_per_place() -> None:
     assert env.unwrapped.action_masks().tolist() == open_at(0).tolist() * 2
 
 
-def test_windows_that_leave_too_little_are_refused() -> None:
+def test_windows_that_leave_too_little_raise() -> None:
     with pytest.raises(ValueError, match="only 5 items are available and 6 are needed"):
         made(n_candidates=6)
 

@@ -165,7 +165,7 @@ def test_the_history_is_what_was_consumed_most_recent_last(name: str) -> None:
         assert np.array_equal(responses, obs["history_responses"])
 
 
-def test_what_is_consumed_was_shown_and_places_pay_the_reward(name: str) -> None:
+def test_what_is_consumed_was_shown_and_positions_pay_the_reward(name: str) -> None:
     env = made(name, 50)
     obs, _ = env.reset(seed=0)
     rng = np.random.default_rng(0)
@@ -191,13 +191,13 @@ def test_session_sums_are_the_last_three_entries(name: str) -> None:
         assert np.allclose(obs["user"][:, -3:], sums, atol=1e-3)
 
 
-def test_a_slate_that_repeats_or_strays_is_refused_and_changes_nothing(name: str) -> None:
+def test_a_slate_that_repeats_or_leaves_the_choices_raises_and_changes_nothing(name: str) -> None:
     env, clone = made(name, 4), made(name, 4)
     action = slates(env, 1)[0]
     env.reset(seed=0), clone.reset(seed=0)
     stray = action.copy()
     stray.reshape(4, -1)[2, 0] = env.n_choices
-    with pytest.raises(ValueError, match=r"slot 2: places must hold"):
+    with pytest.raises(ValueError, match=r"slot 2: positions must hold"):
         env.step(stray)
     if env.slate_size > 1:
         repeat = action.copy()

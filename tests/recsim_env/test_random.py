@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recsim_env import random as luck
+from recsim_env import random as stream
 from recsim_env.jit import njit
 
 
@@ -20,17 +20,17 @@ def user(key: int = 7, step: int = 0) -> np.void:
 def draw(record, kind, n, out):  # type: ignore[no-untyped-def]
     for i in range(n):
         if kind == 0:
-            out[i] = luck.uniform(record)
+            out[i] = stream.uniform(record)
         elif kind == 1:
-            out[i] = luck.normal(record)
+            out[i] = stream.normal(record)
         elif kind == 2:
-            out[i] = luck.gamma(record, 0.12)
+            out[i] = stream.gamma(record, 0.12)
         elif kind == 3:
-            out[i] = luck.beta(record, 1.0, 2.5)
+            out[i] = stream.beta(record, 1.0, 2.5)
         elif kind == 4:
-            out[i] = luck.normal_of(record, i)
+            out[i] = stream.normal_of(record, i)
         else:
-            out[i] = luck.integer(record, 7)
+            out[i] = stream.integer(record, 7)
 
 
 def drawn(kind: int, n: int = 20_000, **who: int) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_integers_are_uniform() -> None:
 
 
 def test_successive_numbers_and_neighbouring_users_are_uncorrelated() -> None:
-    keys = luck.stream_keys(0, 20_000)
+    keys = stream.stream_keys(0, 20_000)
     first = np.array([drawn(0, 2, key=int(k)) for k in keys[:2000]])
     assert abs(np.corrcoef(first[:, 0], first[:, 1])[0, 1]) < 0.08
     assert abs(np.corrcoef(first[:-1, 0], first[1:, 0])[0, 1]) < 0.08
@@ -68,22 +68,22 @@ def test_successive_numbers_and_neighbouring_users_are_uncorrelated() -> None:
 
 
 def test_a_slot_keeps_its_key_whatever_the_number_of_slots() -> None:
-    assert np.array_equal(luck.stream_keys(5, 3), luck.stream_keys(5, 100)[:3])
-    assert not np.array_equal(luck.stream_keys(5, 3), luck.stream_keys(6, 3))
+    assert np.array_equal(stream.stream_keys(5, 3), stream.stream_keys(5, 100)[:3])
+    assert not np.array_equal(stream.stream_keys(5, 3), stream.stream_keys(6, 3))
 
 
-def test_an_items_luck_belongs_to_the_step_not_to_what_was_drawn_before() -> None:
+def test_an_items_number_belongs_to_the_step_not_to_what_was_drawn_before() -> None:
     fresh, used = user(step=4), user(step=4)
     draw(used, 0, 10, np.zeros(10))
-    assert luck.normal_of(fresh, 3) == luck.normal_of(used, 3)
-    assert luck.normal_of(fresh, 3) != luck.normal_of(user(step=5), 3)
+    assert stream.normal_of(fresh, 3) == stream.normal_of(used, 3)
+    assert stream.normal_of(fresh, 3) != stream.normal_of(user(step=5), 3)
 
 
-def test_every_purpose_of_every_step_has_luck_of_its_own() -> None:
+def test_every_purpose_of_every_step_has_numbers_of_its_own() -> None:
     seen = set()
     for step in range(5):
-        for purpose in (luck.BEGIN, luck.RESPOND, luck.OFFER):
+        for purpose in (stream.BEGIN, stream.RESPOND, stream.OFFER):
             record = user(step=step)
-            luck.turn(record, purpose)
-            seen.add(luck.uniform(record))
+            stream.turn(record, purpose)
+            seen.add(stream.uniform(record))
     assert len(seen) == 15

@@ -155,11 +155,13 @@ def test_a_user_needs_less_than_two_kibibytes_at_fifty_items_of_history() -> Non
         ({"drift": 1.5}, "drift = 1.5 must lie in"),
         ({"budget": float("nan")}, "budget = nan in LongplayConfig: give a number"),
         ({"concentration": 0.0}, "concentration = 0.0 must be above 0"),
-        ({"slate_size": 0}, "at least one place"),
+        ({"slate_size": 0}, "at least one position"),
         ({"model": "organic_bandit", "organic_to_bandit": 0.0}, "ever be recommended anything"),
     ],
 )
-def test_impossible_worlds_are_refused_with_the_mend(wrong: dict[str, Any], message: str) -> None:
+def test_impossible_worlds_raise_and_say_what_to_change(
+    wrong: dict[str, Any], message: str
+) -> None:
     parameters = {"num_envs": 2, "model": "longplay"} | wrong
     with pytest.raises(ValueError, match=message):
         RecVectorEnv(**parameters)

@@ -112,14 +112,14 @@ def test_a_registered_world_is_made_by_its_id(world: CalibratedWorld) -> None:
     assert gymnasium.make(env_id).reset(seed=0)[0]["candidates"].shape == (50,)
 
 
-def test_attention_by_place_is_found_in_uniform_slates() -> None:
+def test_attention_by_position_is_estimated_from_uniform_slates() -> None:
     rng = np.random.default_rng(0)
     seen = np.array([1.0, 0.6, 0.3])
     position = rng.integers(3, size=60_000)
     click = rng.random(60_000) < 0.2 * seen[position]
     share, error = position_effect(position, click.astype(float))
     assert np.all(np.abs(share - seen)[1:] < 4 * error[1:])
-    with pytest.raises(ValueError, match="place 0 was never shown"):
+    with pytest.raises(ValueError, match="position 0 was never shown"):
         position_effect(np.array([1, 1]), np.ones(2))
 
 

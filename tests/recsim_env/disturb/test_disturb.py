@@ -127,12 +127,12 @@ def test_churn_of_a_whole_catalogue_is_in_the_mask_and_mends_slates() -> None:
         assert np.array_equal(obs["action_mask"], mask)
         assert env.observation_space.contains(obs)
         gone = np.flatnonzero(~mask[0])[:3]
-        mended = env.served(np.tile(gone, (N, 1)))
-        assert np.array_equal(mended, np.tile(np.flatnonzero(mask[0])[:3], (N, 1)))
+        fixed = env.actions(np.tile(gone, (N, 1)))
+        assert np.array_equal(fixed, np.tile(np.flatnonzero(mask[0])[:3], (N, 1)))
         obs, *_ = env.step(np.tile(gone, (N, 1)))
 
 
-def test_churn_that_leaves_too_little_is_refused() -> None:
+def test_churn_that_leaves_too_little_raises() -> None:
     with pytest.raises(ValueError, match=r"are offered; lower share = 1"):
         disturb.Churn(world(n_candidates=900), share=1.0)
     with pytest.raises(ValueError, match="windows or groups already"):
@@ -140,12 +140,12 @@ def test_churn_that_leaves_too_little_is_refused() -> None:
 
 
 def test_sudden_drift_moves_whoever_comes_later_alike() -> None:
-    env = disturb.Drift(world(max_steps=2, drift=0.0), size=50.0)  # the new taste is all there is
+    env = disturb.Drift(world(max_steps=2, drift=0.0), size=50.0)  # nothing of the old one is left
     env.reset(seed=0)
     for _ in range(5):
-        env.before()
-        taste = env.unwrapped.live.users["interest"]
-        assert np.allclose(taste @ env.direction, 1.0, atol=1e-3)
+        env.before_step()
+        interest = env.unwrapped.live.users["interest"]
+        assert np.allclose(interest @ env.direction, 1.0, atol=1e-3)
         env.step(env.action_space.sample())
 
 
@@ -168,7 +168,7 @@ def test_gradual_and_seasonal_drift_go_where_they_say() -> None:
         (disturb.LatencyBudget, {"start": 3, "stop": 3}, "need 0 <= start < stop"),
     ],
 )
-def test_impossible_disturbances_are_refused(kind: Any, wrong: Any, message: str) -> None:
+def test_impossible_disturbances_raise(kind: Any, wrong: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(world(), **wrong)
 
@@ -178,7 +178,7 @@ def test_a_late_ranker_falls_back_on_what_is_there() -> None:
     env = disturb.LatencyBudget(churned, rate=1.0, places=0)
     env.reset(seed=0)
     first = np.flatnonzero(churned.there())[:3]
-    assert np.array_equal(env.served(np.tile([5, 6, 7], (N, 1))), np.tile(first, (N, 1)))
+    assert np.array_equal(env.actions(np.tile([5, 6, 7], (N, 1))), np.tile(first, (N, 1)))
 
 
 def test_drift_needs_users_with_interests() -> None:

@@ -1,4 +1,4 @@
-"""Counterfactual replay: the past stays, luck stays, only the slates change."""
+"""Counterfactual replay: the past stays, random numbers stay, only the slates change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from recsim_env.oracles import oracle
-from recsim_env.oracles.replay import places_of, record, replay
+from recsim_env.oracles.replay import indices_of, record, replay
 
 
 def made(n: int = 40):  # type: ignore[no-untyped-def]
@@ -27,15 +27,15 @@ def test_the_past_is_the_logs_and_the_future_the_other_rules() -> None:
     assert other.reward.sum() > log.reward.sum()
 
 
-def test_slates_that_were_never_on_offer_are_refused() -> None:
+def test_slates_that_were_never_on_offer_raise() -> None:
     log = record(made(), oracle.random_slates, seed=5, steps=3)
     with pytest.raises(ValueError, match=r"was not on offer; replay with the seed"):
         replay(made(), log.slates, seed=6, at=3, instead=oracle.random_slates, steps=3)
 
 
-def test_places_by_hand() -> None:
+def test_indices_by_hand() -> None:
     choices = np.array([[5, 9, 2], [1, 0, 7]])
-    assert places_of(choices, np.array([[2, 5], [7, 1]])).tolist() == [[2, 0], [2, 0]]
+    assert indices_of(choices, np.array([[2, 5], [7, 1]])).tolist() == [[2, 0], [2, 0]]
 
 
 def test_any_session_of_a_long_run_plays_again() -> None:

@@ -1,4 +1,4 @@
-"""Rollout search: better than its base where that is poor, and blind to the user's own luck."""
+"""Rollout search: better than its base where that is poor, and blind to the user's own stream."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from recsim_env import planning_oracle
 from recsim_env.oracles import oracle
-from recsim_env.oracles.search import SearchConfig, played_on, rollout_search, same_world
+from recsim_env.oracles.search import SearchConfig, clone_world, played_on, rollout_search
 
 
 @pytest.mark.slow
@@ -21,22 +21,22 @@ def test_search_over_greedy_finds_that_planning_pays() -> None:
     assert gain.mean() > 3 * gain.std() / 60**0.5
 
 
-def test_rollouts_leave_the_users_as_they_were_and_do_not_use_their_luck() -> None:
+def test_rollouts_leave_the_users_as_they_were_and_do_not_use_their_random_numbers() -> None:
     env = gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=5)
     obs, _ = env.reset(seed=1)
     before = env.unwrapped.live.users.copy()
     config = SearchConfig(rollouts=200, depth=1)
     slate = oracle.greedy_oracle(env, obs, np.random.default_rng(0))
-    got = played_on(env.unwrapped, same_world(env.unwrapped, 1000), slate, config, luck=7)
+    got = played_on(env.unwrapped, clone_world(env.unwrapped, 1000), slate, config, seed=7)
     assert np.array_equal(before, env.unwrapped.live.users)
-    # the mean over fresh luck is the expectation of the first step
+    # the mean over fresh random numbers is the expectation of the first step
     error = got.std(1) / 200**0.5
     assert np.all(np.abs(got.mean(1) - oracle.slate_reward(env, slate)) < 4 * error)
 
 
-def test_the_twin_keeps_the_worlds_calendar() -> None:
+def test_the_clone_keeps_the_worlds_calendar() -> None:
     core = gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=2, churn=0.5, session_ticks=7)
-    assert same_world(core.unwrapped, 4).engine.offer.session_ticks == 7
+    assert clone_world(core.unwrapped, 4).engine.offer.session_ticks == 7
 
 
 def test_the_planner_is_exact_where_it_can_be() -> None:

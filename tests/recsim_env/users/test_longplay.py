@@ -66,7 +66,7 @@ def test_cohorts_come_in_their_shares_and_are_observed() -> None:
     assert np.all(minutes == 240)
 
 
-def test_newcomers_choose_less_by_taste_until_they_have_consumed() -> None:
+def test_newcomers_choose_less_by_preference_until_they_have_consumed() -> None:
     env = made(200, newcomers=1.0, no_choice=-50.0, leave_base=-50.0)
     env.reset(seed=0)
     for n in range(4):

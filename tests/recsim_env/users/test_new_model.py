@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_sb3
 
 import recsim_env
 from recsim_env.oracles import oracle
@@ -23,7 +28,7 @@ def example() -> str:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The example as an importable module, registered by its one line."""
     file = tmp_path / "novelty.py"
     file.write_text(example(), encoding="utf-8")
@@ -35,7 +40,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setitem(sys.modules, "mypackage.novelty", module)
     spec.loader.exec_module(module)
     recsim_env.register("Novelty", "mypackage.novelty")
-    return "recsim_env/Novelty-v0"
+    yield "recsim_env/Novelty-v0"
+    del gymnasium.registry["recsim_env/Novelty-v0"]
 
 
 def test_the_example_is_as_short_as_it_says() -> None:
@@ -43,11 +49,34 @@ def test_the_example_is_as_short_as_it_says() -> None:
     assert len(lines) <= 60
 
 
-def test_one_file_and_one_line_make_an_environment(world: str) -> None:
+def test_every_check_of_an_environment_passes(world: str) -> None:
     recsim_env.check_vector_env(gymnasium.make_vec(world, num_envs=6, max_steps=8))
+    one = gymnasium.make(world)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(one)
+        check_sb3(one)
+
+
+def test_config_fields_are_settings_and_bounds_of_sizes_hold(world: str) -> None:
+    env = gymnasium.make_vec(world, num_envs=3, n_items=30, n_candidates=5, slate_size=2)
+    assert env.unwrapped.n_items == 30
+    with pytest.raises(ValueError, match="between one and all"):
+        gymnasium.make_vec(world, num_envs=3, n_candidates=61)
+
+
+def test_every_oracle_serves_it(world: str) -> None:
     many = gymnasium.make_vec(world, num_envs=500, max_steps=50)
-    chance, greedy = (
-        oracle.session_returns(many, rule, seed=0).total.mean()
-        for rule in (oracle.random_slates, oracle.greedy_oracle)
+    random, greedy, ahead = (
+        oracle.session_returns(many, rule, seed=0).total
+        for rule in (oracle.random_slates, oracle.greedy_oracle, oracle.look_ahead)
     )
-    assert greedy > chance
+    assert greedy.mean() > random.mean()
+    assert np.array_equal(greedy, ahead)  # without a plan of its own, the plan is the worth
+    assert recsim_env.expected_reward(many).shape == (500, 10)
+    few = gymnasium.make_vec(world, num_envs=4, max_steps=5)
+    served = recsim_env.record(few, recsim_env.planning_oracle(few), seed=0, steps=5)
+    again = recsim_env.replay(
+        few, served.slates, seed=0, at=5, instead=oracle.random_slates, steps=5
+    )
+    assert np.array_equal(served.reward, again.reward)

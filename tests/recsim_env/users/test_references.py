@@ -68,7 +68,7 @@ def test_quality_of_what_random_slates_get_clicked() -> None:
     agrees_as_if_from_as_many(*ratio(quality, clicks), -0.603, 0.0005)
 
 
-def test_interest_evolution_two_places() -> None:
+def test_interest_evolution_two_positions() -> None:
     agrees(played("InterestEvolution", 1000, oracle.random_slates, slate_size=2).total, 153.6, 0.5)
 
 
@@ -168,8 +168,8 @@ def test_organic_bandit_click_rates_in_recogyms_own_world(rule: oracle.Rule, rat
 
 
 def half_random(env: Any, obs: Any, rng: np.random.Generator) -> Any:
-    greedy, luck = oracle.greedy_oracle(env, obs, rng), oracle.random_slates(env, obs, rng)
-    return np.where(rng.random(len(greedy)) < 0.5, greedy, luck)
+    greedy, uniform = oracle.greedy_oracle(env, obs, rng), oracle.random_slates(env, obs, rng)
+    return np.where(rng.random(len(greedy)) < 0.5, greedy, uniform)
 
 
 def test_boredom_leaves_the_static_world_alone() -> None:

@@ -19,7 +19,7 @@ def mixed(z: int) -> int:
     return z ^ z >> 31
 
 
-class Luck:
+class Stream:
     """The respond stream of one step."""
 
     def __init__(self, key: int, step: int) -> None:
@@ -32,10 +32,10 @@ class Luck:
 
 def chosen(weights: list[float], none: float, u: float) -> int:
     edge, total = 0.0, none + sum(weights)
-    for place, weight in enumerate(weights):
+    for position, weight in enumerate(weights):
         edge += weight / total
         if u < edge:
-            return place
+            return position
     return -1
 
 
@@ -46,16 +46,16 @@ def sigmoid(x: float) -> float:
 def longplay_step(env: RecVectorEnv, user: dict, slate: np.ndarray) -> tuple[int, float, bool]:  # type: ignore[type-arg]
     """One user, one slate; `user` moves on. Returns what was consumed, minutes, and if it left."""
     c, cat = env.config, env.catalogue
-    luck = Luck(int(user["key"]), int(user["step"]))
+    stream = Stream(int(user["key"]), int(user["step"]))
     x = cat.vectors / np.linalg.norm(cat.vectors, axis=1, keepdims=True)
     u, b = user["interest"], user["boredom"]
     utility = [
         c.taste * (x[i] @ u) - c.dull * b[cat.topics[i]] + c.bait * cat.clickbait[i] for i in slate
     ]
-    place = chosen([math.exp(v) for v in utility], math.exp(c.no_choice), luck.uniform())
+    position = chosen([math.exp(v) for v in utility], math.exp(c.no_choice), stream.uniform())
     item, minutes = -1, 0.0
-    if place >= 0:
-        item = int(slate[place])
+    if position >= 0:
+        item = int(slate[position])
         appeal = c.watch_taste * (x[item] @ u) + c.watch_quality * (cat.quality[item] - 0.5)
         appeal -= c.watch_dull * b[cat.topics[item]]
         share = c.watch_floor + (1 - c.watch_floor) * sigmoid(appeal)
@@ -73,7 +73,7 @@ def longplay_step(env: RecVectorEnv, user: dict, slate: np.ndarray) -> tuple[int
         user["satisfaction"] += c.satisfaction_gain * honest
         user["budget"] -= minutes
     logit = c.leave_base - c.leave_satisfaction * user["satisfaction"] + c.leave_boredom * b.max()
-    left = user["budget"] <= 1e-9 or luck.uniform() < sigmoid(logit)
+    left = user["budget"] <= 1e-9 or stream.uniform() < sigmoid(logit)
     user["step"] += 1
     return item, minutes, bool(left)
 
@@ -115,18 +115,18 @@ def test_interest_evolution_matches_one_user_at_a_time() -> None:
         shown = np.take_along_axis(env.live_choices(), action, axis=1)
         _, reward, terminated, _, infos = env.step(action)
         for i, user in enumerate(before):
-            luck = Luck(int(user["key"]), int(user["step"]))
+            stream = Stream(int(user["key"]), int(user["step"]))
             u = user["interest"].astype(float)
             weights = [u[env.catalogue.topics[d]] + 1 for d in shown[i]]
-            place = chosen(weights, 2.0, luck.uniform())
-            if place < 0:
+            position = chosen(weights, 2.0, stream.uniform())
+            if position < 0:
                 assert (infos["consumed"][i], reward[i]) == (-1, 0)
                 assert terminated[i] == (user["budget"] - 0.5 <= 0)
                 continue
-            z, watch = env.catalogue.topics[shown[i, place]], min(float(user["budget"]), 4.0)
-            assert infos["consumed"][i] == shown[i, place]
+            z, watch = env.catalogue.topics[shown[i, position]], min(float(user["budget"]), 4.0)
+            assert infos["consumed"][i] == shown[i, position]
             assert reward[i] == watch
-            toward = luck.uniform() < (u[z] + 1) / 2
+            toward = stream.uniform() < (u[z] + 1) / 2
             move = 0.3 * (1 - abs(u[z])) * (1 - u[z]) * (1 if toward else -1)
             budget = user["budget"] - watch + 0.9 / 3.4 * watch * infos["responses"][i, 2]
             assert terminated[i] == (budget <= 0)

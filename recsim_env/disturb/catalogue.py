@@ -88,7 +88,7 @@ class Churn(Disturbance):
         inner: NDArray[np.bool_] = self.env.action_masks()  # type: ignore[attr-defined]
         return inner & self.there() if bare(self.env).n_candidates is None else inner
 
-    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+    def actions(self, actions: NDArray[Any]) -> NDArray[Any]:
         """Of a whole catalogue: the first choices that are there, for those that are not."""
         if bare(self.env).n_candidates is not None:
             return actions
@@ -96,11 +96,11 @@ class Churn(Disturbance):
         gone = ~np.take_along_axis(allowed, slates, axis=1)
         for row in np.flatnonzero(gone.any(1)):
             spare = iter(np.setdiff1d(np.flatnonzero(allowed[row]), slates[row]))
-            for place in np.flatnonzero(gone[row]):
-                slates[row, place] = next(spare)
+            for position in np.flatnonzero(gone[row]):
+                slates[row, position] = next(spare)
         return actions
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """Candidates that are there, or the mask that says what is."""
         core = bare(self.env)
         if core.n_candidates is None:
@@ -110,7 +110,7 @@ class Churn(Disturbance):
         there, offer = self.there(), core.live.candidates
         missing = ~there[offer]
         while missing.any():
-            offer[missing] = self.luck.choice(np.flatnonzero(there), int(missing.sum()))
+            offer[missing] = self.rng.choice(np.flatnonzero(there), int(missing.sum()))
             missing = repeats(offer)
         features = core.item_features[offer]
         return obs | {"candidates": offer.copy(), "candidate_features": features}

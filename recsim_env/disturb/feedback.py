@@ -12,7 +12,7 @@ from recsim_env.oracles.oracle import bare
 
 
 class Bots(Disturbance):
-    """Stands for: click farms. A share of slots takes the first place of every slate it is shown.
+    """Stands for: click farms. A share of slots takes the first item of every slate it is shown.
 
     What they take is what is consumed, responded, paid and remembered: histories are poisoned as in
     production. Their sessions end when the user's would have. Signal: "heavy units" of the log
@@ -31,8 +31,8 @@ class Bots(Disturbance):
         super()._restart()
         self.past: Obs = {}
 
-    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
-        """Slates as they are; what stands in the first place is what bots take."""
+    def actions(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Slates as they are; the first item is what bots take."""
         core, choice = bare(self.env), actions.reshape(self.num_envs, -1)[:, 0].astype(np.int64)
         drawn = (
             core.live.candidates[np.arange(self.num_envs), choice] if core.n_candidates else None
@@ -40,7 +40,7 @@ class Bots(Disturbance):
         self.first = choice.astype(np.int32) if drawn is None else drawn
         return actions
 
-    def paid(
+    def rewards(
         self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
     ) -> NDArray[Any]:
         """Bots click, for a full reward, and their click joins the history they show."""
@@ -66,14 +66,14 @@ class Bots(Disturbance):
                 self.past[key][self.bots, -1] = newest[self.bots]
         self.past["user"][self.bots, -3:-1] += 1.0, self.reward
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """What a bot shows is what it did; everything else is the user's, and so is a new start."""
         keys = ("history_items", "history_responses", "user")
         mine = {key: obs[key].copy() for key in keys}
         if self.active and self.past:
-            kept = self.bots & ~fresh
+            going_on = self.bots & ~fresh
             for key in keys:
-                mine[key][kept] = self.past[key][kept]
+                mine[key][going_on] = self.past[key][going_on]
         self.past = {key: array.copy() for key, array in mine.items()}
         return obs | mine
 
@@ -95,7 +95,7 @@ class DelayedRewards(Disturbance):
         super()._restart()
         self.owed = np.zeros((self.delay, self.num_envs))
 
-    def paid(
+    def rewards(
         self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
     ) -> NDArray[Any]:
         """What was owed is paid; a session's end settles everything, so nothing is lost."""
@@ -113,7 +113,7 @@ class LostRows(Disturbance):
 
     The user is served and remembers; only the record is lost, so the mark is for whoever writes the
     log: `policies.collect` leaves such rows out. Signal: sessions with missing steps, which
-    `LoggedDataset.histories` and all values per session refuse by name.
+    `LoggedDataset.histories` and all values per session raise on.
     """
 
     def __init__(self, env: Any, *, rate: float = 0.02, **schedule: int) -> None:
@@ -121,17 +121,19 @@ class LostRows(Disturbance):
         super().__init__(env, **schedule)
         self.rate = rate
 
-    def paid(
+    def rewards(
         self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
     ) -> NDArray[Any]:
         """The reward stays; the row is marked."""
-        infos["lost"] = (self.luck.random(self.num_envs) < self.rate) & self.active
+        infos["lost"] = (self.rng.random(self.num_envs) < self.rate) & self.active
         infos["_lost"] = np.ones(self.num_envs, np.bool_)
         return reward
 
 
 class LatencyBudget(Disturbance):
-    """Stands for: a ranker that misses its deadline. Places below `places` fall back to defaults.
+    """Stands for: a ranker that misses its deadline. Only the first `places` positions are ranked.
+
+    The others fall back to defaults.
 
     Signal: consumed items that the logged slate does not hold. The mean weight cannot see it: what
     was logged was drawn as logged, only something else was served.
@@ -144,14 +146,14 @@ class LatencyBudget(Disturbance):
         super().__init__(env, **schedule)
         self.rate, self.places = rate, places
 
-    def served(self, actions: NDArray[Any]) -> NDArray[Any]:
+    def actions(self, actions: NDArray[Any]) -> NDArray[Any]:
         """The first choices that may be served and are not above already, below the deadline."""
-        late = self.luck.random(self.num_envs) < self.rate
+        late = self.rng.random(self.num_envs) < self.rate
         if actions.ndim == 1:
             return actions
         allowed: NDArray[np.bool_] = self.env.action_masks()  # type: ignore[attr-defined]
         for row in np.flatnonzero(late):
-            kept, rest = actions[row, : self.places], len(actions[row, self.places :])
-            spare = (c for c in np.flatnonzero(allowed[row]) if c not in kept)
+            ranked, rest = actions[row, : self.places], len(actions[row, self.places :])
+            spare = (c for c in np.flatnonzero(allowed[row]) if c not in ranked)
             actions[row, self.places :] = [next(spare) for _ in range(rest)]
         return actions

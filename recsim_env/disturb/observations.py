@@ -1,4 +1,4 @@
-"""Disturbances of what users want and of what is seen of them."""
+"""Disturbances of users' interests and of what is observed of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recsim_env.oracles.oracle import bare
 
 
 class Drift(Disturbance):
-    """Stands for: tastes that move by season, news or a redesign, whatever is recommended.
+    """Stands for: preferences that move by season, news or a redesign, whatever is recommended.
 
     Signal: "value per day" of the log doctor, while its propensity checks stay quiet.
     `kind` "sudden" moves interests by `size` at `start`, "gradual" by as much in every `period`
@@ -50,15 +50,15 @@ class Drift(Disturbance):
         self.moved = np.zeros(self.num_envs)  # (N,) how far each slot's user has been moved
 
     def amount(self, age: int) -> float:
-        """How far tastes have moved `age` steps after the start."""
+        """How far interests have moved `age` steps after the start."""
         if self.kind == "sudden":
             return self.size
         if self.kind == "gradual":
             return self.size * (age + 1) / self.period
         return float(self.size * np.sin(2 * np.pi * (age + 1) / self.period))
 
-    def before(self) -> None:
-        """Move every user's interests to where tastes are now, at unchanged length."""
+    def before_step(self) -> None:
+        """Move every user's interests to where they are now, at unchanged length."""
         amount = self.amount(self.clock - self.start)
         step = (amount - self.moved)[:, None]
         interest = bare(self.env).live.users["interest"]
@@ -68,7 +68,7 @@ class Drift(Disturbance):
         interest[:] = np.where(step == 0, interest, np.clip(moved, -1, 1))
         self.moved[:] = amount
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """Nothing else is seen; who begins a session has not been moved yet."""
         self.moved[fresh] = 0.0
         return obs
@@ -91,7 +91,7 @@ class StaleObservations(Disturbance):
         super()._restart()
         self.past: deque[Obs] = deque(maxlen=self.lag + 1)
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """The user's part as it was; candidates are always today's."""
         mine = {k: v for k, v in obs.items() if k.startswith("history") or k == "user"}
         for old in self.past:
@@ -112,9 +112,9 @@ class MissingFeatures(Disturbance):
         super().__init__(env, **schedule)
         self.rate = rate
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """Zeros where the join failed."""
-        lost = self.luck.random(self.num_envs) < self.rate
+        lost = self.rng.random(self.num_envs) < self.rate
         if not self.active:
             return obs
         out = dict(obs)
@@ -136,7 +136,7 @@ class ColdStart(Disturbance):
     Signal: the share of empty histories among those that the policy is shown.
     """
 
-    def observed(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
+    def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """Nobody is known."""
         if not self.active:
             return obs
