@@ -71,11 +71,11 @@ class Regressions:
         return drawn
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """What a policy saves; `of_arrays` takes it back."""
+        """What a policy saves; `from_arrays` takes it back."""
         return {"inverse": self.inverse, "moment": self.moment, "theta": self.theta}
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
         """The regressions that gave the arrays."""
         inverse = arrays["inverse"].copy()
         moment, theta = arrays["moment"].copy(), arrays["theta"].copy()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import (
     StateFeatures,
@@ -22,9 +23,22 @@ from policies.features import (
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
 from policies.score_policy import Exploration, ScorePolicy, Scores
-from policies.validation import COUNT
+from policies.validation import COUNT, whole
 
 CELLS = 1 << 17  # numbers (users x candidates x hidden) in memory at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelConfig:
+    """Size and training of a reward model."""
+
+    hidden: int = 64
+    epochs: int = 5  # passes over each log
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        COUNT.check_all(self, "hidden", "epochs")
+        whole(0).check("seed", self.seed)
 
 
 class RewardNet(nn.Module):
@@ -138,43 +152,38 @@ def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int
 
 
 def reward_model(
-    serving: Serving, encoder: Encoder | None, hidden: int, epochs: int, seed: int
+    serving: Serving, config: RewardModelConfig, encoder: Encoder | None
 ) -> RewardModel:
     """A model that has seen nothing."""
-    COUNT.check("hidden", hidden)
-    COUNT.check("epochs", epochs)
     state = state_features(serving, encoder)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = RewardNet(state.size, item_table(serving, encoder), hidden)
-    rng = np.random.default_rng(seed)
-    return RewardModel(state, net, epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
+        torch.manual_seed(config.seed)
+        net = RewardNet(state.size, item_table(serving, encoder), config.hidden)
+    rng = np.random.default_rng(config.seed)
+    return RewardModel(state, net, config.epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
 
 
-def greedy_reward(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    epsilon: float = 0.0,
-    hidden: int = 64,
-    epochs: int = 5,
-    seed: int = 0,
-) -> ScorePolicy:
-    """The K items of highest predicted immediate reward."""
-    model = reward_model(serving, encoder, hidden, epochs, seed)
-    return ScorePolicy(model, Exploration(epsilon=epsilon))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreedyRewardConfig(RewardModelConfig, Exploration):
+    """The reward model and the exploration over its predictions."""
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        RewardModelConfig.__post_init__(self)
 
 
-def softmax_reward(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    temperature: float = 1.0,
-    epsilon: float = 0.0,
-    hidden: int = 64,
-    epochs: int = 5,
-    seed: int = 0,
-) -> ScorePolicy:
-    """Plackett-Luce over predicted immediate rewards; temperature in units of the reward."""
-    model = reward_model(serving, encoder, hidden, epochs, seed)
-    return ScorePolicy(model, Exploration(temperature=temperature, epsilon=epsilon))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftmaxRewardConfig(GreedyRewardConfig):
+    """The same, drawn by default."""
+
+    temperature: float | None = 1.0  # in units of the reward
+
+
+def _policy(serving: Serving, config: GreedyRewardConfig, encoder: Encoder | None) -> ScorePolicy:
+    """The K items of highest predicted immediate reward, or, with a temperature in units of the
+    reward, Plackett-Luce over the predictions."""
+    return ScorePolicy(reward_model(serving, config, encoder), part(config, Exploration))
+
+
+greedy_reward = configured(GreedyRewardConfig)(_policy)
+softmax_reward = configured(SoftmaxRewardConfig)(_policy)
