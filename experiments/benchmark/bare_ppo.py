@@ -1,4 +1,4 @@
-"""PPO without a library around it: the yardstick of what Stable-Baselines3 costs.
+"""PPO without a library around it: the reference for what Stable-Baselines3 costs.
 
 The same network, world, state and number of products as `policies.build("ppo", ...)`, in plain
 tensors. Schulman et al. (2017), generalised advantages of Schulman et al. (2016).

@@ -128,7 +128,7 @@ def make(settings: Settings, users: int) -> Any:
 
 
 def train(training: Training, show: Show) -> Standing:
-    """All rounds, each kept when it is done; ends where an uninterrupted run would end."""
+    """All rounds, each saved when it is done; ends where an uninterrupted run would end."""
     s, plan = training.settings, training.plan
     torch.set_num_threads(s.threads)
     encoder = fit_encoder(training, show)
@@ -144,8 +144,8 @@ def train(training: Training, show: Show) -> Standing:
 
 
 def share(decisions: int, standing: Standing, plan: Plan) -> float:
-    """How much of all rounds is done: some agents take more decisions in a round than asked for,
-    since they learn from whole steps of all users."""
+    """How much of all rounds is done: agents that learn from whole steps of all users take more
+    decisions in a round than the plan says."""
     last = standing.rows[-1]
     taken = last["decisions"] / last["round"] if last["round"] else plan.steps
     return min(decisions / (taken * plan.rounds), 1.0)
