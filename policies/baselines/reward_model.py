@@ -21,7 +21,15 @@ from policies.features import (
     state_features,
 )
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
-from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.saved import (
+    Saved,
+    generator_array,
+    generator_from_array,
+    module_arrays,
+    prefixed,
+    set_module_arrays,
+    under,
+)
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT, whole
 
@@ -115,17 +123,17 @@ class RewardModel:
             "centre": self.centre,
             "scale": self.scale,
         }
-        arrays = self.state.to_arrays() | {"luck": random_state(self.rng)}
-        arrays |= prefixed("net.", weights(self.net))
+        arrays = self.state.to_arrays() | {"random_state": generator_array(self.rng)}
+        arrays |= prefixed("net.", module_arrays(self.net))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
-        state, kept = features_of(saved, serving), under("net.", saved.arrays)
-        net = RewardNet(state.size, kept["items"], saved.config["hidden"])
-        set_weights(net, kept)
+        state, arrays = features_of(saved, serving), under("net.", saved.arrays)
+        net = RewardNet(state.size, arrays["items"], saved.config["hidden"])
+        set_module_arrays(net, arrays)
         rest = {k: v for k, v in saved.config.items() if k != "hidden"}
-        return cls(state, net, rng=generator_of(saved.arrays["luck"]), **rest)
+        return cls(state, net, rng=generator_from_array(saved.arrays["random_state"]), **rest)
 
 
 def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int = 1024) -> float:

@@ -50,6 +50,7 @@ ARRAYS: dict[str, dict[str, str]] = {  # parts of names, by class
         "learner.adam.": "networks.optimizer.",
         "learner.": "networks.",
     },
+    "greedy_reward/RewardModel": {"luck": "random_state"},
     "bc/OfflineLearner": {"slow.": "target.", "luck": "random_state"},
     "decision_transformer/DecisionTransformer": {"luck": "random_state"},
 }
