@@ -35,7 +35,7 @@ class Popularity:
 
     serving: Serving
     counts: NDArray[np.float64]  # (A,)
-    keep: float
+    keep: float = 1.0
 
     def scores(self, obs: Observation) -> Scores:
         return pick(np.log1p(self.counts), obs)

@@ -27,7 +27,7 @@ from policies.saving import checkpoint, format_1
 FORMAT = 2
 SHARED: dict[str, str] = {  # classes that several policies of the registry are made of
     "score_policy": "policies.score_policy",
-    "constrained": "policies.rules.constraints",
+    "constrained": "policies.rules.constrained",
     "reranked": "policies.rules.rerank",
     "sb3_agent": "policies.rl.sb3.agent",
 }

@@ -29,6 +29,7 @@ CLASSES: dict[str, str] = {
 
 
 SETTINGS: dict[str, dict[str, str | None]] = {  # of a class or algorithm; None: it has none now
+    "reranked/Reranked": {"tastes": "objectives"},
     "sb3_agent/SB3Agent": {"tracker": "end_to_end", "tune": "fine_tune"},
     "sac": {"noise": None},
     "slateq/SlateQ": {"average": "tau"},

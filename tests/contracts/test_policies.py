@@ -25,8 +25,8 @@ from policies import (
     score_log,
 )
 from policies.observation import items_of
-from policies.rules.constraints import constrained
-from policies.rules.rules import Banned, Cap, Quota, Repeats
+from policies.rules.constrained import constrained
+from policies.rules.constraints import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER
 from tests.factories import env_of
