@@ -11,11 +11,11 @@ from offpolicy.gate.verdict import GateRule, Guardrail, Outcome, Verdict, decide
 from offpolicy.intervals.bootstrap import bootstrap
 from offpolicy.intervals.bounds import (
     confidence_sequence,
+    cressie_read,
     empirical_bernstein,
     empirical_likelihood,
     hoeffding,
 )
-from offpolicy.intervals.cressie_read import cressie_read
 from offpolicy.intervals.distribution import outcome_distribution
 from offpolicy.intervals.inference import Interval, adjust, difference, interval
 from offpolicy.intervals.multiplicity import simultaneous
@@ -36,6 +36,7 @@ from offpolicy.streaming.stream import StreamSpec, stream_estimates
 from offpolicy.weighting.balancing import balanced_terms
 from offpolicy.weighting.continuous import kernel_terms
 from offpolicy.weighting.dice import dice_terms
+from offpolicy.weighting.horizons import on_policy, terms
 from offpolicy.weighting.large_actions import (
     action_terms,
     estimated_mips_terms,
@@ -47,7 +48,6 @@ from offpolicy.weighting.loggers import logger_terms
 from offpolicy.weighting.marginals import marginal_terms
 from offpolicy.weighting.propensities import estimate_propensity
 from offpolicy.weighting.slates import slate_terms
-from offpolicy.weighting.weights import on_policy, terms
 
 __all__ = [
     "ESTIMATORS",

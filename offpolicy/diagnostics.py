@@ -8,7 +8,7 @@ import numpy as np
 
 from offpolicy.estimators.engine import estimate_forms
 from offpolicy.estimators.forms import is_staged
-from offpolicy.estimators.sequential import mean_weight
+from offpolicy.estimators.formulas import mean_weight
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.intervals.inference import Interval, interval
 

@@ -27,8 +27,7 @@ from offpolicy.models.sklearn_adapter import Regressor
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_settings
 from offpolicy.uplift import compare, logged_value, notes_on
-from offpolicy.weighting.horizons import terms_by_estimator
-from offpolicy.weighting.weights import ESTIMAND, Horizon
+from offpolicy.weighting.horizons import ESTIMAND, Horizon, terms_by_estimator
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
 Model = Literal["ridge", "robust"] | Predictions | Regressor | None

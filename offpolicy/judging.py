@@ -19,7 +19,7 @@ from offpolicy.intervals.multiplicity import simultaneous
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from offpolicy.report import Report, finite
-from offpolicy.weighting.weights import Horizon
+from offpolicy.weighting.horizons import Horizon
 
 
 @dataclass(frozen=True, slots=True)

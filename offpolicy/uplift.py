@@ -10,13 +10,12 @@ from offpolicy.diagnostics import ENOUGH
 from offpolicy.estimators import ESTIMATORS, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
-from offpolicy.estimators.sequential import martingale, pdis
-from offpolicy.estimators.single import ips
+from offpolicy.estimators.formulas import ips, martingale, pdis
 from offpolicy.estimators.terms import Terms
 from offpolicy.intervals.inference import adjust, difference, interval
 from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.weights import on_policy
+from offpolicy.weighting.horizons import on_policy
 
 
 def compare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -13,9 +12,6 @@ from experiments.common.truth import Mean, Truth, mean
 from offpolicy import GateRule, Outcome, Report, evaluate
 from offpolicy.models.reward_model import RewardData
 from policies import Policy, score_log
-
-ESTIMATORS = ("pdis", "snpdis", "dm", "seq_dr")
-ONE_STEP = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr")
 
 
 def judge(
@@ -40,19 +36,18 @@ def judge(
     """
     scores = score_log(policy, data.log, n_slates=4, seed=seed)
 
-    def by(horizon: Literal["one_step", "per_decision"], estimators: Sequence[str]) -> Report:
+    def by(horizon: Literal["one_step", "per_decision"]) -> Report:
         return evaluate(
             data.log,
             scores,
             horizon=horizon,
-            estimators=estimators,
             model=data.predict(scores, horizon=horizon),
             rule=rule,
             level=level,
             check=horizon == "per_decision",
         )
 
-    session, decision = by("per_decision", ESTIMATORS), by("one_step", ONE_STEP)
+    session, decision = by("per_decision"), by("one_step")
     line = session[session.decided_by]
     value, uplift = mean(truth.returns, level), mean(truth.returns - base, level)
     return {

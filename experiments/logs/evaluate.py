@@ -27,7 +27,7 @@ from offpolicy.evaluation import evaluate
 from offpolicy.intervals.inference import Interval
 from offpolicy.report import Report, bounds
 from offpolicy.storage.parquet import read_log
-from offpolicy.weighting.weights import Horizon
+from offpolicy.weighting.horizons import Horizon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.gate.guardrails import GuardrailSpec
 from offpolicy.judging import GateReport, judge
 from offpolicy.storage.atomic import write_text
-from offpolicy.weighting.weights import Horizon
+from offpolicy.weighting.horizons import Horizon
 
 STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNDECIDED: 3}
 

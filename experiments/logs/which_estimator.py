@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from experiments.logs.log_files import open_log
 from offpolicy import LoggedDataset
+from offpolicy.estimators.registry import fitting
 from offpolicy.selection.redraw import score_estimators, score_session_estimators
 
 Horizon = Literal["one_step", "per_decision"]
-SESSIONS = ("pdis", "snpdis", "dm", "seq_dr", "wdr", "magic")
 NAMES = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian_dr")
 
 
@@ -49,7 +49,8 @@ def run(settings: Settings) -> int:
     log = open_log(settings.log, settings.columns, settings.n_items)
     log = log.take(whole_sessions(log, settings.rows))
     one = settings.horizon == "one_step"
-    score, names = (score_estimators, NAMES) if one else (score_session_estimators, SESSIONS)
+    score = score_estimators if one else score_session_estimators
+    names = NAMES if one else fitting("per_decision")
     for tilt in settings.tilt:
         scored, share = score(log, names, tilt=tilt, redraws=settings.redraws, seed=settings.seed)
         title = f"{settings.horizon}, target tilted by {tilt:g} sd; effective share {share:.1%}"

@@ -63,7 +63,7 @@ def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
 
     if log.logger is None:
         raise ValueError("expected_shares needs the column `logger`")
-    heads = group(log.session if log.user is None else log.user).first
+    heads = group(log.unit).first
     served = log.logger[heads].astype("U")
     count = np.array([(served == str(k)).sum() for k in expected], np.float64)
     share = np.array(list(expected.values()), np.float64)
@@ -88,7 +88,7 @@ def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
 
 def heavy_units(log: LoggedDataset) -> Finding:
     """The mean reward without its few most influential units, which may be bots."""
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     e = estimate(Terms(np.ones(len(log)), log.reward, None, None, unit), "ips")
     if len(e.psi) <= 2 * TOP:
         return Finding("heavy units", Level.PASS, f"only {len(e.psi)} units", "")

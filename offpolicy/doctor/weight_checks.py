@@ -89,7 +89,7 @@ def _mean_weight(
             f"a propensity of {log.propensity.min():.3g} gives a weight that overflows float64"
         )
         return Finding(name, Level.FAIL, observed, rule, ADVICE, row=int(weight.argmax()))
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
     ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
     if variance is not None and propensity_mismatch(log).any():

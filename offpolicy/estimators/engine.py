@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.bias import Lost
-from offpolicy.estimators.forms import Form, Ratio, Rows
+from offpolicy.estimators.forms import Form, Lost, Ratio, Rows
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 

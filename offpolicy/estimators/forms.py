@@ -13,7 +13,7 @@ COLUMNS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discoun
 
 
 class Rows:
-    """Consecutive rows of Terms, as views; their place in the session is looked up when asked."""
+    """Consecutive rows of Terms, as views; their layout is computed on first use."""
 
     __slots__ = ("_rows", "_terms", *COLUMNS)
     weight: F64
@@ -44,7 +44,7 @@ class Rows:
 
     @property
     def stratum(self) -> I64:
-        """Step or place, 0..T-1."""
+        """Step or position, 0..T-1."""
         return self._terms.layout.strata[0][self._rows]
 
     @property
@@ -81,6 +81,53 @@ class Form(NamedTuple):
     ratios: tuple[Ratio, ...]
     used: F64 | None = None
     residual: F64 | None = None
+
+
+class Lost(NamedTuple):
+    """What the used weights miss of the true ones, which average 1, over the rows seen so far."""
+
+    rows: float = 0.0  # 0 where no weight was changed
+    used: float = 0.0
+    gained: float = 0.0  # where the used weight is above the true one …
+    cut: float = 0.0  # … and below it
+    low: float = np.inf  # what the weights multiply
+    high: float = -np.inf
+
+    def and_of(self, form: Form, weight: F64) -> Lost:
+        """With some more rows."""
+        if form.used is None or form.residual is None:
+            return self
+        change = form.used - weight
+        return self.with_(
+            Lost(
+                float(len(weight)),
+                float(form.used.sum()),
+                float(np.maximum(change, 0).sum()),
+                -float(np.minimum(change, 0).sum()),
+                float(form.residual.min()),
+                float(form.residual.max()),
+            )
+        )
+
+    def with_(self, other: Lost) -> Lost:
+        """Two shards together."""
+        a, b = self, other
+        return Lost(
+            a.rows + b.rows, a.used + b.used, a.gained + b.gained, a.cut + b.cut,
+            min(a.low, b.low), max(a.high, b.high),
+        )  # fmt: skip
+
+    def bounds(self) -> tuple[float, float]:
+        """Truth minus expectation: what is missed of 1 times the rewards seen."""
+        if not self.rows:
+            return 0.0, 0.0
+        gained = self.gained / self.rows
+        lost = 1 - self.used / self.rows + gained
+        if lost <= 0:  # this sample's weights average more than 1: what it cut is the better guess
+            lost = self.cut / self.rows
+        low = min(lost * self.low, 0.0) - max(gained * self.high, 0.0)
+        high = max(lost * self.high, 0.0) - min(gained * self.low, 0.0)
+        return min(low, high), max(low, high)
 
 
 def per_session(t: Rows) -> F64:

@@ -1,4 +1,5 @@
-"""CR(-2): reweighting the rows as little as possible so that their weights average 1.
+"""CR(-2): reweighting the rows as little as possible so that their weights average 1, for a value
+(`cr`) and for the values that need not too much of it (`intervals.bounds.cressie_read`).
 Karampatziakis, Langford & Mineiro (2020)."""
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ import numpy as np
 
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.engine import Estimate
-from offpolicy.estimators.terms import Terms
+from offpolicy.estimators.terms import F64, Terms
 
 LEVEL = 1e-24  # spread of the weights, relative, under which they are all the same
 
@@ -29,13 +30,41 @@ def cr(t: Terms) -> Estimate:
     x = t.weight * t.reward
     mean_w, mean_x = float(t.weight.mean()), float(x.mean())
     w = t.weight - mean_w
-    spread = float((w**2).mean())
-    same = spread <= LEVEL * mean_w**2
-    beta = 0.0 if same else float((w * x).mean()) / spread
+    beta, spread = _slope(t.weight, x)
     moved = x - mean_x - beta * w
-    if not same:
+    if spread:
         moved = moved + (1 - mean_w) * w * moved / spread  # beta moves with the rows
     units = t.layout.units
     psi = np.asarray(np.bincount(units.code, moved, units.n) * (units.n / len(t)), np.float64)
     value = mean_x + (1 - mean_w) * beta
     return Estimate(value, psi, t.unit[units.first], name="cr", horizon=t.horizon)
+
+
+def least_divergence(w: F64) -> float:
+    """Least sum((n q - 1)^2) with sum q = 1 and sum q w = 1."""
+    spread = float(w.var())
+    gap = 1 - float(w.mean())
+    return len(w) * gap**2 / spread if spread > 0 else (np.inf if gap else 0.0)
+
+
+def value_range(
+    w: F64, x: F64, unseen_w: float, unseen_x: float, limit: float
+) -> tuple[float, float]:
+    """Least and largest value of (w, x) and the unseen unit within the limit; empty where none."""
+    w, x = np.append(w, unseen_w), np.append(x, unseen_x)
+    slack = limit - least_divergence(w)
+    if slack < 0:
+        return np.inf, -np.inf
+    beta, _ = _slope(w, x)
+    left = x - beta * (w - 1)  # its plain mean is the value with the weights' mean made 1
+    half = np.sqrt(slack / len(w) * left.var())
+    return float(left.mean() - half), float(left.mean() + half)
+
+
+def _slope(w: F64, x: F64) -> tuple[float, float]:
+    """Slope of x on w, and the variance of w; zeros where all w are the same."""
+    mean = float(w.mean())
+    spread = float(((w - mean) ** 2).mean())
+    if spread <= LEVEL * mean**2:
+        return 0.0, 0.0
+    return float(((w - mean) * x).mean()) / spread, spread

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from offpolicy.estimators import maps, marginal, sequential, single, slate
-from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators import formulas
+from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form
 from offpolicy.estimators.likelihood import cr
 from offpolicy.estimators.magic import magic
+from offpolicy.estimators.terms import Terms
 
 Weighting = Literal["joint", "marginal", "cascade", "pseudo_inverse", "adaptive"]  # of slates
 ONE, SLATE = ("one_step",), ("slate",)
@@ -32,69 +33,116 @@ class Estimator:
     model_only: bool = False  # weighs nothing: its interval is silent about the model's error
     weighting: Weighting | None = None  # of its slates, a row per position
     by_action: bool = False  # weights are averaged over cells of state and action
+    about: str = ""  # what it is and its source, where a shared formula cannot say
     terms: str = ""  # the function that makes its terms, where a log and scores do not suffice
 
 
 MIPS = "mips_terms or estimated_mips_terms"
+# fmt: off
+# A shared formula on Terms of its own weights is an estimator of its own: `about` says which.
 ESTIMATORS: dict[str, Estimator] = {
-    "ips": Estimator(form=single.ips, horizons=ONE, usual=True, rank=4),
-    "clipped_ips": Estimator(form=maps.clipped_ips, horizons=ONE, usual=True),
-    "snips": Estimator(form=single.snips, horizons=ONE, usual=True, rank=3),
-    "subgaussian_ips": Estimator(form=maps.subgaussian_ips, horizons=ONE),
-    "exponential_ips": Estimator(form=maps.exponential_ips, horizons=ONE),
-    "log_smoothing_ips": Estimator(form=maps.log_smoothing_ips, horizons=ONE),
+    "ips": Estimator(form=formulas.ips, horizons=ONE, usual=True, rank=4),
+    "clipped_ips": Estimator(form=formulas.clipped_ips, horizons=ONE, usual=True),
+    "snips": Estimator(form=formulas.snips, horizons=ONE, usual=True, rank=3),
+    "subgaussian_ips": Estimator(form=formulas.subgaussian_ips, horizons=ONE),
+    "exponential_ips": Estimator(form=formulas.exponential_ips, horizons=ONE),
+    "log_smoothing_ips": Estimator(form=formulas.log_smoothing_ips, horizons=ONE),
     "cr": Estimator(form=cr, horizons=ONE, whole=True),
-    "mips": Estimator(form=marginal.mips, horizons=ONE, terms=MIPS),
-    "snmips": Estimator(form=marginal.snmips, horizons=ONE, terms=MIPS),
-    "lips": Estimator(form=marginal.lips, horizons=ONE, terms="lips_terms"),
-    "sips": Estimator(form=slate.sips, horizons=SLATE, weighting="joint"),
-    "iips": Estimator(form=slate.iips, horizons=SLATE, weighting="marginal"),
-    "rips": Estimator(form=slate.rips, horizons=SLATE, weighting="cascade"),
-    "snsips": Estimator(form=slate.snsips, horizons=SLATE, weighting="joint"),
-    "sniips": Estimator(form=slate.sniips, horizons=SLATE, weighting="marginal"),
-    "snrips": Estimator(form=slate.snrips, horizons=SLATE, weighting="cascade"),
-    "pi": Estimator(form=slate.pi, horizons=SLATE, weighting="pseudo_inverse"),
-    "wpi": Estimator(form=slate.wpi, horizons=SLATE, weighting="pseudo_inverse"),
+    "mips": Estimator(
+        form=formulas.ips, horizons=ONE, terms=MIPS,
+        about="IPS over action embeddings. Saito & Joachims (2022).",
+    ),
+    "snmips": Estimator(
+        form=formulas.snips, horizons=ONE, terms=MIPS,
+        about="MIPS divided by the sum of its weights.",
+    ),
+    "lips": Estimator(
+        form=formulas.ips, horizons=ONE, terms="lips_terms",
+        about="IPS over abstractions of slates. Kiyohara, Nomura & Saito (2024).",
+    ),
+    "sips": Estimator(
+        form=formulas.pdis, horizons=SLATE, weighting="joint",
+        about="Whole-slate weights (joint): unbiased, heavy. Horvitz & Thompson (1952).",
+    ),
+    "iips": Estimator(
+        form=formulas.pdis, horizons=SLATE, weighting="marginal",
+        about="Each position's marginal weight: right if none changes another. Li et al. (2018).",
+    ),
+    "rips": Estimator(
+        form=formulas.pdis, horizons=SLATE, weighting="cascade",
+        about="Weights down to a position: right if users read down. McInerney et al. (2020).",
+    ),
+    "snsips": Estimator(
+        form=formulas.sntis, horizons=SLATE, weighting="joint",
+        about="SIPS divided by the sum of slate weights.",
+    ),
+    "sniips": Estimator(
+        form=formulas.snpdis, horizons=SLATE, weighting="marginal",
+        about="IIPS normalised position by position.",
+    ),
+    "snrips": Estimator(
+        form=formulas.snpdis, horizons=SLATE, weighting="cascade",
+        about="RIPS normalised position by position. McInerney et al. (2020).",
+    ),
+    "pi": Estimator(
+        form=formulas.pdis, horizons=SLATE, weighting="pseudo_inverse",
+        about="Pseudo-inverse: linear rewards, product logging. Swaminathan et al. (2017).",
+    ),
+    "wpi": Estimator(
+        form=formulas.sntis, horizons=SLATE, weighting="pseudo_inverse",
+        about="PI divided by the sum of slate weights. Swaminathan et al. (2017).",
+    ),
     "aips": Estimator(
-        form=slate.aips, horizons=SLATE, weighting="adaptive", terms="slate_terms(behaviour=...)"
+        form=formulas.pdis, horizons=SLATE, weighting="adaptive",
+        terms="slate_terms(behaviour=...)",
+        about="Weights of positions that matter to the user at this one. Kiyohara et al. (2023).",
     ),
-    "tis": Estimator(form=sequential.tis, horizons=WHOLE, usual=True, rank=4),
-    "sntis": Estimator(form=sequential.sntis, horizons=WHOLE, usual=True, rank=3),
-    "pdis": Estimator(form=sequential.pdis, horizons=SESSION, usual=True, rank=4),
-    "snpdis": Estimator(form=sequential.snpdis, horizons=SESSION, usual=True, rank=3),
-    "mis_state": Estimator(form=marginal.mis_state, horizons=STATE, usual=True, rank=3),
+    "tis": Estimator(form=formulas.tis, horizons=WHOLE, usual=True, rank=4),
+    "sntis": Estimator(form=formulas.sntis, horizons=WHOLE, usual=True, rank=3),
+    "pdis": Estimator(form=formulas.pdis, horizons=SESSION, usual=True, rank=4),
+    "snpdis": Estimator(form=formulas.snpdis, horizons=SESSION, usual=True, rank=3),
+    "mis_state": Estimator(
+        form=formulas.pdis, horizons=STATE, usual=True, rank=3,
+        about="State-marginal weights rho(s) pi_e / pi_b. Xie, Ma & Wang (2019).",
+    ),
     "mis_state_action": Estimator(
-        form=marginal.mis_state_action, horizons=STATE, usual=True, by_action=True
+        form=formulas.pdis, horizons=STATE, by_action=True, usual=True,
+        about="State-action-marginal weights rho(s, a). Uehara et al. (2020).",
     ),
-    "dice": Estimator(form=marginal.dice, horizons=STATE, terms="dice_terms"),
+    "dice": Estimator(
+        form=formulas.pdis, horizons=STATE, terms="dice_terms",
+        about="Stationary ratios that are linear in features. Yang et al. (2020).",
+    ),
     "dm": Estimator(
-        form=single.dm,
-        horizons=ONE + SESSION + STATE,
-        needs_model=True,
+        form=formulas.dm, horizons=ONE + SESSION + STATE, needs_model=True, model_only=True,
         usual=True,
-        model_only=True,
     ),
-    "dr": Estimator(form=single.dr, horizons=ONE, needs_model=True, usual=True, rank=1),
-    "sndr": Estimator(form=single.sndr, horizons=ONE, needs_model=True, usual=True, rank=2),
-    "clipped_dr": Estimator(form=maps.clipped_dr, horizons=ONE, needs_model=True),
-    "switch_dr": Estimator(form=maps.switch_dr, horizons=ONE, needs_model=True),
-    "dros": Estimator(form=maps.dros, horizons=ONE, needs_model=True),
-    "subgaussian_dr": Estimator(form=maps.subgaussian_dr, horizons=ONE, needs_model=True),
-    "offcem": Estimator(form=marginal.offcem, horizons=ONE, needs_model=True, terms="offcem_terms"),
+    "dr": Estimator(form=formulas.dr, horizons=ONE, needs_model=True, usual=True, rank=1),
+    "sndr": Estimator(form=formulas.sndr, horizons=ONE, needs_model=True, usual=True, rank=2),
+    "clipped_dr": Estimator(form=formulas.clipped_dr, horizons=ONE, needs_model=True),
+    "switch_dr": Estimator(form=formulas.switch_dr, horizons=ONE, needs_model=True),
+    "dros": Estimator(form=formulas.dros, horizons=ONE, needs_model=True),
+    "subgaussian_dr": Estimator(form=formulas.subgaussian_dr, horizons=ONE, needs_model=True),
+    "offcem": Estimator(
+        form=formulas.dr, horizons=ONE, needs_model=True, terms="offcem_terms",
+        about="Weights of clusters, a model inside them. Saito, Ren & Joachims (2023).",
+    ),
     "cascade_dr": Estimator(
-        form=slate.cascade_dr,
-        horizons=SLATE,
-        needs_model=True,
-        weighting="cascade",
+        form=formulas.seq_dr, horizons=SLATE, needs_model=True, weighting="cascade",
         terms="slate_terms(model=...)",
+        about="Doubly robust down the slate, q and v of what is ahead. Kiyohara et al. (2022).",
     ),
     "seq_dr": Estimator(
-        form=sequential.seq_dr, horizons=SESSION, needs_model=True, usual=True, rank=1
+        form=formulas.seq_dr, horizons=SESSION, needs_model=True, usual=True, rank=1,
     ),
-    "wdr": Estimator(form=sequential.wdr, horizons=SESSION, needs_model=True, rank=2),
+    "wdr": Estimator(form=formulas.wdr, horizons=SESSION, needs_model=True, rank=2),
     "magic": Estimator(form=magic, horizons=SESSION, needs_model=True, whole=True),
-    "drl": Estimator(form=marginal.drl, horizons=STATE, needs_model=True, usual=True, rank=1),
+    "drl": Estimator(
+        form=formulas.seq_dr, horizons=STATE, needs_model=True, usual=True, rank=1,
+        about="Double reinforcement learning, rho_t (r - q) + rho_before v. Kallus, Uehara (2020).",
+    ),
 }
+# fmt: on
 
 
 def fitting(horizon: str, *, usual: bool = False) -> list[str]:
@@ -106,6 +154,45 @@ def preferred(names: list[str]) -> str:
     """The one that a verdict rests on: the lowest rank, else the first."""
     ranked = [n for n in names if ESTIMATORS[n].rank is not None]
     return min(ranked, key=lambda n: ESTIMATORS[n].rank or 0) if ranked else names[0]
+
+
+def estimate(terms: Terms, name: str, **hyper: float) -> Estimate:
+    """The value of the target policy by the named estimator.
+
+    `hyper` are the estimator's own settings: `cap` (clipped_ips, clipped_dr), `threshold`
+    (switch_dr), `shrinkage` (dros) …
+
+    Raises:
+        ValueError: no such estimator or setting, or the terms are of another estimand.
+    """
+    return estimate_all(terms, [name], {name: hyper})[name]
+
+
+def estimate_all(
+    terms: Terms,
+    names: Iterable[str],
+    hyper: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Estimate]:
+    """Several estimators on the same terms, in one reading of the rows.
+
+    Raises:
+        ValueError: as `estimate`.
+    """
+    settings, names = hyper or {}, list(names)
+    forms = {name: estimator(name, **settings.get(name, {})) for name in names}
+    unknown = sorted(settings.keys() - ESTIMATORS.keys())
+    if unknown:
+        raise ValueError(f"settings for {', '.join(unknown)}; there are {', '.join(ESTIMATORS)}")
+    of_estimand = fitting(terms.horizon)  # none: terms of an estimand of the caller's own
+    for name in forms:
+        if of_estimand and name not in of_estimand:
+            raise ValueError(
+                f"{name} is no estimator of the {terms.horizon} estimand; there are "
+                f"{', '.join(of_estimand)}. Choose the horizon that {name} is for, or one of these."
+            )
+    by_rows = {n: form for n, form in forms.items() if not ESTIMATORS[n].whole}
+    estimates = estimate_forms(terms, by_rows)
+    return {n: estimates[n] if n in estimates else forms[n](terms) for n in forms}
 
 
 def estimator(name: str, **hyper: float) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Terms: the columns every estimator reads; slates, sessions, places are reduced to them."""
+"""Terms: the columns every estimator reads; slates, sessions, positions are reduced to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RowKind = Literal["decisions", "steps", "positions"]
 
 
 class Layout:
-    """Which rows belong together, computed when first asked for."""
+    """Which rows belong together, computed on first use."""
 
     __slots__ = (
         "_first",
@@ -101,8 +101,8 @@ class Terms:
     """N rows: value = mean over sessions of the sum over rows of
     discount * [weight * (reward - q_logged) + weight_before * v_target].
 
-    One decision: a row per decision, the value is a mean over rows. Slates: a row per place, its
-    stratum the place. Sessions: a row per step, its stratum the step.
+    One decision: a row per decision, the value is a mean over rows. Slates: a row per position, its
+    stratum the position. Sessions: a row per step, its stratum the step.
 
     Raises:
         ValueError: columns differ in length, or hold what is not finite.
@@ -114,8 +114,8 @@ class Terms:
     v_target: F64  # (N,) the model averaged over the target policy
     unit: I64  # (N,) rows of one unit are dependent, units are not
     weight_before: F64  # (N,) weight of reaching the row: product up to the step before; 1
-    discount: F64  # (N,) gamma^step, or the worth of the place; 1
-    stratum: I64 | None  # (N,) step or place
+    discount: F64  # (N,) gamma^step, or the worth of the position; 1
+    stratum: I64 | None  # (N,) step or position
     session: I64 | None  # (N,) the session or slate of the row where units are wider (users)
     horizon: str  # the estimand, when weights.terms made these
     rows: RowKind  # what a row is; the value is per decision, per session or per slate

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.estimators.bias import Lost
 from offpolicy.estimators.engine import FormOf
-from offpolicy.estimators.forms import Form, Ratio, Rows, is_staged, per_session
+from offpolicy.estimators.forms import Form, Lost, Ratio, Rows, is_staged, per_session
+from offpolicy.estimators.formulas import ips, mean_weight, pdis
 from offpolicy.estimators.registry import ESTIMATORS, estimator
-from offpolicy.estimators.sequential import mean_weight, pdis
-from offpolicy.estimators.single import ips
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import in_group_order
 
@@ -33,7 +31,7 @@ class Columns(NamedTuple):
 def forms_of(
     terms: Terms, names: Iterable[str], hyper: Mapping[str, Mapping[str, float]] | None = None
 ) -> dict[str, FormOf]:
-    """The forms asked for, and those that diagnostics and uplift need."""
+    """The named forms, and those that diagnostics and uplift need."""
     names = list(names)
     whole = [n for n in names if ESTIMATORS[n].whole]
     if whole:
@@ -59,11 +57,11 @@ def lost_of(terms: Terms, forms: Mapping[str, FormOf]) -> dict[str, Lost]:
     """What the estimators that change their weights miss of them."""
     probe = Rows(terms, slice(0, 1))
     changed = {k: f for k, f in forms.items() if f(probe).used is not None}
-    found = {k: Lost() for k in changed}
+    lost = {k: Lost() for k in changed}
     for at in range(0, len(terms), ROWS):
         block = Rows(terms, slice(at, at + ROWS))
-        found = {k: x.and_of(changed[k](block), block.weight) for k, x in found.items()}
-    return found
+        lost = {k: x.and_of(changed[k](block), block.weight) for k, x in lost.items()}
+    return lost
 
 
 def unit_totals(

@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.estimators import estimate
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
-from offpolicy.estimators.sequential import martingale
+from offpolicy.estimators.formulas import martingale
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.gate.verdict import Guardrail
 from offpolicy.intervals.inference import adjust, difference, interval
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
-from offpolicy.weighting.horizons import terms_of
-from offpolicy.weighting.weights import Horizon, on_policy
+from offpolicy.weighting.horizons import Horizon, on_policy, terms
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -54,7 +53,7 @@ def check_guardrails(
     if not specs:
         return []
     each = 1 - (1 - level) / len(specs)
-    t = terms_of(log, scores, horizon=horizon, state=state)
+    t = terms(log, scores, horizon=horizon, state=state)
     return [
         Guardrail(s.name, interval(_estimate(t, s), each), s.at_least, s.at_most) for s in specs
     ]

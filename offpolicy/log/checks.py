@@ -13,7 +13,7 @@ from offpolicy.log.groups import Groups, in_group_order
 
 ROUNDING = 1e-6  # probabilities that passed through float32 may exceed 1 by this much
 Columns = Mapping[str, NDArray[Any]]  # the columns of a log that are present, by name
-PRODUCT = 1e-4  # relative: how far the product of the places may stand from the propensity
+PRODUCT = 1e-4  # relative: how far the product of the positions may stand from the propensity
 
 
 def validate(bad: NDArray[np.bool_] | np.bool_, say: Callable[[int], str]) -> None:
@@ -66,8 +66,8 @@ def _check_positions(
     validate(
         any_of(~((pp > 0) & (pp <= 1 + ROUNDING))),
         lambda i: (
-            f"position_propensity[{i}] = {pp[i].tolist()} leaves (0, 1]. Each place carries the "
-            "probability of its item given the places above; an empty place carries 1."
+            f"position_propensity[{i}] = {pp[i].tolist()} leaves (0, 1]. Each position carries the "
+            "probability of its item given the positions above; an empty position carries 1."
         ),
     )
     product = pp.prod(1)
@@ -75,7 +75,7 @@ def _check_positions(
         np.abs(product - p) > PRODUCT * p,
         lambda i: (
             f"position_propensity[{i}] multiplies to {product[i]:.6g} but propensity[{i}] = "
-            f"{p[i]:.6g}. The product of the places is the propensity of the slate; read both "
+            f"{p[i]:.6g}. The product of the positions is the propensity of the slate; read both "
             "off the same distribution."
         ),
     )
@@ -104,7 +104,7 @@ def check_numbers(columns: Columns, n_items: int) -> None:
             any_of(~((cp >= 0) & (cp <= 1 + ROUNDING))),
             lambda i: (
                 f"candidate_propensity[{i}] leaves [0, 1]. It is the probability of every "
-                "candidate at the first place; an empty candidate carries 0."
+                "candidate at the first position; an empty candidate carries 0."
             ),
         )
 
@@ -137,7 +137,7 @@ def _check_repeats(name: str, ids: NDArray[Any]) -> None:
         repeats(ids),
         lambda i: (
             f"{name}[{i}] = {ids[i].tolist()} repeats an item. An item stands in one "
-            "place only; drop the repeated place (-1) and its propensity before logging."
+            "position only; drop the repeated position (-1) and its propensity before logging."
         ),
     )
 

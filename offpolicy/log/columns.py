@@ -39,20 +39,20 @@ def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -
     if names and a.dtype.kind in "OUST":
         return _numbered(_named(name, a))
     try:
-        found = a.astype(np.float64)
+        whole = a.astype(np.float64)
     except (TypeError, ValueError):
         raise LogError(
             f"{name} holds {a.dtype} entries such as {a.ravel()[0]!r}; it must hold whole numbers. "
             "Map foreign ids to 0..n_items-1 before logging."
         ) from None
     checks.validate(
-        checks.any_of(~(np.isfinite(found) & (found == np.floor(found)))),
+        checks.any_of(~(np.isfinite(whole) & (whole == np.floor(whole)))),
         lambda i: (
             f"{name}[{i}] = {a[i].tolist()} is not a whole number. Ids and steps are integers; "
-            "write -1 for an empty place."
+            "write -1 for an empty position."
         ),
     )
-    return _narrowed(name, found, kind)
+    return _narrowed(name, whole, kind)
 
 
 def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
@@ -81,15 +81,15 @@ def _numbered(a: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.frombuffer(b"".join(heads), np.int64)[names.code] if heads else names.code
 
 
-def check_no_missing(name: str, a: NDArray[Any], mend: str) -> None:
+def check_no_missing(name: str, a: NDArray[Any], fix: str) -> None:
     """No entry is None or not a number."""
     if a.dtype.kind in "fO":
         gone = np.array([x is None or x != x for x in a.ravel().tolist()], bool).reshape(a.shape)
-        checks.validate(checks.any_of(gone), lambda i: f"{name}[{i}] is missing. {mend}")
+        checks.validate(checks.any_of(gone), lambda i: f"{name}[{i}] is missing. {fix}")
 
 
 def numbers(name: str, x: ArrayLike) -> NDArray[np.float64]:
-    """As float64; what is no number is refused by name."""
+    """As float64; raises LogError, by name, where an entry is no number."""
     kind = np.asarray(x).dtype
     if kind.kind in "cmM":
         raise LogError(f"{name} holds {kind}, no real numbers; log the number that is meant.")
@@ -108,12 +108,12 @@ def numbers2(name: str, x: ArrayLike | None) -> NDArray[np.float64] | None:
 
 
 def numbers32(name: str, x: ArrayLike | None) -> NDArray[np.float32] | None:
-    """As a float32 table, or None; what does not fit becomes infinite, which the log refuses."""
+    """As a float32 table, or None; what overflows becomes infinite, and the log's checks raise."""
     if x is None:
         return None
-    found = x if isinstance(x, np.ndarray) and x.dtype == np.float32 else numbers(name, x)
+    table = x if isinstance(x, np.ndarray) and x.dtype == np.float32 else numbers(name, x)
     with np.errstate(over="ignore"):
-        return matrix(found.astype(np.float32, copy=False))
+        return matrix(table.astype(np.float32, copy=False))
 
 
 def flags(name: str, x: ArrayLike) -> NDArray[np.bool_]:

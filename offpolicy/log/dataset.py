@@ -37,7 +37,7 @@ PRIOR_COLUMNS = ("prior_items", "prior_responses")
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LoggedDataset:
-    """N decisions in S sessions; slates of K places out of A items.
+    """N decisions in S sessions; slates of K positions out of A items.
 
     Propensities are the probability of the logged slate AT SERVE TIME under the policy that served
     it; they are never recomputed. Checked once, here, and nowhere else: whoever holds a
@@ -49,18 +49,18 @@ class LoggedDataset:
 
     session: NDArray[np.int64]  # (N,) the independent unit: one user session
     step: NDArray[np.int32]  # (N,) 0-based step in the session, growing in row order
-    slate: NDArray[np.int32]  # (N, K) item ids 0..A-1 in the order shown, -1 = empty place
+    slate: NDArray[np.int32]  # (N, K) item ids 0..A-1 in the order shown, -1 = empty position
     propensity: NDArray[np.float64]  # (N,) of the whole ordered slate, in (0, 1]
     reward: NDArray[np.float64]  # (N,) what the agent was paid
     terminated: NDArray[np.bool_]  # (N,) the user left
     truncated: NDArray[np.bool_]  # (N,) we stopped looking
     n_items: int  # A
-    position_propensity: NDArray[np.float64] | None = None  # (N, K) given the places above
-    position_reward: NDArray[np.float64] | None = None  # (N, K) what came back per place
+    position_propensity: NDArray[np.float64] | None = None  # (N, K) given the positions above
+    position_reward: NDArray[np.float64] | None = None  # (N, K) what came back per position
     user: NDArray[np.int64] | None = None  # (N,) several sessions may share a user
     logger: NDArray[Any] | None = None  # (N,) which policy served the row: int or str
     candidates: NDArray[np.int32] | None = None  # (N, C) items offered to the policy, -1 = empty
-    candidate_propensity: NDArray[np.float64] | None = None  # (N, C) first-place probabilities
+    candidate_propensity: NDArray[np.float64] | None = None  # (N, C) first-position probabilities
     consumed: NDArray[np.int32] | None = None  # (N,) the item taken, -1 = none
     responses: NDArray[np.float32] | None = None  # (N, R) what was observed of the item taken
     context: NDArray[np.float32] | None = None  # (N, D) the observation's user vector
@@ -104,8 +104,8 @@ class LoggedDataset:
         prior_items: ArrayLike | None = None,
         prior_responses: ArrayLike | None = None,
     ) -> LoggedDataset:
-        """Any array-likes -> a checked log. A slate of one place may be (N,); session and user ids
-        may be strings, whose numbers are their hashes: the same in every log.
+        """Any array-likes -> a checked log. A slate of one position may be (N,); session and user
+        ids may be strings, whose numbers are their hashes: the same in every log.
 
         Raises:
             LogError: a rule is broken; the message names the row, the rule and the fix.
@@ -152,6 +152,11 @@ class LoggedDataset:
     def n_sessions(self) -> int:
         """S."""
         return self.groups.n
+
+    @property
+    def unit(self) -> NDArray[np.int64]:
+        """(N,) what is independent: users where the log names them, else sessions."""
+        return self.session if self.user is None else self.user
 
     @property
     def slate_size(self) -> int:

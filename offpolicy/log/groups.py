@@ -52,7 +52,7 @@ def in_group_order(groups: Groups, step: NDArray[Any]) -> I64 | None:
 
 
 def rank_in_group(groups: Groups) -> I64:
-    """Place (N,) of every row among the rows of its own group: 0, 1, 2 … in row order."""
+    """Rank (N,) of every row among the rows of its own group: 0, 1, 2 … in row order."""
     order = np.argsort(groups.code, kind="stable")
     size = np.bincount(groups.code, minlength=groups.n)
     start = np.cumsum(size) - size

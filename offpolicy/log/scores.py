@@ -26,7 +26,7 @@ class TargetScores:
     """
 
     propensity: F64  # (N,) probability of the logged slate under the target, 0 allowed
-    position_propensity: F64 | None = None  # (N, K) of each place given the places above
+    position_propensity: F64 | None = None  # (N, K) of each position given the positions above
     slates: NDArray[np.int32] | None = None  # (N, S, K) S independent draws of the target …
     slate_weight: F64 | None = None  # (N, S) … or S chosen slates with these probabilities
 
@@ -50,13 +50,13 @@ class TargetScores:
             if x is not None and len(x) != len(p):
                 raise LogError(f"{name} has {len(x)} rows, propensity {len(p)}; one per decision.")
         if self.position_propensity is not None:
-            self._check_places(p)
+            self._check_positions(p)
         if self.slates is not None:
             object.__setattr__(self, "slates", whole_numbers("slates", self.slates, np.int32))
         if self.slate_weight is not None:
             self._check_shares(np.asarray(self.slate_weight, np.float64))
 
-    def _check_places(self, p: F64) -> None:
+    def _check_positions(self, p: F64) -> None:
         pp = matrix(np.asarray(self.position_propensity, np.float64))
         object.__setattr__(self, "position_propensity", pp)
         product = pp.prod(1)
@@ -64,8 +64,8 @@ class TargetScores:
             ~((pp >= 0) & (pp <= 1 + ROUNDING)).all(1) | ~(np.abs(product - p) <= PRODUCT * p),
             lambda i: (
                 f"target position_propensity[{i}] = {pp[i].tolist()} does not multiply to its "
-                f"propensity {p[i]:.6g}. Each place carries the target's probability of its item "
-                "given the places above, an empty place 1; their product is the slate's."
+                f"propensity {p[i]:.6g}. Each position carries the target's probability of its "
+                "item given the positions above, an empty position 1; their product is the slate's."
             ),
         )
 
@@ -102,11 +102,11 @@ def check_scores(log: LoggedDataset, scores: TargetScores) -> None:
             f"{len(scores.propensity)} target scores for {len(log)} logged decisions; score the "
             "same rows that are evaluated."
         )
-    places = scores.position_propensity
-    if places is not None and places.shape[1] != log.slate_size:
+    positions = scores.position_propensity
+    if positions is not None and positions.shape[1] != log.slate_size:
         raise LogError(
-            f"target position_propensity has {places.shape[1]} places, the log {log.slate_size}; "
-            "score the slates that were logged."
+            f"target position_propensity has {positions.shape[1]} positions, the log "
+            f"{log.slate_size}; score the slates that were logged."
         )
     drawn = scores.slates
     if drawn is None:
@@ -118,7 +118,7 @@ def check_scores(log: LoggedDataset, scores: TargetScores) -> None:
         )
     validate(
         (drawn.reshape(len(drawn), -1) < -1).any(1),
-        lambda i: f"target slates[{i}] holds item {drawn[i].min()}; -1 is an empty place.",
+        lambda i: f"target slates[{i}] holds item {drawn[i].min()}; -1 is an empty position.",
     )
     validate(
         (drawn.reshape(len(drawn), -1) >= log.n_items).any(1),

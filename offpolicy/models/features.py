@@ -63,11 +63,11 @@ def expected(
     """Average over draws (N, S, K), each with probability 1 / S or `weight` (N, S)."""
     from scipy.sparse import csr_array
 
-    n, draws, places = slates.shape
+    n, draws, positions = slates.shape
     share = np.full((n, draws), 1 / draws) if weight is None else weight
-    flat = slates.reshape(n, draws * places)
+    flat = slates.reshape(n, draws * positions)
     held = flat >= 0
-    data = (np.repeat(share, places, axis=1))[held]
+    data = (np.repeat(share, positions, axis=1))[held]
     end = np.concatenate([[0], np.cumsum(held.sum(1))])
     counts = csr_array((data, flat[held].astype(np.int32), end), shape=(n, n_items))
     counts.sum_duplicates()

@@ -54,7 +54,7 @@ def fitted_q(
     if horizon is not None and horizon < 0:
         raise ValueError(f"horizon = {horizon}; it is a number of backups, 0 or more, or None")
     following, n = next_rows(log), len(log)
-    fold = assign_folds(log.session if log.user is None else log.user, folds, seed)
+    fold = assign_folds(log.unit, folds, seed)
     solve = _Solver(logged, fold, folds, ridge, n)
     goes_on = following >= 0
     cut = log.truncated & ~goes_on if after is not None else np.zeros(n, bool)

@@ -76,7 +76,7 @@ class RewardData:
         self.table = None if item_features is None else _item_table(item_features, log.n_items)
         self.dense = state_features(log, self.table)
         self.logged = shown(log.slate, log.n_items, self.table)
-        self.fold = assign_folds(log.session if log.user is None else log.user, folds, seed)
+        self.fold = assign_folds(log.unit, folds, seed)
 
     @cached_property
     def fit(self) -> CrossFit:

@@ -58,7 +58,7 @@ class CrossFit:
         return out
 
     def apply(self, model: Coefficients, slates: Slates, rows: NDArray[np.int64] | slice) -> F64:
-        """One model's word on some rows."""
+        """One model's predictions for some rows."""
         d = self.dense[rows]
         value = d @ model.dense + slates.counts[rows] @ model.item
         if self.cross:

@@ -16,7 +16,7 @@ from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.models.features import state_features
-from offpolicy.weighting.weights import cumulative_product
+from offpolicy.weighting.horizons import cumulative_product
 
 RIDGE = 10.0
 WIDEST = 256  # candidates; decisions of more are redrawn by rows

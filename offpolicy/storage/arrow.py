@@ -30,9 +30,9 @@ def table_from_log(log: LoggedDataset) -> pa.Table:
         rows = log.groups.first if name in PRIOR_COLUMNS else None
         arrays.append(_column(x, rows, len(log)))
         names.append(name)
-    told = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
-    told["propensity_source"] = log.propensity_source
-    return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(told)})
+    metadata = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
+    metadata["propensity_source"] = log.propensity_source
+    return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(metadata)})
 
 
 def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
@@ -43,17 +43,17 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
     """
     import pyarrow as pa
 
-    told = [read_metadata(t.schema, source) for t in tables]
-    if any(t != told[0] for t in told):
+    first, *others = [read_metadata(t.schema, source) for t in tables]
+    if any(metadata != first for metadata in others):
         raise LogError(f"the parts of {source} differ in catalogue or columns; write them anew.")
     table = pa.concat_tables(tables).combine_chunks()
     columns: dict[str, Any] = {}
-    for name, shape in told[0]["shapes"].items():
+    for name, shape in first["shapes"].items():
         if name not in (*ROW_COLUMNS, *PRIOR_COLUMNS):
             raise LogError(f"{source} has an unknown column {name!r}; it is of another version.")
         columns[name] = _matrix(table, name, shape)
-    log = LoggedDataset.from_columns(n_items=told[0]["n_items"], **columns)
-    estimated = told[0]["propensity_source"] == "estimated"
+    log = LoggedDataset.from_columns(n_items=first["n_items"], **columns)
+    estimated = first["propensity_source"] == "estimated"
     return log.with_estimated_propensities() if estimated else log
 
 
@@ -70,13 +70,13 @@ def read_metadata(schema: pa.Schema, source: str) -> dict[str, Any]:
             "Say what its columns mean with read_log(..., columns={...}, n_items=...), or build a "
             "log with LoggedDataset.from_columns."
         )
-    told = dict(json.loads(raw))
-    if told["schema_version"] != SCHEMA_VERSION:
+    metadata = dict(json.loads(raw))
+    if metadata["schema_version"] != SCHEMA_VERSION:
         raise LogError(
-            f"{source} has log schema {told['schema_version']}, this version reads "
+            f"{source} has log schema {metadata['schema_version']}, this version reads "
             f"{SCHEMA_VERSION}. Write the log again with this version."
         )
-    return told
+    return metadata
 
 
 def _column(x: NDArray[Any], rows: NDArray[np.int64] | None, n: int) -> Any:

@@ -37,7 +37,7 @@ def log_from_table(
             f"columns names {', '.join(unknown)}, which a log does not have; its columns are "
             f"{', '.join(wanted)}."
         )
-    found: dict[str, Any] = {}
+    present: dict[str, Any] = {}
     for name, theirs in wanted.items():
         parts = [theirs] if isinstance(theirs, str) else list(theirs)
         missing = [p for p in parts if p not in there]
@@ -47,29 +47,31 @@ def log_from_table(
                 f"{', '.join(list(there)[:12])}."
             )
         if not missing:
-            found[name] = there[parts[0]] if len(parts) == 1 else _stacked(there, parts)
-    return LoggedDataset.from_columns(**_filled(found, n_items, list(there)))
+            present[name] = there[parts[0]] if len(parts) == 1 else _stacked(there, parts)
+    return LoggedDataset.from_columns(**_filled(present, n_items, list(there)))
 
 
-def _filled(found: dict[str, Any], n_items: int | None, there: list[str]) -> dict[str, Any]:
-    needed = [n for n in ("slate", "reward") if n not in found]
+def _filled(present: dict[str, Any], n_items: int | None, there: list[str]) -> dict[str, Any]:
+    needed = [n for n in ("slate", "reward") if n not in present]
     if needed:
         raise LogError(
             f"the table has no {', '.join(needed)} (it has {', '.join(there[:12])}); say which of "
             'its columns it is: columns={"slate": "item_id"}.'
         )
-    rows = len(found["reward"])
-    if "session" not in found:
-        found |= {"session": np.arange(rows), "step": np.zeros(rows, np.int32)}
-    found.setdefault("propensity", None)
-    found.setdefault("step", None)
-    if found["step"] is None:
-        raise LogError("the table names sessions but no step; add each row's place in its session.")
+    rows = len(present["reward"])
+    if "session" not in present:
+        present |= {"session": np.arange(rows), "step": np.zeros(rows, np.int32)}
+    present.setdefault("propensity", None)
+    present.setdefault("step", None)
+    if present["step"] is None:
+        raise LogError(
+            "the table names sessions but no step; add each row's position in its session."
+        )
     if n_items is not None:
-        return found | {"n_items": n_items}
-    ids = (n for n in ("slate", "candidates", "consumed") if n in found)
-    largest = [whole_numbers(n, found[n], np.int32).max(initial=-1) for n in ids]
-    return found | {"n_items": max(int(max(largest)) + 1, 1)}
+        return present | {"n_items": n_items}
+    ids = (n for n in ("slate", "candidates", "consumed") if n in present)
+    largest = [whole_numbers(n, present[n], np.int32).max(initial=-1) for n in ids]
+    return present | {"n_items": max(int(max(largest)) + 1, 1)}
 
 
 def _columns(source: Any) -> dict[str, NDArray[Any]]:

@@ -156,9 +156,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def parquet_manifest(folder: Path, schema: pa.Schema, parts: list[dict[str, Any]]) -> None:
     """Put a manifest beside parts that carry a log's schema; foreign parts need none."""
-    told = (schema.metadata or {}).get(KEY)
-    if told is not None:
-        _write_manifest(folder, json.loads(told)["n_items"], parts)
+    metadata = (schema.metadata or {}).get(KEY)
+    if metadata is not None:
+        _write_manifest(folder, json.loads(metadata)["n_items"], parts)
 
 
 def _write_part(log: LoggedDataset, folder: Path, number: int) -> dict[str, Any]:

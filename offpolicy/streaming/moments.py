@@ -15,8 +15,7 @@ import numpy as np
 
 from offpolicy.diagnostics import SURE, trusted
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.bias import Lost
-from offpolicy.estimators.forms import is_staged
+from offpolicy.estimators.forms import Lost, is_staged
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.estimators.unit_totals import (
     CONTROL,

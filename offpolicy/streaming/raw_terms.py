@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.weighting.weights import cumulative_product
+from offpolicy.weighting.horizons import cumulative_product
 
 
 def raw_terms(

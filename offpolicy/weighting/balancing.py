@@ -40,9 +40,11 @@ def balanced_terms(
     if scores.slates is None:
         raise LogError("balancing weights need slates that the target would show (slates=...)")
     data = RewardData(log, item_features=item_features, folds=folds, seed=seed)
-    n, draws, places = scores.slates.shape
+    n, draws, positions = scores.slates.shape
     own = _table(data, log.slate, np.arange(n))
-    theirs = _table(data, scores.slates.reshape(n * draws, places), np.repeat(np.arange(n), draws))
+    theirs = _table(
+        data, scores.slates.reshape(n * draws, positions), np.repeat(np.arange(n), draws)
+    )
     x, came = np.concatenate([own, theirs]), np.repeat([0, 1], [n, n * draws])
     share = np.full((n, draws), 1 / draws) if scores.slate_weight is None else scores.slate_weight
     weight = np.concatenate([np.ones(n), share.ravel()])
@@ -53,7 +55,7 @@ def balanced_terms(
         model = LogisticRegression(C=STIFF, solver="newton-cholesky", max_iter=200)
         model.fit(x[seen], came[seen], weight[seen])
         odds[held] = np.exp(model.decision_function(own[held]))
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     return Terms(odds, log.reward, None, None, unit, horizon="one_step")
 
 

@@ -31,7 +31,7 @@ def kernel_terms(
 ) -> Terms:
     """Weights K((target - action) / h) / (h f) for a deterministic target; `density` is the logging
     density of the logged action. Biased by order h^2. ips, snips and dr apply; the model's v is its
-    word at the target's action. Kallus & Zhou (2018).
+    value of the target's action. Kallus & Zhou (2018).
 
     Raises:
         ValueError: an unknown kernel, a density or bandwidth that is not positive.

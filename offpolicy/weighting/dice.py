@@ -63,7 +63,7 @@ def dice_terms(
         log.reward,
         None,
         None,
-        log.session if log.user is None else log.user,
+        log.unit,
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon="marginal",
@@ -82,7 +82,7 @@ def _moments(
     phi)' (P, P) and phi (P,)."""
     width = logged(slice(0, 1)).shape[1]
     starts, mean = np.zeros(width), np.zeros(width)
-    gram, carried, met = (np.zeros((width, width)) for _ in range(3))
+    gram, carried, visited = (np.zeros((width, width)) for _ in range(3))
     came_from = np.full(len(log), -1, np.int64)
     came_from[following[following >= 0]] = np.flatnonzero(following >= 0)
     for rows in feature_blocks(len(log)):
@@ -93,13 +93,13 @@ def _moments(
         mean += phi.sum(0)
         gram += phi.T @ phi
         carried += before.T @ would[inside]
-        met += would.T @ would
+        visited += would.T @ would
         cut = log.truncated[rows] & (following[rows] < 0)
         if after is not None and cut.any():
-            beyond = after(rows)[cut]
-            carried += phi[cut].T @ beyond
-            met += beyond.T @ beyond
-    _check_support(gram, met)
+            next_features = after(rows)[cut]
+            carried += phi[cut].T @ next_features
+            visited += next_features.T @ next_features
+    _check_support(gram, visited)
     n = log.n_sessions
     return starts / n, gram / n, (gamma * carried - gram) / n, mean / n
 
@@ -112,12 +112,12 @@ def _rows_of(features: FeaturesOf, rows: np.ndarray[tuple[int], np.dtype[np.int6
     return features(slice(first, int(rows.max()) + 1))[rows - first]
 
 
-def _check_support(gram: F64, met: F64) -> None:
+def _check_support(gram: F64, visited: F64) -> None:
     """What the target meets lies in the span of what was logged."""
     values, vectors = np.linalg.eigh(gram)
     empty = vectors[:, values <= 1e-12 * values.max(initial=0.0)]
-    outside = float(np.trace(empty.T @ met @ empty))
-    if outside > UNSEEN * float(np.trace(met)):
+    outside = float(np.trace(empty.T @ visited @ empty))
+    if outside > UNSEEN * float(np.trace(visited)):
         raise LogError(
             "the target shows what the log has no features of: no ratio can make up for it. Log "
             "with more exploration, try a closer policy, or share features between slates."

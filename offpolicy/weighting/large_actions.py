@@ -1,5 +1,5 @@
-"""Large action sets: weights of embeddings or clusters instead of actions. No (N, A) array is kept:
-policies are asked for their probabilities a block of rows at a time."""
+"""Large action sets: weights of embeddings or clusters instead of actions. No (N, A) array is
+stored: policies give their probabilities a block of rows at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slates weighed by what an abstraction keeps of them: which items, the first places, their genres.
+"""Slates weighed by an abstraction of them: which items, the first positions, their genres.
 Kiyohara, Nomura & Saito (2024)."""
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ def lips_terms(
     among the intervals of finer and coarser ones, as the error of each trades bias for variance.
 
     Raises:
-        LogError: scores without slates, or a logger that never shows the logged slate's value.
+        LogError: scores without slates, or a logging policy that never has the latent value.
     """
     for scores in (target, logger):
         check_scores(log, scores)
-    own = _chances(abstraction, log.slate, np.arange(len(log)))
-    code = own if own.ndim == 1 else None
-    held = np.ones((len(log), 1)) if code is not None else own  # a code is the one value it has
+    logged = _chances(abstraction, log.slate, np.arange(len(log)))
+    code = logged if logged.ndim == 1 else None
+    held = np.ones((len(log), 1)) if code is not None else logged  # a code is the one value it has
     above = _expected(log, target, "target", abstraction, code)
-    below = _expected(log, logger, "logger", abstraction, code)
+    below = _expected(log, logger, "logging policy", abstraction, code)
     validate(
         ((held > 0) & (below <= 0)).any(1),
         lambda i: (
-            f"row {i}: the logger's slates never have the latent value of the logged slate "
+            f"row {i}: the logging policy's slates never have the latent value of the logged slate "
             f"{log.slate[i].tolist()}. Give all its slates with slate_weight, or more draws."
         ),
     )
     ratio = np.divide(above, below, out=np.zeros_like(above), where=held > 0)
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     return Terms((held * ratio).sum(1), log.reward, None, None, unit, horizon="one_step")
 
 
@@ -68,26 +68,26 @@ def _expected(
     """(N, Z) chance of each latent value under a policy; with codes (N, 1), that of the row's."""
     if scores.slates is None:
         raise LogError(f"the {who}'s scores carry no slates; lips weighs what it would show")
-    n, draws, places = scores.slates.shape
+    n, draws, positions = scores.slates.shape
     share = np.full((n, draws), 1 / draws) if scores.slate_weight is None else scores.slate_weight
-    flat = scores.slates.reshape(n * draws, places)
-    found = _chances(abstraction, flat, np.repeat(np.arange(n), draws))
+    flat = scores.slates.reshape(n * draws, positions)
+    latent = _chances(abstraction, flat, np.repeat(np.arange(n), draws))
     if code is not None:
-        same = found.reshape(n, draws) == code[:, None]
+        same = latent.reshape(n, draws) == code[:, None]
         return np.asarray((share * same).sum(1, keepdims=True))
-    return np.asarray(np.einsum("nd,ndz->nz", share, found.reshape(n, draws, -1)))
+    return np.asarray(np.einsum("nd,ndz->nz", share, latent.reshape(n, draws, -1)))
 
 
 def _chances(abstraction: Abstraction, slates: NDArray[np.int32], rows: I64) -> NDArray[Any]:
     """Codes (M,), or chances (M, Z) that sum to 1."""
-    found = np.asarray(abstraction(slates, rows))
-    if found.ndim not in (1, 2) or len(found) != len(slates):
+    chances = np.asarray(abstraction(slates, rows))
+    if chances.ndim not in (1, 2) or len(chances) != len(slates):
         raise LogError(
-            f"the abstraction made {found.shape} of {len(slates)} slates; it makes a code of each, "
-            "or a row of chances"
+            f"the abstraction made {chances.shape} of {len(slates)} slates; it makes a code of "
+            "each, or a row of chances"
         )
-    if found.ndim == 2 and not (
-        (found >= 0).all() and np.allclose(found.sum(1), 1, rtol=0, atol=1e-6)
+    if chances.ndim == 2 and not (
+        (chances >= 0).all() and np.allclose(chances.sum(1), 1, rtol=0, atol=1e-6)
     ):
         raise LogError("the abstraction's chances must not be negative and sum to 1 in every row")
-    return found
+    return chances

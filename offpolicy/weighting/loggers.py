@@ -1,4 +1,5 @@
-"""Several loggers: rows weighted by their own policy, the mixture, or each logger's precision."""
+"""Several logging policies: rows weighted by the one that served them, the mixture, or each one's
+precision."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
 
-PRIOR = 10.0  # rows of the pooled variance added to each logger's own
+PRIOR = 10.0  # rows of the pooled variance added to each logging policy's own
 Mode = Literal["naive", "balanced", "weighted"]
 
 
@@ -26,18 +27,20 @@ def logger_terms(
 ) -> Terms:
     """One-decision terms of a log that several policies served (`log.logger`).
 
-    naive: pi_e over the propensity of the row's own logger. balanced: over the mixture
+    naive: pi_e over the propensity under the policy that served the row. balanced: over the mixture
     sum_k (n_k / n) pi_k, with `logger_propensity` (N, L) the logged slate's probability under every
-    logger in the order of their first appearance: never more variance than naive. weighted: naive
-    with each logger's rows scaled by its precision, n_k / var_k of w r. Agarwal et al. (2018),
-    Kallus, Saito & Uehara (2021).
+    logging policy, in the order of their first appearance: never more variance than naive.
+    weighted: naive with each policy's rows scaled by its precision, n_k / var_k of w r. Agarwal et
+    al. (2018), Kallus, Saito & Uehara (2021).
 
     Raises:
-        LogError: the log names no loggers, or the probabilities do not fit.
+        LogError: the log names no logging policies, or the probabilities do not fit.
     """
     check_scores(log, scores)
     if log.logger is None:
-        raise LogError("the log names no loggers; give the column `logger`, or use terms().")
+        raise LogError(
+            "the log names no logging policies; give the column `logger`, or use terms()."
+        )
     loggers = group(log.logger)
     weight = scores.propensity / log.propensity
     if mode == "balanced":
@@ -47,14 +50,14 @@ def logger_terms(
     elif mode != "naive":
         raise ValueError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}")
     q, v = (None, None) if model is None else model
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     return Terms(weight, log.reward, q, v, unit, horizon="one_step")
 
 
 def precision_shares(x: F64, code: np.ndarray[tuple[int], np.dtype[np.int64]], n: int) -> F64:
-    """(N,) factors, constant within a logger, such that the mean of factor * x is the
-    precision-weighted mean of the loggers' means. Variances are drawn to the pooled one by PRIOR
-    rows: a logger of few rows that all paid nothing is not infinitely precise."""
+    """(N,) factors, constant within a logging policy, such that the mean of factor * x is the
+    precision-weighted mean of the policies' means. Variances are drawn to the pooled one by PRIOR
+    rows: a policy of few rows that all paid nothing is not infinitely precise."""
     size = np.bincount(code, minlength=n).astype(np.float64)
     mean = np.bincount(code, x, n) / size
     square = np.bincount(code, (x - mean[code]) ** 2, n)
@@ -74,7 +77,7 @@ def _mixture(
     if logger_propensity is None or logger_propensity.shape != (len(log), n):
         raise LogError(
             f"balanced weights need logger_propensity ({len(log)}, {n}): the probability of every "
-            "logged slate under every logger."
+            "logged slate under every logging policy."
         )
     own = logger_propensity[np.arange(len(log)), code]
     off = np.abs(own - log.propensity) > 1e-4 * log.propensity
@@ -82,6 +85,6 @@ def _mixture(
         row = int(np.flatnonzero(off)[0])
         raise LogError(
             f"logger_propensity[{row}, {code[row]}] = {own[row]:.6g} but propensity[{row}] = "
-            f"{log.propensity[row]:.6g}; the columns follow the loggers' first appearance."
+            f"{log.propensity[row]:.6g}; the columns follow the policies' first appearance."
         )
     return logger_propensity @ (np.bincount(code, minlength=n) / len(log))

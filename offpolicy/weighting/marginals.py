@@ -14,7 +14,7 @@ from offpolicy.log.groups import I64
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
 from offpolicy.models.reward_model import next_rows
 
-CONDITION = 1e12  # beyond it the balance of visits is singular
+CONDITION = 1e12  # above it the balance of visits is singular
 Kind = Literal["state", "state_action", "double", "stationary"]
 
 
@@ -34,7 +34,7 @@ def marginal_terms(
 
     kind "state" (mis_state): rho_t(s) times the step's ratio. "state_action" (mis_state_action):
     its average over rows of the same step, state and action; `action` (N,) codes, by default the
-    first place's item. "double" (drl): rho_t(s) ratio, and rho_t(s) on the model's word.
+    first position's item. "double" (drl): rho_t(s) ratio, and rho_t(s) on the model's value.
     "stationary" (mis_state): one w(s) for all steps, for sessions too long for cells per step; it
     holds gamma, and takes sessions that were cut as ended. Liu et al. (2018).
 
@@ -67,7 +67,7 @@ def marginal_terms(
         log.reward,
         q,
         v,
-        log.session if log.user is None else log.user,
+        log.unit,
         weight_before=before,
         discount=None if kind == "stationary" else gamma ** log.step.astype(np.float64),
         stratum=log.step.astype(np.int64),
@@ -135,11 +135,11 @@ def stationary_ratios(log: LoggedDataset, ratio: F64, state: I64, gamma: float) 
 
 
 def _state_codes(state: ArrayLike, n: int) -> I64:
-    found = np.asarray(state)
-    if found.shape != (n,):
-        raise ValueError(f"state has shape {found.shape}; it is ({n},), one code a decision")
-    check_no_missing("state", found, "Give the row a state, or drop its whole session.")
-    return _codes(found)
+    codes = np.asarray(state)
+    if codes.shape != (n,):
+        raise ValueError(f"state has shape {codes.shape}; it is ({n},), one code a decision")
+    check_no_missing("state", codes, "Give the row a state, or drop its whole session.")
+    return _codes(codes)
 
 
 def _cell_means(x: F64, cell: I64) -> F64:

@@ -59,10 +59,12 @@ def estimate_propensity(
         model = LogisticRegression(max_iter=2000).fit(x[fold != k], a[fold != k])
         logits[fold == k] = np.log(np.maximum(model.predict_proba(x[fold == k]), 1e-12))
 
-    def surprise(log_t: float) -> float:
+    def negative_log_likelihood(log_t: float) -> float:
         return -float(np.log(_softmax(logits / np.exp(log_t))[np.arange(len(a)), a]).mean())
 
-    temperature = float(np.exp(minimize_scalar(surprise, bounds=(-2, 2), method="bounded").x))
+    temperature = float(
+        np.exp(minimize_scalar(negative_log_likelihood, bounds=(-2, 2), method="bounded").x)
+    )
     table = _softmax(logits / temperature)
     table = np.maximum(table, FLOOR)
     table /= table.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Slates -> Terms: a row per place. Which weight a place gets is an assumption about the user."""
+"""Slates -> Terms: a row per position, whose weight is an assumption about the user."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ def slate_terms(
     marginals: tuple[F64, F64] | None = None,
     behaviour: NDArray[np.bool_] | None = None,
 ) -> Terms:
-    """Terms of N slates of K places, N * K rows; the value is the expected sum over places.
+    """Terms of N slates of K positions, N * K rows; the value is the expected sum over positions.
 
-    joint: the whole slate's ratio on every place. cascade: the ratio of the places down to it.
-    marginal, pseudo_inverse: ratios of the place's own marginal probabilities; `marginals` are the
-    (N, K) logged and target ones. Left out, the place probabilities are taken as marginals, which
-    is right only for policies that fill places independently.
-    adaptive: the product over the places m that `behaviour` [l, m] (K, K or N, K, K) says matter to
-    place l; places independent. `model` (N * K each) is of the rewards from the place on.
+    joint: the whole slate's ratio on every position. cascade: that of the positions down to it.
+    marginal, pseudo_inverse: ratios of the position's marginal probabilities; `marginals` are the
+    (N, K) logged and target ones. Left out, position probabilities are taken as marginals, which is
+    right only for policies that fill positions independently.
+    adaptive: the product over the positions m that matter to position l by the users' `behaviour`
+    [l, m] (K, K or N, K, K); positions independent. `model` (N * K each) is of the rewards from the
+    position on.
 
     Raises:
         LogError: the log or the scores lack what the weighting needs.
     """
     check_scores(log, scores)
-    reward = _place_rewards(log)
-    n, places = reward.shape
+    reward = _position_rewards(log)
+    n, positions = reward.shape
     weight, before = _weights(log, scores, weighting, marginals, behaviour)
-    unit = log.session if log.user is None else log.user
+    unit = log.unit
     q, v = (None, None) if model is None else model
     return Terms(
         weight.ravel(),
         reward.ravel(),
         q,
         v,
-        np.repeat(unit, places),
+        np.repeat(unit, positions),
         weight_before=before.ravel(),
-        stratum=np.tile(np.arange(places), n),
-        session=np.repeat(np.arange(n), places),
+        stratum=np.tile(np.arange(positions), n),
+        session=np.repeat(np.arange(n), positions),
         horizon="slate",
         rows="positions",
     )
@@ -62,14 +63,14 @@ def _weights(
     marginals: tuple[F64, F64] | None,
     behaviour: NDArray[np.bool_] | None,
 ) -> tuple[F64, F64]:
-    """(N, K) weight of each place, and of reaching it."""
-    places = log.slate_size
+    """(N, K) weight of each position, and of reaching it."""
+    positions = log.slate_size
     if weighting == "joint":
-        w = np.repeat((scores.propensity / log.propensity)[:, None], places, axis=1)
+        w = np.repeat((scores.propensity / log.propensity)[:, None], positions, axis=1)
         return w, w
     if weighting not in get_args(Weighting):
         raise ValueError(f"no weighting {weighting!r}; there are {', '.join(get_args(Weighting))}")
-    logged, target = marginals or _place_propensities(log, scores)
+    logged, target = marginals or _position_propensities(log, scores)
     ratio = target / logged
     if weighting == "cascade":
         running = np.asarray(np.cumprod(ratio, axis=1), np.float64)
@@ -77,7 +78,7 @@ def _weights(
     if weighting == "marginal":
         return ratio, np.ones_like(ratio)
     if weighting == "pseudo_inverse":
-        w = np.repeat((1 - places + ratio.sum(1))[:, None], places, axis=1)
+        w = np.repeat((1 - positions + ratio.sum(1))[:, None], positions, axis=1)
         return w, np.ones_like(w)
     return _adaptive(ratio, behaviour), np.ones_like(ratio)
 
@@ -85,7 +86,7 @@ def _weights(
 def _adaptive(ratio: F64, behaviour: NDArray[np.bool_] | None) -> F64:
     if behaviour is None:
         raise ValueError(
-            "adaptive weights need behaviour (K, K) or (N, K, K): which places matter to each place"
+            "adaptive weights need behaviour (K, K) or (N, K, K): which positions matter to each"
         )
     matter = np.broadcast_to(behaviour, (len(ratio), ratio.shape[1], ratio.shape[1]))
     w = np.ones_like(ratio)
@@ -94,24 +95,24 @@ def _adaptive(ratio: F64, behaviour: NDArray[np.bool_] | None) -> F64:
     return w
 
 
-def _place_rewards(log: LoggedDataset) -> F64:
+def _position_rewards(log: LoggedDataset) -> F64:
     if log.position_reward is not None:
         return log.position_reward
     if log.slate_size == 1:
         return log.reward[:, None]
     raise LogError(
-        "the log has no position_reward: slate estimators need what came back from each place. Log "
-        "it, or use ips (whole slates) instead."
+        "the log has no position_reward: slate estimators need what came back from each position. "
+        "Log it, or use ips (whole slates) instead."
     )
 
 
-def _place_propensities(log: LoggedDataset, scores: TargetScores) -> tuple[F64, F64]:
+def _position_propensities(log: LoggedDataset, scores: TargetScores) -> tuple[F64, F64]:
     if log.slate_size == 1:
         return log.propensity[:, None], scores.propensity[:, None]
     if log.position_propensity is None or scores.position_propensity is None:
         who = "the log" if log.position_propensity is None else "the target scores"
         raise LogError(
-            f"{who} lack position_propensity (N, K), the probability of each place given those "
+            f"{who} lack position_propensity (N, K), the probability of each position given those "
             "above; only sips and snsips do without."
         )
     return log.position_propensity, scores.position_propensity

@@ -110,7 +110,7 @@ ORDERS: dict[str, tuple[Callable[[], object], str]] = {
 ONE_PLACE: dict[str, tuple[dict[str, Any], str]] = {
     "no number": ({"position_propensity": np.full((40, 1), np.nan)}, "does not multiply"),
     "another product": ({"position_propensity": np.full((40, 1), 0.9)}, "does not multiply"),
-    "too many places": ({"position_propensity": np.full((40, 2), np.sqrt(0.2))}, "has 2 places"),
+    "too many places": ({"position_propensity": np.full((40, 2), np.sqrt(0.2))}, "has 2 positions"),
     "no draws": ({"slates": np.zeros((40, 0, 1), int)}, "one draw at least"),
     "strange draws": ({"slates": np.full((40, 2, 1), -7)}, "holds item -7"),
     "wrapped draws": ({"slates": np.full((40, 2, 1), 2**33)}, "does not fit int32"),

@@ -8,7 +8,7 @@ import pytest
 from offpolicy import Terms, diagnose, difference, estimate, estimate_all, interval, on_policy
 from offpolicy.estimators import unit_totals
 from offpolicy.estimators.engine import estimate_forms
-from offpolicy.estimators.sequential import pdis
+from offpolicy.estimators.formulas import pdis
 from offpolicy.intervals.bootstrap import bootstrap
 from offpolicy.streaming.moments import Moments, merge, partial
 from offpolicy.uplift import compare, logged_value

@@ -159,7 +159,7 @@ def test_mixture_weights_by_hand_and_refusals() -> None:
     np.testing.assert_allclose(
         t.weight, scores.propensity / (0.25 * table[:, 0] + 0.75 * table[:, 1])
     )
-    with pytest.raises(LogError, match="follow the loggers' first appearance"):
+    with pytest.raises(LogError, match="follow the policies' first appearance"):
         logger_terms(log, scores, mode="balanced", logger_propensity=table[:, ::-1])
 
 

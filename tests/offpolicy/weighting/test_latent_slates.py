@@ -86,7 +86,7 @@ def test_an_open_abstraction_averages_its_ratios() -> None:
 def test_what_the_logger_never_shows_and_what_is_no_abstraction_is_refused() -> None:
     log = logged([1.0] * 6)
     thin = TargetScores(P_B, slates=np.tile(np.array([[0, 1]], np.int32), (6, 1, 1)))
-    with pytest.raises(LogError, match="row 2: the logger's slates never have"):
+    with pytest.raises(LogError, match="row 2: the logging policy's slates never have"):
         lips_terms(log, policy(P_E), thin, abstraction=first)
     with pytest.raises(LogError, match="target's scores carry no slates"):
         lips_terms(log, TargetScores(P_E), policy(P_B), abstraction=first)

@@ -58,8 +58,8 @@ def test_evaluate_takes_the_marginal_estimand() -> None:
     by_hand = estimate(marginal_terms(log, scores, state=state), "mis_state").value
     assert report["mis_state"].value.value == pytest.approx(by_hand)
     draws = (np.random.default_rng(0).random((len(log), 4)) < P_E[state][:, None])[..., None]
-    told = TargetScores(scores.propensity, slates=draws.astype(np.int32))
-    modelled = evaluate(log, told, horizon="marginal", state=state)
+    with_slates = TargetScores(scores.propensity, slates=draws.astype(np.int32))
+    modelled = evaluate(log, with_slates, horizon="marginal", state=state)
     assert modelled.decided_by == "drl"
     with pytest.raises(ValueError, match=r"needs state \(N,\)"):
         evaluate(log, scores, horizon="marginal")
@@ -147,3 +147,12 @@ def test_exact_by_enumeration_where_the_log_is_the_world(name: str, kind: str) -
         later.sum(1)
     )
     assert estimate(t, name).value == pytest.approx(exact, abs=1e-12)
+
+
+def test_terms_of_the_marginal_horizon_are_the_double_ones() -> None:
+    log, scores, state = chain_log(50, 3)
+    one = terms(log, scores, horizon="marginal", state=state)
+    other = marginal_terms(log, scores, state=state, kind="double")
+    np.testing.assert_array_equal(one.weight, other.weight)
+    with pytest.raises(ValueError, match='horizon="marginal" needs state'):
+        terms(log, scores, horizon="marginal")
