@@ -45,7 +45,7 @@ class PosteriorConfig(ThompsonConfig):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """M shown places: raw rows, so that a new representation can be asked about them."""
+    """M shown places: raw rows, so that a new representation can be computed of them."""
 
     state: F32  # (M, D)
     item: NDArray[np.int64]  # (M,)

@@ -53,7 +53,8 @@ class TopRated:
         taken = consumed >= 0
         if log.responses is None:
             raise ValueError(
-                "the log has no `responses`: top_rated needs what users felt about items"
+                "the log has no `responses`: top_rated learns from them, so log what was observed "
+                "of each item taken"
             )
         rating = log.responses[taken, self.response]
         self.counts = self.counts + consumption(log)

@@ -91,8 +91,10 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_left(tmp_path: Path) -> No
 
 def tree(folder: Path) -> dict[str, bytes | None]:
     """All that lies in a folder: files with their bytes, everything else without."""
-    found = folder.rglob("*")
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in found}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
+        for p in folder.rglob("*")
+    }
 
 
 @pytest.mark.parametrize(
