@@ -15,9 +15,9 @@ from policies.observation import (
 )
 from policies.one_user import recommend
 from policies.rollout import collect
-from policies.rules.constraints import constrained
+from policies.rules.constrained import constrained
+from policies.rules.constraints import Banned, Cap, Quota, Repeats
 from policies.rules.rerank import reranked
-from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.saved import Savable, Saved
 from policies.saving import checkpoint
 from policies.saving.folders import load, save

@@ -72,7 +72,7 @@ class Learner(Protocol):
         seed: int,
         on_steps: Callable[[int], None] | None = None,
     ) -> None:
-        """Train for `total_steps` decisions over all users; `on_steps` is told those so far."""
+        """Train for `total_steps` decisions over all users; `on_steps` gets their number so far."""
 
 
 class Decision(NamedTuple):
@@ -86,7 +86,7 @@ class Decision(NamedTuple):
 
     @property
     def first_place(self) -> F64:
-        """(B, C) probability of every candidate to stand first; computed when asked for."""
+        """(B, C) probability of every candidate to stand first; computed on access."""
         return self.distribution.first_place()
 
 

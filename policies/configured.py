@@ -10,7 +10,6 @@ from functools import wraps
 from typing import Any, TypeVar, get_type_hints
 
 from policies.base import Policy
-from policies.encoders.base import Encoder
 from policies.observation import Serving
 
 P = TypeVar("P", bound=Policy)
@@ -20,28 +19,27 @@ C = TypeVar("C")
 def configured(config: Any, **renamed: str) -> Callable[[Callable[..., P]], Callable[..., P]]:
     """Make `build(serving, config, encoder)` a builder `(serving, *, encoder=None, **settings)`.
 
-    Its signature and annotations are those of the config, a frozen dataclass. renamed: old names of
-    settings and what they are called now; the old ones go on working, with a DeprecationWarning.
+    The settings are the fields of the config, a frozen dataclass, with its annotations and
+    defaults. What `build` takes after the config (an encoder, sequences) is a keyword, too, None by
+    default. renamed: old names of settings and what they are called now; the old ones go on
+    working, with a DeprecationWarning.
     """
-    names = [field.name for field in fields(config)]
-    annotations = get_type_hints(config)
+    settings = inspect.signature(config).parameters.values()
 
     def decorate(build: Callable[..., P]) -> Callable[..., P]:
-        @wraps(build)
-        def builder(serving: Serving, *, encoder: Encoder | None = None, **settings: Any) -> P:
-            return build(serving, config(**current_names(builder, settings)), encoder)
+        serving, _, *others = inspect.signature(build).parameters.values()
+        others = [one.replace(kind=one.KEYWORD_ONLY, default=None) for one in others]
 
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        known = inspect.signature(config).parameters
-        parameters = [
-            inspect.Parameter("serving", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-            inspect.Parameter("encoder", keyword, default=None),
-            *(inspect.Parameter(name, keyword, default=known[name].default) for name in names),
-        ]
+        @wraps(build)
+        def builder(serving: Serving, **given: Any) -> P:
+            parts = {one.name: given.pop(one.name, None) for one in others}
+            return build(serving, config(**current_names(builder, given)), **parts)
+
         declared: Any = builder
-        declared.__signature__ = inspect.Signature(parameters)
-        hints = {name: annotations[name] for name in names}
-        declared.__annotations__ = {"serving": Serving, "encoder": Encoder | None} | hints
+        declared.__signature__ = inspect.Signature([serving, *others, *settings])
+        hints = get_type_hints(build) | get_type_hints(config)
+        names = declared.__signature__.parameters
+        declared.__annotations__ = {name: hints[name] for name in names}
         declared.renamed = renamed
         return builder
 

@@ -20,7 +20,7 @@ def consumption(log: LoggedDataset) -> NDArray[np.float64]:
 def consumed_sequences(
     log: LoggedDataset, *, item_features: NDArray[np.float32] | None = None
 ) -> Sequences:
-    """What each session of a log consumed, in order: the supervised encoder's food.
+    """What each session of a log consumed, in order: what an encoder is fitted to.
 
     item_features: (A, F) what is known of the items, as `Serving.item_features`; a neural encoder
     begins its item vectors there, which it needs where a log is short for its catalogue.
@@ -31,8 +31,10 @@ def consumed_sequences(
     items = consumed[taken][order]
     lengths = np.bincount(log.sessions[taken], minlength=log.n_sessions)
     lists = np.split(items, np.cumsum(lengths)[:-1])
-    food = Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
-    return food if item_features is None else replace(food, item_features=item_features)
+    sequences = Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
+    if item_features is None:
+        return sequences
+    return replace(sequences, item_features=item_features)
 
 
 def consumed_items(log: LoggedDataset) -> NDArray[np.int32]:

@@ -117,9 +117,9 @@ def sizes(serving: Serving) -> dict[str, Any]:
     return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name != "item_features"}
 
 
-def check_same_world(built: Serving, met: Serving, who: str = "the policy") -> None:
-    """Raise ValueError unless a policy's sizes are those of the world it meets."""
-    before, now = sizes(built), sizes(met)
+def check_same_world(built: Serving, given: Serving, who: str = "the policy") -> None:
+    """Raise ValueError unless a policy's sizes are those of the environment given."""
+    before, now = sizes(built), sizes(given)
     other = [f"{k} {before[k]}, not {now[k]}" for k in now if before[k] != now[k]]
     if other:
         raise ValueError(
@@ -177,8 +177,8 @@ def offered(obs: Observation) -> I32 | None:
         return obs.candidates
     every = np.arange(obs.eligible.shape[1], dtype=np.int32)
     ids = every if obs.candidates is None else obs.candidates
-    kept: I32 = np.where(obs.eligible, ids, np.int32(-1)).astype(np.int32)
-    return kept
+    shown: I32 = np.where(obs.eligible, ids, np.int32(-1)).astype(np.int32)
+    return shown
 
 
 def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:

@@ -1,4 +1,4 @@
-"""What to show one user now: the same policies, asked with a plain list of item ids."""
+"""What to show one user now: any policy, called with a plain list of item ids."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def recommend(
         obs = _without(obs, np.asarray(history, np.int64), serving.n_items)
     width = serving.n_items if obs.candidates is None else obs.candidates.shape[1]
     ranked: I32 = items_of(obs, policy.distribution(obs).ranking(min(wanted, width)))[0]
-    if (found := int((ranked >= 0).sum())) < wanted:
+    if (available := int((ranked >= 0).sum())) < wanted:
         raise ValueError(
-            f"{wanted} items were asked for and {found} can be shown: "
+            f"k is {wanted} and {available} items can be shown: "
             "ask for no more than there are candidates"
         )
     return ranked
@@ -62,13 +62,15 @@ def _observation(
     """One row, as an environment or a log would show it."""
     ids = _known(history, serving.n_items, "history")
     h = serving.history_length
-    kept = ids[-h:]
+    recent = ids[-h:]
     items = np.full((1, h), -1, np.int32)
-    items[0, h - len(kept) :] = kept
-    felt = np.zeros((1, h, len(serving.response_names)), np.float32)
+    items[0, h - len(recent) :] = recent
+    observed = np.zeros((1, h, len(serving.response_names)), np.float32)
     if responses is not None and len(ids):
         what = f"responses, of each item {', '.join(serving.response_names)},"
-        felt[0, h - len(kept) :] = _numbers(responses, (len(ids), felt.shape[2]), what)[-h:]
+        observed[0, h - len(recent) :] = _numbers(responses, (len(ids), observed.shape[2]), what)[
+            -h:
+        ]
     features = np.zeros((1, serving.user_size), np.float32)
     if user is not None:
         features[0] = _numbers(user, (serving.user_size,), "user")
@@ -80,7 +82,7 @@ def _observation(
     lacks = {"responses": responses is None and len(ids) > 0, "context": user is None}
     return Observation(
         history_items=items,
-        history_responses=felt,
+        history_responses=observed,
         user=features,
         candidates=choice,
         lacks=tuple(name for name, missing in lacks.items() if missing),

@@ -34,7 +34,7 @@ def collect(
     n_sessions: whole sessions instead, split evenly over the users' slots; what a value per session
         needs. Give one of the two.
     seed: users and policy draw from separate streams split off it, so another policy under the
-        same seed meets the same users with the same luck.
+        same seed meets the same users with the same random numbers.
     progress: called with (done, total) after each step.
 
     Rows that the environment marks in infos["lost"] (a pipeline that drops events) are not written.

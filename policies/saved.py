@@ -1,4 +1,8 @@
-"""How a policy says what it is, so that it can be written down and built again."""
+"""How a policy says what it is, so that it can be saved and built again.
+
+One pair of methods everywhere: `saved` and `from_saved` for a whole policy, `to_arrays` and
+`from_arrays` (`set_arrays` in place) for a part of one. Objects of libraries have functions here.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +29,12 @@ class Saved:
     config: dict[str, Any] = field(default_factory=dict)  # plain values, as JSON keeps them
     arrays: Arrays = field(default_factory=dict)
     encoder: Encoder | None = None  # that it stands on
-    inner: Any = None  # the policy or scorer that it is a rule around
+    inner: Any = None  # the policy or score model that it stands around
 
 
 @runtime_checkable
 class Savable(Protocol):
-    """What a class offers to be written down: two methods. `Serving` comes back by itself."""
+    """What a class offers to be saved: two methods. `Serving` is saved beside it."""
 
     def saved(self) -> Saved:
         """Config, arrays, encoder and inner policy."""
@@ -50,45 +54,47 @@ def under(prefix: str, arrays: Arrays) -> Arrays:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
-def weights(net: nn.Module) -> Arrays:
+def module_arrays(net: nn.Module) -> Arrays:
     """A torch module's parameters and buffers by name, copied."""
     return {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
 
 
-def set_weights(net: nn.Module, arrays: Arrays) -> None:
-    """Take back what `weights` gave, exactly."""
+def set_module_arrays(net: nn.Module, arrays: Arrays) -> None:
+    """Take back what `module_arrays` gave, exactly."""
     import torch
 
     net.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
 
 
-def moments(adam: torch.optim.Optimizer) -> Arrays:
-    """An optimiser's running moments by parameter and name, copied; empty before its first step."""
-    state = adam.state_dict()["state"]
-    return {f"{n}/{k}": v.numpy().copy() for n, kept in state.items() for k, v in kept.items()}
+def optimizer_arrays(optimizer: torch.optim.Optimizer) -> Arrays:
+    """An optimizer's running moments by parameter and name, copied; empty before its first step."""
+    state = optimizer.state_dict()["state"]
+    return {f"{n}/{k}": v.numpy().copy() for n, named in state.items() for k, v in named.items()}
 
 
-def set_moments(adam: torch.optim.Optimizer, arrays: Arrays) -> None:
-    """Take back what `moments` gave, for the same parameters."""
+def set_optimizer_arrays(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None:
+    """Take back what `optimizer_arrays` gave, for the same parameters."""
     import torch
 
-    kept: dict[int, dict[str, torch.Tensor]] = {}
+    moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in arrays.items():
         number, key = name.split("/")
-        kept.setdefault(int(number), {})[key] = torch.from_numpy(value.copy())
-    adam.load_state_dict({"state": kept, "param_groups": adam.state_dict()["param_groups"]})
+        moments.setdefault(int(number), {})[key] = torch.from_numpy(value.copy())
+    optimizer.load_state_dict(
+        {"state": moments, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
 
 
-def random_state(rng: np.random.Generator) -> NDArray[np.uint64]:
-    """(6,) where a PCG64 generator stands, as an array to save; `luck_of` takes it back."""
+def generator_array(rng: np.random.Generator) -> NDArray[np.uint64]:
+    """(6,) state of a PCG64 generator, as an array to save."""
     state = rng.bit_generator.state
     pair = state["state"]
     words = [pair[k] >> s & (2**64 - 1) for k in ("state", "inc") for s in (64, 0)]
     return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
 
 
-def generator_of(words: NDArray[np.uint64]) -> np.random.Generator:
-    """The generator that goes on where `luck` was asked."""
+def generator_from_array(words: NDArray[np.uint64]) -> np.random.Generator:
+    """The generator that continues where `generator_array` was called."""
     w = [int(one) for one in words]
     bits = np.random.PCG64()
     bits.state = {

@@ -44,9 +44,16 @@ class Exploration:
         SHARE.check("epsilon", self.epsilon)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Softmax(Exploration):
+    """Exploration that draws by default."""
+
+    temperature: float | None = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class ScorePolicy:
-    """The policy of a scorer and an exploration rule."""
+    """The policy of a score model and an exploration rule."""
 
     score_model: ScoreModel
     exploration: Exploration

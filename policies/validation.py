@@ -1,4 +1,4 @@
-"""What a setting may be. A rule refuses the rest, NaN and infinity too, and says what to give."""
+"""What a setting may be; ValueError for anything else, NaN and infinity too."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SHARE = Rule(lambda x: 0 <= x <= 1, "a share lies in 0..1: give 0.1 for one in t
 SOME_SHARE = Rule(lambda x: 0 < x <= 1, "give a share above 0, at most 1")
 
 
-def check_steps(total_steps: int, users: int, least: int, mend: str) -> None:
+def check_steps(total_steps: int, users: int, least: int, fix: str) -> None:
     """Raise ValueError where a call of `learn` would end before its first update.
 
     least: decisions that this update needs; they are taken in whole steps of all users.
@@ -56,5 +56,5 @@ def check_steps(total_steps: int, users: int, least: int, mend: str) -> None:
     if -(-total_steps // users) * users < least:
         raise ValueError(
             f"total_steps is {total_steps:,}: nothing would be learnt, since the first update "
-            f"needs {least:,} decisions of this call. Take at least {least:,} in a call, or {mend}."
+            f"needs {least:,} decisions of this call. Take at least {least:,} in a call, or {fix}."
         )

@@ -32,8 +32,8 @@ from policies import (
     serving_of,
 )
 from policies.encoders.models.neural import NeuralEncoder
-from policies.rules.constraints import constrained
-from policies.rules.rules import Repeats
+from policies.rules.constrained import constrained
+from policies.rules.constraints import Repeats
 
 PURPOSES = ("warm", "learn", "test")
 LENGTH = 20  # of the histories that encoders look back on

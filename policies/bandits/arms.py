@@ -31,8 +31,23 @@ I32 = NDArray[np.int32]
 Kind = Literal["disjoint", "shared"]
 
 
-class Asked(NamedTuple):
-    """Rows of a regression and which of the M regressions each is asked of."""
+@dataclass(frozen=True, kw_only=True)
+class ArmsConfig:
+    """What the weights belong to."""
+
+    ridge: float = 10.0  # prior precision of every weight
+    arms: Kind = "disjoint"  # weights of every item's own, or shared ones over products
+    rank: int = 7  # leading directions of state and of items that shared weights use
+
+    def __post_init__(self) -> None:
+        if self.arms not in ("disjoint", "shared"):
+            raise ValueError(f"arms are 'disjoint' or 'shared', not {self.arms!r}")
+        POSITIVE.check("ridge", self.ridge)
+        COUNT.check("rank", self.rank)
+
+
+class Contexts(NamedTuple):
+    """Rows of features, and which of the M regressions each is for."""
 
     x: F64  # (R, d)
     arms: I32 | None  # (R, J); None = all M
@@ -54,20 +69,20 @@ class LinearArms:
     def serving(self) -> Serving:
         return self.state.serving
 
-    def ask(self, obs: Observation) -> Asked:
+    def contexts(self, obs: Observation) -> Contexts:
         """Every candidate of every row; ValueError for an item outside the catalogue."""
-        check_known_items(obs, self.serving.n_items)  # compiled loops would read stray memory
+        check_known_items(obs, self.serving.n_items)  # compiled loops check no bounds
         x, columns = self.state(obs), candidate_items(obs, self.serving.n_items)
         if self.kind == "disjoint":
-            return Asked(with_constant(x), obs.candidates, columns.shape)
+            return Contexts(with_constant(x), obs.candidates, columns.shape)
         joint = self.products(np.repeat(x, columns.shape[1], axis=0), columns.ravel())
-        return Asked(joint, np.zeros((len(joint), 1), np.int32), columns.shape)
+        return Contexts(joint, np.zeros((len(joint), 1), np.int32), columns.shape)
 
     def learn(self, log: LoggedDataset) -> dict[str, float]:
         """Every shown place is one observation of its item; the reward is the place's own."""
-        return self.see(log, log.slate, place_rewards(log))
+        return self.add(log, log.slate, place_rewards(log))
 
-    def see(self, log: LoggedDataset, item: I32, reward: F64) -> dict[str, float]:
+    def add(self, log: LoggedDataset, item: I32, reward: F64) -> dict[str, float]:
         """Observations (N, K) of items, -1 = none, and what each brought, in the log's states."""
         obs = observation_of_log(log, self.serving)
         if not self.fitted:  # scales and directions are fixed by the first log
@@ -90,7 +105,7 @@ class LinearArms:
         return (left[:, :, None] * right[:, None, :]).reshape(len(x), -1)
 
     def saved(self, config: dict[str, Any]) -> Saved:
-        """With what the bandit itself was told."""
+        """With the bandit's own settings."""
         arrays = self.state.to_arrays() | self.regressions.to_arrays()
         arrays |= {"axes": self.axes, "items": self.items}
         own = {"kind": self.kind, "fitted": self.fitted}
@@ -102,32 +117,26 @@ class LinearArms:
         return cls(
             config["kind"],
             features_of(saved, serving),
-            Regressions.of_arrays(arrays),
+            Regressions.from_arrays(arrays),
             arrays["axes"],
             arrays["items"],
             config["fitted"],
         )
 
 
-def linear_arms(
-    serving: Serving, encoder: Encoder | None, kind: Kind, *, ridge: float, rank: int
-) -> LinearArms:
-    """Arms that have seen nothing; rank: directions of state and of items that shared arms use."""
-    if kind not in ("disjoint", "shared"):
-        raise ValueError(f"arms are 'disjoint' or 'shared', not {kind!r}")
-    POSITIVE.check("ridge", ridge)
-    COUNT.check("rank", rank)
+def linear_arms(serving: Serving, config: ArmsConfig, encoder: Encoder | None) -> LinearArms:
+    """Arms that have seen nothing."""
     state = state_features(serving, encoder)
-    if kind == "disjoint":
-        one = Regressions.empty(serving.n_items, state.size + 1, ridge)
-        return LinearArms(kind, state, one, np.zeros((state.size, 0)), np.zeros((0, 1)))
+    if config.arms == "disjoint":
+        own = Regressions.empty(serving.n_items, state.size + 1, config.ridge)
+        return LinearArms(config.arms, state, own, np.zeros((state.size, 0)), np.zeros((0, 1)))
     table = item_table(serving, encoder).astype(np.float64)
-    lead = table @ directions(table, rank)
+    lead = table @ directions(table, config.rank)
     lead /= np.maximum(lead.std(axis=0), 1e-9)
     items = np.concatenate([np.ones((len(table), 1)), lead], axis=1)
-    axes = np.eye(state.size)[:, : min(rank, state.size)]
-    one = Regressions.empty(1, (axes.shape[1] + 1) * items.shape[1], ridge)
-    return LinearArms(kind, state, one, axes, items)
+    axes = np.eye(state.size)[:, : min(config.rank, state.size)]
+    joint = Regressions.empty(1, (axes.shape[1] + 1) * items.shape[1], config.ridge)
+    return LinearArms(config.arms, state, joint, axes, items)
 
 
 def directions(rows: F64, rank: int) -> F64:

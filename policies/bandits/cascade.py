@@ -6,14 +6,29 @@ from dataclasses import dataclass
 from typing import Self
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.bandits.arms import Kind, LinearArms, linear_arms
+from policies.bandits.arms import ArmsConfig, Kind, LinearArms, linear_arms
 from policies.bandits.linucb import LinUCB
 from policies.bandits.ucb1 import looked_at
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.observation import Observation, Serving
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import FROM_0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadeLinUCBConfig(ArmsConfig, Exploration):
+    """The regressions, with shared weights as in the paper; the bonus; the exploration."""
+
+    width: float = 1.0  # of the bonus in standard errors
+    ridge: float = 1.0
+    arms: Kind = "shared"
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        ArmsConfig.__post_init__(self)
+        FROM_0.check("width", self.width)
 
 
 @dataclass(slots=True)
@@ -36,7 +51,7 @@ class CascadeLinUCB:
         return LinUCB(self.arms, self.width).scores(obs)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        return self.arms.see(log, *looked_at(log))
+        return self.arms.add(log, *looked_at(log))
 
     def saved(self) -> Saved:
         return self.arms.saved({"width": self.width})
@@ -46,22 +61,10 @@ class CascadeLinUCB:
         return cls(LinearArms.from_saved(saved, serving), saved.config["width"])
 
 
+@configured(CascadeLinUCBConfig)
 def cascade_linucb(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    width: float = 1.0,
-    ridge: float = 1.0,
-    arms: Kind = "shared",
-    rank: int = 7,
-    temperature: float | None = None,
-    epsilon: float = 0.0,
+    serving: Serving, config: CascadeLinUCBConfig, encoder: Encoder | None
 ) -> ScorePolicy:
-    """width: of the bonus in standard errors; ridge: prior precision of every weight.
-
-    arms: shared weights over products of `rank` leading directions of state and items, as in the
-    paper, or weights of every item's own.
-    """
-    FROM_0.check("width", width)
-    bandit = CascadeLinUCB(linear_arms(serving, encoder, arms, ridge=ridge, rank=rank), width)
-    return ScorePolicy(bandit, Exploration(temperature=temperature, epsilon=epsilon))
+    """The K items of highest upper confidence bounds on being taken when looked at."""
+    bandit = CascadeLinUCB(linear_arms(serving, config, encoder), config.width)
+    return ScorePolicy(bandit, part(config, Exploration))

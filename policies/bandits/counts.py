@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ class Counts:
 
     def plus(self, item: NDArray[np.int32], reward: F64) -> Counts:
         """With more observations, (M,) each; item -1 is no observation."""
-        there = item >= 0
-        item, reward = item[there], reward[there]
+        observed = item >= 0
+        item, reward = item[observed], reward[observed]
         size = len(self.shown)
         return Counts(
             self.shown + np.bincount(item, minlength=size),
@@ -38,8 +38,8 @@ class Counts:
 
     def mean(self, prior: float) -> F64:
         """(A,) mean reward, shrunk to the mean of all items by `prior` pseudo-observations."""
-        everyone = self.total.sum() / max(self.shown.sum(), 1.0)
-        mean: F64 = (self.total + prior * everyone) / np.maximum(self.shown + prior, 1e-12)
+        overall = self.total.sum() / max(self.shown.sum(), 1.0)
+        mean: F64 = (self.total + prior * overall) / np.maximum(self.shown + prior, 1e-12)
         return mean
 
     def spread(self) -> float:
@@ -48,6 +48,11 @@ class Counts:
         variance = self.squares.sum() / n - (self.total.sum() / n) ** 2
         return float(np.sqrt(variance)) if variance > 1e-12 else 1.0
 
-    def to_arrays(self) -> dict[str, F64]:
-        """What a policy saves."""
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What a policy saves; `from_arrays` takes it back."""
         return {"shown": self.shown, "total": self.total, "squares": self.squares}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+        """The counts that gave the arrays."""
+        return cls(**arrays)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.slates.distributions import SlateDistribution, TopK
-from policies.slates.sequential import Sequential, Term
+from policies.slates.sequential import Adjustment, Sequential
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -23,16 +23,16 @@ class Draws:
     scores: Callable[[], Iterable[F64]]  # of each draw (B, C), -inf = not eligible; one at a time
     mean: F64  # (B, C) posterior mean: what `ranking` goes by
     places: int
-    terms: tuple[Term, ...] = ()  # rules and tastes
+    adjustments: tuple[Adjustment, ...] = ()  # of rules and re-ranking objectives
 
     @cached_property
     def slates(self) -> I32:
         """(S, B, K)."""
         return np.stack([self._best(one, self.places) for one in self.scores()])
 
-    def with_terms(self, terms: tuple[Term, ...]) -> SlateDistribution:
-        """Every draw goes down its slate under these terms, too."""
-        return replace(self, terms=self.terms + terms)
+    def adjusted(self, adjustments: tuple[Adjustment, ...]) -> SlateDistribution:
+        """The slate of every draw is filled under these adjustments, too."""
+        return replace(self, adjustments=self.adjustments + adjustments)
 
     def sample(self, rng: np.random.Generator) -> I32:
         count, rows, _ = self.slates.shape
@@ -56,6 +56,6 @@ class Draws:
         return self._best(self.mean, places)
 
     def _best(self, scores: F64, places: int) -> I32:
-        if not self.terms:
+        if not self.adjustments:
             return TopK(scores, places).ranking(places)
-        return Sequential(scores, places, self.terms, greedy=True).ranking(places)
+        return Sequential(scores, places, self.adjustments, greedy=True).ranking(places)

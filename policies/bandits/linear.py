@@ -1,7 +1,7 @@
 """Ridge regressions of reward on a state: one for every item, or one that all items share.
 
-The inverses are kept and moved by Sherman & Morrison (1950), one observation after the other, so a
-batch costs what its rows cost, however late it comes.
+The inverses are stored and updated by Sherman & Morrison (1950), one observation after the other,
+so that a batch costs what its rows cost, however late it comes.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class Regressions:
         return drawn
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """What a policy saves; `of_arrays` takes it back."""
+        """What a policy saves; `from_arrays` takes it back."""
         return {"inverse": self.inverse, "moment": self.moment, "theta": self.theta}
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
         """The regressions that gave the arrays."""
         inverse = arrays["inverse"].copy()
         moment, theta = arrays["moment"].copy(), arrays["theta"].copy()
@@ -120,7 +120,7 @@ def every_product(x: Any, y: Any) -> Any:
     """x y' (B, M) of rows x (B, T) and y (M, T), four rows of each at a time.
 
     As fast as BLAS, and every sum is taken in the same order: arms that are alike tie exactly, in
-    whatever batch they are asked. At the edges the last row stands in for those that lack.
+    whatever batch they are in. At the edges the last row stands in for those that lack.
     """
     out = np.empty((len(x), len(y)), x.dtype)
     none = x.dtype.type(0)

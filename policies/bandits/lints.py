@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.bandits.arms import Kind, LinearArms, linear_arms
+from policies.bandits.arms import ArmsConfig, LinearArms, linear_arms
 from policies.bandits.draws import Draws
 from policies.bandits.linear import means
 from policies.configured import configured, part
@@ -56,21 +56,22 @@ class LinTS:
 
     def distribution(self, obs: Observation) -> SlateDistribution:
         obs = obs.rows(np.arange(len(obs)))  # a copy: draws are made from it later
-        asked, places = self.arms.ask(obs), self.serving.slate_size
+        x, arms, shape = self.arms.contexts(obs)
+        places = self.serving.slate_size
 
-        def scored(theta: F64) -> F64:
-            return masked(means(asked.x, asked.arms, theta).reshape(asked.shape), obs.eligible)
+        def scores(theta: F64) -> F64:
+            return masked(means(x, arms, theta).reshape(shape), obs.eligible)
 
         theta = self.theta  # an update makes new ones
-        mean = scored(self.arms.regressions.theta)
-        drawn = Draws(lambda: map(scored, theta), mean, places)
+        mean = scores(self.arms.regressions.theta)
+        drawn = Draws(lambda: map(scores, theta), mean, places)
         return explore(drawn, mean, places, self.config.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        learnt = self.arms.learn(log)
+        metrics = self.arms.learn(log)
         self.updates += 1
         self.theta = draw(self.arms, self.config, self.updates)
-        return learnt
+        return metrics
 
     def saved(self) -> Saved:
         return self.arms.saved({**asdict(self.config), "updates": self.updates})
@@ -84,23 +85,23 @@ class LinTS:
 
 
 def draw(arms: LinearArms, config: ThompsonConfig, updates: int) -> F64:
-    """The S draws after so many updates: the same whenever they are asked for."""
+    """The S draws after so many updates: a function of the seed and that number."""
     rng = np.random.default_rng([config.seed, updates])
     return arms.regressions.draws(config.draws, config.width, rng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinTSConfig(ThompsonConfig):
-    """The posterior's draws, and the regressions that it is of; as in linucb."""
+class LinTSConfig(ArmsConfig, ThompsonConfig):
+    """The posterior's draws, and the regressions that it is of."""
 
-    ridge: float = 10.0
-    arms: Kind = "disjoint"
-    rank: int = 7
+    def __post_init__(self) -> None:
+        ThompsonConfig.__post_init__(self)
+        ArmsConfig.__post_init__(self)
 
 
 @configured(LinTSConfig)
 def lints(serving: Serving, config: LinTSConfig, encoder: Encoder | None) -> LinTS:
-    """Linear Thompson sampling; width: spread of the draws in standard errors."""
-    arms = linear_arms(serving, encoder, config.arms, ridge=config.ridge, rank=config.rank)
+    """The best slate under one of S draws of the weights from their posteriors."""
+    arms = linear_arms(serving, config, encoder)
     thompson = part(config, ThompsonConfig)
     return LinTS(thompson, arms, draw(arms, thompson, 0))

@@ -6,12 +6,25 @@ from dataclasses import dataclass
 from typing import Self
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.bandits.arms import Kind, LinearArms, linear_arms
+from policies.bandits.arms import ArmsConfig, LinearArms, linear_arms
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.observation import Observation, Serving
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import FROM_0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinUCBConfig(ArmsConfig, Exploration):
+    """The regressions, the bonus and the exploration on top of it."""
+
+    alpha: float = 0.5  # width of the bonus in standard errors
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        ArmsConfig.__post_init__(self)
+        FROM_0.check("alpha", self.alpha)
 
 
 @dataclass(slots=True)
@@ -26,8 +39,8 @@ class LinUCB:
         return self.arms.serving
 
     def scores(self, obs: Observation) -> Scores:
-        asked = self.arms.ask(obs)
-        return self.arms.regressions.bounds(asked.x, asked.arms, self.alpha).reshape(asked.shape)
+        x, arms, shape = self.arms.contexts(obs)
+        return self.arms.regressions.bounds(x, arms, self.alpha).reshape(shape)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.arms.learn(log)
@@ -40,21 +53,8 @@ class LinUCB:
         return cls(LinearArms.from_saved(saved, serving), saved.config["alpha"])
 
 
-def linucb(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    alpha: float = 0.5,
-    ridge: float = 10.0,
-    arms: Kind = "disjoint",
-    rank: int = 7,
-    temperature: float | None = None,
-    epsilon: float = 0.0,
-) -> ScorePolicy:
-    """alpha: width of the bonus in standard errors; ridge: prior precision of every weight.
-
-    arms: weights of every item's own, or shared ones over products of `rank` leading directions.
-    """
-    FROM_0.check("alpha", alpha)
-    bandit = LinUCB(linear_arms(serving, encoder, arms, ridge=ridge, rank=rank), alpha)
-    return ScorePolicy(bandit, Exploration(temperature=temperature, epsilon=epsilon))
+@configured(LinUCBConfig)
+def linucb(serving: Serving, config: LinUCBConfig, encoder: Encoder | None) -> ScorePolicy:
+    """The K highest upper confidence bounds on an item's reward in the user's state."""
+    bandit = LinUCB(linear_arms(serving, config, encoder), config.alpha)
+    return ScorePolicy(bandit, part(config, Exploration))

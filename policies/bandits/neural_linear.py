@@ -16,7 +16,7 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.draws import Draws
 from policies.bandits.linear import Regressions, means
 from policies.bandits.lints import ThompsonConfig
-from policies.baselines.reward_model import RewardModel, reward_model
+from policies.baselines.reward_model import RewardModel, RewardModelConfig, reward_model
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import place_rewards
@@ -31,21 +31,21 @@ F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeuralLinearConfig(ThompsonConfig):
+class PosteriorConfig(ThompsonConfig):
     """The posterior's draws, and what it is computed from."""
 
     ridge: float = 10.0  # prior precision of every last-layer weight
     memory: int = 50_000  # shown places remembered, the newest
 
     def __post_init__(self) -> None:
-        super(NeuralLinearConfig, self).__post_init__()
+        ThompsonConfig.__post_init__(self)
         POSITIVE.check("ridge", self.ridge)
         COUNT.check("memory", self.memory)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """M shown places: raw rows, so that a new representation can be asked about them."""
+    """M shown places: raw rows, so that a new representation can be computed of them."""
 
     state: F32  # (M, D)
     item: NDArray[np.int64]  # (M,)
@@ -56,7 +56,7 @@ class Memory:
 class NeuralLinear:
     """The best slate under one of S draws of the last layer."""
 
-    config: NeuralLinearConfig
+    config: PosteriorConfig
     model: RewardModel
     memory: Memory
     last: Regressions  # one, over [hidden, 1]
@@ -77,12 +77,12 @@ class NeuralLinear:
         hidden = self.represent(state, np.maximum(columns, 0).ravel().astype(np.int64))
         arm = np.zeros((len(hidden), 1), np.int32)
 
-        def scored(theta: F64) -> F64:
+        def scores(theta: F64) -> F64:
             return masked(means(hidden, arm, theta).reshape(shape), obs.eligible)
 
         theta = self.theta  # an update makes new ones
-        mean = scored(self.last.theta)
-        drawn = Draws(lambda: map(scored, theta), mean, places)
+        mean = scores(self.last.theta)
+        drawn = Draws(lambda: map(scores, theta), mean, places)
         return explore(drawn, mean, places, self.config.epsilon)
 
     @torch.no_grad()
@@ -94,22 +94,22 @@ class NeuralLinear:
         return np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        learnt = self.model.update(log)
+        metrics = self.model.update(log)
         self.memory = remember(self.memory, self.model, log, self.config.memory)
         self.updates += 1
         self._refit()
-        return learnt
+        return metrics
 
     def _refit(self) -> None:
         """The last layer's posterior on everything remembered, and its draws."""
-        c, kept = self.config, self.memory
+        c, memory = self.config, self.memory
         size = self.model.net.head.in_features + 1
         self.last = Regressions.empty(1, size, c.ridge)
-        if len(kept.item):
-            x = self.represent(kept.state, kept.item)
+        if len(memory.item):
+            x = self.represent(memory.state, memory.item)
             inverse = np.linalg.inv(c.ridge * np.eye(size) + x.T @ x)
-            moment = x.T @ kept.reward
-            self.last = Regressions.of_arrays(
+            moment = x.T @ memory.reward
+            self.last = Regressions.from_arrays(
                 {
                     "inverse": ((inverse + inverse.T) / 2)[None],
                     "moment": moment[None],
@@ -129,7 +129,7 @@ class NeuralLinear:
         settings = dict(saved.config)
         updates = settings.pop("updates")
         memory = Memory(*(saved.arrays[f"memory.{k}"] for k in ("state", "item", "reward")))
-        bandit = _new(NeuralLinearConfig(**settings), saved.inner)
+        bandit = _new(PosteriorConfig(**settings), saved.inner)
         bandit.memory, bandit.updates = memory, updates
         bandit._refit()
         return bandit
@@ -148,7 +148,7 @@ def remember(memory: Memory, model: RewardModel, log: LoggedDataset, size: int) 
     )
 
 
-def _new(config: NeuralLinearConfig, model: RewardModel) -> NeuralLinear:
+def _new(config: PosteriorConfig, model: RewardModel) -> NeuralLinear:
     """A bandit that remembers nothing."""
     none = Memory(
         np.zeros((0, model.state.size), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -158,18 +158,22 @@ def _new(config: NeuralLinearConfig, model: RewardModel) -> NeuralLinear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildConfig(NeuralLinearConfig):
+class NeuralLinearConfig(RewardModelConfig, PosteriorConfig):
     """The posterior, and the reward model whose last layer it replaces."""
 
-    width: float = 1.0  # spread of the draws in standard errors
+    width: float = 1.0
     hidden: int = 32  # size of the representation
-    epochs: int = 5  # passes of the reward model over a log
+
+    def __post_init__(self) -> None:
+        PosteriorConfig.__post_init__(self)
+        RewardModelConfig.__post_init__(self)
 
 
-@configured(BuildConfig)
-def neural_linear(serving: Serving, config: BuildConfig, encoder: Encoder | None) -> NeuralLinear:
+@configured(NeuralLinearConfig)
+def neural_linear(
+    serving: Serving, config: NeuralLinearConfig, encoder: Encoder | None
+) -> NeuralLinear:
     """Thompson sampling of Bayesian weights on a learned representation."""
-    model = reward_model(serving, encoder, config.hidden, config.epochs, config.seed)
-    bandit = _new(part(config, NeuralLinearConfig), model)
+    bandit = _new(part(config, PosteriorConfig), reward_model(serving, config, encoder))
     bandit._refit()
     return bandit

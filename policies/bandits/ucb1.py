@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.counts import Counts
+from policies.configured import configured, part
 from policies.features import place_rewards
 from policies.observation import Observation, Serving
 from policies.saved import Saved
@@ -18,6 +19,24 @@ from policies.validation import FROM_0
 
 F64 = NDArray[np.float64]
 Feedback = Literal["places", "cascade"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UCB1Config(Exploration):
+    """The bonus, and the exploration on top of it."""
+
+    width: float = 2**0.5  # of the bonus; this is the paper's, for rewards of spread 1
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        FROM_0.check("width", self.width)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadeUCB1Config(UCB1Config):
+    """The same with the cascade paper's bonus."""
+
+    width: float = 1.5**0.5
 
 
 @dataclass(slots=True)
@@ -46,11 +65,11 @@ class UCB1:
 
     def saved(self) -> Saved:
         config = {"feedback": self.feedback, "width": self.width}
-        return Saved(config=config, arrays=dict(self.counts.to_arrays()))
+        return Saved(config=config, arrays=self.counts.to_arrays())
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
-        counts = Counts(**saved.arrays)
+        counts = Counts.from_arrays(saved.arrays)
         return cls(serving, saved.config["feedback"], saved.config["width"], counts)
 
 
@@ -76,28 +95,15 @@ def looked_at(log: LoggedDataset) -> tuple[NDArray[np.int32], F64]:
     return np.where(below, np.int32(-1), log.slate).astype(np.int32), taken.astype(np.float64)
 
 
-def ucb1(
-    serving: Serving,
-    *,
-    width: float = 2**0.5,
-    epsilon: float = 0.0,
-    temperature: float | None = None,
-) -> ScorePolicy:
-    """The K highest bounds; width: sqrt(2) is that of the paper, for rewards of spread 1."""
-    return _bandit(serving, "places", width, Exploration(temperature=temperature, epsilon=epsilon))
+@configured(UCB1Config)
+def ucb1(serving: Serving, config: UCB1Config) -> ScorePolicy:
+    """The K highest upper confidence bounds on the reward of a place that shows the item."""
+    bandit = UCB1(serving, "places", config.width, Counts.empty(serving.n_items))
+    return ScorePolicy(bandit, part(config, Exploration))
 
 
-def cascade_ucb1(
-    serving: Serving,
-    *,
-    width: float = 1.5**0.5,
-    epsilon: float = 0.0,
-    temperature: float | None = None,
-) -> ScorePolicy:
-    """The K most attractive items by their bounds; width: sqrt(1.5) is that of the paper."""
-    return _bandit(serving, "cascade", width, Exploration(temperature=temperature, epsilon=epsilon))
-
-
-def _bandit(serving: Serving, feedback: Feedback, width: float, rule: Exploration) -> ScorePolicy:
-    FROM_0.check("width", width)
-    return ScorePolicy(UCB1(serving, feedback, width, Counts.empty(serving.n_items)), rule)
+@configured(CascadeUCB1Config)
+def cascade_ucb1(serving: Serving, config: CascadeUCB1Config) -> ScorePolicy:
+    """The K highest upper confidence bounds on being taken when looked at."""
+    bandit = UCB1(serving, "cascade", config.width, Counts.empty(serving.n_items))
+    return ScorePolicy(bandit, part(config, Exploration))

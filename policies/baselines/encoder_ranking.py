@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
+from policies.configured import configured, part
 from policies.consumption import consumed_sequences
 from policies.encoders import ENCODERS
 from policies.encoders.base import Encoder
@@ -14,7 +15,7 @@ from policies.encoders.data.sequences import Sequences
 from policies.features import same_catalogue
 from policies.observation import require
 from policies.saved import Saved
-from policies.score_policy import Exploration, ScorePolicy, Scores, pick
+from policies.score_policy import Exploration, ScorePolicy, Scores, Softmax, pick
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class EncoderRanking:
 
     serving: Serving
     encoder: Encoder
-    learns: bool = field(default=False)  # True: no encoder was given, fit this one on each log
+    learns: bool = False  # True: no encoder was given, fit this one on each log
 
     def scores(self, obs: Observation) -> Scores:
         require(obs, "consumed")
@@ -44,30 +45,17 @@ class EncoderRanking:
         return cls(serving, saved.encoder, **saved.config)
 
 
-def greedy_encoder(
-    serving: Serving, *, encoder: Encoder | None = None, epsilon: float = 0.0
-) -> ScorePolicy:
-    """The encoder's K best; where none is given a skip-Markov chain learns from each log."""
-    return ScorePolicy(_ranking(serving, encoder), Exploration(epsilon=epsilon))
-
-
-def softmax_encoder(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    temperature: float = 1.0,
-    epsilon: float = 0.0,
-) -> ScorePolicy:
-    """Plackett-Luce over the encoder's log-probabilities; temperature 1 = its own prediction."""
-    return ScorePolicy(
-        _ranking(serving, encoder), Exploration(temperature=temperature, epsilon=epsilon)
-    )
-
-
-def _ranking(serving: Serving, encoder: Encoder | None) -> EncoderRanking:
-    if encoder is not None:
+def _policy(serving: Serving, config: Exploration, encoder: Encoder | None) -> ScorePolicy:
+    """The encoder's K best, or, with a temperature, Plackett-Luce over its log-probabilities; where
+    no encoder is given a skip-Markov chain learns from each log."""
+    if encoder is None:
+        empty = Sequences.from_lists([], n_items=serving.n_items)
+        ranking = EncoderRanking(serving, ENCODERS["markov"]().fit(empty), learns=True)
+    else:
         same_catalogue(serving, encoder)
-        return EncoderRanking(serving, encoder)
+        ranking = EncoderRanking(serving, encoder)
+    return ScorePolicy(ranking, part(config, Exploration))
 
-    empty = Sequences.from_lists([], n_items=serving.n_items)
-    return EncoderRanking(serving, ENCODERS["markov"]().fit(empty), learns=True)
+
+greedy_encoder = configured(Exploration)(_policy)
+softmax_encoder = configured(Softmax)(_policy)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
+from policies.configured import configured, part
 from policies.consumption import consumption
 from policies.encoders.data.sequences import Sequences
 from policies.saved import Saved
@@ -17,13 +18,24 @@ from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import SHARE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopularityConfig(Exploration):
+    """How counts become slates, and how fast they are forgotten."""
+
+    keep: float = 1.0  # share of the counts that a new log leaves; 1: of all time, 0: of it alone
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        SHARE.check("keep", self.keep)
+
+
 @dataclass(slots=True)
 class Popularity:
-    """Log of how often an item was consumed: of sequences at birth, of every log after that."""
+    """Logarithm of how often an item was consumed: in the first sequences, then in every log."""
 
     serving: Serving
     counts: NDArray[np.float64]  # (A,)
-    keep: float = 1.0  # share of the counts that a new log leaves; 1 = of all time
+    keep: float = 1.0
 
     def scores(self, obs: Observation) -> Scores:
         return pick(np.log1p(self.counts), obs)
@@ -41,22 +53,12 @@ class Popularity:
         return cls(serving, saved.arrays["counts"], **saved.config)
 
 
+@configured(PopularityConfig)
 def popularity(
-    serving: Serving,
-    *,
-    sequences: Sequences | None = None,
-    keep: float = 1.0,
-    temperature: float | None = None,
-    epsilon: float = 0.0,
+    serving: Serving, config: PopularityConfig, sequences: Sequences | None
 ) -> ScorePolicy:
-    """Most consumed first; `sequences` are the counts it starts from.
-
-    keep: share of the counts that a new log leaves; 1 = popular of all time, 0 = in the last log.
-    """
-    SHARE.check("keep", keep)
+    """Most consumed first; `sequences` are the counts it starts from."""
     counts = np.zeros(serving.n_items)
     if sequences is not None:
         counts += np.bincount(sequences.items, minlength=serving.n_items)
-    return ScorePolicy(
-        Popularity(serving, counts, keep), Exploration(temperature=temperature, epsilon=epsilon)
-    )
+    return ScorePolicy(Popularity(serving, counts, config.keep), part(config, Exploration))

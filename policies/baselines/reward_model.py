@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import (
     StateFeatures,
@@ -20,11 +21,32 @@ from policies.features import (
     state_features,
 )
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
-from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.saved import (
+    Saved,
+    generator_array,
+    generator_from_array,
+    module_arrays,
+    prefixed,
+    set_module_arrays,
+    under,
+)
 from policies.score_policy import Exploration, ScorePolicy, Scores
-from policies.validation import COUNT
+from policies.validation import COUNT, whole
 
 CELLS = 1 << 17  # numbers (users x candidates x hidden) in memory at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelConfig:
+    """Size and training of a reward model."""
+
+    hidden: int = 64
+    epochs: int = 5  # passes over each log
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        COUNT.check_all(self, "hidden", "epochs")
+        whole(0).check("seed", self.seed)
 
 
 class RewardNet(nn.Module):
@@ -101,17 +123,17 @@ class RewardModel:
             "centre": self.centre,
             "scale": self.scale,
         }
-        arrays = self.state.to_arrays() | {"luck": random_state(self.rng)}
-        arrays |= prefixed("net.", weights(self.net))
+        arrays = self.state.to_arrays() | {"random_state": generator_array(self.rng)}
+        arrays |= prefixed("net.", module_arrays(self.net))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
-        state, kept = features_of(saved, serving), under("net.", saved.arrays)
-        net = RewardNet(state.size, kept["items"], saved.config["hidden"])
-        set_weights(net, kept)
+        state, arrays = features_of(saved, serving), under("net.", saved.arrays)
+        net = RewardNet(state.size, arrays["items"], saved.config["hidden"])
+        set_module_arrays(net, arrays)
         rest = {k: v for k, v in saved.config.items() if k != "hidden"}
-        return cls(state, net, rng=generator_of(saved.arrays["luck"]), **rest)
+        return cls(state, net, rng=generator_from_array(saved.arrays["random_state"]), **rest)
 
 
 def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int = 1024) -> float:
@@ -138,43 +160,38 @@ def fit(model: RewardModel, x: Tensor, shown: Tensor, target: Tensor, batch: int
 
 
 def reward_model(
-    serving: Serving, encoder: Encoder | None, hidden: int, epochs: int, seed: int
+    serving: Serving, config: RewardModelConfig, encoder: Encoder | None
 ) -> RewardModel:
     """A model that has seen nothing."""
-    COUNT.check("hidden", hidden)
-    COUNT.check("epochs", epochs)
     state = state_features(serving, encoder)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = RewardNet(state.size, item_table(serving, encoder), hidden)
-    rng = np.random.default_rng(seed)
-    return RewardModel(state, net, epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
+        torch.manual_seed(config.seed)
+        net = RewardNet(state.size, item_table(serving, encoder), config.hidden)
+    rng = np.random.default_rng(config.seed)
+    return RewardModel(state, net, config.epochs, learning_rate=3e-3, decay=1e-5, rng=rng)
 
 
-def greedy_reward(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    epsilon: float = 0.0,
-    hidden: int = 64,
-    epochs: int = 5,
-    seed: int = 0,
-) -> ScorePolicy:
-    """The K items of highest predicted immediate reward."""
-    model = reward_model(serving, encoder, hidden, epochs, seed)
-    return ScorePolicy(model, Exploration(epsilon=epsilon))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreedyRewardConfig(RewardModelConfig, Exploration):
+    """The reward model and the exploration over its predictions."""
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        RewardModelConfig.__post_init__(self)
 
 
-def softmax_reward(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    temperature: float = 1.0,
-    epsilon: float = 0.0,
-    hidden: int = 64,
-    epochs: int = 5,
-    seed: int = 0,
-) -> ScorePolicy:
-    """Plackett-Luce over predicted immediate rewards; temperature in units of the reward."""
-    model = reward_model(serving, encoder, hidden, epochs, seed)
-    return ScorePolicy(model, Exploration(temperature=temperature, epsilon=epsilon))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftmaxRewardConfig(GreedyRewardConfig):
+    """The same, drawn by default."""
+
+    temperature: float | None = 1.0  # in units of the reward
+
+
+def _policy(serving: Serving, config: GreedyRewardConfig, encoder: Encoder | None) -> ScorePolicy:
+    """The K items of highest predicted immediate reward, or, with a temperature in units of the
+    reward, Plackett-Luce over the predictions."""
+    return ScorePolicy(reward_model(serving, config, encoder), part(config, Exploration))
+
+
+greedy_reward = configured(GreedyRewardConfig)(_policy)
+softmax_reward = configured(SoftmaxRewardConfig)(_policy)

@@ -10,10 +10,23 @@ from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
+from policies.configured import configured, part
 from policies.consumption import consumed_items, consumption
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import POSITIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopRatedConfig(Exploration):
+    """Which response is averaged, and how strongly an item's mean is shrunk."""
+
+    response: str = "quality"  # of the environment's response_names
+    prior: float = 5.0  # pseudo-consumptions at the mean of all items
+
+    def __post_init__(self) -> None:
+        Exploration.__post_init__(self)
+        POSITIVE.check("prior", self.prior)
 
 
 @dataclass(slots=True)
@@ -25,13 +38,13 @@ class TopRated:
 
     serving: Serving
     response: int  # column of the responses
-    prior: float  # pseudo-consumptions at the mean of all items
+    prior: float
     total: NDArray[np.float64]  # (A,) sum of the response
     counts: NDArray[np.float64]  # (A,) consumptions
 
     def scores(self, obs: Observation) -> Scores:
-        everyone = self.total.sum() / max(self.counts.sum(), 1)
-        mean = (self.total + self.prior * everyone) / (self.counts + self.prior)
+        overall = self.total.sum() / max(self.counts.sum(), 1)
+        mean = (self.total + self.prior * overall) / (self.counts + self.prior)
         spread = mean.std()
         return pick((mean - mean.mean()) / (spread if spread > 0 else 1.0), obs)
 
@@ -40,11 +53,12 @@ class TopRated:
         taken = consumed >= 0
         if log.responses is None:
             raise ValueError(
-                "the log has no `responses`: top_rated needs what users felt about items"
+                "the log has no `responses`: top_rated learns from them, so log what was observed "
+                "of each item taken"
             )
-        felt = log.responses[taken, self.response]
+        rating = log.responses[taken, self.response]
         self.counts = self.counts + consumption(log)
-        self.total = self.total + np.bincount(consumed[taken], felt, minlength=log.n_items)
+        self.total = self.total + np.bincount(consumed[taken], rating, minlength=log.n_items)
         return {"items_rated": float((self.counts > 0).sum())}
 
     def saved(self) -> Saved:
@@ -57,22 +71,15 @@ class TopRated:
         return cls(serving, response, prior, saved.arrays["total"], saved.arrays["counts"])
 
 
-def top_rated(
-    serving: Serving,
-    *,
-    response: str = "quality",
-    prior: float = 5.0,
-    temperature: float | None = None,
-    epsilon: float = 0.0,
-) -> ScorePolicy:
+@configured(TopRatedConfig)
+def top_rated(serving: Serving, config: TopRatedConfig) -> ScorePolicy:
     """Best mean response first (the "Bayesian average"); temperature in standard deviations."""
-    if response not in serving.response_names:
+    if config.response not in serving.response_names:
         raise ValueError(
-            f"the environment shows no response {response!r}; it shows "
+            f"the environment shows no response {config.response!r}; it shows "
             f"{', '.join(serving.response_names)}"
         )
-    POSITIVE.check("prior", prior)
-    none = np.zeros(serving.n_items)
-    column = serving.response_names.index(response)
-    score_model = TopRated(serving, column, prior, none, none.copy())
-    return ScorePolicy(score_model, Exploration(temperature=temperature, epsilon=epsilon))
+    zeros = np.zeros(serving.n_items)
+    column = serving.response_names.index(config.response)
+    score_model = TopRated(serving, column, config.prior, zeros, zeros.copy())
+    return ScorePolicy(score_model, part(config, Exploration))

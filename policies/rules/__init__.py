@@ -1,1 +1,1 @@
-"""What may be shown, and re-ranking objectives, applied before the draw."""
+"""Slate constraints and re-ranking objectives, applied before the draw."""

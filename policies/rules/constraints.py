@@ -1,24 +1,21 @@
-"""Business rules before the draw, so that the logged propensity is that of the slate shown.
+"""Slate constraints: business rules about which items and which slates may be shown.
 
-A slate that breaks a rule (rules.py) is never returned: the last check stands in the draw itself.
+`Banned` and `Repeats` close items for a user; `Cap` and `Quota` look at the slate as it grows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.log.dataset import LoggedDataset
-from policies.base import Policy
-from policies.observation import Observation, Serving, candidate_items, columns_of, items_of
-from policies.one_user import recommend
-from policies.rules.rules import Rule, count, fits, read, written
-from policies.saved import Saved
-from policies.slates.distributions import SlateDistribution
-from policies.slates.sequential import Term, Walk, next_logits, push, with_terms
+from policies.observation import Observation, Serving, candidate_items
+from policies.rules.slate_states import CapState, QuotaState
+from policies.slates.sequential import Adjustment
+from policies.validation import whole
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -26,165 +23,256 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Audit:
-    """What rules did to B decisions, in the order of the rules (R, B)."""
-
-    rules: tuple[str, ...]
-    closed: I64  # candidates that the rule closed before the draw
-    held: I64  # places at which it closed a candidate that was left, or kept the place for its own
-    missing: I64  # places that it wanted and could not have
-    broken: I64  # violations by the slate shown: 0, or the draw would have raised
-
-    def records(self) -> list[dict[str, Any]]:
-        """One line for every rule and decision in which it did something."""
-        counts = {name: getattr(self, name) for name in ("closed", "held", "missing", "broken")}
-        touched = np.argwhere(np.sum([*counts.values()], axis=0) > 0)
-        return [
-            {"rule": self.rules[r], "row": int(b)} | {k: int(v[r, b]) for k, v in counts.items()}
-            for r, b in touched
-        ]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checked:
-    """The last layer: no slate that breaks a rule leaves it."""
-
-    inner: SlateDistribution
-    rules: tuple[Rule, ...]
-    seen: tuple[Observation, ...]  # by each rule
-
-    def sample(self, rng: np.random.Generator) -> I32:
-        action = self.inner.sample(rng)
-        self._check(action)
-        return action
-
-    def ranking(self, places: int) -> I32:
-        action = self.inner.ranking(places)
-        self._check(action)
-        return action
-
-    def prefix(self, slate: I32) -> F64:
-        return self.inner.prefix(slate)
-
-    def first_place(self) -> F64:
-        return self.inner.first_place()
-
-    def with_terms(self, terms: tuple[Term, ...]) -> Checked:
-        """Tastes may be put on top; the rules stay last."""
-        return Checked(with_terms(self.inner, terms), self.rules, self.seen)
-
-    def _check(self, action: I32) -> None:
-        slate = items_of(self.seen[0], action)
-        for rule, obs in zip(self.rules, self.seen, strict=True):
-            broken = rule.broken(obs, slate)
-            if broken.any():
-                row = int(np.argmax(broken > 0))
-                raise AssertionError(
-                    f"rule {rule.name!r} is broken by slate {slate[row].tolist()} of row {row}: "
-                    "nothing was shown. This is a fault in the rule or in its distribution."
-                )
-
-
-@dataclass(slots=True)
-class Constrained:
-    """A policy under rules. What rules close is closed before the policy looks at the row."""
-
-    policy: Policy
-    rules: tuple[Rule, ...]
-
-    recommend = recommend
+class Rule(Protocol):
+    """What may be shown. Members are arrays over the catalogue (A,)."""
 
     @property
-    def serving(self) -> Serving:
-        return self.policy.serving
+    def name(self) -> str: ...
 
-    def distribution(self, obs: Observation) -> SlateDistribution:
-        seen, left = self._narrowed(obs)
-        items = candidate_items(obs, self.serving.n_items)
-        terms = tuple(t for t in (rule.term(items) for rule in self.rules) if t is not None)
-        d = self.policy.distribution(left)
-        return Checked(with_terms(d, terms) if terms else d, self.rules, seen)
+    def closed(self, obs: Observation, items: I32) -> Bool:
+        """(B, C) of candidates items (B, C) that must not be shown to the user at all."""
 
-    def _narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
-        """What each rule sees, where those before it have closed theirs; and what all leave."""
-        items = candidate_items(obs, self.serving.n_items)
-        seen = []
-        for rule in self.rules:
-            seen.append(obs)
-            free = ~rule.closed(obs, items)
-            obs = obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
-        return tuple(seen), obs
+    def adjustment(self, items: I32) -> Adjustment | None:
+        """What the rule adds at each place of slates of candidates items (B, C); None = nothing."""
 
-    def update(self, log: LoggedDataset) -> dict[str, float]:
-        return self.policy.update(log)
+    def broken(self, obs: Observation, slate: I32) -> I64:
+        """(B,) how often a slate of item ids (B, K) breaks the rule, counted afresh from it."""
 
-    def audit(self, obs: Observation, slate: I32) -> Audit:
-        """What each rule did to decisions whose slates of item ids (B, K) were shown."""
-        items = candidate_items(obs, self.serving.n_items)
-        seen, left = self._narrowed(obs)
-        showable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
-        pairs = list(zip(self.rules, seen, strict=True))
-        assert left.eligible is not None
-        return Audit(
-            tuple(rule.name for rule in self.rules),
-            np.stack([count(rule.closed(one, items) & showable) for rule, one in pairs]),
-            held(self.rules, items, left.eligible & (items >= 0), columns_of(obs, slate)),
-            np.stack([rule.missing(slate) for rule in self.rules]),
-            np.stack([rule.broken(one, slate) for rule, one in pairs]),
+    def missing(self, slate: I32) -> I64:
+        """(B,) places that the rule required and that could not be filled so."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Banned:
+    """Items that nobody may be shown."""
+
+    name: str
+    items: Bool  # (A,)
+
+    def __post_init__(self) -> None:
+        _set(self, items=_flags(self, self.items))
+
+    def closed(self, obs: Observation, items: I32) -> Bool:
+        return _of(self.items, items)
+
+    def adjustment(self, items: I32) -> None:
+        return None
+
+    def broken(self, obs: Observation, slate: I32) -> I64:
+        return count(_of(self.items, slate))
+
+    def missing(self, slate: I32) -> I64:
+        return np.zeros(len(slate), np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeats:
+    """No item of a group that the user's history holds `times` times or more.
+
+    Groups of one item each and times = 1: nothing that the history holds is shown again.
+    Larger: a cap on how often. Where fewer than `spare` candidates would stay open, of those that
+    the rules before this one in the same `constrained` leave, those taken longest ago open again;
+    rules that look at the slate are not counted.
+    """
+
+    name: str
+    group: I32  # (A,), -1 = of no group
+    times: int = 1
+    spare: int = 0
+
+    def __post_init__(self) -> None:
+        times, spare = _whole(self, "times", self.times, 1), _whole(self, "spare", self.spare, 0)
+        _set(self, group=_groups(self, self.group), times=times, spare=spare)
+
+    def closed(self, obs: Observation, items: I32) -> Bool:
+        closed, last = self._consumed(obs, items)
+        if self.spare:
+            usable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
+            _reopen(closed, usable, last, self.spare)
+        return closed
+
+    def _consumed(self, obs: Observation, items: I32) -> tuple[Bool, I32]:
+        """(B, C) whether the history holds an item's group too often, and where it does last."""
+        past = _group_of(self.group, obs.history_items)  # (B, H)
+        now = _group_of(self.group, items)
+        now = np.where(now >= 0, now, -2)
+        times, last = np.zeros((2, *items.shape), np.int32)
+        for place, event in enumerate(past.T):  # H comparisons of (B, C), never (B, C, H)
+            same = now == event[:, None]
+            times += same
+            if self.spare:
+                last[same] = place
+        return times >= self.times, last
+
+    def adjustment(self, items: I32) -> None:
+        return None
+
+    def broken(self, obs: Observation, slate: I32) -> I64:
+        broken, _ = self._consumed(obs, slate)
+        if self.spare:  # what opens again depends on all that is offered
+            items = candidate_items(obs, len(self.group))
+            free = ~self.closed(obs, items)
+            for place, item in enumerate(slate.T):
+                broken[:, place] &= ~((items == item[:, None]) & free).any(axis=1)
+        return count(broken)
+
+    def missing(self, slate: I32) -> I64:
+        return np.zeros(len(slate), np.int64)
+
+
+def _reopen(closed: Bool, usable: Bool, last: I32, least: int) -> None:
+    """Open the usable columns (B, C) consumed longest ago, until `least` of a row are open."""
+    lacks = least - count(usable & ~closed)
+    rows = np.flatnonzero(lacks > 0)
+    age = np.where(usable & closed, last, np.iinfo(np.int32).max)[rows]
+    rank = age.argsort(axis=1, kind="stable").argsort(axis=1)
+    closed[rows] &= (rank >= lacks[rows, None]) | ~usable[rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cap:
+    """At most `most` items of a group in one slate."""
+
+    name: str
+    group: I32  # (A,), -1 = of no group
+    most: int
+
+    def __post_init__(self) -> None:
+        _set(self, group=_groups(self, self.group), most=_whole(self, "most", self.most, 0))
+
+    def closed(self, obs: Observation, items: I32) -> Bool:
+        return (_group_of(self.group, items) >= 0) & (self.most == 0)
+
+    def adjustment(self, items: I32) -> Adjustment:
+        return partial(CapState, _group_of(self.group, items), self.most)
+
+    def broken(self, obs: Observation, slate: I32) -> I64:
+        group = _group_of(self.group, slate)
+        same = (group[:, :, None] == group[:, None, :]) & (group >= 0)[:, :, None]
+        above = np.tril(same, -1).sum(axis=2)  # (B, K): of its group above it
+        return count((above >= self.most) & (group >= 0))
+
+    def missing(self, slate: I32) -> I64:
+        return np.zeros(len(slate), np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quota:
+    """At least and at most so many members in one slate: sponsors, providers, fresh items.
+
+    Slates are filled from the top: once all places left are required, members stand there if any
+    may still be shown. What is lacking then is `missing`, not broken.
+    """
+
+    name: str
+    members: Bool  # (A,)
+    least: int = 0
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        _set(self, members=_flags(self, self.members), least=_whole(self, "least", self.least, 0))
+        if self.most is not None:
+            _set(self, most=_whole(self, "most", self.most, self.least))
+
+    def closed(self, obs: Observation, items: I32) -> Bool:
+        return _of(self.members, items) & (self.most == 0)
+
+    def adjustment(self, items: I32) -> Adjustment:
+        return partial(QuotaState, _of(self.members, items), self.least, self.most)
+
+    def broken(self, obs: Observation, slate: I32) -> I64:
+        shown = count(_of(self.members, slate))
+        return shown * 0 if self.most is None else np.maximum(shown - self.most, 0)
+
+    def missing(self, slate: I32) -> I64:
+        return np.maximum(self.least - count(_of(self.members, slate)), 0)
+
+
+KINDS: dict[str, tuple[type[Any], str]] = {
+    "banned": (Banned, "items"),
+    "repeats": (Repeats, "group"),
+    "cap": (Cap, "group"),
+    "quota": (Quota, "members"),
+}
+
+
+def check_fits(rule: Rule, serving: Serving) -> None:
+    """Raise ValueError for a rule of another catalogue, or one that cannot hold for these sizes."""
+    about, array = to_parts(rule)
+    if array.shape != (serving.n_items,):
+        raise ValueError(
+            f"rule {rule.name!r} has entries for {len(array)} items and the catalogue has "
+            f"{serving.n_items}: give one entry for every item"
         )
-
-    def saved(self) -> Saved:
-        parts = [written(rule) for rule in self.rules]
-        arrays = {f"{n}": array for n, (_, array) in enumerate(parts)}
-        config = {"rules": [about for about, _ in parts]}
-        return Saved(config=config, arrays=arrays, inner=self.policy)
-
-    @classmethod
-    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
-        rules = saved.config["rules"]
-        made = (read(about, saved.arrays[f"{n}"]) for n, about in enumerate(rules))
-        return cls(saved.inner, tuple(made))
+    for what, most, holds in (
+        ("times", serving.history_length, "a history holds"),
+        ("least", serving.slate_size, "a slate has places for"),
+    ):
+        if about.get(what, 0) > most:
+            raise ValueError(f"rule {rule.name!r}: {what} is {about[what]}, and {holds} {most}")
 
 
-def held(rules: tuple[Rule, ...], items: I32, left: Bool, slate: I32) -> I64:
-    """(R, B) places at which each rule narrowed what could stand there.
-
-    A rule did where it would close by itself what was closed; where only several quotas together
-    did, all that still wanted a place. items: (B, C) candidates; left: (B, C) those that may be
-    shown; slate: (B, K) columns.
-    """
-    places, base = slate.shape[1], np.where(left, 0.0, -np.inf)
-    terms = [rule.term(items) for rule in rules]
-    going = {r: term.start(places) for r, term in enumerate(terms) if term is not None}
-    out = np.zeros((len(rules), len(slate)), np.int64)
-    for place in range(places):
-        closed = _closed(base, [*going.values()], places - place)
-        alone = {r: _closed(base, [walk], places - place) & closed for r, walk in going.items()}
-        joint = closed & ~np.any([*alone.values()], axis=0) if alone else closed
-        for r, walk in going.items():
-            wants = walk.wants()
-            among = False if wants is None else joint.any(axis=1) & (wants[1] > 0)
-            out[r] += alone[r].any(axis=1) | among
-        push(base, [*going.values()], slate[:, place].astype(np.int64))
-    return out
+def count(where: Bool) -> I64:
+    """(B,) true places of (B, K)."""
+    total: I64 = where.sum(axis=1)
+    return total
 
 
-def _closed(base: F64, going: list[Walk], places: int) -> Bool:
-    """Columns (B, C) that could stand next but for the walks."""
-    closed: Bool = np.isneginf(next_logits(base, going, places)) & ~np.isneginf(base)
-    return closed
+def _of(members: Bool, items: I32) -> Bool:
+    return members[np.maximum(items, 0)] & (items >= 0)
 
 
-def constrained(policy: Policy, *rules: Rule) -> Constrained:
-    """The policy under rules, beside those that it is under already.
+def _group_of(group: I32, items: I32) -> I32:
+    """The groups of items (B, C); -1 = of none, or an empty place."""
+    return np.where(items >= 0, group[np.maximum(items, 0)], np.int32(-1))
 
-    Raises ValueError for no rule, and for one that the policy's sizes do not fit.
-    """
-    if not rules:
-        raise ValueError("constrained(policy) has no rule: give at least one, of policies.rules")
-    for rule in rules:
-        fits(rule, policy.serving)
-    if isinstance(policy, Constrained):
-        return Constrained(policy.policy, policy.rules + rules)
-    return Constrained(policy, rules)
+
+def _set(rule: Rule, **checked: Any) -> None:
+    """Put checked values into a frozen rule."""
+    for name, value in checked.items():
+        object.__setattr__(rule, name, value)
+
+
+def _whole(rule: Rule, what: str, value: Any, least: int) -> int:
+    whole(least).check(f"{what} of rule {rule.name!r}", value)
+    return int(value)
+
+
+def _flags(rule: Rule, values: Any) -> Bool:
+    flags = np.asarray(values)
+    if flags.ndim != 1 or flags.dtype != np.bool_:
+        raise ValueError(
+            f"rule {rule.name!r} needs True or False for every item, got {flags.dtype} of shape "
+            f"{flags.shape}: np.isin(np.arange(n_items), ids) makes them of a list of ids"
+        )
+    return flags
+
+
+def _groups(rule: Rule, values: Any) -> I32:
+    groups = np.asarray(values)
+    whole = groups.ndim == 1 and groups.dtype.kind in "iu"
+    if not whole or groups.min(initial=0) < -1 or groups.max(initial=0) > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"rule {rule.name!r} needs the group's number, 0..2**31-1 or -1 = none, for every "
+            f"item, got {groups.dtype} of shape {groups.shape} from {groups.min(initial=0)} to "
+            f"{groups.max(initial=0)}: np.unique(names, return_inverse=True)[1] "
+            "numbers names"
+        )
+    return groups.astype(np.int32)
+
+
+def to_parts(rule: Any) -> tuple[dict[str, Any], NDArray[Any]]:
+    """A rule as plain values and its one array, for a saved policy."""
+    for kind, (cls, array) in KINDS.items():
+        if type(rule) is cls:
+            names = [name for name in cls.__slots__ if name != array]
+            return {"kind": kind, **{n: getattr(rule, n) for n in names}}, getattr(rule, array)
+    raise ValueError(f"{type(rule).__name__} is none of the rules {', '.join(KINDS)}")
+
+
+def from_parts(about: dict[str, Any], array: NDArray[Any]) -> Rule:
+    """The rule that gave these parts."""
+    cls, name = KINDS[about["kind"]]
+    rest = {k: v for k, v in about.items() if k != "kind"}
+    rule: Rule = cls(**rest, **{name: array})
+    return rule

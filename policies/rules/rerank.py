@@ -1,4 +1,4 @@
-"""Diversity, freshness and fair exposure as adjustments of the logits, before the draw.
+"""Re-ranking objectives, diversity, freshness and fair exposure, as adjustments of the logits.
 
 What is drawn is then the adjusted policy, and its propensity is exact. Weights are in the units of
 the policy's logits (of its scores, where it shows the best).
@@ -7,6 +7,7 @@ the policy's logits (of its scores, where it shows the best).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -16,10 +17,10 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.base import Policy
 from policies.observation import Observation, Serving, candidate_items
 from policies.one_user import recommend
-from policies.rules.taste_walks import Bonus, NearestWalk, Similar, VolumeWalk
-from policies.saved import Saved
+from policies.rules.slate_states import Bonus, NearestState, VolumeState
+from policies.saved import Saved, under
 from policies.slates.distributions import SlateDistribution
-from policies.slates.sequential import Term, with_terms
+from policies.slates.sequential import Adjustment, adjusted
 
 Bool = NDArray[np.bool_]
 F32 = NDArray[np.float32]
@@ -29,13 +30,13 @@ I64 = NDArray[np.int64]
 
 
 class Objective(Protocol):
-    """What is liked about a slate beside the scores of its items."""
+    """What is preferred in a slate beside the scores of its items."""
 
-    def term(self, items: I32) -> Term:
-        """For candidates items (B, C)."""
+    def adjustment(self, items: I32) -> Adjustment:
+        """What it adds at each place of slates of candidates items (B, C)."""
 
     def update(self, log: LoggedDataset) -> None:
-        """Take note of what was shown."""
+        """Count what was shown."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,8 +49,8 @@ class MMR:
     def __post_init__(self) -> None:
         _finite(self, vectors=self.vectors, weight=self.weight)
 
-    def term(self, items: I32) -> Term:
-        return Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, NearestWalk)
+    def adjustment(self, items: I32) -> Adjustment:
+        return partial(NearestState, _unit(self.vectors)[np.maximum(items, 0)], self.weight)
 
     def update(self, log: LoggedDataset) -> None:
         """Similarity does not depend on what was shown."""
@@ -69,8 +70,8 @@ class Determinantal:
     def __post_init__(self) -> None:
         _finite(self, vectors=self.vectors, weight=self.weight)
 
-    def term(self, items: I32) -> Term:
-        return Similar(_unit(self.vectors)[np.maximum(items, 0)], self.weight, VolumeWalk)
+    def adjustment(self, items: I32) -> Adjustment:
+        return partial(VolumeState, _unit(self.vectors)[np.maximum(items, 0)], self.weight)
 
     def update(self, log: LoggedDataset) -> None:
         """Volumes do not depend on what was shown."""
@@ -92,8 +93,9 @@ class Fresh:
                 f"half-life of {self.half_life}: age counts from now back"
             )
 
-    def term(self, items: I32) -> Term:
-        return Bonus((self.weight * 0.5 ** (self.age / self.half_life))[np.maximum(items, 0)])
+    def adjustment(self, items: I32) -> Adjustment:
+        bonus = self.weight * 0.5 ** (self.age / self.half_life)
+        return partial(Bonus, bonus[np.maximum(items, 0)])
 
     def update(self, log: LoggedDataset) -> None:
         """Ages are given, not learned."""
@@ -127,23 +129,23 @@ class FairExposure:
                 f"{self.provider.min()}..{self.provider.max()}: give a due for each"
             )
 
-    def term(self, items: I32) -> Term:
+    def adjustment(self, items: I32) -> Adjustment:
         total = self.exposure.sum()
         share = self.exposure / total if total > 0 else self.due
         lag = self.updates * (1.0 - share / np.maximum(self.due, 1e-12))
-        return Bonus(self.weight * lag[self.provider[np.maximum(items, 0)]])
+        return partial(Bonus, self.weight * lag[self.provider[np.maximum(items, 0)]])
 
     def update(self, log: LoggedDataset) -> None:
         shown = log.slate >= 0
-        seen = np.broadcast_to(1 / np.log2(np.arange(log.slate.shape[1]) + 2), log.slate.shape)
+        exposure = np.broadcast_to(1 / np.log2(np.arange(log.slate.shape[1]) + 2), log.slate.shape)
         owner = self.provider[log.slate[shown]]
-        self.exposure = self.exposure + np.bincount(owner, seen[shown], len(self.exposure))
+        self.exposure = self.exposure + np.bincount(owner, exposure[shown], len(self.exposure))
         self.updates += 1
 
 
 @dataclass(slots=True)
 class Reranked:
-    """A policy with tastes."""
+    """A policy with re-ranking objectives."""
 
     policy: Policy
     objectives: tuple[Objective, ...]
@@ -156,8 +158,8 @@ class Reranked:
 
     def distribution(self, obs: Observation) -> SlateDistribution:
         items = candidate_items(obs, self.serving.n_items)
-        terms = tuple(objective.term(items) for objective in self.objectives)
-        return with_terms(self.policy.distribution(obs), terms)
+        adjustments = tuple(objective.adjustment(items) for objective in self.objectives)
+        return adjusted(self.policy.distribution(obs), adjustments)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         for objective in self.objectives:
@@ -165,7 +167,7 @@ class Reranked:
         return self.policy.update(log)
 
     def saved(self) -> Saved:
-        config: dict[str, Any] = {"tastes": []}
+        config: dict[str, Any] = {"objectives": []}
         arrays: dict[str, NDArray[Any]] = {}
         for nth, objective in enumerate(self.objectives):
             about = {"kind": type(objective).__name__}
@@ -175,16 +177,16 @@ class Reranked:
                     arrays[f"{nth}.{name}"] = value
                 else:
                     about[name] = value
-            config["tastes"].append(about)
+            config["objectives"].append(about)
         return Saved(config=config, arrays=arrays, inner=self.policy)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         objectives = []
-        for nth, about in enumerate(saved.config["tastes"]):
+        for nth, about in enumerate(saved.config["objectives"]):
             kind: Any = OBJECTIVES[about["kind"]]
-            mine = {k[2:]: v for k, v in saved.arrays.items() if k.split(".")[0] == str(nth)}
-            objectives.append(kind(**{k: v for k, v in about.items() if k != "kind"}, **mine))
+            values = {k: v for k, v in about.items() if k != "kind"}
+            objectives.append(kind(**values, **under(f"{nth}.", saved.arrays)))
         return cls(saved.inner, tuple(objectives))
 
 
@@ -194,21 +196,23 @@ OBJECTIVES: dict[str, type[Any]] = {
 
 
 def reranked(policy: Policy, *objectives: Objective) -> Reranked:
-    """The policy with tastes, which are added up.
+    """The policy with re-ranking objectives, which are added up.
 
-    Raises ValueError for no taste, a rule, or a taste over another catalogue.
+    Raises ValueError for no objective, a rule, or an objective of another catalogue.
     """
     if not objectives:
-        raise ValueError("reranked(policy) has no taste: give at least one, of policies.rerank")
+        raise ValueError(
+            "reranked(policy) has no objective: give at least one, of policies.rules.rerank"
+        )
     for objective in objectives:
         name = type(objective).__name__
         if not hasattr(objective, "update"):
-            raise ValueError(f"{name} is no taste; rules go into constrained(policy, ...)")
+            raise ValueError(f"{name} is no objective; rules go into constrained(policy, ...)")
         for what in ("vectors", "age", "provider"):
             given = len(getattr(objective, what, ())) or policy.serving.n_items
             if given != policy.serving.n_items:
                 raise ValueError(
-                    f"{name}.{what} speaks of {given} items and the catalogue has "
+                    f"{name}.{what} has entries for {given} items and the catalogue has "
                     f"{policy.serving.n_items}: give one entry for every item"
                 )
     return Reranked(policy, objectives)

@@ -27,7 +27,7 @@ from policies.saving import checkpoint, format_1
 FORMAT = 2
 SHARED: dict[str, str] = {  # classes that several policies of the registry are made of
     "score_policy": "policies.score_policy",
-    "constrained": "policies.rules.constraints",
+    "constrained": "policies.rules.constrained",
     "reranked": "policies.rules.rerank",
     "sb3_agent": "policies.rl.sb3.agent",
 }
@@ -49,10 +49,14 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
     for depth, (_, saved) in enumerate(chain):
         arrays |= {f"{depth}.{name}": value for name, value in saved.arrays.items()}
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
-    with checkpoint.whole_folder(folder, "policy") as aside:
-        save_file(arrays, aside / checkpoint.WEIGHTS)
+    with checkpoint.whole_folder(folder, "policy") as fresh:
+        save_file(arrays, fresh / checkpoint.WEIGHTS)
         nodes = [
-            {"kind": kind, "config": saved.config, "encoder": _keep(saved, aside, depth, serving)}
+            {
+                "kind": kind,
+                "config": saved.config,
+                "encoder": _save_encoder(saved, fresh, depth, serving),
+            }
             for depth, (kind, saved) in enumerate(chain)
         ]
         about = {
@@ -63,7 +67,7 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
             "sha256": checkpoint.digest(arrays),
         }
         text = json.dumps(about, indent=2, allow_nan=False) + "\n"
-        (aside / checkpoint.CONFIG).write_text(text)
+        (fresh / checkpoint.CONFIG).write_text(text)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -76,7 +80,7 @@ def load(
 ) -> Policy:
     """The policy that was saved: equal probabilities for equal observations.
 
-    serving: refuse a policy of another catalogue, slate size or observation than these.
+    serving: raise for a policy of another catalogue, slate size or observation than these.
     kinds: classes of your own that are in no module of POLICIES.
     trust: needed for a Stable-Baselines3 .zip, which can run any code when it is read.
 
@@ -90,21 +94,21 @@ def load(
     about, arrays = checkpoint.read_folder(folder, (1, FORMAT), "policies.save")
     if "policy" not in about:
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
-    kept = Serving(
+    saved_for = Serving(
         **about["serving"] | {"response_names": tuple(about["serving"]["response_names"])},
         item_features=arrays["items"],
     )
     if serving is not None:
-        _check_same_world(kept, serving, folder)
+        _check_same_world(saved_for, serving, folder)
     made: Any = None
     for depth, node in reversed(list(enumerate(about["policy"]))):
-        encoder = _kept(node["encoder"], folder / _encoder(depth))
+        encoder = _load_encoder(node["encoder"], folder / _encoder_folder(depth))
         config, mine = node["config"], under(f"{depth}.", arrays)
         if about["format"] == 1:
             kind = format_1.CLASSES.get(node["kind"], node["kind"])
             config, mine = format_1.current(kind, config, mine)
         saved = Saved(config=config, arrays=mine, encoder=encoder, inner=made)
-        made = _kind(node["kind"], kinds, folder).from_saved(saved, kept)
+        made = _kind(node["kind"], kinds, folder).from_saved(saved, saved_for)
     policy: Policy = made
     return policy
 
@@ -149,24 +153,24 @@ def _kind(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
         return named
     key, _, cls = name.rpartition("/")
     module = _modules().get(key)
-    found = None if module is None else getattr(import_module(module), cls, None)
-    if not isinstance(found, type) or found.__module__ != module or not issubclass(found, Savable):
+    kind = None if module is None else getattr(import_module(module), cls, None)
+    if not isinstance(kind, type) or kind.__module__ != module or not issubclass(kind, Savable):
         raise ValueError(
             f"{folder} holds a {name}, which is in no module of POLICIES. If you know that class, "
             f"load with kinds=({cls.rpartition('.')[2]},)."
         )
-    return found
+    return kind
 
 
-def _keep(saved: Saved, folder: Path, depth: int, serving: Serving) -> str | None:
+def _save_encoder(saved: Saved, folder: Path, depth: int, serving: Serving) -> str | None:
     """Write the encoder, if there is one; its hash."""
     if saved.encoder is None:
         return None
     items = checkpoint.Catalogue(catalogue_hash(serving), serving.n_items)
-    return checkpoint.save(saved.encoder, folder / _encoder(depth), catalogue=items)
+    return checkpoint.save(saved.encoder, folder / _encoder_folder(depth), catalogue=items)
 
 
-def _kept(sha256: str | None, folder: Path) -> Encoder | None:
+def _load_encoder(sha256: str | None, folder: Path) -> Encoder | None:
     """The encoder of that hash, if there is one."""
     if sha256 is None:
         return None
@@ -176,14 +180,14 @@ def _kept(sha256: str | None, folder: Path) -> Encoder | None:
     return encoder
 
 
-def _encoder(depth: int) -> str:
+def _encoder_folder(depth: int) -> str:
     return checkpoint.ENCODER if depth == 0 else f"{checkpoint.ENCODER}-{depth}"
 
 
-def _check_same_world(kept: Serving, asked: Serving, folder: Path) -> None:
+def _check_same_world(saved_for: Serving, given: Serving, folder: Path) -> None:
     """Raise unless the policy was built for these items and observations."""
-    check_same_world(kept, asked, str(folder))
-    if catalogue_hash(kept) != catalogue_hash(asked):
+    check_same_world(saved_for, given, str(folder))
+    if catalogue_hash(saved_for) != catalogue_hash(given):
         raise ValueError(
             f"{folder} was built for another world: the same number of items with other features. "
             "Load it with the environment it was trained in, or train a policy in this one."

@@ -29,6 +29,7 @@ CLASSES: dict[str, str] = {
 
 
 SETTINGS: dict[str, dict[str, str | None]] = {  # of a class or algorithm; None: it has none now
+    "reranked/Reranked": {"tastes": "objectives"},
     "sb3_agent/SB3Agent": {"tracker": "end_to_end", "tune": "fine_tune"},
     "sac": {"noise": None},
     "slateq/SlateQ": {"average": "tau"},
@@ -50,6 +51,7 @@ ARRAYS: dict[str, dict[str, str]] = {  # parts of names, by class
         "learner.adam.": "networks.optimizer.",
         "learner.": "networks.",
     },
+    "greedy_reward/RewardModel": {"luck": "random_state"},
     "bc/OfflineLearner": {"slow.": "target.", "luck": "random_state"},
     "decision_transformer/DecisionTransformer": {"luck": "random_state"},
 }

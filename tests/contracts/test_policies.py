@@ -25,8 +25,8 @@ from policies import (
     score_log,
 )
 from policies.observation import items_of
-from policies.rules.constraints import constrained
-from policies.rules.rules import Banned, Cap, Quota, Repeats
+from policies.rules.constrained import constrained
+from policies.rules.constraints import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce
 from recsim_env.catalogue import NEVER
 from tests.factories import env_of
@@ -147,9 +147,14 @@ def test_under_rules_the_propensity_is_that_of_the_slate_shown(
 def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:
     assert seen.candidates is not None
     history = seen.history_items[0][seen.history_items[0] >= 0]
-    felt = seen.history_responses[0][-len(history) :] if len(history) else None
+    responses = seen.history_responses[0][-len(history) :] if len(history) else None
     ranked = recommend(
-        policy, history, 4, responses=felt, user=seen.user[0], candidates=list(seen.candidates[0])
+        policy,
+        history,
+        4,
+        responses=responses,
+        user=seen.user[0],
+        candidates=list(seen.candidates[0]),
     )
     assert len(set(ranked.tolist())) == 4
     assert set(ranked.tolist()) <= set(seen.candidates[0].tolist())
@@ -157,7 +162,7 @@ def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:
         ranked,
         items_of(seen.rows(slice(1)), policy.distribution(seen.rows(slice(1))).ranking(4))[0],
     )
-    everywhere = policy.recommend(history, responses=felt, user=seen.user[0])  # type: ignore[attr-defined]
+    everywhere = policy.recommend(history, responses=responses, user=seen.user[0])  # type: ignore[attr-defined]
     assert everywhere.shape == (K,)
 
 
@@ -165,10 +170,10 @@ def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:
 def test_before_it_learns_a_policy_ranks_whatever_it_is_offered(name: str) -> None:
     env = make_env()
     policy: Any = build(name, env)
-    history, felt = [3, 1, 4], np.zeros((3, len(policy.serving.response_names)))
-    asked = {"responses": felt, "user": np.zeros(policy.serving.user_size)}
-    assert len(set(policy.recommend(history, 9, **asked).tolist())) == 9
-    rest = policy.recommend(history, exclude_history=True, **asked)
+    history, responses = [3, 1, 4], np.zeros((3, len(policy.serving.response_names)))
+    observed = {"responses": responses, "user": np.zeros(policy.serving.user_size)}
+    assert len(set(policy.recommend(history, 9, **observed).tolist())) == 9
+    rest = policy.recommend(history, exclude_history=True, **observed)
     assert not set(rest.tolist()) & set(history)
 
 

@@ -13,8 +13,21 @@ import numpy as np
 import pytest
 
 import recsim_env  # noqa: F401
-from policies import POLICIES, build, collect, load, save, score_log
+from experiments.train.policy_settings import Settings
+from experiments.train.train_policy import run
+from policies import (
+    POLICIES,
+    Banned,
+    build,
+    collect,
+    constrained,
+    load,
+    reranked,
+    save,
+    score_log,
+)
 from policies.catalog import Lazy
+from policies.rules.rerank import Fresh
 
 GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
@@ -52,6 +65,35 @@ def test_one_file_and_one_line_make_a_policy(rising: str, tmp_path: Path) -> Non
     save(policy, tmp_path / "it")
     back: Any = load(tmp_path / "it", serving=policy.serving)
     np.testing.assert_array_equal(back.recommend([1, 2], 5), policy.recommend([1, 2], 5))
+    with pytest.raises(ValueError, match="no setting 'gamma'; it takes temperature, epsilon"):
+        build(rising, env, gamma=0.9)
+
+
+def test_rules_and_objectives_hold_over_it(rising: str, tmp_path: Path) -> None:
+    env: Any = gymnasium.make_vec(
+        "recsim_env/Longplay-v0", num_envs=16, n_items=30, slate_size=2, n_candidates=6
+    )
+    inner = build(rising, env)
+    recalled = Banned("recalled", np.arange(30) < 4)
+    policy: Any = constrained(reranked(inner, Fresh(np.arange(30.0), 5.0, 2.0)), recalled)
+    log = collect(env, policy, n_steps=20, seed=0)
+    assert (log.slate >= 4).all()
+    np.testing.assert_allclose(score_log(policy, log).propensity, log.propensity, rtol=1e-9)
+    save(policy, tmp_path / "it")
+    back = load(tmp_path / "it", serving=inner.serving)
+    again = score_log(back, log).propensity
+    np.testing.assert_array_equal(again, score_log(policy, log).propensity)
+
+
+def test_train_policy_learns_it(rising: str, tmp_path: Path) -> None:
+    settings = Settings(
+        policy=rising, rounds=1, steps=320, users=16, sessions=8, test_sessions=8, out=tmp_path,
+        set=("epsilon=0.3",), tensorboard=False,
+    )  # fmt: skip
+    assert run(settings) == 0
+    (folder,) = tmp_path.glob("*-train-policy")
+    best: Any = load(folder / "best")
+    assert best.exploration.epsilon == 0.3
 
 
 def test_the_example_is_one_short_file() -> None:

@@ -32,7 +32,7 @@ def test_the_best_of_the_catalogue_or_of_the_candidates(popular: Any) -> None:
 
 
 def test_what_cannot_be_had_is_said(popular: Any) -> None:
-    with pytest.raises(ValueError, match="4 items were asked for and 3 can be shown"):
+    with pytest.raises(ValueError, match="k is 4 and 3 items can be shown"):
         recommend(popular, [], 4, candidates=[3, 0, 7])
     with pytest.raises(ValueError, match=r"history\[1\] = 12 is outside 0\.\.11"):
         recommend(popular, [0, 12])
@@ -43,12 +43,12 @@ def test_what_cannot_be_had_is_said(popular: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("arguments", "message"),
     [
         ({"k": 0}, "k is 0: give a whole number"),
         ({"k": 2.5}, r"k is 2\.5: give a whole number"),
         ({"k": "3"}, "k is '3': give a whole number"),
-        ({"k": 10**12}, "1000000000000 items were asked for and 12 can be shown"),
+        ({"k": 10**12}, "k is 1000000000000 and 12 items can be shown"),
         ({"candidates": []}, "candidates is empty"),
         ({"candidates": [5, 3, 5]}, r"candidates\[2\] = 5 stands there twice"),
         ({"candidates": [5, 12]}, r"candidates\[1\] = 12 is outside 0\.\.11"),
@@ -59,9 +59,9 @@ def test_what_cannot_be_had_is_said(popular: Any) -> None:
         ({"user": 0.5}, r"user must be numbers of shape \(3,\), got shape \(\)"),
     ],
 )
-def test_what_is_asked_wrongly_is_named(asked: dict[str, Any], said: str, popular: Any) -> None:
-    with pytest.raises(ValueError, match=said):
-        popular.recommend(**{"history": [0, 1]} | asked)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str, popular: Any) -> None:
+    with pytest.raises(ValueError, match=message):
+        popular.recommend(**{"history": [0, 1]} | arguments)
 
 
 def test_the_last_events_stand_where_a_log_would_have_them() -> None:
@@ -70,10 +70,10 @@ def test_the_last_events_stand_where_a_log_would_have_them() -> None:
 
     serving = serving_of(make_env())
     r = len(serving.response_names)
-    felt = np.arange(2 * r).reshape(2, r)
-    obs = _observation(serving, [4, 5], felt, None, None)
+    responses = np.arange(2 * r).reshape(2, r)
+    obs = _observation(serving, [4, 5], responses, None, None)
     assert obs.history_items.tolist() == [[-1, 4, 5]]
-    np.testing.assert_array_equal(obs.history_responses[0, 1:], felt)
+    np.testing.assert_array_equal(obs.history_responses[0, 1:], responses)
     assert _observation(serving, [1, 2, 3, 4], None, None, None).history_items.tolist() == [
         [2, 3, 4]
     ]

@@ -165,11 +165,11 @@ def test_an_encoder_of_another_catalogue_is_refused_by_its_size(name: str) -> No
 
 
 def test_so_is_one_that_would_be_fine_tuned_and_one_in_an_item_table() -> None:
-    stranger = fitted(30, "gru4rec", dim=4, length=3, epochs=1)
+    other = fitted(30, "gru4rec", dim=4, length=3, epochs=1)
     with pytest.raises(ValueError, match="knows 30 items and the environment 20"):
-        POLICIES["ppo"].load()(SERVING, encoder=stranger, fine_tune=0.1)
+        POLICIES["ppo"].load()(SERVING, encoder=other, fine_tune=0.1)
     with pytest.raises(ValueError, match="knows 30 items and the environment 20"):
-        item_table(SERVING, stranger)
+        item_table(SERVING, other)
 
 
 USERS = 16

@@ -28,7 +28,15 @@ from policies.features import StateFeatures, features_of, state_features
 from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.rl.data.logged import logged_transitions
 from policies.rl.offline.losses import masked_logits
-from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.saved import (
+    Saved,
+    generator_array,
+    generator_from_array,
+    module_arrays,
+    prefixed,
+    set_module_arrays,
+    under,
+)
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT, DISCOUNT, POSITIVE, Rule, whole
 
@@ -192,21 +200,21 @@ class DecisionTransformer:
 
     def saved(self) -> Saved:
         config = asdict(self.config) | {"centre": self.centre, "scale": self.scale}
-        arrays = self.state.to_arrays() | {"random_state": random_state(self.rng)}
+        arrays = self.state.to_arrays() | {"random_state": generator_array(self.rng)}
         if self.net is not None:
-            arrays |= prefixed("net.", weights(self.net))
+            arrays |= prefixed("net.", module_arrays(self.net))
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         config = dict(saved.config)
         centre, scale = config.pop("centre"), config.pop("scale")
-        state, rng = features_of(saved, serving), generator_of(saved.arrays["random_state"])
+        state, rng = features_of(saved, serving), generator_from_array(saved.arrays["random_state"])
         learner = cls(DecisionConfig(**config), state, rng, centre, scale)
         if net := under("net.", saved.arrays):
             learner._build()
             assert learner.net is not None
-            set_weights(learner.net, net)
+            set_module_arrays(learner.net, net)
         return learner
 
 

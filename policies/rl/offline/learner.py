@@ -31,7 +31,15 @@ from policies.rl.offline.losses import (
     ReinforceConfig,
     SNQNConfig,
 )
-from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
+from policies.saved import (
+    Saved,
+    generator_array,
+    generator_from_array,
+    module_arrays,
+    prefixed,
+    set_module_arrays,
+    under,
+)
 from policies.score_policy import Exploration, ScorePolicy, Scores
 
 
@@ -112,10 +120,10 @@ class OfflineLearner:
 
     def saved(self) -> Saved:
         state = {"method": self.config.method, "reward_scale": self.reward_scale}
-        arrays = self.state.to_arrays() | {"random_state": random_state(self.rng)}
+        arrays = self.state.to_arrays() | {"random_state": generator_array(self.rng)}
         if self.net is not None and self.target is not None:
-            arrays |= prefixed("net.", weights(self.net))
-            arrays |= prefixed("target.", weights(self.target))
+            arrays |= prefixed("net.", module_arrays(self.net))
+            arrays |= prefixed("target.", module_arrays(self.target))
         config = asdict(self.config) | state
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
@@ -123,14 +131,14 @@ class OfflineLearner:
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         config = dict(saved.config)
         method, scale = config.pop("method"), config.pop("reward_scale")
-        state, rng = features_of(saved, serving), generator_of(saved.arrays["random_state"])
+        state, rng = features_of(saved, serving), generator_from_array(saved.arrays["random_state"])
         learner = cls(METHODS[method].config(**config), state, rng, scale)
         if net := under("net.", saved.arrays):
             learner._build(net["items"])
             assert learner.net is not None
             assert learner.target is not None
-            set_weights(learner.net, net)
-            set_weights(learner.target, under("target.", saved.arrays))
+            set_module_arrays(learner.net, net)
+            set_module_arrays(learner.target, under("target.", saved.arrays))
         return learner
 
 

@@ -12,12 +12,12 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from policies.saved import (
     Arrays,
-    moments,
+    module_arrays,
+    optimizer_arrays,
     prefixed,
-    set_moments,
-    set_weights,
+    set_module_arrays,
+    set_optimizer_arrays,
     under,
-    weights,
 )
 
 COUNTERS = ("num_timesteps", "_n_updates", "_n_calls")  # read by schedules and target copies
@@ -28,7 +28,8 @@ def model_arrays(model: BaseAlgorithm) -> Arrays:
     arrays: Arrays = {}
     for name in model.get_parameters():
         part = _attribute(model, name)
-        arrays |= prefixed(f"{name}/", moments(part) if _is_optimizer(part) else weights(part))
+        state = optimizer_arrays if _is_optimizer(part) else module_arrays
+        arrays |= prefixed(f"{name}/", state(part))
     for name in model._get_torch_save_params()[1]:
         arrays[f"{name}/"] = getattr(model, name).detach().numpy().copy()
     counts = [getattr(model, name, 0) for name in COUNTERS]
@@ -40,9 +41,9 @@ def set_model_arrays(model: BaseAlgorithm, arrays: Arrays) -> None:
     for name in model.get_parameters():
         part, mine = _attribute(model, name), under(f"{name}/", arrays)
         if _is_optimizer(part):
-            set_moments(part, mine)
+            set_optimizer_arrays(part, mine)
         else:
-            set_weights(part, mine)
+            set_module_arrays(part, mine)
     for name in model._get_torch_save_params()[1]:
         getattr(model, name).data.copy_(torch.from_numpy(arrays[f"{name}/"]))
     for name, count in zip(COUNTERS, arrays["counters"], strict=True):

@@ -33,12 +33,12 @@ from policies.rollout import collect
 from policies.saved import (
     Arrays,
     Saved,
-    moments,
+    module_arrays,
+    optimizer_arrays,
     prefixed,
-    set_moments,
-    set_weights,
+    set_module_arrays,
+    set_optimizer_arrays,
     under,
-    weights,
 )
 from policies.slates.distributions import SlateDistribution, TopK, explore, masked
 from policies.validation import check_steps
@@ -157,14 +157,15 @@ class Networks:
 
     def to_arrays(self) -> Arrays:
         """Both networks and the optimizer's moments."""
-        both = prefixed("net.", weights(self.net)) | prefixed("target.", weights(self.target))
-        return both | prefixed("optimizer.", moments(self.optimizer))
+        net, target = module_arrays(self.net), module_arrays(self.target)
+        both = prefixed("net.", net) | prefixed("target.", target)
+        return both | prefixed("optimizer.", optimizer_arrays(self.optimizer))
 
     def set_arrays(self, arrays: Arrays) -> None:
         """Take back what `to_arrays` gave."""
-        set_weights(self.net, under("net.", arrays))
-        set_weights(self.target, under("target.", arrays))
-        set_moments(self.optimizer, under("optimizer.", arrays))
+        set_module_arrays(self.net, under("net.", arrays))
+        set_module_arrays(self.target, under("target.", arrays))
+        set_optimizer_arrays(self.optimizer, under("optimizer.", arrays))
 
     @torch.no_grad()
     def scores(self, users: Encoded) -> Tensor:

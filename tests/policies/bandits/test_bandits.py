@@ -9,7 +9,7 @@ import pytest
 
 from offpolicy import LoggedDataset
 from policies import POLICIES, Observation, act
-from policies.bandits.arms import linear_arms
+from policies.bandits.arms import ArmsConfig, linear_arms
 from policies.bandits.counts import Counts
 from policies.bandits.draws import Draws
 from policies.bandits.linear import Regressions, means
@@ -119,7 +119,7 @@ def test_one_batch_equals_many_small_ones() -> None:
 
 def test_shared_weights_are_one_regression_on_products() -> None:
     """theta . (1, state) x (1, item), against the closed form on the same rows."""
-    arms = linear_arms(SERVING, None, "shared", ridge=3.0, rank=2)
+    arms = linear_arms(SERVING, ArmsConfig(arms="shared", ridge=3.0, rank=2), None)
     obs = users(60, 0)
     slate = np.random.default_rng(2).random((60, A)).argsort(axis=1)[:, :K].astype(np.int32)
     log = taken(obs, slate, 1)
@@ -129,8 +129,7 @@ def test_shared_weights_are_one_regression_on_products() -> None:
     assert y is not None
     theta = np.linalg.solve(x.T @ x + 3.0 * np.eye(x.shape[1]), x.T @ y.ravel())
     np.testing.assert_allclose(arms.regressions.theta[0], theta, atol=1e-8)
-    asked = arms.ask(obs)
-    assert asked.shape == (60, A)
+    assert arms.contexts(obs).shape == (60, A)
     assert x.shape[1] == 3 * 3
 
 

@@ -72,7 +72,9 @@ def test_arms_that_are_alike_tie_in_every_batch(count: int) -> None:
     one = Regressions.empty(1, 6, 2.0)
     rng = np.random.default_rng(5)
     one.add(rng.normal(size=(20, 6)), np.zeros((20, 1), np.int32), rng.normal(size=(20, 1)))
-    alike = Regressions.of_arrays({k: np.repeat(v, 9, axis=0) for k, v in one.to_arrays().items()})
+    alike = Regressions.from_arrays(
+        {k: np.repeat(v, 9, axis=0) for k, v in one.to_arrays().items()}
+    )
     x = rng.normal(size=(count, 6))
     out = alike.bounds(x, None, 0.7)
     np.testing.assert_array_equal(out, np.repeat(out[:, :1], 9, axis=1))

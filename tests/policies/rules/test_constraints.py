@@ -12,11 +12,11 @@ import pytest
 
 from policies import POLICIES, Observation, Serving, act, load, save
 from policies.observation import candidate_items, items_of
-from policies.rules.constraints import Checked, Constrained, constrained
+from policies.rules.constrained import Checked, Constrained, constrained
+from policies.rules.constraints import Banned, Cap, Quota, Repeats
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
-from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce, TopK
-from policies.slates.sequential import Sequential, with_terms
+from policies.slates.sequential import Sequential, adjusted
 from tests.policies.rules.factories import (
     GROUP,
     SERVING,
@@ -224,7 +224,7 @@ def test_rules_that_mean_nothing_are_refused_by_name(rule: Any, wrong: str) -> N
 
 
 @pytest.mark.parametrize("name", ["lints", "neural_linear"])
-def test_rules_and_tastes_add_up_on_posterior_draws(name: str) -> None:
+def test_rules_and_objectives_add_up_on_posterior_draws(name: str) -> None:
     """Each draw is a ranking by its scores: what is put on top of it must keep what was there."""
     policy, obs = POLICIES[name].load()(SERVING, epsilon=0.0), users(40)
     cap, each = Cap("one of a group", GROUP, most=1), np.arange(A, dtype=np.int32)
@@ -293,18 +293,18 @@ def group_is(g: int) -> Any:
     return np.asarray(g == GROUP)
 
 
-def test_without_terms_a_sequential_draw_is_plackett_luce() -> None:
+def test_without_adjustments_a_sequential_draw_is_plackett_luce() -> None:
     logits = np.random.default_rng(1).normal(size=(5, C))
     logits[:, 2] = -np.inf
     slates = np.array([[0, 1, 3], [7, 6, 5], [2, 0, 1], [4, 3, 1], [5, 0, 7]], np.int32)
     plain = PlackettLuce(logits, K)
-    walked = with_terms(plain, ())
+    walked = adjusted(plain, ())
     assert isinstance(walked, Sequential)
     np.testing.assert_allclose(walked.prefix(slates), plain.prefix(slates), rtol=1e-12)
     np.testing.assert_array_equal(walked.ranking(4), plain.ranking(4))
 
 
-def test_rules_and_tastes_are_saved_with_their_policy(tmp_path: Path) -> None:
+def test_rules_and_objectives_are_saved_with_their_policy(tmp_path: Path) -> None:
     objectives = (
         MMR(VECTORS, 1.0),
         Determinantal(VECTORS, 0.5),
@@ -323,7 +323,7 @@ def test_rules_and_tastes_are_saved_with_their_policy(tmp_path: Path) -> None:
 
 
 def test_arrays_of_another_catalogue_and_foreign_distributions_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"rule 'recalled' speaks of 5 items .* has 12"):
+    with pytest.raises(ValueError, match=r"rule 'recalled' has entries for 5 items .* has 12"):
         constrained(popular(), Banned("recalled", np.zeros(5, bool)))
     with pytest.raises(ValueError, match="rules cannot be put on a object"):
-        with_terms(object(), ())  # type: ignore[arg-type]
+        adjusted(object(), ())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Checkpoints load to identical scores and refuse what they were not trained on."""
+"""Checkpoints load to identical scores and raise for a catalogue they were not trained on."""
 
 from __future__ import annotations
 

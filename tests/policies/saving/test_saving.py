@@ -26,7 +26,7 @@ from policies import (
     save,
     serving_of,
 )
-from policies.saved import generator_of, random_state
+from policies.saved import generator_array, generator_from_array
 from tests.factories import make_env
 
 
@@ -91,8 +91,10 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_left(tmp_path: Path) -> No
 
 def tree(folder: Path) -> dict[str, bytes | None]:
     """All that lies in a folder: files with their bytes, everything else without."""
-    found = folder.rglob("*")
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in found}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None
+        for p in folder.rglob("*")
+    }
 
 
 @pytest.mark.parametrize(
@@ -207,9 +209,9 @@ def test_altered_weights_and_encoder_folders_are_refused(tmp_path: Path) -> None
 def test_a_generator_goes_on_where_it_stood() -> None:
     rng = np.random.default_rng(5)
     rng.integers(10, size=3, dtype=np.int32)  # leaves half a word behind
-    twin = generator_of(random_state(rng))
-    np.testing.assert_array_equal(rng.integers(1000, size=9), twin.integers(1000, size=9))
-    np.testing.assert_array_equal(rng.normal(size=9), twin.normal(size=9))
+    again = generator_from_array(generator_array(rng))
+    np.testing.assert_array_equal(rng.integers(1000, size=9), again.integers(1000, size=9))
+    np.testing.assert_array_equal(rng.normal(size=9), again.normal(size=9))
 
 
 @pytest.mark.parametrize("name", ["ppo"])

@@ -1,0 +1,197 @@
+"""Slate constraints before the draw, so that the propensity is that of the slate shown.
+
+A slate that breaks a constraint is never returned: the draw itself checks it last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log.dataset import LoggedDataset
+from policies.base import Policy
+from policies.observation import Observation, Serving, candidate_items, columns_of, items_of
+from policies.one_user import recommend
+from policies.rules.constraints import Rule, check_fits, count, from_parts, to_parts
+from policies.saved import Saved
+from policies.slates.distributions import SlateDistribution
+from policies.slates.sequential import (
+    Adjustment,
+    SlateState,
+    adjusted,
+    next_logits,
+    place_columns,
+)
+
+Bool = NDArray[np.bool_]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audit:
+    """What rules did to B decisions, in the order of the rules (R, B)."""
+
+    rules: tuple[str, ...]
+    closed: I64  # candidates that the rule closed before the draw
+    held: I64  # places at which it closed a candidate that was left, or kept the place for its own
+    missing: I64  # places that it required and that could not be filled so
+    broken: I64  # violations by the slate shown: 0, or the draw would have raised
+
+    def records(self) -> list[dict[str, Any]]:
+        """One line for every rule and decision in which it did something."""
+        counts = {name: getattr(self, name) for name in ("closed", "held", "missing", "broken")}
+        active = np.argwhere(np.sum([*counts.values()], axis=0) > 0)
+        return [
+            {"rule": self.rules[r], "row": int(b)} | {k: int(v[r, b]) for k, v in counts.items()}
+            for r, b in active
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """The last layer: no slate that breaks a rule leaves it."""
+
+    inner: SlateDistribution
+    rules: tuple[Rule, ...]
+    seen: tuple[Observation, ...]  # by each rule
+
+    def sample(self, rng: np.random.Generator) -> I32:
+        action = self.inner.sample(rng)
+        self._check(action)
+        return action
+
+    def ranking(self, places: int) -> I32:
+        action = self.inner.ranking(places)
+        self._check(action)
+        return action
+
+    def prefix(self, slate: I32) -> F64:
+        return self.inner.prefix(slate)
+
+    def first_place(self) -> F64:
+        return self.inner.first_place()
+
+    def adjusted(self, adjustments: tuple[Adjustment, ...]) -> Checked:
+        """Objectives may be put on top; the rules are checked last."""
+        return Checked(adjusted(self.inner, adjustments), self.rules, self.seen)
+
+    def _check(self, action: I32) -> None:
+        slate = items_of(self.seen[0], action)
+        for rule, obs in zip(self.rules, self.seen, strict=True):
+            broken = rule.broken(obs, slate)
+            if broken.any():
+                row = int(np.argmax(broken > 0))
+                raise AssertionError(
+                    f"rule {rule.name!r} is broken by slate {slate[row].tolist()} of row {row}: "
+                    "nothing was shown. This is a fault in the rule or in its distribution."
+                )
+
+
+@dataclass(slots=True)
+class Constrained:
+    """A policy under rules. What rules close is closed before the policy looks at the row."""
+
+    policy: Policy
+    rules: tuple[Rule, ...]
+
+    recommend = recommend
+
+    @property
+    def serving(self) -> Serving:
+        return self.policy.serving
+
+    def distribution(self, obs: Observation) -> SlateDistribution:
+        seen, left = self._narrowed(obs)
+        items = candidate_items(obs, self.serving.n_items)
+        every = (rule.adjustment(items) for rule in self.rules)
+        adjustments = tuple(one for one in every if one is not None)
+        d = self.policy.distribution(left)
+        return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen)
+
+    def _narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
+        """What each rule sees, where those before it have closed theirs; and what all leave."""
+        items = candidate_items(obs, self.serving.n_items)
+        seen = []
+        for rule in self.rules:
+            seen.append(obs)
+            free = ~rule.closed(obs, items)
+            obs = obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
+        return tuple(seen), obs
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        return self.policy.update(log)
+
+    def audit(self, obs: Observation, slate: I32) -> Audit:
+        """What each rule did to decisions whose slates of item ids (B, K) were shown."""
+        items = candidate_items(obs, self.serving.n_items)
+        seen, left = self._narrowed(obs)
+        showable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
+        pairs = list(zip(self.rules, seen, strict=True))
+        assert left.eligible is not None
+        return Audit(
+            tuple(rule.name for rule in self.rules),
+            np.stack([count(rule.closed(one, items) & showable) for rule, one in pairs]),
+            held(self.rules, items, left.eligible & (items >= 0), columns_of(obs, slate)),
+            np.stack([rule.missing(slate) for rule in self.rules]),
+            np.stack([rule.broken(one, slate) for rule, one in pairs]),
+        )
+
+    def saved(self) -> Saved:
+        parts = [to_parts(rule) for rule in self.rules]
+        arrays = {f"{n}": array for n, (_, array) in enumerate(parts)}
+        config = {"rules": [about for about, _ in parts]}
+        return Saved(config=config, arrays=arrays, inner=self.policy)
+
+    @classmethod
+    def from_saved(cls, saved: Saved, serving: Serving) -> Self:
+        rules = saved.config["rules"]
+        arrays = (saved.arrays[f"{n}"] for n in range(len(rules)))
+        return cls(saved.inner, tuple(map(from_parts, rules, arrays)))
+
+
+def held(rules: tuple[Rule, ...], items: I32, left: Bool, slate: I32) -> I64:
+    """(R, B) places at which each rule narrowed what could stand there.
+
+    A rule did where it would close by itself what was closed; where only several quotas together
+    did, all that still required a place. items: (B, C) candidates; left: (B, C) those that may be
+    shown; slate: (B, K) columns.
+    """
+    places, base = slate.shape[1], np.where(left, 0.0, -np.inf)
+    adjustments = [rule.adjustment(items) for rule in rules]
+    states = {r: start() for r, start in enumerate(adjustments) if start is not None}
+    out = np.zeros((len(rules), len(slate)), np.int64)
+    for place in range(places):
+        closed = _closed(base, [*states.values()], places - place)
+        alone = {r: _closed(base, [one], places - place) & closed for r, one in states.items()}
+        joint = closed & ~np.any([*alone.values()], axis=0) if alone else closed
+        for r, state in states.items():
+            required = state.required()
+            among = False if required is None else joint.any(axis=1) & (required[1] > 0)
+            out[r] += alone[r].any(axis=1) | among
+        place_columns(base, [*states.values()], slate[:, place].astype(np.int64))
+    return out
+
+
+def _closed(base: F64, states: list[SlateState], places: int) -> Bool:
+    """Columns (B, C) that could stand next but for the adjustments."""
+    closed: Bool = np.isneginf(next_logits(base, states, places)) & ~np.isneginf(base)
+    return closed
+
+
+def constrained(policy: Policy, *rules: Rule) -> Constrained:
+    """The policy under rules, beside those that it is under already.
+
+    Raises ValueError for no rule, and for one that the policy's sizes do not fit.
+    """
+    if not rules:
+        raise ValueError("constrained(policy) has no rule: give at least one: policies.Cap ...")
+    for rule in rules:
+        check_fits(rule, policy.serving)
+    if isinstance(policy, Constrained):
+        return Constrained(policy.policy, policy.rules + rules)
+    return Constrained(policy, rules)
