@@ -180,7 +180,7 @@ def _table(matrix: sparse.csr_array) -> Any:
 
 
 def _factors(matrix: Any, rank: int) -> tuple[F32, F32]:
-    """(left, right), each (A, D), with left @ right.T close to the matrix; the same every time."""
+    """(left, right), each (A, D), with left @ right.T close to the matrix; deterministic."""
     size = matrix.shape[0]
     rank = min(rank, size)
     start = np.random.default_rng(0).standard_normal((size, min(size, rank + 8)))
