@@ -107,16 +107,16 @@ def split(args: list[str]) -> tuple[str | None, list[str]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; input that needs mending is one paragraph on stderr and status 2."""
+    """Run one subcommand; bad input is one paragraph on stderr and status 2."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported, which is later
     args = list(sys.argv[1:] if argv is None else argv)
     name, rest = split(args)
     if name is None:
-        asked = bool(args) and args[0] in {"-h", "--help"}
-        print(usage(), file=sys.stdout if asked else sys.stderr)
-        if args and not asked:
+        help_wanted = bool(args) and args[0] in {"-h", "--help"}
+        print(usage(), file=sys.stdout if help_wanted else sys.stderr)
+        if args and not help_wanted:
             print(f"\nlongplay: there is no command {args[0]!r}", file=sys.stderr)
-        return 0 if asked else 2
+        return 0 if help_wanted else 2
     try:
         module = import_module(COMMANDS[name].module)
         try:

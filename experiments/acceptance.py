@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Run(NamedTuple):
-    """A command whose output is kept as `name`.md; `data`: it needs the public data sets."""
+    """A command whose output is recorded as `name`.md; `data`: it needs the public data sets."""
 
     name: str
     command: str
@@ -55,7 +55,7 @@ RUNS = (
 
 
 PICTURES = ("table.md", "estimates.png", "learning.png", "steps.png")
-CHATTER = ("[", "  ", "run folder", "written")  # progress, and where this machine kept the run
+CHATTER = ("[", "  ", "run folder", "written")  # progress, and where the run folder is
 
 
 def record(run: Run) -> int:
@@ -68,15 +68,15 @@ def record(run: Run) -> int:
         status = main(shlex.split(run.command))
     if status == 0:
         text = out.getvalue()
-        kept = "\n".join(x for x in text.splitlines() if not x.startswith(CHATTER)).strip()
-        body = kept if "|---" in kept else f"```\n{kept}\n```"
+        output = "\n".join(x for x in text.splitlines() if not x.startswith(CHATTER)).strip()
+        body = output if "|---" in output else f"```\n{output}\n```"
         RunFolder(RESULTS).write_text(f"{run.name}.md", f"`longplay {run.command}`\n\n{body}\n")
         for page in re.findall(r"^written: (.*report\.html)$", text, flags=re.MULTILINE):
-            keep_pictures(Path(page).parent, RunFolder(RESULTS / run.name))
+            copy_pictures(Path(page).parent, RunFolder(RESULTS / run.name))
     return status
 
 
-def keep_pictures(folder: Path, to: RunFolder) -> None:
+def copy_pictures(folder: Path, to: RunFolder) -> None:
     """The files of a run folder that a README shows."""
     for name in PICTURES:
         if (folder / name).exists():

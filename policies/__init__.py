@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from policies.base import (
-    Decision,
+from policies.base import Decision, Learner, Policy, act
+from policies.catalog import POLICIES, build
+from policies.consumption import consumed_sequences
+from policies.encoders import ENCODERS, Encoder, Sequences
+from policies.observation import (
     Observation,
-    Policy,
     Serving,
-    act,
     observation_of,
     observation_of_log,
     serving_of,
 )
-from policies.baselines.simple import consumed_sequences
-from policies.catalog import POLICIES, build
-from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.one_user import recommend
 from policies.rollout import collect
 from policies.rules.constraints import constrained
@@ -35,6 +33,7 @@ __all__ = [
     "Decision",
     "Encoder",
     "Exploration",
+    "Learner",
     "Mixture",
     "Observation",
     "PlackettLuce",

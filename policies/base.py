@@ -2,67 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log import LoggedDataset
+from policies.observation import (
+    Observation,
+    Serving,
+    check_known_items,
+    items_of,
+    observation_of,
+    observation_of_log,
+    serving_of,
+)
 from policies.slates.distributions import SlateDistribution
 
-F32 = NDArray[np.float32]
+__all__ = [
+    "Decision",
+    "Learner",
+    "Observation",
+    "Policy",
+    "Serving",
+    "act",
+    "conditional",
+    "observation_of",
+    "observation_of_log",
+    "serving_of",
+]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
-Bool = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What the server knows about B users when it must choose; the same record from env and log."""
-
-    history_items: I32  # (B, H)     consumed items, oldest first, -1 padded on the left
-    history_responses: F32  # (B, H, R)  what was observed of each; 0 where empty
-    user: F32  # (B, F)     observable user, then the session so far
-    candidates: I32 | None = None  # (B, C)     item ids on offer; None = the whole catalogue
-    eligible: Bool | None = None  # (B, C)     False = must not be shown; None = all may
-    lacks: tuple[str, ...] = ()  # columns that a log did not hold: zeros stand in for them
-
-    def __len__(self) -> int:
-        return len(self.history_items)
-
-    def with_eligible(self, eligible: Bool) -> Observation:
-        """The same record, where only these columns (B, C) may be shown."""
-        return replace(self, eligible=eligible)
-
-    def rows(self, index: slice | NDArray[np.int64]) -> Observation:
-        """The same record for some of the users."""
-        return Observation(
-            history_items=self.history_items[index],
-            history_responses=self.history_responses[index],
-            user=self.user[index],
-            candidates=None if self.candidates is None else self.candidates[index],
-            eligible=None if self.eligible is None else self.eligible[index],
-            lacks=self.lacks,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """The sizes a policy is built for, and what is known of the items; read off an environment."""
-
-    n_items: int  # A
-    slate_size: int  # K
-    history_length: int  # H
-    n_candidates: int | None  # C, or None for the whole catalogue
-    item_features: F32  # (A, F)
-    user_size: int
-    response_names: tuple[str, ...]
-
-    @property
-    def columns(self) -> int:
-        """How many items a distribution ranges over: C, or A without a candidate generator."""
-        return self.n_items if self.n_candidates is None else self.n_candidates
 
 
 class Policy(Protocol):
@@ -76,6 +48,31 @@ class Policy(Protocol):
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """Learn from logged decisions; return scalars worth plotting."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A policy that learns by acting in an environment; `update` then only prepares it."""
+
+    @property
+    def steps(self) -> int:
+        """Decisions it has learnt from."""
+
+    def prepare(self, log: LoggedDataset) -> dict[str, float]:
+        """Fit the scales of state and reward to a log, before it learns."""
+
+    def check_learn(self, total_steps: int, users: int) -> None:
+        """Raise ValueError where `learn` would end before its first update."""
+
+    def learn(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        *,
+        total_steps: int,
+        seed: int,
+        on_steps: Callable[[int], None] | None = None,
+    ) -> None:
+        """Train for `total_steps` decisions over all users; `on_steps` is told those so far."""
 
 
 class Decision(NamedTuple):
@@ -108,180 +105,3 @@ def conditional(prefix: F64) -> F64:
     before = np.concatenate([np.ones((len(prefix), 1)), prefix[:, :-1]], axis=1)
     share: F64 = np.divide(prefix, before, out=np.zeros_like(prefix), where=before > 0)
     return share
-
-
-def items_of(obs: Observation, action: I32) -> I32:
-    """Item ids (B, K) of candidate columns (B, K); -1 stays -1."""
-    if obs.candidates is None:
-        return action
-    ids = np.take_along_axis(obs.candidates, np.maximum(action, 0), axis=1)
-    return np.where(action < 0, np.int32(-1), ids).astype(np.int32, copy=False)
-
-
-def columns_of(obs: Observation, slate: I32) -> I32:
-    """Candidate columns (B, K) of item ids (B, K).
-
-    Raises ValueError where a shown item was not among the row's candidates.
-    """
-    if obs.candidates is None:
-        return slate
-    match = obs.candidates[:, None, :] == slate[:, :, None]  # (B, K, C): C candidates, never A
-    lost = ~match.any(axis=2) & (slate >= 0)
-    if lost.any():
-        row, place = np.argwhere(lost)[0]
-        raise ValueError(
-            f"slate[{row}, {place}] = {slate[row, place]} is not among the candidates of that row "
-            f"({int(lost.any(axis=1).sum())} of {len(slate)} rows). Log the candidates that the "
-            "policy was offered, or drop those rows before scoring."
-        )
-    return np.where(slate < 0, -1, match.argmax(axis=2)).astype(np.int32)
-
-
-def serving_of(env: Any) -> Serving:
-    """Read the sizes off any vector environment that has Longplay's attribute names."""
-    try:
-        spaces = env.single_observation_space
-        return Serving(
-            n_items=int(env.n_items),
-            slate_size=int(env.slate_size),
-            history_length=int(env.history_length),
-            n_candidates=None if env.n_candidates is None else int(env.n_candidates),
-            item_features=np.asarray(env.item_features, dtype=np.float32),
-            user_size=int(spaces["user"].shape[0]),
-            response_names=tuple(env.response_names),
-        )
-    except AttributeError as missing:
-        raise ValueError(
-            f"{type(env).__name__} cannot be served: {missing}. A policy needs a vector "
-            "environment with n_items, slate_size, n_candidates, history_length, item_features and "
-            "response_names; make it with gymnasium.make_vec."
-        ) from None
-
-
-def sizes(serving: Serving) -> dict[str, Any]:
-    """All that a Serving says but the items' features."""
-    return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name != "item_features"}
-
-
-def check_same_world(built: Serving, met: Serving, who: str = "the policy") -> None:
-    """Raise ValueError unless a policy's sizes are those of the world it meets."""
-    before, now = sizes(built), sizes(met)
-    other = [f"{k} {before[k]}, not {now[k]}" for k in now if before[k] != now[k]]
-    if other:
-        raise ValueError(
-            f"{who} was built for another world: {'; '.join(other)}. Use the environment it was "
-            "trained in, or train a policy in this one."
-        )
-
-
-def check_known_items(obs: Observation, n_items: int) -> None:
-    """Raise ValueError where a candidate or a history's item is outside -1..n_items-1."""
-    for name, ids in (("candidates", obs.candidates), ("history_items", obs.history_items)):
-        if ids is None or (ids.min(initial=0) >= -1 and ids.max(initial=0) < n_items):
-            continue
-        row, column = np.argwhere((ids < -1) | (ids >= n_items))[0]
-        raise ValueError(
-            f"{name}[{row}, {column}] = {ids[row, column]} is outside -1..{n_items - 1}: give ids "
-            f"of the policy's catalogue of {n_items} items, and -1 for an empty place"
-        )
-
-
-def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
-    """The record from an environment's observation dict.
-
-    An item may be shown where `action_mask` allows it, if there is one, and its place is not empty.
-    """
-    mask, candidates = obs.get("action_mask"), obs.get("candidates")
-    return Observation(
-        history_items=obs["history_items"],
-        history_responses=obs["history_responses"],
-        user=obs["user"],
-        candidates=candidates,
-        eligible=eligible(None if mask is None else mask.astype(bool), candidates),
-    )
-
-
-def eligible(mask: Bool | None, candidates: I32 | None) -> Bool | None:
-    """(B, C) where a mask allows it and the candidate's place is not empty (-1); None = all."""
-    if candidates is None or candidates.min(initial=0) >= 0:
-        return mask
-    filled: Bool = candidates >= 0
-    return filled if mask is None else filled & mask
-
-
-def candidate_items(obs: Observation, n_items: int) -> I32:
-    """Item ids (B, C) of the columns; -1 = empty."""
-    if obs.candidates is not None:
-        return obs.candidates
-    return np.broadcast_to(np.arange(n_items, dtype=np.int32), (len(obs), n_items))
-
-
-def offered(obs: Observation) -> I32 | None:
-    """What a log keeps of an offer: candidates (B, C), -1 where an item must not be shown; None for
-    the whole catalogue."""
-    if obs.eligible is None:
-        return obs.candidates
-    every = np.arange(obs.eligible.shape[1], dtype=np.int32)
-    ids = every if obs.candidates is None else obs.candidates
-    kept: I32 = np.where(obs.eligible, ids, np.int32(-1)).astype(np.int32)
-    return kept
-
-
-def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
-    """The record that the serving policy saw, for every row of a log: histories are derived.
-
-    Raises ValueError when the log is of another catalogue or candidate generator, or lacks columns
-    that the policy's observation is made of.
-    """
-    _check_same_world(log, serving)
-    items, responses = log.histories(serving.history_length)
-    if log.responses is None:
-        responses = np.zeros((*items.shape, len(serving.response_names)), np.float32)
-    context = log.context
-    if context is None:
-        context = np.zeros((len(log), serving.user_size), np.float32)
-    candidates = log.candidates
-    allowed = eligible(None, candidates)
-    return Observation(
-        history_items=items,
-        history_responses=responses,
-        user=context,
-        candidates=None if serving.n_candidates is None else candidates,
-        eligible=allowed,
-        lacks=tuple(n for n in ("consumed", "responses", "context") if getattr(log, n) is None),
-    )
-
-
-def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
-    """Raise unless rows of the log are decisions of the kind the policy takes."""
-    if log.n_items != serving.n_items:
-        raise ValueError(
-            f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
-            "item ids would not mean the same. Score the log with a policy built for its catalogue."
-        )
-    if log.candidates is None and serving.n_candidates is not None:
-        raise ValueError(
-            f"the policy chooses among {serving.n_candidates} candidates but the log has no "
-            "candidates column: log what the candidate generator offered on each row."
-        )
-    if log.candidates is not None and log.candidates.shape[1] != serving.columns:
-        raise ValueError(
-            f"the log offers {log.candidates.shape[1]} candidates a row and the policy chooses "
-            f"among {serving.columns}: build the policy for the generator that was logged."
-        )
-    if log.context is not None and log.context.shape[1] != serving.user_size:
-        raise ValueError(
-            f"the log's context is {log.context.shape[1]} wide and the policy's user vector "
-            f"{serving.user_size}: score with a policy built for the environment that was logged."
-        )
-
-
-def require(obs: Observation, *columns: str) -> None:
-    """Raise ValueError where a policy reads what the log of these rows does not hold."""
-    missing = [name for name in columns if name in obs.lacks]
-    if missing:
-        raise ValueError(
-            f"the policy reads {', '.join(missing)}, which the log does not hold: its "
-            "probabilities would not be those of serving. Log the column, or score a policy that "
-            "does not read it (`recommend` takes responses= and user=)."
-        )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from policies.base import Policy, serving_of
+from policies.base import Policy
 from policies.configured import current_names
+from policies.observation import serving_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,11 @@ class Lazy:
 
 
 POLICIES: dict[str, Lazy] = {
-    "uniform": Lazy("policies.baselines.simple", "uniform"),
-    "popularity": Lazy("policies.baselines.simple", "popularity"),
-    "top_rated": Lazy("policies.baselines.simple", "top_rated"),
-    "greedy_encoder": Lazy("policies.baselines.simple", "greedy_encoder"),
-    "softmax_encoder": Lazy("policies.baselines.simple", "softmax_encoder"),
+    "uniform": Lazy("policies.baselines.uniform", "uniform"),
+    "popularity": Lazy("policies.baselines.popularity", "popularity"),
+    "top_rated": Lazy("policies.baselines.top_rated", "top_rated"),
+    "greedy_encoder": Lazy("policies.baselines.encoder_ranking", "greedy_encoder"),
+    "softmax_encoder": Lazy("policies.baselines.encoder_ranking", "softmax_encoder"),
     "greedy_reward": Lazy("policies.baselines.reward_model", "greedy_reward"),
     "softmax_reward": Lazy("policies.baselines.reward_model", "softmax_reward"),
     "linucb": Lazy("policies.bandits.linucb", "linucb"),

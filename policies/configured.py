@@ -9,10 +9,12 @@ from dataclasses import fields
 from functools import wraps
 from typing import Any, TypeVar, get_type_hints
 
-from policies.base import Policy, Serving
+from policies.base import Policy
 from policies.encoders.base import Encoder
+from policies.observation import Serving
 
 P = TypeVar("P", bound=Policy)
+C = TypeVar("C")
 
 
 def configured(config: Any, **renamed: str) -> Callable[[Callable[..., P]], Callable[..., P]]:
@@ -52,3 +54,9 @@ def current_names(builder: Callable[..., Any], settings: dict[str, Any]) -> dict
     for old in sorted(renamed.keys() & settings.keys()):
         warnings.warn(f"the setting {old} is called {renamed[old]} now", DeprecationWarning, 3)
     return {renamed.get(name, name): value for name, value in settings.items()}
+
+
+def part(whole: Any, config: type[C]) -> C:
+    """The config whose fields a wider one holds too."""
+    names = (field.name for field in fields(config))  # type: ignore[arg-type]
+    return config(**{name: getattr(whole, name) for name in names})

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, require
 from policies.encoders.base import Encoder
+from policies.observation import Observation, Serving, require
 from policies.saved import Saved
 
 F32 = NDArray[np.float32]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from policies.base import Observation, Policy, Serving, candidate_items, items_of
+from policies.base import Policy
+from policies.observation import Observation, Serving, candidate_items, items_of
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]

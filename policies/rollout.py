@@ -10,16 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import (
-    Decision,
-    Observation,
-    Policy,
-    act,
-    check_same_world,
-    observation_of,
-    offered,
-    serving_of,
-)
+from policies.base import Decision, Policy, act
+from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]

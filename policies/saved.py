@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Serving
 from policies.encoders.base import Encoder
+from policies.observation import Serving
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving
+from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked

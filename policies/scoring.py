@@ -6,7 +6,8 @@ import numpy as np
 
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
-from policies.base import Policy, columns_of, conditional, items_of, observation_of_log
+from policies.base import Policy, conditional
+from policies.observation import columns_of, items_of, observation_of_log
 
 
 def score_log(

@@ -89,6 +89,21 @@ def nothing(user: User, world: World) -> float:
     return 0.0
 
 
+class Functions(NamedTuple):
+    """The compiled functions of a model, as the loops over users call them (see `UserModel`)."""
+
+    sample: Callable[[User, World], None]
+    respond: Callable[[User, World, Row, Row, Row, Row], int]
+    advance: Callable[[User, World, int, Row], float]
+    leaves: Callable[[User, World], bool]
+    observe: Callable[[User, World, Row], None]
+    score: Callable[[User, World, int], float]
+    worth: Callable[[User, World, int], float]
+    none: Callable[[User, World], float]
+    plan: Callable[[User, World, int], float]
+    plan_none: Callable[[User, World], float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UserModel:
     """One user model: a few scalar functions about one user, and how its world is built.
@@ -125,11 +140,10 @@ class UserModel:
     defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment
     tabular: Callable[[Any, Catalogue], Any] | None = None  # exact law, where states are few
 
-    def functions(self) -> dict[str, Any]:
-        """The compiled functions by name; without a look ahead the plan is the worth."""
-        names = ("sample", "respond", "advance", "leaves", "observe", "score", "worth", "none")
-        given: dict[str, Any] = {name: getattr(self, name) for name in names}
-        return given | {"plan": self.plan or self.worth, "plan_none": self.plan_none}
+    def functions(self) -> Functions:
+        """The compiled functions; without a look ahead the plan is the worth."""
+        given = {name: getattr(self, name) for name in Functions._fields}
+        return Functions(**given | {"plan": self.plan or self.worth})
 
 
 def check_inside(config: Any, low: float, high: float, *names: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from recsim_env.dress import Observation
+from recsim_env.observations import Observation
 from recsim_env.spaces import flat
 from recsim_env.vector import RecVectorEnv
 

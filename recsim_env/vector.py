@@ -11,12 +11,12 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
-from recsim_env.dress import Observation, infos_of, named, one_by_one
 from recsim_env.kernel.engine import Engine
 from recsim_env.kernel.sizes import check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
 from recsim_env.kernel.streams import name_sessions, seed_users
 from recsim_env.model import load_model, user_dtype
+from recsim_env.observations import Observation, infos_of, named, one_by_one
 from recsim_env.random import members
 from recsim_env.spaces import SESSION, action_space, observation_space
 
@@ -157,7 +157,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             history_length=h,
             slate_size=self.slate_size,
             max_steps=self.max_steps,
-            again=self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP,
+            autoreset=self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP,
             threads=self.threads,
         )
         self.kernel, self.live = self.engine.kernel, self.engine.live

@@ -8,9 +8,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments.__main__ import COMMANDS
+from offpolicy import ESTIMATORS, TargetScores, estimate, evaluate, terms
+from tests.offpolicy.factories import log_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -80,6 +83,18 @@ def test_every_name_of_the_glossary_exists() -> None:
     assert len(names) > 40
     for name in sorted(names):
         resolve_name(name)  # raises where there is no such module or no such thing in it
+
+
+def test_the_estimator_of_the_guide_is_run_by_evaluate(monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text().split("## A new estimator")[1]
+    monkeypatch.setitem(ESTIMATORS, "bounded_ips", ESTIMATORS["ips"])  # and taken out at the end
+    exec(compile(guide.split("```python\n")[1].split("```")[0], "CONTRIBUTING.md", "exec"), {})
+    log = log_of(400)
+    scores = TargetScores(np.where(log.slate[:, 0] == 0, 0.7, 0.1))
+    report = evaluate(log, scores, horizon="one_step", estimators=["ips", "bounded_ips"])
+    assert report["bounded_ips"].value.value == pytest.approx(report["ips"].value.value)
+    terms_of = terms(log, scores, horizon="one_step")
+    assert estimate(terms_of, "bounded_ips", most=1.0).value < report["ips"].value.value / 2
 
 
 def test_every_command_offers_settings_and_run() -> None:

@@ -1,4 +1,4 @@
-"""The classic worlds, what is known of them, and what agents are asked to reach there."""
+"""The classic worlds, what is known of them, and the returns that agents are to reach there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KnownWorld(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One agent in one world, and the mean return of a session that it is asked for."""
+    """One agent in one world, and the mean return of a session that it is to reach."""
 
     world: KnownWorld
     agent: str
@@ -32,7 +32,7 @@ class Target:
     rounds: int
     users: int
     falling: bool = False  # the step size, over all rounds
-    asked: float  # of the mean over seeds
+    goal: float  # of the mean over seeds
     each: float  # of every seed
     against: tuple[float, ...] = ()  # value = gain over the best of these levels and uniform slates
 
@@ -62,7 +62,7 @@ TARGETS = (
         steps=400_000,
         rounds=20,
         users=512,
-        asked=275.0,
+        goal=275.0,
         each=265.0,
     ),
     Target(
@@ -73,7 +73,7 @@ TARGETS = (
         steps=400_000,
         rounds=15,
         users=512,
-        asked=250.0,
+        goal=250.0,
         each=240.0,
     ),
     Target(
@@ -84,7 +84,7 @@ TARGETS = (
         steps=200_000,
         rounds=10,
         users=128,
-        asked=90.0,
+        goal=90.0,
         each=85.0,
     ),
     Target(
@@ -103,7 +103,7 @@ TARGETS = (
         steps=1_200_000,
         rounds=4,
         users=1024,
-        asked=0.0,
+        goal=0.0,
         each=0.0,
         against=(0.3, 0.35, 0.39, 0.45, 0.5, 0.55, 0.6),
     ),
@@ -116,7 +116,7 @@ TARGETS = (
         steps=200_000,
         rounds=10,
         users=128,
-        asked=60.0,
+        goal=60.0,
         each=55.0,
     ),
 )

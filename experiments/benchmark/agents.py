@@ -95,11 +95,11 @@ def line(target: Target, seeds: list[dict[str, Any]]) -> str:
     values = [s["value"] for s in seeds]
     average = sum(values) / len(values)
     each = "; ".join(f"{s['value']:.1f} [{s['low']:.1f}, {s['high']:.1f}]" for s in seeds)
-    enough = average >= target.asked and min(values) >= target.each
+    enough = average >= target.goal and min(values) >= target.each
     seconds = sum(s["cpu_seconds"] for s in seeds) / len(seeds)
     return (
         f"{target.world.name} ({target.world.known}). "
         f"{target.agent}: {average:.1f}; by seed {each}. "
-        f"Asked {target.asked:g}, every seed {target.each:g}: {'reached' if enough else 'missed'}. "
+        f"Goal {target.goal:g}, every seed {target.each:g}: {'reached' if enough else 'missed'}. "
         f"Best policy after {seconds:.0f} CPU-seconds of learning and choosing"
     )

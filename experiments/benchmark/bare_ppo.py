@@ -1,4 +1,4 @@
-"""PPO without a library around it: the yardstick of what Stable-Baselines3 costs.
+"""PPO without a library around it: the reference for what Stable-Baselines3 costs.
 
 The same network, world, state and number of products as `policies.build("ppo", ...)`, in plain
 tensors. Schulman et al. (2017), generalised advantages of Schulman et al. (2016).
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from policies.base import observation_of
 from policies.encoders.serving.follow import Follower
+from policies.observation import observation_of
 from policies.rl.sb3.actor_critic import SlateActorCritic
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.configs import PPOConfig

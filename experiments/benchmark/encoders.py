@@ -42,7 +42,7 @@ class Settings:
     events: int = 200_000
     """Training events of one measurement."""
     repeats: int = 3
-    """Measurements; the median and the best are told."""
+    """Measurements; the median and the best are printed."""
     out: Path | None = None
     """Folder for benchmark.json; printed only by default."""
 
@@ -92,10 +92,10 @@ def run(settings: Settings) -> int:
 def plain_speed(data: Sequences, settings: Settings) -> float:
     """Median targets per CPU-second of the plain loop, on a quarter of the users: it is slow."""
     some = data.take(np.arange(max(1, len(data) // 4)))
-    told = plain_loop.speeds(
+    rates = plain_loop.speeds(
         some, dim=settings.dim, length=settings.length, epochs=settings.repeats
     )
-    return float(np.median(told))
+    return float(np.median(rates))
 
 
 def measure(model: str, data: Sequences, settings: Settings) -> Speed:

@@ -25,7 +25,7 @@ CHECKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class BanditLog:
     """One-decision rows of 20 actions: logging .9 softmax(-x theta) + .1 / K, target with +."""
 
     x: F64  # (N, 5)
@@ -37,7 +37,7 @@ class World:
     event: NDArray[np.int64]
     age: F64  # of the reward, in days
 
-    def rows(self, keep: NDArray[Any]) -> World:
+    def rows(self, keep: NDArray[Any]) -> BanditLog:
         """Some rows, or some rows again."""
         names = ("x", "table", "action", "propensity", "click", "event", "age")
         return replace(self, **{n: getattr(self, n)[keep] for n in names})
@@ -46,7 +46,7 @@ class World:
 class Fault(NamedTuple):
     """Damage, and which checks must see it how often."""
 
-    damage: Callable[[World, np.random.Generator], World]
+    damage: Callable[[BanditLog, np.random.Generator], BanditLog]
     expected: dict[str, float]
     whole_distribution: bool = True  # the logged table was damaged with the propensity
 
@@ -61,8 +61,8 @@ def draw(table: F64, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.asarray((rng.random((len(table), 1)) > table.cumsum(1)).sum(1).clip(max=K - 1))
 
 
-def clean(seed: int, n: int = 20_000) -> World:
-    """A log without damage, in a world of its own: a rate over logs depends on no one theta."""
+def clean(seed: int, n: int = 20_000) -> BanditLog:
+    """A log without damage, with a theta of its own: a rate over logs depends on no one theta."""
     rng = np.random.default_rng([seed, 7])
     theta = SHARP * np.random.default_rng([seed, 3]).standard_normal((DIM, K))
     x = rng.standard_normal((n, DIM))
@@ -70,7 +70,9 @@ def clean(seed: int, n: int = 20_000) -> World:
     action = draw(table, rng)
     click = clicks(x, theta, action, rng)
     every = np.arange(n)
-    return World(x, theta, table, action, table[every, action], click, every, rng.random(n) * 14)
+    return BanditLog(
+        x, theta, table, action, table[every, action], click, every, rng.random(n) * 14
+    )
 
 
 def clicks(x: F64, theta: F64, action: NDArray[np.int64], rng: np.random.Generator) -> F64:
@@ -78,8 +80,8 @@ def clicks(x: F64, theta: F64, action: NDArray[np.int64], rng: np.random.Generat
     return np.asarray(rng.random(len(x)) < chance, np.float64)
 
 
-def examine(w: World) -> LogCheck | None:
-    """The doctor's word; None where the log is refused at birth."""
+def examine(w: BanditLog) -> LogCheck | None:
+    """The doctor's check; None where the log fails validation on construction."""
     target = softmax_mix(w.x @ w.theta)
     every = np.broadcast_to(np.arange(K, dtype=np.int32)[:, None], (len(w.x), K, 1))
     scores = TargetScores(target[np.arange(len(w.x)), w.action], slates=every, slate_weight=target)
@@ -94,51 +96,51 @@ def examine(w: World) -> LogCheck | None:
     return check_log(log, scores, event_id=w.event, reward_age=w.age, mature_after=1e-9)
 
 
-def _rounded(w: World, _: np.random.Generator) -> World:
+def _rounded(w: BanditLog, _: np.random.Generator) -> BanditLog:
     return replace(w, propensity=np.maximum(w.propensity.round(2), 0.01))
 
 
-def _ones(w: World, _: np.random.Generator) -> World:
+def _ones(w: BanditLog, _: np.random.Generator) -> BanditLog:
     return replace(w, propensity=np.ones(len(w.x)), table=np.eye(K)[w.action])
 
 
-def _unmixed(w: World, _: np.random.Generator) -> World:
+def _unmixed(w: BanditLog, _: np.random.Generator) -> BanditLog:
     table = (w.table - 0.1 / K) / 0.9
-    return _retold(w, table)
+    return _with_table(w, table)
 
 
-def _older(w: World, rng: np.random.Generator) -> World:
+def _older(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     other = softmax_mix(-w.x @ (w.theta + 0.6 * rng.standard_normal(w.theta.shape)))
     old = rng.random(len(w.x)) < 0.1
-    return _retold(w, np.where(old[:, None], other, w.table))
+    return _with_table(w, np.where(old[:, None], other, w.table))
 
 
-def _tempered(w: World, _: np.random.Generator) -> World:
+def _tempered(w: BanditLog, _: np.random.Generator) -> BanditLog:
     logits = np.log((w.table - 0.1 / K) / 0.9)
-    return _retold(w, softmax_mix(1.1 * logits))
+    return _with_table(w, softmax_mix(1.1 * logits))
 
 
-def _ruled(w: World, rng: np.random.Generator) -> World:
+def _ruled(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     action = np.where(w.action < 3, rng.integers(3, K, len(w.x)), w.action)
     return replace(
-        _retold(replace(w, action=action), w.table), click=clicks(w.x, w.theta, action, rng)
+        _with_table(replace(w, action=action), w.table), click=clicks(w.x, w.theta, action, rng)
     )
 
 
-def _silent(w: World, rng: np.random.Generator) -> World:
+def _silent(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     return w.rows(np.flatnonzero((w.click > 0) | (rng.random(len(w.x)) > 0.3)))
 
 
-def _lost_items(w: World, rng: np.random.Generator) -> World:
+def _lost_items(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     return w.rows(np.flatnonzero((w.action >= 5) | (rng.random(len(w.x)) > 0.5)))
 
 
-def _twice(w: World, rng: np.random.Generator) -> World:
+def _twice(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     again = np.flatnonzero(rng.random(len(w.x)) < 0.05)
     return w.rows(np.concatenate([np.arange(len(w.x)), again]))
 
 
-def _retried(w: World, rng: np.random.Generator) -> World:
+def _retried(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     clicked = np.flatnonzero(w.click > 0)
     again = rng.choice(clicked, int(0.05 * len(w.x)))
     both = w.rows(np.concatenate([np.arange(len(w.x)), again]))
@@ -146,12 +148,12 @@ def _retried(w: World, rng: np.random.Generator) -> World:
     return replace(both, event=np.arange(len(both.x)), x=fresh)
 
 
-def _unripe(w: World, rng: np.random.Generator) -> World:
+def _unripe(w: BanditLog, rng: np.random.Generator) -> BanditLog:
     late = (w.click > 0) & (rng.random(len(w.x)) < 0.2)
     return replace(w, click=np.where(late, 0.0, w.click), age=np.where(late, 0.0, w.age))
 
 
-def _retold(w: World, table: F64) -> World:
+def _with_table(w: BanditLog, table: F64) -> BanditLog:
     return replace(w, table=table, propensity=table[np.arange(len(w.x)), w.action])
 
 
@@ -176,15 +178,15 @@ FAULTS: dict[str, Fault] = {
 def flag_rates(name: str, logs: int, first_seed: int = 0) -> dict[str, float]:
     """Share of logs in which each check is above PASS; "FAIL" is the share of FAIL verdicts."""
     names = CHECKS | {"maturity": "maturity", "duplicates": "duplicates"}
-    counts = dict.fromkeys([*names, "refused", "FAIL"], 0)
+    counts = dict.fromkeys([*names, "invalid", "FAIL"], 0)
     for seed in range(first_seed, first_seed + logs):
-        found = examine(FAULTS[name].damage(clean(seed), np.random.default_rng([seed, 13])))
-        if found is None:
-            counts["refused"] += 1
+        check = examine(FAULTS[name].damage(clean(seed), np.random.default_rng([seed, 13])))
+        if check is None:
+            counts["invalid"] += 1
             continue
-        for short, check in names.items():
-            counts[short] += found[check].level > 0
-        counts["FAIL"] += found.verdict == "FAIL"
+        for short, name_of_check in names.items():
+            counts[short] += check[name_of_check].level > 0
+        counts["FAIL"] += check.verdict == "FAIL"
     return {k: v / logs for k, v in counts.items()}
 
 
@@ -201,7 +203,7 @@ def run(settings: Settings) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    head = ["T1", "T2", "T3", "T4", "T5", "S", "maturity", "duplicates", "refused", "FAIL"]
+    head = ["T1", "T2", "T3", "T4", "T5", "S", "maturity", "duplicates", "invalid", "FAIL"]
     table = Table("fault", *head)
     for name in FAULTS:
         rates = flag_rates(name, settings.clean_logs if name == "none" else settings.logs)

@@ -23,7 +23,7 @@ class MachineReference(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"yardstick of this machine: empty loop {self.loop_ns:.1f} ns, copy "
+            f"machine reference: empty loop {self.loop_ns:.1f} ns, copy "
             f"{self.copy_gb:.1f} GB/s, exp {self.exp_ns:.2f} ns an element"
         )
 
@@ -33,11 +33,11 @@ def measure() -> MachineReference:
     source = np.ones(COPY // 8)
     copied = np.empty_like(source)
     x = np.linspace(-1, 1, EXPONENTS)
-    told = np.empty_like(x)
+    exponents = np.empty_like(x)
     return MachineReference(
         _best(_loop) / LOOPS * 1e9,
         COPY / _best(lambda: np.copyto(copied, source)) / 1e9,
-        _best(lambda: np.exp(x, out=told)) / EXPONENTS * 1e9,
+        _best(lambda: np.exp(x, out=exponents)) / EXPONENTS * 1e9,
     )
 
 

@@ -43,8 +43,8 @@ def run(settings: Settings) -> int:
     for case in settings.cases:
         call = f"run(Settings(cases=({case!r},), scale={settings.scale}, here=True))"
         line = [sys.executable, "-c", program + call]
-        told = subprocess.run(line, env=quiet, check=True, stdout=subprocess.PIPE, text=True)
-        print(told.stdout, end="", flush=True)  # through this process's own output
+        done = subprocess.run(line, env=quiet, check=True, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, end="", flush=True)  # through this process's own output
     return 0
 
 

@@ -72,8 +72,8 @@ def run(settings: Settings) -> int:
 
     def line(name: str, one: Clicks) -> str:
         rate, times = mean(values(one), settings.level), values(one).mean() / values(uniform).mean()
-        told = f"{rate.value:.5f} [{rate.low:.5f}, {rate.high:.5f}] clicks a recommendation"
-        return f"{name}: {told}, {times:.2f} times uniform"
+        cells = f"{rate.value:.5f} [{rate.low:.5f}, {rate.high:.5f}] clicks a recommendation"
+        return f"{name}: {cells}, {times:.2f} times uniform"
 
     print(line("uniform", uniform), line("last viewed", plain), sep="\n", flush=True)
     for seed in settings.seeds:

@@ -45,14 +45,14 @@ def speeds(data: Sequences, *, dim: int, length: int, epochs: int) -> list[float
     ids = padded(data, length + 1)
     torch.manual_seed(0)
     network = PlainSASRec(data.n_items, dim=dim, length=length, dropout=0.2)
-    step = torch.optim.Adam(network.parameters(), lr=1e-3)
-    rng, told = np.random.default_rng(0), []
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    rng, rates = np.random.default_rng(0), []
     for _ in range(epochs + 1):
         begun, count = time.process_time(), 0
         for rows in np.array_split(rng.permutation(len(ids)), -(-len(ids) // ROWS)):
-            count += _learn(network, step, torch.from_numpy(ids[rows]))
-        told.append(count / (time.process_time() - begun))
-    return told[1:]
+            count += _learn(network, optimizer, torch.from_numpy(ids[rows]))
+        rates.append(count / (time.process_time() - begun))
+    return rates[1:]
 
 
 def padded(data: Sequences, length: int) -> NDArray[np.int64]:
@@ -63,12 +63,12 @@ def padded(data: Sequences, length: int) -> NDArray[np.int64]:
     return out
 
 
-def _learn(network: PlainSASRec, step: Any, ids: Tensor) -> int:
+def _learn(network: PlainSASRec, optimizer: Any, ids: Tensor) -> int:
     hidden, target = network(ids[:, :-1]), ids[:, 1:]
     real = target > 0
     logits = hidden[real] @ network.items.weight[1:].T
-    step.zero_grad()
+    optimizer.zero_grad()
     loss: Any = nn.functional.cross_entropy(logits, target[real] - 1)
     loss.backward()
-    step.step()
+    optimizer.step()
     return int(real.sum())

@@ -39,7 +39,7 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "Curriculum, targets only": ("Curriculum", {"step_value": 0.0}),
 }
-STATIC = ("InterestExploration",)  # nothing about the user moves: greedy is the optimal plan
+STATIC = ("InterestExploration",)  # the user's preferences do not move: greedy is the optimal plan
 WIDEST = 200  # choices among which rollouts are affordable; Boredom offers 1,000
 
 
@@ -121,9 +121,9 @@ def plan(
     n = min(settings.searched, settings.sessions)
     base = look_ahead if ahead[:n].mean() >= greedy[:n].mean() else greedy_oracle
     config = SearchConfig(base=base, rollouts=settings.rollouts, depth=settings.depth)
-    found = returns(world, extra, rollout_search(config), n, settings.seed)
-    if found.mean() >= ahead[:n].mean():
-        return "search", found
+    searched = returns(world, extra, rollout_search(config), n, settings.seed)
+    if searched.mean() >= ahead[:n].mean():
+        return "search", searched
     return "look ahead", ahead
 
 

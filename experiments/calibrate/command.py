@@ -65,7 +65,7 @@ def attention_of(settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.fl
     if not settings.positions:
         return None
     root = data_root(settings.data_root)
-    log = load_open_bandit(root, campaign="all", behaviour="random")
+    log = load_open_bandit(root, campaign="all", policy="random")
     return position_effect(positions(log), log.reward)
 
 
@@ -120,8 +120,11 @@ def run(settings: Settings) -> int:
     title = f"{data.name}: {n} held-out real users and {n} simulated"
     print(f"\n{title}\n\n{text_table(lines)}\n\n{said(coefficients)}\n{said(tells, TELLS)}")
     folder = RunFolder(settings.out)
-    kept = {"fidelity": [row._asdict() for row in rows], "floor": [row._asdict() for row in floor]}
-    folder.write_json("fidelity.json", kept | {"coefficients": coefficients, "tells": tells})
+    tables = {
+        name: [row._asdict() for row in table]
+        for name, table in (("fidelity", rows), ("floor", floor))
+    }
+    folder.write_json("fidelity.json", tables | {"coefficients": coefficients, "tells": tells})
     folder.write_text("fidelity.md", markdown_table(lines))
     parts = [
         page.section("Real and simulated", page.table(lines), page.paragraph(NOTE)),

@@ -39,8 +39,8 @@ def fidelity(
     n_topics = int(topics.max()) + 1
     share = [popularity_share(lists, n_items) for lists in (real, fake)]
     lengths = [np.array([len(items) for items in lists]) for lists in (real, fake)]
-    moves = [transitions(lists, topics, n_topics) for lists in (real, fake)]
-    same = [float(np.trace(m)) for m in moves]
+    pairs = [transitions(lists, topics, n_topics) for lists in (real, fake)]
+    same = [float(np.trace(m)) for m in pairs]
     repeats = [repeat_rate(lists) for lists in (real, fake)]
     hits = [predictability(lists, n_items) for lists in (real, fake)]
     seen = [features(lists, popularity, topics) for lists in (real, fake)]
@@ -53,7 +53,7 @@ def fidelity(
     return [
         row("popularity, Gini", [gini(s) for s in share], tv(*share), "total variation"),
         row("items per user", [n.mean() for n in lengths], ks, "Kolmogorov-Smirnov"),
-        row("next topic the same", same, tv(*moves), "total variation of all pairs"),
+        row("next topic the same", same, tv(*pairs), "total variation of all pairs"),
         row("repeat rate", repeats, abs(repeats[0] - repeats[1]), "difference"),
         row("Markov HR@10", hits, abs(hits[0] - hits[1]), "difference"),
         row("two-sample AUC", (0.5, auc), auc - 0.5, "above chance"),

@@ -1,61 +1,64 @@
-"""`key=value` settings on a command line: read, and held against what takes them."""
+"""`key=value` settings on a command line, read by tyro as a builder or config annotates them."""
 
 from __future__ import annotations
 
 import ast
+import io
 import math
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from inspect import formatannotation
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
-WORDS = {"true": "True", "false": "False", "none": "None"}
+import tyro
+from tyro.constructors import UnsupportedTypeAnnotationError
+
+WORDS = {"true": "True", "false": "False", "none": "None"}  # as settings are written elsewhere
 
 
-def parse(changes: tuple[str, ...]) -> dict[str, Any]:
-    """`key=value` pairs: values as Python writes numbers, booleans, None and tuples, else text."""
-    found: dict[str, Any] = {}
-    for change in changes:
-        key, equals, text = change.partition("=")
+def pairs(changes: tuple[str, ...]) -> dict[str, str]:
+    """`key=value` texts by key; ValueError for one that has no key or no value."""
+    split = {change: change.partition("=") for change in changes}
+    for change, (key, equals, _) in split.items():
         if not equals or not key:
             raise ValueError(f"{change!r} is no setting: write key=value")
-        try:
-            found[key] = ast.literal_eval(WORDS.get(text, text))
-        except (ValueError, SyntaxError):
-            found[key] = text
-    return found
+    return {key: WORDS.get(text, text) for key, _, text in split.values()}
 
 
-def typed(option: str, chosen: dict[str, Any], taker: Any) -> dict[str, Any]:
-    """The values as a builder or config annotates them: a whole number for a float becomes one.
+def literals(changes: tuple[str, ...]) -> dict[str, Any]:
+    """Values that nothing annotates, as Python writes numbers, booleans and tuples, else text."""
+    return {key: _literal(text) for key, text in pairs(changes).items()}
 
-    Names that it does not know are passed on. Raises ValueError for a value of another type.
+
+def typed(option: str, texts: dict[str, str], taker: Callable[..., Any]) -> dict[str, Any]:
+    """The texts as values of the types that `taker` annotates.
+
+    Names that it does not know are left to it as they are. Raises ValueError for a text of another
+    type, and for a number that is not finite.
     """
     hints = get_type_hints(taker)
-    for name, value in chosen.items():
-        if name in hints and not fits(value, hints[name]):
-            takes = formatannotation(hints[name]).replace("float", "finite float")
-            raise ValueError(f"{option} {name}={value}: {name} takes {takes}")
-    return {name: _as(value, hints.get(name)) for name, value in chosen.items()}
+    return {
+        name: _value(option, name, text, hints[name]) if name in hints else text
+        for name, text in texts.items()
+    }
 
 
-def _as(value: Any, hint: Any) -> Any:
-    """1 -> 1.0 where only a float fits."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    kinds = get_args(hint) or (hint,)
-    return float(value) if whole and float in kinds and int not in kinds else value
+def _value(option: str, name: str, text: str, hint: Any) -> Any:
+    words = [word for word in text.strip("()").replace(" ", "").split(",") if word]
+    try:
+        with redirect_stderr(io.StringIO()):  # tyro explains options; these are no options
+            value = tyro.cli(hint, args=words)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if all(math.isfinite(x) for x in numbers if isinstance(x, float)):
+            return value
+    except (SystemExit, UnsupportedTypeAnnotationError):
+        pass
+    takes = formatannotation(hint).replace("float", "finite float")
+    raise ValueError(f"{option} {name}={text}: {name} takes {takes}")
 
 
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type; a whole number is a float, too."""
-    kind, parts = get_origin(hint), get_args(hint)
-    if kind in (Union, UnionType):
-        return any(fits(value, part) for part in parts)
-    if kind is Literal:
-        return value in parts
-    if kind is tuple:  # of any length
-        return isinstance(value, tuple) and all(fits(one, parts[0]) for one in value)
-    if isinstance(value, bool):
-        return hint is bool
-    if hint is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, hint)
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

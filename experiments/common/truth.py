@@ -1,4 +1,4 @@
-"""What a policy is really worth in a world: every policy meets the same users and luck."""
+"""The true value of a policy in a world, under common random numbers for all policies."""
 
 from __future__ import annotations
 

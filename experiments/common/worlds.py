@@ -33,7 +33,7 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSizes:
-    """What every world is asked for."""
+    """Sizes that every world is made with."""
 
     slate_size: int
     n_candidates: int
@@ -60,7 +60,7 @@ def embedded(env_id: str, sizes: WorldSizes) -> World:
                 "recsim_env/Longplay-v0, recsim_env/InterestEvolution-v0 and others of recsim_env."
             ) from None
 
-    make(1)  # a wrong name or size is refused before anything is written
+    make(1)  # a wrong name or size is an error before anything is written
     return World(env_id, make, None)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from gymnasium.vector import VectorEnv
 
+from experiments.common.building import build_with
 from offpolicy import LoggedDataset
-from policies import Encoder, Policy, Sequences, build
+from policies import Encoder, Learner, Policy, Sequences
 
 Env = VectorEnv[Any, Any, Any]
 
@@ -23,6 +24,7 @@ class Candidate:
     policy: str  # key of policies.POLICIES
     settings: dict[str, Any]
     learns: bool = True  # False: nothing to draw a learning curve of
+    acts: bool = False  # learns by acting in the world, which takes longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,16 @@ class Material:
     env: Env  # sizes, and the world for policies that act while they learn
     encoder: Encoder  # frozen
     sequences: Sequences  # what users consumed
-    log: LoggedDataset  # the behaviour's training log
+    log: LoggedDataset  # the logging policy's training log
     rounds: int  # the log is learnt in this many rounds, with a point of the curve after each
     env_steps: int  # decisions in the world for policies that act while they learn
     seed: int
 
 
 def default_candidates(temperature: float) -> tuple[Candidate, ...]:
-    """The rows of `longplay compare`; `temperature` is the behaviour policy's.
+    """The rows of `longplay compare`; `temperature` is the logging policy's.
 
-    The first four stay close enough to the behaviour for its log to speak about them.
+    The first four stay close enough to the logging policy for its log to speak about them.
     """
     return (
         Candidate(name="uniform", policy="uniform", settings={}, learns=False),
@@ -58,7 +60,7 @@ def default_candidates(temperature: float) -> tuple[Candidate, ...]:
         Candidate(name="greedy encoder", policy="greedy_encoder", settings={}, learns=False),
         Candidate(name="greedy reward", policy="greedy_reward", settings={}),
         Candidate(name="LinUCB", policy="linucb", settings={}),
-        Candidate(name="PPO", policy="ppo", settings={}),
+        Candidate(name="PPO", policy="ppo", settings={}, acts=True),
     )
 
 
@@ -76,22 +78,10 @@ def pick_candidates(temperature: float, names: Sequence[str]) -> tuple[Candidate
 
 def train(candidate: Candidate, material: Material) -> Iterator[tuple[int, Policy]]:
     """Learn in rounds; yields (decisions learned from so far, the policy) before and after each."""
-    policy = _new(candidate, material)
-    if hasattr(policy, "learn"):
-        yield from _in_world(policy, material)
-    else:
-        yield from _from_log(policy, material)
-
-
-def _new(candidate: Candidate, material: Material) -> Policy:
-    settings = dict(candidate.settings)
-    if candidate.policy not in {"uniform", "popularity", "top_rated"}:
-        settings["encoder"] = material.encoder
-    if candidate.policy in {"greedy_reward", "softmax_reward", "ppo"}:
-        settings["seed"] = material.seed
-    if candidate.policy == "popularity":
-        settings["sequences"] = material.sequences
-    return build(candidate.policy, material.env, **settings)
+    m = material
+    offered = {"encoder": m.encoder, "sequences": m.sequences, "seed": m.seed}
+    policy = build_with(candidate.policy, m.env, offered, candidate.settings)
+    yield from _in_world(policy, m) if isinstance(policy, Learner) else _from_log(policy, m)
 
 
 def _from_log(policy: Policy, material: Material) -> Iterator[tuple[int, Policy]]:
@@ -108,8 +98,8 @@ def _from_log(policy: Policy, material: Material) -> Iterator[tuple[int, Policy]
 
 
 def _in_world(policy: Any, material: Material) -> Iterator[tuple[int, Policy]]:
-    """The agent acts in the world; its state is scaled to the behaviour's log."""
-    policy.update(material.log)
+    """The agent acts in the world; its state is scaled to the logging policy's log."""
+    policy.prepare(material.log)
     steps = material.env_steps // material.rounds
     yield 0, policy
     for nth in range(material.rounds):

@@ -1,6 +1,6 @@
 """`longplay compare`: train policies in a world, judge them from a log, and check the judge.
 
-A behaviour policy with known propensities serves users and writes two logs: one to learn from, one
+A logging policy with known propensities serves users and writes two logs: one to learn from, one
 to evaluate with. Every candidate is valued from the second log alone, and then run in the world on
 the same users (common random numbers), so that each estimate, interval and verdict meets the truth.
 """

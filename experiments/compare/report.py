@@ -16,8 +16,8 @@ Row = dict[str, Any]
 
 ESTIMAND = (
     "Value: expected return of a session (reward summed over its decisions) that the policy serves "
-    "from its start. Estimates come from the behaviour policy's log alone; truth is the policy run "
-    "in the world on the same users as every other policy. Uplift is over the behaviour policy."
+    "from its start. Estimates come from the logging policy's log alone; truth is the policy run "
+    "in the world on the same users as every other policy. Uplift is over the logging policy."
 )
 
 
@@ -83,7 +83,7 @@ def markdown_table(lines: Sequence[Mapping[str, str]]) -> str:
 def print_table(rows: Sequence[Row], base: Row, level: float) -> None:
     """The table on the terminal."""
     print(
-        f"\nBehaviour policy in the world: {bounds(base)} a session. ± and [ ] are {level:.0%} "
+        f"\nLogging policy in the world: {bounds(base)} a session. ± and [ ] are {level:.0%} "
         f"intervals over sessions.\n\n{text_table(summary(rows))}\n\n{THIN}"
     )
 
@@ -94,15 +94,17 @@ def write_report(
     """report.json, report.html, table.md and the pictures."""
     rows = [r["row"] for r in results]
     curves = [point for r in results for point in r["curve"]]
-    steps = {"behaviour": base["by_step"]} | {r["row"]["policy"]: r["by_step"] for r in results}
-    behaviour = {name: base[name] for name in ("value", "low", "high", "coverage")}
+    steps = {"logging policy": base["by_step"]} | {
+        r["row"]["policy"]: r["by_step"] for r in results
+    }
+    logging = {name: base[name] for name in ("value", "low", "high", "coverage")}
     run.write_json(
         "report.json",
         {
             "world": world,
             "estimand": ESTIMAND,
             "level": level,
-            "behaviour": behaviour,
+            "logging_policy": logging,
             "policies": rows,
             "curves": curves,
             "reward_by_step": steps,
@@ -126,7 +128,7 @@ def write_report(
 def table_section(rows: Sequence[Row], base: Row, level: float) -> str:
     """The table with what its marks mean."""
     text = (
-        f"Behaviour policy in the world: {bounds(base)} a session. ± and [ ] are intervals at "
+        f"Logging policy in the world: {bounds(base)} a session. ± and [ ] are intervals at "
         f"{level:.0%} over sessions. A verdict that the world contradicts is marked WRONG; 'open' "
         f"means that the world's own sample does not show it either. {THIN}"
     )

@@ -31,12 +31,12 @@ def judge(
 ) -> dict[str, Any]:
     """Evaluate a policy from the log and hold the estimate against the truth.
 
-    data: the behaviour's log with what its reward models share.
-    base: (S,) returns of the behaviour policy on the users of `truth`.
+    data: the logging policy's log with what its reward models share.
+    base: (S,) returns of the logging policy on the users of `truth`.
 
     Two estimands are reported: the return of a session that the policy serves from its start, on
     which the verdict rests and which the truth answers, and the reward of one decision in states
-    the behaviour reached.
+    the logging policy reached.
     """
     scores = score_log(policy, data.log, n_slates=4, seed=seed)
 

@@ -1,4 +1,4 @@
-"""What `longplay compare` can be told."""
+"""Settings of `longplay compare`."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Settings:
     encoder: str = "sasrec"
     """The supervised sequence encoder under the policies, of policies.ENCODERS."""
     temperature: float = 8.0
-    """Of the behaviour policy, a softmax over mean ratings, in standard deviations of them; higher
+    """Of the logging policy, a softmax over mean ratings, in standard deviations of them; higher
     = closer to uniform slates, from which a log can speak about more policies."""
     policies: tuple[str, ...] = ()
     """Rows of the table to compute; all by default."""
 
     warm_sessions: int = 4000
-    """Sessions under uniform slates: the behaviour's ratings come from them, and what the encoder
-    learns from where there are no real sequences."""
+    """Sessions under uniform slates, for the logging policy's ratings and, where there are no real
+    sequences, for the encoder."""
     train_sessions: int = 6000
-    """Sessions of the behaviour that candidates learn from."""
+    """Sessions of the logging policy that candidates learn from."""
     log_sessions: int = 8000
-    """Sessions of the behaviour that candidates are evaluated with."""
+    """Sessions of the logging policy that candidates are evaluated with."""
     truth_sessions: int = 4000
     """Sessions that each candidate serves in the world."""
     curve_sessions: int = 500

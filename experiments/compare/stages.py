@@ -36,7 +36,7 @@ from policies.saving.checkpoint import load as load_encoder
 from policies.saving.checkpoint import save as save_encoder
 
 PURPOSES = ("warm", "train", "log", "truth", "curve", "learn")
-BEHAVIOUR = "behaviour"
+LOGGING, LOGGING_STAGE = "logging policy", "logging-policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Job:
             policy,
             n_sessions=n_sessions,
             seed=self.seed(name),
-            logger="uniform" if name == "warm" else BEHAVIOUR,
+            logger="uniform" if name == "warm" else LOGGING,
             progress=lambda done, total: update(done / total),
         )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,14 +84,14 @@ class Job:
         items = serving_of(self.world.make(1)).item_features
         return consumed_sequences(self.log("warm"), item_features=items)
 
-    def behaviour(self) -> Policy:
+    def logging_policy(self) -> Policy:
         """Softmax over the mean ratings of the warm-up log."""
         policy = build("top_rated", self.world.make(1), temperature=self.settings.temperature)
         policy.update(self.log("warm"))
         return policy
 
     def serve(self, policy: Policy, update: Update | None = None) -> Truth:
-        """The policy in the world, on the users that every policy meets."""
+        """The policy in the world, on the users that every policy serves."""
         return serve(
             self.world.make(self.settings.users),
             policy,
@@ -116,18 +116,18 @@ def world_of(settings: Settings) -> World:
 
 
 def prepare(job: Job, show: Show) -> dict[str, Any]:
-    """Logs, encoder and the behaviour's own truth, which is returned."""
+    """Logs, encoder and the logging policy's own true value, which is returned."""
     s = job.settings
     with show.stage(f"warm-up log: {s.warm_sessions:,} sessions of uniform slates") as update:
         job.write("warm", build("uniform", job.world.make(1)), s.warm_sessions, update)
     fit_encoder(job, show)
-    behaviour = job.behaviour()
+    logging = job.logging_policy()
     for name, count in (("train", s.train_sessions), ("log", s.log_sessions)):
-        with show.stage(f"{name} log: {count:,} sessions of the behaviour policy") as update:
-            job.write(name, behaviour, count, update)
-    with show.stage("behaviour policy in the world") as update:
+        with show.stage(f"{name} log: {count:,} sessions of the logging policy") as update:
+            job.write(name, logging, count, update)
+    with show.stage("logging policy in the world") as update:
         result: dict[str, Any] = job.run.stage(
-            BEHAVIOUR, lambda: as_plain(job.serve(behaviour, update), s.level)
+            LOGGING_STAGE, lambda: as_plain(job.serve(logging, update), s.level)
         )
     return result
 
@@ -172,7 +172,8 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
         else:
             with pool(job.settings.workers) as processes:
                 # the longest first, so that no process waits for it alone at the end
-                queue = sorted(left, key=lambda n: n != "PPO")
+                chosen = pick_candidates(job.settings.temperature, left)
+                queue = [c.name for c in sorted(chosen, key=lambda c: not c.acts)]
                 tasks = {processes.submit(in_process, job.settings, job.run, n): n for n in queue}
                 for done, task in enumerate(as_completed(tasks), start=1):
                     task.result()
@@ -182,7 +183,7 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
 
 
 def stage_file(name: str) -> str:
-    """Where a candidate's result is kept."""
+    """Where a candidate's result is written."""
     return f"stages/{stage_name(name)}.json"
 
 
@@ -197,7 +198,7 @@ def in_process(settings: Settings, run: RunFolder, name: str) -> None:
 
 
 def candidate_stage(job: Job, name: str) -> None:
-    """Train, evaluate from the log, run in the world: one row, kept in the run folder."""
+    """Train, evaluate from the log, run in the world: one row, written to the run folder."""
     job.run.stage(stage_name(name), lambda: compare_one(job, name))
 
 
@@ -228,7 +229,7 @@ def compare_one(job: Job, name: str) -> dict[str, Any]:
             point = asdict(mean(seen.returns, s.level))
             curve.append({"policy": name, "decisions": decisions, **point})
     truth = job.serve(policy)
-    base = np.array(job.run.read_json(f"stages/{BEHAVIOUR}.json")["returns"])
+    base = np.array(job.run.read_json(f"stages/{LOGGING_STAGE}.json")["returns"])
     rule = GateRule(min_ess=s.min_ess)
     data = reward_data(job.run.path / "logs" / "log", s.seed)
     row = judge(name, policy, data, truth, base, rule=rule, level=s.level, seed=s.seed)

@@ -35,7 +35,9 @@ class Interactions:
     item_names: tuple[str, ...]  # (A,)
     topics: NDArray[np.bool_] | None = None  # (A, G) which topics an item has
     topic_names: tuple[str, ...] = ()
-    unbiased: Sequences | None = None  # the users' ratings of items drawn at random, where asked
+    unbiased: Sequences | None = (
+        None  # the users' ratings of items drawn at random, where the files have them
+    )
     published: Split | None = None  # where the files fix the held-out part themselves
 
     @property
@@ -68,14 +70,14 @@ def load(name: str, root: Root = None) -> Interactions | LoggedDataset:
 
     A file needs the columns user, item, timestamp (seconds; ties keep the file's order) and may
     have reward. `open-bandit` is a decision log (campaign all, uniform policy); see
-    `experiments.open_bandit.load_open_bandit` for the others.
+    `experiments.data.open_bandit.load_open_bandit` for the others.
 
     Raises:
         FileNotFoundError: the folder or file is missing; says where it is looked for.
         ValueError: no such name, or a file that breaks its format.
     """
     if name == "open-bandit":
-        return load_open_bandit(data_root(root), campaign="all", behaviour="random")
+        return load_open_bandit(data_root(root), campaign="all", policy="random")
     if name in LOADERS:
         return LOADERS[name](folder_of(name, root))
     if Path(name).suffix in {".csv", ".parquet", ".pq"}:

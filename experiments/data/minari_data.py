@@ -33,7 +33,7 @@ def to_minari(log: LoggedDataset, dataset_id: str) -> Any:
     minari, spaces = _minari(), import_module("gymnasium.spaces")
     log.require_whole_sessions("an episode is a session from its first step.")
     width = 1 if log.context is None else log.context.shape[1]
-    told = {
+    described = {
         "longplay": FORMAT,
         "n_items": log.n_items,
         "context": log.context is not None,
@@ -45,7 +45,7 @@ def to_minari(log: LoggedDataset, dataset_id: str) -> Any:
         [_episode(log, own, k) for k, own in enumerate(rows)],
         observation_space=spaces.Box(-np.inf, np.inf, (width,), np.float32),
         action_space=spaces.Box(-1, log.n_items - 1, (log.slate_size,), np.int32),
-        description=json.dumps(told),
+        description=json.dumps(described),
         data_format="arrow",
     )
 
@@ -57,7 +57,7 @@ def from_minari(dataset: Any) -> LoggedDataset:
     Raises:
         LogError: there is no propensity, or a rule of the log is broken.
     """
-    told = _told(dataset)
+    described = _description(dataset)
     episodes = list(dataset.iterate_episodes())
     infos = (episodes[0].infos or {}) if episodes else {}
     if "propensity" not in infos:
@@ -74,15 +74,17 @@ def from_minari(dataset: Any) -> LoggedDataset:
         "terminated": np.concatenate([e.terminations for e in episodes]),
         "truncated": np.concatenate([e.truncations for e in episodes]),
     }
-    if told["context"]:
+    if described["context"]:
         columns["context"] = np.concatenate([e.observations[: len(e)] for e in episodes])
     for name in infos:
         if name in ROW_COLUMNS:
             columns[name] = np.concatenate([e.infos[name][: len(e)] for e in episodes])
         elif name in PRIOR_COLUMNS:
             columns[name] = np.stack([e.infos[name][0] for e in episodes])
-    log = LoggedDataset.from_columns(n_items=told["n_items"], **columns)
-    return log.with_estimated_propensities() if told["propensity_source"] == "estimated" else log
+    log = LoggedDataset.from_columns(n_items=described["n_items"], **columns)
+    return (
+        log.with_estimated_propensities() if described["propensity_source"] == "estimated" else log
+    )
 
 
 def _episode(log: LoggedDataset, rows: NDArray[np.int64], session: int) -> Any:
@@ -112,12 +114,12 @@ def _plain(x: NDArray[Any]) -> Any:
     return x.tolist() if x.ndim == 1 else x
 
 
-def _told(dataset: Any) -> dict[str, Any]:
-    """What `to_minari` said of the log; of a foreign dataset what can be known."""
+def _description(dataset: Any) -> dict[str, Any]:
+    """What `to_minari` wrote of the log; of a foreign dataset what its spaces say."""
     text = dataset.storage.metadata.get("description") or ""
-    told = json.loads(text) if text.startswith('{"longplay"') else {}
-    if told and told["longplay"] != FORMAT:
-        raise LogError(f"the dataset has log format {told['longplay']}, this reads {FORMAT}")
+    described = json.loads(text) if text.startswith('{"longplay"') else {}
+    if described and described["longplay"] != FORMAT:
+        raise LogError(f"the dataset has log format {described['longplay']}, this reads {FORMAT}")
     space = dataset.action_space
     top = getattr(space, "n", None)  # Discrete, else Box
     own = {
@@ -125,7 +127,7 @@ def _told(dataset: Any) -> dict[str, Any]:
         "context": True,
         "propensity_source": "logged",
     }
-    return own | told
+    return own | described
 
 
 def _minari() -> Any:

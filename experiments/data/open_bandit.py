@@ -16,11 +16,11 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 
 Campaign = Literal["all", "men"]
-Behaviour = Literal["random", "bts"]
+LoggingPolicy = Literal["random", "bts"]
 POSITIONS = 3
 
 
-def load_open_bandit(root: Path, *, campaign: Campaign, behaviour: Behaviour) -> LoggedDataset:
+def load_open_bandit(root: Path, *, campaign: Campaign, policy: LoggingPolicy) -> LoggedDataset:
     """One row per impression of one position: slate of one item, reward = click.
 
     `context` = position 1-3 one-hot, then the four hashed user features one-hot, then the user's
@@ -32,7 +32,7 @@ def load_open_bandit(root: Path, *, campaign: Campaign, behaviour: Behaviour) ->
     """
     import pandas as pd
 
-    path = root / "open-bandit" / behaviour / campaign / f"{campaign}.csv"
+    path = root / "open-bandit" / policy / campaign / f"{campaign}.csv"
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing. Put the Open Bandit sample under {root / 'open-bandit'} as it is "
@@ -54,7 +54,7 @@ def load_open_bandit(root: Path, *, campaign: Campaign, behaviour: Behaviour) ->
         reward=rows["click"].to_numpy(),
         n_items=size,
         terminated=np.ones(number, np.bool_),
-        logger=np.full(number, behaviour),
+        logger=np.full(number, policy),
         context=np.hstack([position.astype(np.float32), user, affinity]),
     )
 

@@ -61,7 +61,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class OnPolicyValue:
     """What the target policy earned when it served itself."""
 
     value: Interval
@@ -79,26 +79,26 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def write_run(settings: Settings, report: Report, truth: Truth | None) -> Path:
+def write_run(settings: Settings, report: Report, truth: OnPolicyValue | None) -> Path:
     """report.json, report.html and settings.json; files appear whole."""
     name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = settings.out or Path("results") / f"evaluate-{name}-{stamp}"
-    told: dict[str, Any] = json.loads(report.to_json())
+    record: dict[str, Any] = json.loads(report.to_json())
     if truth is not None:
-        told["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
+        record["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
     run_folder = RunFolder(folder)
-    run_folder.write_json("report.json", told)
+    run_folder.write_json("report.json", record)
     run_folder.write_text("report.html", report.to_html())
     run_folder.write_json("settings.json", {"settings": asdict(settings), "made": made_with()})
     return folder
 
 
-def _open_bandit(settings: Settings) -> tuple[Report, Truth]:
+def _open_bandit(settings: Settings) -> tuple[Report, OnPolicyValue]:
     root = data_root(settings.data_root)
-    behaviour: Literal["random", "bts"] = "random" if settings.target == "bts" else "bts"
-    log = load_open_bandit(root, campaign=settings.campaign, behaviour=behaviour)
-    own = load_open_bandit(root, campaign=settings.campaign, behaviour=settings.target)
+    logging: Literal["random", "bts"] = "random" if settings.target == "bts" else "bts"
+    log = load_open_bandit(root, campaign=settings.campaign, policy=logging)
+    own = load_open_bandit(root, campaign=settings.campaign, policy=settings.target)
     if settings.target == "bts":
         scores, how = score_shares(log, item_shares(own), seed=settings.seed), SHARES
     else:
@@ -106,7 +106,7 @@ def _open_bandit(settings: Settings) -> tuple[Report, Truth]:
     if settings.horizon not in {None, "one_step"}:
         raise ValueError(f"--horizon {settings.horizon}: Open Bandit rows are one_step decisions")
     report = evaluate(log, scores, horizon="one_step", level=settings.level, seed=settings.seed)
-    truth = Truth(mean_interval(own.reward, settings.level), len(own))
+    truth = OnPolicyValue(mean_interval(own.reward, settings.level), len(own))
     notes = (how, *compared(report, truth, settings.target))
     return replace(report, notes=report.notes + notes), truth
 
@@ -123,7 +123,7 @@ UNIFORM = (
 )
 
 
-def compared(report: Report, truth: Truth, target: str) -> tuple[str, ...]:
+def compared(report: Report, truth: OnPolicyValue, target: str) -> tuple[str, ...]:
     """Estimate against what the target earned itself, as sentences."""
     it, line = truth.value, report[report.decided_by]
     inside = "holds" if line.value.low <= it.value <= line.value.high else "MISSES"
@@ -147,8 +147,8 @@ def _saved(settings: Settings) -> Report:
     if settings.target_scores is None or settings.horizon is None:
         raise ValueError(
             "a saved log needs --target-scores FILE and --horizon: one_step (the target acts once, "
-            "in states the logger reached) or per_decision, trajectory, marginal (it serves whole "
-            "sessions)"
+            "in states the logging policy reached) or per_decision, trajectory, marginal (it "
+            "serves whole sessions)"
         )
     assert settings.log is not None
     log = read_log(settings.log)

@@ -39,7 +39,7 @@ class Settings:
     min_uplift: float = 0.0
     """Uplift to be shown; negative: a non-inferiority margin."""
     min_ess: float = 500.0
-    """Effective units below which the gate refuses to judge."""
+    """Effective units below which the gate cannot tell."""
     guardrail: tuple[str, ...] = ()
     """Changes that must hold: "responses.1>=-0.01" or "position_reward.0<=0.2": column, place,
     bound on its change against the logging policy."""
@@ -105,10 +105,10 @@ def guardrail_of(text: str, log: LoggedDataset) -> GuardrailSpec:
     Raises:
         ValueError: it is written otherwise, or the log has no such column.
     """
-    found = re.fullmatch(r"\s*([a-z_]+)(?:\.(\d+))?\s*(>=|<=)\s*(\S+)\s*", text)
-    if not found:
+    match = re.fullmatch(r"\s*([a-z_]+)(?:\.(\d+))?\s*(>=|<=)\s*(\S+)\s*", text)
+    if not match:
         raise ValueError(f'guardrail {text!r}: write "column.place>=bound" or "column<=bound"')
-    name, place, sign, bound = found.groups()
+    name, place, sign, bound = match.groups()
     values = column_of(f"{name}.{place or 0}", log).astype(np.float64)
     limit = float(bound)
     return GuardrailSpec(

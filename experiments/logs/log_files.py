@@ -22,8 +22,8 @@ def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedD
         return read_log(path)
     named: dict[str, str | Sequence[str]] = {}
     for entry in columns:
-        ours, found, theirs = entry.partition("=")
-        if not found:
+        ours, equals, theirs = entry.partition("=")
+        if not equals:
             raise ValueError(f"--columns {entry}: write ours=theirs, such as slate=item_id")
         parts = theirs.split(",")
         named[ours] = parts if len(parts) > 1 else theirs
@@ -51,8 +51,8 @@ def _uniform(log: LoggedDataset) -> TargetScores:
     offered = np.full(len(log), float(log.n_items))
     if log.candidates is not None:
         offered = (log.candidates >= 0).sum(1).astype(np.float64)
-    held = np.cumsum(log.slate >= 0, axis=1) - 1  # places filled above this one
-    chance = 1 / np.maximum(offered[:, None] - held, 1)
+    filled = np.cumsum(log.slate >= 0, axis=1) - 1  # places filled above this one
+    chance = 1 / np.maximum(offered[:, None] - filled, 1)
     places = np.where(log.slate >= 0, chance, 1.0)
     return TargetScores(places.prod(1), places)
 
@@ -86,8 +86,10 @@ def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
 
 def _columns(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix in {".npy", ".npz"}:
-        held = np.load(path, allow_pickle=False)
-        return {"propensity": held} if path.suffix == ".npy" else {k: held[k] for k in held.files}
+        content = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            return {"propensity": content}
+        return {name: content[name] for name in content.files}
     import pandas as pd
 
     if path.suffix not in {".csv", ".parquet", ".pq"}:

@@ -26,13 +26,13 @@ class Settings:
     log: tyro.conf.Positional[Path]
     """A log (folder or file), or any Parquet with --columns."""
     horizon: Horizon = "one_step"
-    """The estimand: single decisions, or sessions (these need the logger's whole distribution)."""
+    """The estimand: single decisions, or sessions (these need candidate_propensity)."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     tilt: tuple[float, ...] = (0.5, 2.0)
-    """How far the targets go from the logger towards what pays, in standard deviations."""
+    """How far the targets go from the logging policy towards what pays, in standard deviations."""
     redraws: int = 100
     """Logs per target."""
     rows: int = 20_000
@@ -70,5 +70,5 @@ def run(settings: Settings) -> int:
 def whole_sessions(log: LoggedDataset, rows: int) -> NDArray[np.bool_]:
     """(N,) the first sessions, as many as have at most `rows` decisions together; at least one."""
     size = np.bincount(log.sessions)
-    kept = np.cumsum(size) <= max(rows, int(size[0]))
-    return np.asarray(kept[log.sessions])
+    taken = np.cumsum(size) <= max(rows, int(size[0]))
+    return np.asarray(taken[log.sessions])

@@ -11,20 +11,9 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.published import (
-    digits as published_digits,
-)
-from experiments.published import (
-    judge_figures,
-)
-from experiments.published import (
-    mips as published_mips,
-)
-from experiments.published import (
-    open_bandit as published_open_bandit,
-)
+from experiments.data.datasets import data_root
+from experiments.published import digits, judge_figures, mips, open_bandit
 
-WORLDS = 30  # whose expected errors are summed up (mips)
 Name = Literal["open-bandit", "digits", "mips", "coverage", "gate"]
 
 
@@ -41,30 +30,27 @@ class Settings:
     Left out, the item shares of the policy's own log stand in for them."""
     repeats: int | None = None
     """Bootstrap samples, runs, seeds or logs; the published number of them by default."""
+    worlds: int = 30
+    """Worlds whose expected errors the median ratio is of (mips)."""
+    contexts: int = 200_000
+    """Contexts over which true values are averaged (gate)."""
 
 
 def run(settings: Settings) -> int:
     """Measure and print."""
-    tables: dict[str, Callable[[Settings], list[list[str]]]] = {
-        "open-bandit": _open_bandit,
-        "digits": lambda s: _errors(
-            published_digits.relative_errors(s.repeats or 30), published_digits.PRINTED
-        ),
-        "mips": _mips,
-        "coverage": _coverage,
-        "gate": _gate,
-    }
-    _print(tables[settings.table](settings), settings.table)
+    _print(TABLES[settings.table](settings), settings.table)
     return 0
 
 
-def _open_bandit(s: Settings) -> list[list[str]]:
-    from experiments.data.datasets import data_root
+def _digits(s: Settings) -> list[list[str]]:
+    return _errors(digits.relative_errors(s.repeats or 30), digits.PRINTED)
 
-    errors = published_open_bandit.relative_errors(
+
+def _open_bandit(s: Settings) -> list[list[str]]:
+    errors = open_bandit.relative_errors(
         data_root(s.data_root), prior=s.prior, samples=s.repeats or 30
     )
-    return _errors(errors, published_open_bandit.PRINTED)
+    return _errors(errors, open_bandit.PRINTED)
 
 
 def _errors(errors: dict[str, NDArray[np.float64]], printed: dict[str, float]) -> list[list[str]]:
@@ -79,24 +65,25 @@ def _errors(errors: dict[str, NDArray[np.float64]], printed: dict[str, float]) -
 def _mips(s: Settings) -> list[list[str]]:
     head = ["actions", "MSE IPS", "MSE MIPS", "ratio", "published", "expected ratio, median world"]
     rows = [head]
-    for n_actions, (ips, mips) in published_mips.PRINTED.items():
-        found = published_mips.squared_errors(n_actions, s.repeats or published_mips.SEEDS)
-        (a, b), (a_se, b_se) = found.mean(0), found.std(0) / np.sqrt(len(found))
-        worlds = [published_mips.expected_errors(n_actions, seed) for seed in range(WORLDS)]
+    for n_actions, printed in mips.PRINTED.items():
+        errors = mips.squared_errors(n_actions, s.repeats or mips.SEEDS)
+        (a, b), (a_se, b_se) = errors.mean(0), errors.std(0) / np.sqrt(len(errors))
+        worlds = [mips.expected_errors(n_actions, seed) for seed in range(s.worlds)]
         ratio = float(np.median([x / y for x, y in worlds]))
-        told = [f"{a:.3f} ± {a_se:.3f}", f"{b:.4f} ± {b_se:.4f}", f"{a / b:.0f}"]
-        rows.append([str(n_actions), *told, f"{ips:g}, {mips:g}", f"{ratio:.0f}"])
+        measured = [f"{a:.3f} ± {a_se:.3f}", f"{b:.4f} ± {b_se:.4f}", f"{a / b:.0f}"]
+        published = f"{printed[0]:g}, {printed[1]:g}"
+        rows.append([str(n_actions), *measured, published, f"{ratio:.0f}"])
     return rows
 
 
 def _coverage(s: Settings) -> list[list[str]]:
     n = s.repeats or 2000
     rows = [["setting", "estimator", "coverage of 95 %", "mean width"]]
-    for setting, found in (
+    for setting, figures in (
         ("five arms, n = 500", judge_figures.five_arms(n)),
         ("80 users x 10 dependent rows", judge_figures.dependent_rows(n)),
     ):
-        rows += [[setting, c.estimator, f"{c.coverage:.4f}", f"{c.width:.4f}"] for c in found]
+        rows += [[setting, c.estimator, f"{c.coverage:.4f}", f"{c.width:.4f}"] for c in figures]
     alarms, naive = judge_figures.peeking(n)
     rows.append(["A/A, 100 looks: false alarms", "confidence sequence", f"{alarms:.4f}", ""])
     rows.append(["A/A, 100 looks: false alarms", "t interval", f"{naive:.4f}", ""])
@@ -106,9 +93,18 @@ def _coverage(s: Settings) -> list[list[str]]:
 def _gate(s: Settings) -> list[list[str]]:
     rows = [["true change", "pass", "fail", "cannot tell", "effective share"]]
     for ratio in (1.03, 1.0, 0.97):
-        found = judge_figures.gate_power(ratio, s.repeats or 300)
-        rows.append([f"{ratio - 1:+.0%}", *(f"{x:.3f}" for x in found.values())])
+        shares = judge_figures.gate_power(ratio, s.repeats or 300, contexts=s.contexts)
+        rows.append([f"{ratio - 1:+.0%}", *(f"{x:.3f}" for x in shares.values())])
     return rows
+
+
+TABLES: dict[Name, Callable[[Settings], list[list[str]]]] = {
+    "open-bandit": _open_bandit,
+    "digits": _digits,
+    "mips": _mips,
+    "coverage": _coverage,
+    "gate": _gate,
+}
 
 
 def _print(rows: list[list[str]], title: str) -> None:

@@ -35,40 +35,40 @@ def five_arms(replicates: int = 2000, n: int = 500) -> list[Coverage]:
     pay = np.array([0.9, 0.85, 0.8, 0.75, 0.7])
     target = np.array([0.6, 0.2, 0.1, 0.05, 0.05])
     truth = float(target @ pay)
-    found: dict[str, list[tuple[bool, float]]] = {"snips": [], "ips": [], "ips, Bernstein": []}
+    hits: dict[str, list[tuple[bool, float]]] = {"snips": [], "ips": [], "ips, Bernstein": []}
     for seed in range(replicates):
         rng = np.random.default_rng([seed, 5])
         arm = rng.integers(0, 5, n)
         reward = (rng.random(n) < pay[arm]).astype(np.float64)
         t = Terms(target[arm] / 0.2, reward, None, None, np.arange(n))
         ips = estimate(t, "ips")
-        shown = {
+        intervals = {
             "snips": interval(estimate(t, "snips")),
             "ips": interval(ips),
             "ips, Bernstein": empirical_bernstein(ips, (0.0, 3.0)),
         }
-        for name, i in shown.items():
-            found[name].append((i.low <= truth <= i.high, i.high - i.low))
-    return [Coverage(k, *(float(x) for x in np.mean(v, axis=0))) for k, v in found.items()]
+        for name, i in intervals.items():
+            hits[name].append((i.low <= truth <= i.high, i.high - i.low))
+    return [Coverage(k, *(float(x) for x in np.mean(v, axis=0))) for k, v in hits.items()]
 
 
 def dependent_rows(replicates: int = 2000, users: int = 80, rows: int = 10) -> list[Coverage]:
-    """Rows of a user share a mood; the users are the units."""
+    """Rows of a user share an offset of their rewards; the users are the units."""
     pi_b, pi_e, pay = np.array([0.6, 0.4]), np.array([0.4, 0.6]), np.array([0.3, 0.5])
     truth = float(pi_e @ pay)
-    found: dict[str, list[tuple[bool, float]]] = {"ips": [], "snips": [], "dr": []}
+    hits: dict[str, list[tuple[bool, float]]] = {"ips": [], "snips": [], "dr": []}
     unit = np.repeat(np.arange(users), rows)
     for seed in range(replicates):
         rng = np.random.default_rng([seed, 6])
-        mood = np.repeat(rng.normal(0, 0.5, users), rows)
+        offset = np.repeat(rng.normal(0, 0.5, users), rows)
         arm = (rng.random(users * rows) < pi_b[1]).astype(np.int64)
-        reward = pay[arm] + mood + rng.normal(0, 0.3, users * rows)
+        reward = pay[arm] + offset + rng.normal(0, 0.3, users * rows)
         q = np.array([0.2, 0.6])
         t = Terms((pi_e / pi_b)[arm], reward, q[arm], np.full(len(arm), pi_e @ q), unit)
-        for name, kept in found.items():
+        for name, of_estimator in hits.items():
             i = interval(estimate(t, name))
-            kept.append((i.low <= truth <= i.high, i.high - i.low))
-    return [Coverage(k, *(float(x) for x in np.mean(v, axis=0))) for k, v in found.items()]
+            of_estimator.append((i.low <= truth <= i.high, i.high - i.low))
+    return [Coverage(k, *(float(x) for x in np.mean(v, axis=0))) for k, v in hits.items()]
 
 
 def peeking(replicates: int = 2000, n: int = 10_000, looks: int = 100) -> tuple[float, float]:
@@ -93,18 +93,19 @@ def sequence_radius(spread: float, n: int) -> float:
 
 
 class Bandit(NamedTuple):
-    """The gate's setting: 20 actions, a logger and a target of known value ratio."""
+    """The gate's setting: 20 actions, a logging and a target policy of known value ratio."""
 
     theta: F64
     tilt: F64
     sharpness: float
 
 
-def gate_world(ratio: float, seed: int = 0) -> Bandit:
-    """Sharpness such that the target's true value is `ratio` times the logger's."""
+def gate_world(ratio: float, seed: int = 0, contexts: int = 200_000) -> Bandit:
+    """Sharpness such that the target's value is `ratio` times the logging policy's, both averaged
+    over so many contexts."""
     rng = np.random.default_rng(seed)
     theta, tilt = 0.6 * rng.standard_normal((5, 20)), rng.standard_normal((5, 20))
-    x = np.random.default_rng([seed, 1]).standard_normal((200_000, 5))
+    x = np.random.default_rng([seed, 1]).standard_normal((contexts, 5))
     low, high = -2.0, 6.0
     for _ in range(40):
         world = Bandit(theta, tilt, (low + high) / 2)
@@ -131,9 +132,11 @@ def gate_policies(w: Bandit, x: F64) -> tuple[F64, F64, F64]:
     )
 
 
-def gate_power(ratio: float, logs: int = 300, n: int = 10_000) -> dict[str, float]:
+def gate_power(
+    ratio: float, logs: int = 300, n: int = 10_000, contexts: int = 200_000
+) -> dict[str, float]:
     """Shares of pass, fail and cannot tell over whole evaluations; the mean effective share."""
-    world = gate_world(ratio)
+    world = gate_world(ratio, contexts=contexts)
     counts = {o.value: 0.0 for o in Outcome} | {"effective share": 0.0}
     for seed in range(logs):
         rng = np.random.default_rng([seed, 8])

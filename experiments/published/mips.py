@@ -25,7 +25,7 @@ DIMS, CATEGORIES, LATENT, CONTEXT, NOISE, EPSILON, ROWS = 3, 10, 5, 10, 2.5, 0.0
 SEEDS = 100  # of the published figure
 
 
-class World(NamedTuple):
+class SyntheticBandit(NamedTuple):
     """Fixed parts of one world."""
 
     embedding: list[F64]  # per dimension (A, categories) p(e | a)
@@ -36,11 +36,11 @@ class World(NamedTuple):
     importance: F64  # (dims,)
 
 
-def make_world(n_actions: int, seed: int) -> World:
+def make_world(n_actions: int, seed: int) -> SyntheticBandit:
     """Draw a world."""
     rng = np.random.default_rng([seed, n_actions])
     e = np.exp(rng.standard_normal((DIMS, n_actions, CATEGORIES)))
-    return World(
+    return SyntheticBandit(
         list(e / e.sum(2, keepdims=True)),
         rng.standard_normal((DIMS, CATEGORIES, LATENT)),
         rng.uniform(-1, 1, (DIMS, 1 + CONTEXT)),
@@ -50,7 +50,7 @@ def make_world(n_actions: int, seed: int) -> World:
     )
 
 
-def category_rewards(w: World, x: F64) -> F64:
+def category_rewards(w: SyntheticBandit, x: F64) -> F64:
     """(dims, n, categories) expected reward of each category."""
     one_x, parts = _with_one(x), []
     for d in range(DIMS):
@@ -64,7 +64,7 @@ def _with_one(x: F64) -> F64:
     return np.column_stack([np.ones(len(x)), x])
 
 
-def action_rewards(w: World, per_category: F64) -> F64:
+def action_rewards(w: SyntheticBandit, per_category: F64) -> F64:
     """(n, A) expected reward of each action."""
     return np.asarray(
         sum(w.importance[d] * per_category[d] @ w.embedding[d].T for d in range(DIMS))
@@ -84,13 +84,13 @@ def draw(p: F64, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.asarray((rng.random((len(p), 1)) > p.cumsum(1)).sum(1).clip(max=p.shape[1] - 1))
 
 
-def true_value(w: World, rng: np.random.Generator) -> float:
+def true_value(w: SyntheticBandit, rng: np.random.Generator) -> float:
     """The target's value, on contexts of their own."""
     q = action_rewards(w, category_rewards(w, rng.standard_normal((ROWS, CONTEXT))))
     return float((policies(q)[1] * q).sum(1).mean())
 
 
-def one_log(w: World, rng: np.random.Generator) -> tuple[float, float]:
+def one_log(w: SyntheticBandit, rng: np.random.Generator) -> tuple[float, float]:
     """IPS and MIPS on one log."""
     x = rng.standard_normal((ROWS, CONTEXT))
     per_category = category_rewards(w, x)

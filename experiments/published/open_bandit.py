@@ -76,15 +76,15 @@ def thompson_shares(prior: Path, campaign: str) -> F64:
     JSON or YAML: campaign -> alpha, beta lists."""
     text = prior.read_text()
     if prior.suffix == ".json":
-        told = json.loads(text)
+        priors = json.loads(text)
     else:
         from importlib import import_module
 
         try:
-            told = import_module("yaml").safe_load(text)
+            priors = import_module("yaml").safe_load(text)
         except ImportError:
             raise ImportError(f"to read {prior} pip install pyyaml, or write it as JSON") from None
-    alpha, beta = (np.array(told[campaign][k], np.float64) for k in ("alpha", "beta"))
+    alpha, beta = (np.array(priors[campaign][k], np.float64) for k in ("alpha", "beta"))
     rng = np.random.default_rng(FOLD_SEED)
     counts = np.zeros((POSITIONS, len(alpha)))
     for _ in range(10):

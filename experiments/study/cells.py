@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 import recsim_env  # noqa: F401  (registers the environments)
+from experiments.common.building import build_with
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import Truth, serve
 from experiments.study.settings import END_TO_END, NONE, TUNED, Cell, Settings
@@ -23,6 +23,7 @@ from policies import (
     ENCODERS,
     POLICIES,
     Encoder,
+    Learner,
     Policy,
     Sequences,
     build,
@@ -30,21 +31,21 @@ from policies import (
     consumed_sequences,
     serving_of,
 )
+from policies.encoders.models.neural import NeuralEncoder
 from policies.rules.constraints import constrained
 from policies.rules.rules import Repeats
 
 PURPOSES = ("warm", "learn", "test")
 LENGTH = 20  # of the histories that encoders look back on
 WIDTH = 32  # of the recurrent encoder that an agent trains
-COUNTED = ("popularity", "markov")  # encoders without a network
-PACE = 0.1  # of a tuned encoder, as a share of the agent's learning rate
+FINE_TUNE = 0.1  # learning rate of a tuned encoder, as a share of the agent's
 ROUNDS = 4  # parts of the log that a learner takes one after the other
-AGAIN = 2  # how often SlateQ looks at a decision, as often as in `benchmark agents`
+REPLAYS = 2  # how often SlateQ looks at a decision, as often as in `benchmark agents`
 
 
 def check(settings: Settings) -> None:
     """Raise ValueError for a name that is not in its registry, before anything is written."""
-    tuned = [TUNED + name for name in ENCODERS if name not in COUNTED]
+    tuned = [TUNED + name for name, e in ENCODERS.items() if issubclass(e.load(), NeuralEncoder)]
     wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
         ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS, *tuned)),
         ("agent", settings.agents, POLICIES),
@@ -66,7 +67,7 @@ def make(settings: Settings, world: str, users: int) -> Any:
 
 
 def seed_of(cell: Cell, purpose: str) -> int:
-    """The same for every encoder and agent: they meet the same users with the same luck."""
+    """The same for every encoder and agent: common users and random numbers."""
     words = np.random.SeedSequence((cell.seed, PURPOSES.index(purpose)))
     return int(words.generate_state(1)[0])
 
@@ -90,7 +91,7 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
         serve(test, one, n_sessions=settings.sessions, seed=seed_of(cell, "test"))
         for one in (policy, without_repeats(policy))
     )
-    return told(free) | {"no_repeat": told(strict)}
+    return results(free) | {"no_repeat": results(strict)}
 
 
 @lru_cache(maxsize=1)
@@ -111,15 +112,15 @@ def uniform_log(settings: Settings, cell: Cell, purpose: str) -> LoggedDataset:
     return collect(env, uniform, n_steps=settings.steps // settings.users, seed=seed)
 
 
-def told(seen: Truth) -> dict[str, Any]:
-    """What a cell keeps of its test sessions."""
-    return {"returns": seen.returns.tolist(), "coverage": seen.coverage}
+def results(served: Truth) -> dict[str, Any]:
+    """What is written of a cell's test sessions."""
+    return {"returns": served.returns.tolist(), "coverage": served.coverage}
 
 
 def without_repeats(policy: Policy) -> Policy:
-    """The same policy where nothing is shown that the user's history holds: what was taken of late.
+    """The same policy where no item of the user's history is shown: nothing that was taken of late.
 
-    Where that would leave fewer candidates than places, those met longest ago are shown again.
+    Where that would leave fewer candidates than places, those taken longest ago are shown again.
     """
     s = policy.serving
     each = np.arange(s.n_items, dtype=np.int32)
@@ -136,25 +137,23 @@ def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
 
 def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
     """The cell's agent, which has learnt nothing."""
-    settings: dict[str, Any] = {"encoder": encoder}
-    if "seed" in inspect.signature(POLICIES[cell.agent].load()).parameters:
-        settings["seed"] = cell.seed
+    settings: dict[str, Any] = {}
     if cell.agent == "slateq":
-        settings["batch_size"] = AGAIN * env.num_envs
+        settings["batch_size"] = REPLAYS * env.num_envs
     if cell.encoder == END_TO_END:
         settings["end_to_end"] = WIDTH
     if cell.encoder.startswith(TUNED):
-        settings["fine_tune"] = PACE
-    return build(cell.agent, env, **settings)
+        settings["fine_tune"] = FINE_TUNE
+    return build_with(cell.agent, env, {"encoder": encoder, "seed": cell.seed}, settings)
 
 
-def learn(policy: Any, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
+def learn(policy: Policy, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:
     """In the world where the agent can, else from a log of uniform slates of the same size.
 
-    What came of showing each item in the encoder's log is told to every agent that can use it.
+    An agent that acts in the world fits its scales to the encoder's log first.
     """
-    if hasattr(policy, "learn"):
-        policy.update(warm)
+    if isinstance(policy, Learner):
+        policy.prepare(warm)
         policy.learn(env, total_steps=settings.steps, seed=seed_of(cell, "learn"))
         return
     log = uniform_log(settings, replace(cell, encoder="", agent=""), "learn")

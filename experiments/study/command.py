@@ -1,7 +1,7 @@
 """`longplay study`: which supervised sequence encoder pays under which agent, and where?
 
 Every cell is an encoder (or none) under an agent in a world: the agent learns on the encoder's
-frozen state, and is then served to users that it never met. Users and luck are the same for every
+frozen state, and is then served to other users. Users and random streams are the same for every
 cell of a world and seed, so cells are compared on pairs.
 """
 
@@ -42,7 +42,7 @@ def run(settings: Settings) -> int:
 
 
 def computed(settings: Settings, todo: list[Cell], folder: Path) -> Iterator[int]:
-    """Compute every cell into the folder, and tell how many are done.
+    """Compute every cell into the folder, and say how many are done.
 
     A process takes a column at a time: its agents share the encoder and the logs.
     """

@@ -1,4 +1,4 @@
-"""What `longplay study` can be told, and which cells follow from it."""
+"""Settings of `longplay study`, and the cells that follow from them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from experiments.common.building import parameters
+
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
 TUNED = "tuned "  # before an encoder's name: it goes on learning, at a tenth of the agent's rate
 AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "ppo", "slateq")
-TRACKS = ("ppo",)  # agents that can train an encoder
-RANKS = ("greedy_encoder",)  # agents that are nothing without one
+RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Cell:
 
 
 def cells(settings: Settings) -> list[Cell]:
-    """All cells that mean something, a world and seed at a time."""
+    """All cells whose agent can use the encoder, a world and seed at a time."""
     s = settings
     return [
         Cell(world, encoder, agent, seed)
@@ -86,6 +87,8 @@ def cells(settings: Settings) -> list[Cell]:
 
 def sensible(encoder: str, agent: str) -> bool:
     """Whether the agent can stand on that encoder."""
-    if encoder == END_TO_END or encoder.startswith(TUNED):
-        return agent in TRACKS
+    if encoder == END_TO_END:
+        return "end_to_end" in parameters(agent)
+    if encoder.startswith(TUNED):
+        return "fine_tune" in parameters(agent)
     return encoder != NONE or agent not in RANKS

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
-from experiments.train.encoder_presets import preset
+from experiments.train.encoder_settings import preset
 from experiments.train.train_encoder import PROTOCOL, Tested, describe, figures, fit
 from offpolicy.page import page, paragraph
 from offpolicy.page import table as html_table
@@ -30,7 +30,7 @@ WEEK = 7 * 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Rank encoders on one data set. What the run folder holds trained is not trained anew."""
+    """Rank encoders on one data set. What the run folder holds is not trained again."""
 
     data: str
     """ml-100k, ml-1m, amazon-beauty, coat, or a .csv or .parquet file of user, item, timestamp."""
@@ -73,7 +73,7 @@ def run(settings: Settings) -> int:
 
 
 def entries(data: Interactions, settings: Settings) -> list[Entry]:
-    """The rows that always stand, then the networks asked for."""
+    """The rows that always stand, then the networks of the settings."""
     timed = data.sequences.times is not None
     recent = {"window": WEEK} if timed else {"tail": 5}
     of = "last 7 days" if timed else "last 5 of each user"
@@ -108,7 +108,7 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     networks = [r for r in rows if r["epochs"]]
     winners = [r["encoder"] for r in networks if r["beats it"] == "yes"]
     if not networks:
-        return "No network was asked for."
+        return "No network was in the settings."
     if winners:
         return (
             f"Above skip-Markov by NDCG@10, paired 95 % interval without 0: {', '.join(winners)}."
@@ -129,9 +129,9 @@ def _trained(entry: Entry, data: Interactions, split: Split, folder: Path) -> En
     wanted = ENCODERS[entry.model].config(entry.settings)
     note = place / "split.json"
     if note.is_file() and json.loads(note.read_text()) == split.rule:
-        kept = load_checkpoint(place / "checkpoint", catalogue=data.catalogue)
-        if kept.config == wanted:
-            return kept
+        saved = load_checkpoint(place / "checkpoint", catalogue=data.catalogue)
+        if saved.config == wanted:
+            return saved
     made = fit(entry.model, entry.settings, split, show=Show(), folder=place / "training")
     save(made, place / "checkpoint", catalogue=data.catalogue)
     RunFolder(place).write_json("split.json", split.rule)

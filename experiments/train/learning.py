@@ -1,7 +1,7 @@
 """How any policy learns, a round at a time, from a world; and where a run of rounds stands.
 
 A round is a function of what the policy was and of the round's number alone, so that a run that was
-killed and taken up again equals one that was not.
+killed and resumed equals one that was not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import mean, serve
-from policies import Policy, build, collect, load, save
+from policies import Learner, Policy, build, collect, load, save
 
 Env = VectorEnv[Any, Any, Any]
 LearnFrom = Literal["own", "uniform"]
@@ -29,13 +29,13 @@ STATE, CURVE, BEST = "progress.json", "curve.csv", "best"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run of rounds is asked for."""
+    """The sizes and the seed of a run of rounds."""
 
     rounds: int
     steps: int  # decisions of a round, over all users
     sessions: int  # held-out sessions behind each point of the curve
     patience: int  # rounds without a better point before stopping
-    learn_from: LearnFrom  # whose decisions a policy without `learn` learns from
+    learn_from: LearnFrom  # whose decisions a policy that learns from logs learns from
     level: float
     seed: int
 
@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Worlds:
-    """The same world for learning and for held-out users, and what those earned under uniform."""
+    """The same world for learning and for held-out users, and what uniform slates earn there."""
 
     learn: Env
     held_out: Env
@@ -61,7 +61,7 @@ class Standing:
 
     policy: Policy
     rows: list[Row] = field(default_factory=list)
-    best: int = 0  # the row whose policy is kept
+    best: int = 0  # the row whose policy is saved as the best
 
     def finished(self, plan: Plan) -> bool:
         """All rounds are done, or `patience` of them brought nothing better."""
@@ -82,30 +82,28 @@ def rounds(
 
 
 def learn_round(
-    policy: Any, env: Env, plan: Plan, nth: int, on_steps: Callable[[int], None]
+    policy: Policy, env: Env, plan: Plan, nth: int, on_steps: Callable[[int], None]
 ) -> dict[str, float]:
     """One round: acting in the world, or from a log of its own decisions or of uniform ones."""
     seed = plan.seed_of("learn", nth)
-    if hasattr(policy, "learn"):
+    if isinstance(policy, Learner):
         policy.learn(env, total_steps=plan.steps, seed=seed, on_steps=on_steps)
         return {}
-    behaviour = policy if plan.learn_from == "own" else build("uniform", env)
     log = collect(
         env,
-        behaviour,
+        policy if plan.learn_from == "own" else build("uniform", env),
         n_steps=max(plan.steps // env.num_envs, 1),
         seed=seed,
         progress=lambda done, _: on_steps(((nth - 1) * plan.steps) + done * env.num_envs),
     )
-    learnt: dict[str, float] = policy.update(log)
-    return learnt
+    return policy.update(log)
 
 
-def decisions(policy: Any, env: Env, plan: Plan, nth: int) -> int:
+def decisions(policy: Policy, env: Env, plan: Plan, nth: int) -> int:
     """Decisions learnt from after so many rounds: a round is made of whole steps of all users, and
-    an agent says itself how many it took."""
-    if hasattr(policy, "steps"):
-        return int(policy.steps)
+    a learner counts its own."""
+    if isinstance(policy, Learner):
+        return policy.steps
     return nth * (plan.steps // env.num_envs) * env.num_envs
 
 
@@ -113,11 +111,11 @@ def _point(
     standing: Standing, worlds: Worlds, plan: Plan, nth: int, learnt: dict[str, float]
 ) -> Row:
     """Serve the held-out users: all rounds, and uniform slates, meet the same ones."""
-    seen = serve(
+    served = serve(
         worlds.held_out, standing.policy, n_sessions=plan.sessions, seed=plan.seed_of("curve")
     )
-    value = mean(seen.returns, plan.level)
-    gain = mean(seen.returns - worlds.baseline, plan.level)
+    value = mean(served.returns, plan.level)
+    gain = mean(served.returns - worlds.baseline, plan.level)
     row = {
         "round": nth,
         "decisions": decisions(standing.policy, worlds.learn, plan, nth),
@@ -125,7 +123,7 @@ def _point(
         "gain": gain.value,
         "gain_low": gain.low,
         "gain_high": gain.high,
-        "coverage": seen.coverage,
+        "coverage": served.coverage,
         **learnt,
     }
     standing.rows.append(row)
@@ -134,26 +132,26 @@ def _point(
     return row
 
 
-def keep(run: RunFolder, standing: Standing) -> None:
+def save_progress(run: RunFolder, standing: Standing) -> None:
     """Write down where the run stands; from the moment progress.json is there, it counts."""
     nth = len(standing.rows) - 1
-    here = f"checkpoint-{nth:04d}"
-    save(standing.policy, run.path / here)
+    checkpoint = f"checkpoint-{nth:04d}"
+    save(standing.policy, run.path / checkpoint)
     if standing.best == nth:
         save(standing.policy, run.path / BEST)
     run.write_text(CURVE, as_csv(standing.rows))
-    run.write_json(STATE, {"checkpoint": here, "best": standing.best, "rows": standing.rows})
+    run.write_json(STATE, {"checkpoint": checkpoint, "best": standing.best, "rows": standing.rows})
     for old in run.path.glob("checkpoint-*"):
-        if old.name != here:
+        if old.name != checkpoint:
             shutil.rmtree(old)
 
 
-def take_up(run: RunFolder, fresh: Callable[[], Policy]) -> Standing:
-    """Where the run was left, or its beginning."""
+def load_progress(run: RunFolder, fresh: Callable[[], Policy]) -> Standing:
+    """Where the run stopped, or its beginning with a `fresh` policy."""
     if not (run.path / STATE).exists():
         return Standing(fresh())
-    told = run.read_json(STATE)
-    return Standing(load(run.path / told["checkpoint"]), told["rows"], told["best"])
+    state = run.read_json(STATE)
+    return Standing(load(run.path / state["checkpoint"]), state["rows"], state["best"])
 
 
 def as_csv(rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""What `longplay train-policy` can be told."""
+"""Settings of `longplay train-policy`."""
 
 from __future__ import annotations
 

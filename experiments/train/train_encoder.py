@@ -15,7 +15,7 @@ from rich.console import Console
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
-from experiments.train.encoder_presets import preset
+from experiments.train.encoder_settings import preset
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
 from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics

@@ -11,14 +11,15 @@ __all__ = ["Settings", "run"]
 
 def run(settings: Settings) -> int:
     """Train, test, save; prints the result and where the run folder is."""
-    from experiments.train.stages import Training, check, report, test, train
+    from experiments.train.policy_report import write_report
+    from experiments.train.stages import Training, check, test, train
 
     check(settings)  # before the run folder: bad settings leave nothing behind
     show = Show()
     training = Training(settings, open_run(settings.out, "train-policy", settings, settings.resume))
-    where = training.run.path
-    show.note(f"run folder: {where} (if stopped, go on with --resume {where})")
+    run_folder = training.run
+    show.note(f"run folder: {run_folder.path} (if stopped, go on with --resume {run_folder.path})")
     standing = train(training, show)
-    print(report(training, standing, test(training, show)))
-    print(f"written: {training.run.path / 'report.html'}")
+    print(write_report(run_folder, settings, standing, test(training, show)))
+    print(f"written: {run_folder.path / 'report.html'}")
     return 0

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.linear import Regressions
-from policies.base import (
+from policies.encoders.base import Encoder
+from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
+from policies.observation import (
     Observation,
     Serving,
     candidate_items,
     check_known_items,
     observation_of_log,
 )
-from policies.encoders.base import Encoder
-from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
 from policies.saved import Saved
 from policies.validation import COUNT, POSITIVE
 

@@ -12,8 +12,9 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.arms import Kind, LinearArms, linear_arms
 from policies.bandits.draws import Draws
 from policies.bandits.linear import means
-from policies.base import Observation, Serving
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
+from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
 from policies.slates.distributions import SlateDistribution, explore, masked
@@ -88,19 +89,18 @@ def draw(arms: LinearArms, config: ThompsonConfig, updates: int) -> F64:
     return arms.regressions.draws(config.draws, config.width, rng)
 
 
-def lints(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    width: float = 0.5,
-    draws: int = 32,
-    ridge: float = 10.0,
-    arms: Kind = "disjoint",
-    rank: int = 7,
-    epsilon: float = 0.02,
-    seed: int = 0,
-) -> LinTS:
-    """width: spread of the draws in standard errors; the rest as in linucb."""
-    config = ThompsonConfig(width=width, draws=draws, epsilon=epsilon, seed=seed)
-    linear = linear_arms(serving, encoder, arms, ridge=ridge, rank=rank)
-    return LinTS(config, linear, draw(linear, config, 0))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinTSConfig(ThompsonConfig):
+    """The posterior's draws, and the regressions that it is of; as in linucb."""
+
+    ridge: float = 10.0
+    arms: Kind = "disjoint"
+    rank: int = 7
+
+
+@configured(LinTSConfig)
+def lints(serving: Serving, config: LinTSConfig, encoder: Encoder | None) -> LinTS:
+    """Linear Thompson sampling; width: spread of the draws in standard errors."""
+    arms = linear_arms(serving, encoder, config.arms, ridge=config.ridge, rank=config.rank)
+    thompson = part(config, ThompsonConfig)
+    return LinTS(thompson, arms, draw(arms, thompson, 0))

@@ -7,8 +7,8 @@ from typing import Self
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.arms import Kind, LinearArms, linear_arms
-from policies.base import Observation, Serving
 from policies.encoders.base import Encoder
+from policies.observation import Observation, Serving
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import FROM_0

@@ -16,10 +16,11 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.draws import Draws
 from policies.bandits.linear import Regressions, means
 from policies.bandits.lints import ThompsonConfig
-from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.baselines.reward_model import RewardModel, reward_model
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import place_rewards
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.saved import Saved
 from policies.slates.distributions import SlateDistribution, explore, masked
@@ -156,23 +157,19 @@ def _new(config: NeuralLinearConfig, model: RewardModel) -> NeuralLinear:
     return NeuralLinear(config, model, none, empty, np.zeros((0, 1, 1)))
 
 
-def neural_linear(
-    serving: Serving,
-    *,
-    encoder: Encoder | None = None,
-    width: float = 1.0,
-    draws: int = 32,
-    ridge: float = 10.0,
-    memory: int = 50_000,
-    epsilon: float = 0.02,
-    hidden: int = 32,
-    epochs: int = 5,
-    seed: int = 0,
-) -> NeuralLinear:
-    """width: spread of the draws in standard errors; hidden: size of the representation."""
-    config = NeuralLinearConfig(
-        width=width, draws=draws, ridge=ridge, memory=memory, epsilon=epsilon, seed=seed
-    )
-    bandit = _new(config, reward_model(serving, encoder, hidden, epochs, seed))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildConfig(NeuralLinearConfig):
+    """The posterior, and the reward model whose last layer it replaces."""
+
+    width: float = 1.0  # spread of the draws in standard errors
+    hidden: int = 32  # size of the representation
+    epochs: int = 5  # passes of the reward model over a log
+
+
+@configured(BuildConfig)
+def neural_linear(serving: Serving, config: BuildConfig, encoder: Encoder | None) -> NeuralLinear:
+    """Thompson sampling of Bayesian weights on a learned representation."""
+    model = reward_model(serving, encoder, config.hidden, config.epochs, config.seed)
+    bandit = _new(part(config, NeuralLinearConfig), model)
     bandit._refit()
     return bandit

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.counts import Counts
-from policies.base import Observation, Serving
 from policies.features import place_rewards
+from policies.observation import Observation, Serving
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import FROM_0

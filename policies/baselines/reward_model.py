@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log
 from policies.encoders.base import Encoder
 from policies.features import (
     StateFeatures,
@@ -20,6 +19,7 @@ from policies.features import (
     place_rewards,
     state_features,
 )
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT

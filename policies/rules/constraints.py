@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Policy, Serving, candidate_items, columns_of, items_of
+from policies.base import Policy
+from policies.observation import Observation, Serving, candidate_items, columns_of, items_of
 from policies.one_user import recommend
 from policies.rules.rules import Rule, count, fits, read, written
 from policies.saved import Saved

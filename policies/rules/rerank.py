@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Policy, Serving, candidate_items
+from policies.base import Policy
+from policies.observation import Observation, Serving, candidate_items
 from policies.one_user import recommend
 from policies.rules.taste_walks import Bonus, NearestWalk, Similar, VolumeWalk
 from policies.saved import Saved

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Observation, Serving, candidate_items
+from policies.observation import Observation, Serving, candidate_items
 from policies.rules.rule_walks import CapTerm, QuotaTerm
 from policies.slates.sequential import Term
 from policies.validation import whole

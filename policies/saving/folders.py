@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from policies.base import Policy, Serving, check_same_world, sizes
+from policies.base import Policy
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
+from policies.observation import Serving, check_same_world, sizes
 from policies.saved import Arrays, Savable, Saved, under
 from policies.saving import checkpoint, format_1
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.kernel.buffers import Buffers
+from recsim_env.kernel.buffers import Take, arrays_for, new_array
 from recsim_env.kernel.kernel import compiled, direct
 from recsim_env.kernel.offers import resolve
 from recsim_env.kernel.state import (
@@ -20,6 +19,7 @@ from recsim_env.kernel.state import (
     Offer,
     Outcome,
     Scratch,
+    StepRequest,
     View,
     lined_up,
     shares,
@@ -27,22 +27,14 @@ from recsim_env.kernel.state import (
 from recsim_env.model import UserModel
 
 FOREVER = 2**62
-FEW = 16  # users up to which new arrays cost less than finding used ones
-
-Take = Callable[[str, tuple[int, ...], Any], NDArray[Any]]
-
-
-def new_array(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """An array of arbitrary content."""
-    return np.empty(shape, dtype)
 
 
 class Engine:
     """Knows arrays and compiled loops; nothing of Gymnasium, and of users only what they observe.
 
     live, offer, world: what the loops read and write. widths: entries of a user's vector and of a
-    response. history_length: H. slate_size: K. max_steps: of a session, or None. again: whether a
-    session that ends is followed at once by the next, its last observation kept apart. threads:
+    response. history_length: H. slate_size: K. max_steps: of a session, or None. autoreset: whether
+    a session that ends is followed at once by the next, its last observation kept apart. threads:
     how many share the users of a step; each user is served by one, so results do not depend on it.
     """
 
@@ -57,21 +49,21 @@ class Engine:
         history_length: int,
         slate_size: int,
         max_steps: int | None,
-        again: bool,
+        autoreset: bool,
         threads: int,
     ) -> None:
         self.kernel = compiled(model)
         self.live, self.offer, self.world = live, offer, lined_up(world)
         self.widths, self.history_length, self.slate_size = widths, history_length, slate_size
-        self.limit, self.again = FOREVER if max_steps is None else max_steps, again
+        self.max_steps, self.autoreset = FOREVER if max_steps is None else max_steps, autoreset
         self.n = len(live.users)
         self.shares = shares(self.n, threads)
-        seen = len(offer.features) if live.candidates.size else 0
-        scratch = Scratch(np.zeros(slate_size), np.zeros(seen, np.bool_))
+        items = len(offer.features) if live.candidates.size else 0
+        scratch = Scratch(np.zeros(slate_size), np.zeros(items, np.bool_))
         self._scratch = [copy.deepcopy(scratch) for _ in self.shares]
         self._helpers = ThreadPoolExecutor(len(self.shares) - 1) if self.shares[1:] else None
-        self._take: Take = Buffers().take if self.n > FEW else new_array
-        self._final = self._view(self.n if again else 0, new_array)
+        self._take = arrays_for(self.n)
+        self._final = self._view(self.n if autoreset else 0, new_array)
         self._step: Any = None  # both compiled at their first call
         self._resolve: Any = None
 
@@ -126,18 +118,18 @@ class Engine:
 
         `todo` (N,): SERVE the slate, START the next session instead, or only LOOK.
         """
-        state = (todo, self.again, self.live, self.offer, self.world)
-        asked = (slates, self.limit, outcome, view, self._final)
-        if self._step is None:
-            self._step = direct(self.kernel.step, 0, 1, *state, *asked, self._scratch[0])
 
-        def share(i: int) -> int:
-            return int(self._step(*self.shares[i], *state, *asked, self._scratch[i]))
+        def request(i: int) -> StepRequest:
+            return StepRequest(
+                *self.shares[i], todo, self.autoreset, self.max_steps, self.live, self.offer,
+                self.world, slates, outcome, view, self._final, self._scratch[i],
+            )  # fmt: skip
 
+        self._step = self._step or direct(self.kernel.step, request(0))
         if self._helpers is None:
-            return [share(0)]
-        others = [self._helpers.submit(share, i) for i in range(1, len(self.shares))]
-        return [share(0)] + [other.result() for other in others]
+            return [self._step(request(0))]
+        others = [self._helpers.submit(self._step, request(i)) for i in range(1, len(self.shares))]
+        return [self._step(request(0))] + [other.result() for other in others]
 
     def final(self, counts: list[int]) -> View:
         """The last observations of the sessions that ended in the step just made, copied."""

@@ -1,58 +1,71 @@
 """The compiled step over N users, made of a model's scalar functions about one user.
 
-The machine code is cached on disk under a name that holds the hash of every source file involved,
-so that an edit anywhere is never served by stale code.
+The machine code is cached on disk under a name that holds a hash of every source file and constant
+involved, so that an edit anywhere is never served by stale code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
-from recsim_env import jit, random
-from recsim_env.jit import njit, njit_cached
-from recsim_env.kernel import histories, loops, memory, offers, state
-from recsim_env.model import UserModel
+from recsim_env import jit
+from recsim_env.jit import njit_cached
+from recsim_env.kernel import loops, state
+from recsim_env.model import Functions, UserModel
 
-SHARED = (histories, jit, loops, memory, offers, random, state)  # in every model's loops
+PLAIN = (bool, int, float, str, tuple, np.generic, np.ndarray)  # what machine code holds as it is
 _INNER: dict[Any, Any] = {}  # what `inner` has made, for all models alike
 
 
 class Kernel(NamedTuple):
     """The compiled loops of one model."""
 
-    step: Any  # (first, last, todo, again, live, offer, world, slates, limit, outcome, view,
-    #             final, scratch) -> sessions that ended
-    appraise: Any  # (live, world, items, scores, worths, plans, nones, plan_nones)
+    step: Any  # StepRequest -> number of sessions that ended
+    appraise: Any  # AppraisalRequest -> number of users
 
 
 def compiled(model: UserModel) -> Kernel:
     """The loops with this model's functions in them, compiled on first call, cached on disk."""
-    return _compiled(tuple(model.functions().items()))
+    return _compiled(model.functions())
 
 
 @cache
-def _compiled(functions: tuple[tuple[str, Any], ...]) -> Kernel:
-    stamp = source_hash(dict(functions))
-    names = {name: inner(function) for name, function in functions}
+def _compiled(functions: Functions) -> Kernel:
+    stamp = source_hash(functions)
+    inside = Functions(*map(inner, functions))
+    return Kernel(
+        step=entry(loops.step_users, inside, stamp),
+        appraise=entry(loops.appraise_choices, inside, stamp),
+    )
 
-    def bound(loop: Callable[..., Any]) -> Any:
-        bare = copied(loop)
-        bare.__qualname__ = f"{loop.__name__}_{stamp}"
-        bare.__globals__.update(callees(bare) | names)
-        return bare
 
-    parts: tuple[Callable[..., Any], ...] = (loops._serve, loops._look, loops._start)
-    names |= {loop.__name__[1:]: inner(njit(bound(loop))) for loop in parts}
-    return Kernel(njit_cached(bound(loops._step)), njit_cached(bound(loops._appraise)))
+def entry(loop: Any, model: Functions, stamp: str) -> Any:
+    """A compiled `request -> loop(model, request)`, kept on disk under its name and the stamp.
+
+    The two names are its globals, not in a closure: numba would make what a closure holds part of
+    the key on disk, and functions have another one in every process.
+    """
+    names = {"LOOP": inner(loop), "MODEL": model}
+    made = FunctionType(_entry.__code__, names)
+    made.__qualname__, made.__module__ = f"{loop.__name__}_{stamp}", __name__
+    return njit_cached(made)
+
+
+LOOP: Any = None  # `entry` gives each copy of `_entry` its own two
+MODEL: Functions | None = None
+
+
+def _entry(request: Any) -> Any:
+    return LOOP(MODEL, request)
 
 
 def inner(function: Any) -> Any:
@@ -61,33 +74,21 @@ def inner(function: Any) -> Any:
     That way in costs as much to compile as a small function itself, and in a loop nobody takes it;
     a call from Python would end the process, so nobody but the loops gets to see these.
     """
-    closed = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    if closed.items() <= function.targetoptions.items():
-        return function
     if function not in _INNER:
-        bare = copied(function.py_func)
+        python = function.py_func
+        bare = FunctionType(
+            python.__code__,
+            dict(python.__globals__),
+            python.__name__,
+            python.__defaults__,
+            python.__closure__,
+        )
+        bare.__qualname__, bare.__module__ = python.__qualname__, python.__module__
+        closed = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         _INNER[function] = numba.jit(**function.targetoptions | closed)(bare)
-        bare.__globals__.update(callees(bare))  # only now: a function may name itself
+        called = {n: inner(x) for n, x in global_names(python) if is_compiled(x)}
+        bare.__globals__.update(called)
     return _INNER[function]
-
-
-def copied(function: Any) -> Any:
-    """The same Python function with a list of names of its own."""
-    made = FunctionType(
-        function.__code__,
-        dict(function.__globals__),
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    made.__qualname__, made.__module__ = function.__qualname__, function.__module__
-    return made
-
-
-def callees(function: Any) -> dict[str, Any]:
-    """The compiled functions that it names, as `inner`."""
-    known = function.__globals__
-    return {n: inner(known[n]) for n in function.__code__.co_names if is_compiled(known.get(n))}
 
 
 def is_compiled(x: Any) -> bool:
@@ -104,23 +105,48 @@ def direct(loop: Any, *examples: Any) -> Any:
     return loop.compile(tuple(typeof(example) for example in examples))
 
 
-def source_hash(functions: dict[str, Any]) -> str:
-    """Hash of what the functions are and of the files of every compiled function they reach."""
-    reached = {str(module.__file__) for module in SHARED} | {__file__}
-    todo = list(functions.values())
-    done: set[int] = set()
-    while todo:
-        python = todo.pop().py_func
-        if id(python) in done:
-            continue
-        done.add(id(python))
-        reached.add(inspect.getfile(python))
-        called = [python.__globals__.get(name) for name in python.__code__.co_names]
-        todo += filter(is_compiled, called)
+def source_hash(functions: Functions) -> str:
+    """Hash of what the functions are, and of the files and constants of every one they reach."""
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
-    for name, function in functions.items():
+    for name, function in functions._asdict().items():
         python = function.py_func
         digest.update(f"{name} {python.__module__} {python.__qualname__}".encode())
-    for path in sorted(reached):
+    files = {__file__, str(jit.__file__), str(state.__file__)}
+    constants: set[str] = set()
+    for python in reached([*functions, loops.step_users, loops.appraise_choices]):
+        files.add(inspect.getfile(python))
+        for name, x in (*global_names(python), *outer_names(python)):
+            if isinstance(x, PLAIN):
+                value = x.tolist() if isinstance(x, np.ndarray) else x
+                constants.add(f"{python.__module__}.{python.__qualname__} {name} = {value!r}")
+    for path in sorted(files):
         digest.update(Path(path).read_bytes())
+    digest.update("\n".join(sorted(constants)).encode())
     return digest.hexdigest()[:16]
+
+
+def reached(compiled: Iterable[Any]) -> Iterator[Any]:
+    """The Python functions of compiled ones and of all that they call, each once."""
+    todo, done = list(compiled), set()
+    while todo:
+        python = todo.pop().py_func
+        if python not in done:
+            done.add(python)
+            yield python
+            called = (*global_names(python), *outer_names(python))
+            todo += [x for _, x in called if is_compiled(x)]
+
+
+def global_names(python: Any) -> Iterator[tuple[str, Any]]:
+    """The globals that a function names, with their values."""
+    known = python.__globals__
+    return ((name, known[name]) for name in python.__code__.co_names if name in known)
+
+
+def outer_names(python: Any) -> Iterator[tuple[str, Any]]:
+    """What a function names of modules that it knows, and of a function that it was made in."""
+    for name, cell in zip(python.__code__.co_freevars, python.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
+    modules = [x for _, x in global_names(python) if isinstance(x, ModuleType)]
+    for name in python.__code__.co_names:
+        yield from ((name, getattr(x, name)) for x in modules if hasattr(x, name))

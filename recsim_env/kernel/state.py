@@ -36,7 +36,7 @@ class Offer(NamedTuple):
     until: NDArray[np.int32]  # (A,) tick after its last
     eligible: NDArray[np.bool_]  # (G, A) what a group may be served, or (0, 0): all, everything
     members: NDArray[np.float64]  # (G,) cumulated shares of the groups, or (0,)
-    pace: int  # ticks from the start of a slot's session to the start of its next
+    session_ticks: int  # ticks from the start of a slot's session to the start of its next
     past_items: NDArray[np.int32]  # (U, H) first histories; U = 0 when there is no population
     past_responses: NDArray[np.float32]  # (U, H * R)
 
@@ -66,7 +66,46 @@ class Scratch(NamedTuple):
     """Working memory of one thread; means nothing between two users."""
 
     scores: NDArray[np.float64]  # (K,)
-    seen: NDArray[np.bool_]  # (A,) all false, or (0,) without candidates
+    drawn: NDArray[np.bool_]  # (A,) all false, or (0,) without candidates
+
+
+class StepRequest(NamedTuple):
+    """All that one thread's share of a step reads and writes; users are rows first..last-1."""
+
+    first: int
+    last: int
+    todo: NDArray[np.uint8]  # (N,) what to do with each user: SERVE, START or LOOK
+    autoreset: bool  # whether a session that ends is followed at once by the next
+    max_steps: int  # decisions after which a session is cut off
+    live: Live
+    offer: Offer
+    world: Any  # what the model's functions read
+    slates: NDArray[np.int32]  # (N, K) item ids to serve
+    outcome: Outcome  # written
+    observation: View  # written: what the agent sees after the step
+    final_observation: (
+        View  # written with `autoreset`: the last observations of sessions that ended
+    )
+    scratch: Scratch
+
+
+class Appraisal(NamedTuple):
+    """What the users' true state says of every choice on offer; C = A without candidates."""
+
+    weight: NDArray[np.float64]  # (N, C) score of choosing the item; see `oracle.appraise`
+    worth: NDArray[np.float64]  # (N, C) expected immediate reward once chosen
+    plan: NDArray[np.float64]  # (N, C) the same and what it does to the rest of the session
+    none: NDArray[np.float64]  # (N,) score of choosing nothing
+    plan_none: NDArray[np.float64]  # (N,) what choosing nothing does to the rest of the session
+
+
+class AppraisalRequest(NamedTuple):
+    """All that an appraisal reads and writes."""
+
+    live: Live
+    world: Any
+    items: NDArray[np.int32]  # (N, C) item ids
+    out: Appraisal  # written
 
 
 def idle_users(

@@ -12,22 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.dress import Observation
+from recsim_env.kernel.state import Appraisal, AppraisalRequest
+from recsim_env.observations import Observation
 from recsim_env.vector import RecVectorEnv
 
 F64 = NDArray[np.float64]
 Rule = Callable[[Any, Observation, np.random.Generator], NDArray[np.int64]]
-
-
-class Appraisal(NamedTuple):
-    """What the users' true state says of every choice on offer; C = A without candidates."""
-
-    weight: F64  # (N, C) mass of choosing the item, of which its share of the slate's is the
-    #              probability; where places are chosen independently, the probability itself
-    worth: F64  # (N, C) expected immediate reward once chosen
-    plan: F64  # (N, C) the same and what it does to the rest of the session, as the model sees it
-    none: F64  # (N,) mass of choosing nothing
-    plan_none: F64  # (N,) what choosing nothing does to the rest of the session
 
 
 class Returns(NamedTuple):
@@ -47,18 +37,24 @@ def bare(env: Any) -> RecVectorEnv:
 
 
 def appraise(env: Any) -> Appraisal:
-    """Weights and worths of every choice, in the order of the action space."""
+    """Weights and worths of every choice, in the order of the action space.
+
+    `weight` (N, C) is the mass of choosing the item and `none` (N,) that of choosing nothing: an
+    item's share of its slate's mass and `none` is its chance. Where positions are chosen
+    independently, the weight is the chance itself.
+    """
     core = bare(env)
     items = core.live_choices()
-    score, worth, plan = (np.empty(items.shape) for _ in range(3))
+    weight, worth, plan = (np.empty(items.shape) for _ in range(3))
     none, plan_none = np.empty(len(items)), np.empty(len(items))
-    core.kernel.appraise(core.live, core.world, items, score, worth, plan, none, plan_none)
+    out = Appraisal(weight, worth, plan, none, plan_none)
+    core.kernel.appraise(AppraisalRequest(core.live, core.world, items, out))
     if core.model.choice == "independent":
-        none = 1.0 - score.max(axis=1)
+        return out._replace(none=1.0 - weight.max(axis=1))
     if core.model.choice == "multinomial_logit":
-        top = np.maximum(score.max(axis=1), none)
-        score, none = np.exp(score - top[:, None]), np.exp(none - top)
-    return Appraisal(score, worth, plan, none, plan_none)
+        most = np.maximum(weight.max(axis=1), none)
+        return out._replace(weight=np.exp(weight - most[:, None]), none=np.exp(none - most))
+    return out
 
 
 def expected_reward(env: Any) -> F64:

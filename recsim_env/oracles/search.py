@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsim_env.dress import Observation
+from recsim_env.observations import Observation
 from recsim_env.oracles.dynamic import exact_plan
 from recsim_env.oracles.oracle import Rule, bare, greedy_oracle, look_ahead, shaped, top_affinity
 from recsim_env.random import stream_keys

@@ -24,7 +24,7 @@ from policies import (
     save,
     score_log,
 )
-from policies.base import items_of
+from policies.observation import items_of
 from policies.rules.constraints import constrained
 from policies.rules.rules import Banned, Cap, Quota, Repeats
 from policies.slates.distributions import PlackettLuce

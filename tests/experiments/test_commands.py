@@ -14,13 +14,15 @@ import pytest
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
 
-DATA = os.environ.get("LONGPLAY_DATA")
+needs_data = pytest.mark.skipif(
+    not os.environ.get("LONGPLAY_DATA"), reason="LONGPLAY_DATA names no folder of real data"
+)
 TINY = {  # command -> options; {d} is a folder of its own, with a log of decisions in {d}/log
     "compare": "--encoder {encoder} --policies uniform --warm-sessions 40 --train-sessions 60 "
     "--log-sessions 150 --truth-sessions 40 --curve-sessions 10 --rounds 1 --users 16 "
     "--max-steps 4 --workers 1 --out {d}/runs",
     "evaluate": "{d}/log --target-scores {d}/target.npy --horizon one_step --out {d}/report",
-    "calibrate": "--data {d}/plays.csv --dims 2 --simulated 20 --out {d}/world",
+    "calibrate": "--data {d}/plays.csv --dims 4 --simulated 20 --out {d}/world",
     "coverage": "--replicates 2 --one-step-sessions 60 --sessions 60 --max-steps 2 "
     "--truth-sessions 200 --min-ess 1 --out {d}/coverage.md",
     "train-encoder": "--data {d}/plays.csv --model markov --out {d}/encoder",
@@ -35,7 +37,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "compact": "{d}/log {d}/compacted",
     "published": "digits --repeats 1",
     "benchmark env": "--users 64 --seconds 0.02",
-    "benchmark planning": "--worlds Curriculum --sessions 20 --searched 4 --rollouts 2 --depth 3",
+    "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
     "benchmark offpolicy": "--scale 0.002 --here",
     "benchmark collect": "--users 32 --steps 2 --policies uniform --repeats 1",
     "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",
@@ -63,7 +65,9 @@ def folder(tmp_path: Path) -> Path:
     write_log(log, tmp_path / "log")
     np.save(tmp_path / "target.npy", np.where(slate == 0, 0.4, 0.2))
     plays = [
-        f"{u},{(3 * u + t * (1 + u % 2)) % 16},{t}" for u in range(50) for t in range(8 + u % 4)
+        f"{u},{item},{t}"
+        for u in range(50)
+        for t, item in enumerate(rng.permutation(40)[: 8 + u % 4])
     ]
     (tmp_path / "plays.csv").write_text("\n".join(["user,item,timestamp", *plays]) + "\n")
     return tmp_path
@@ -87,6 +91,20 @@ def test_a_command_runs(
     assert status in ((0, 1, 3) if command == "gate" else (0,)), err  # a verdict is its status
     assert "longplay" not in err, err
     assert out.strip(), "a command says what it did"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "mips --repeats 1 --worlds 1",
+        "coverage --repeats 2",
+        "gate --repeats 1 --contexts 500",
+        pytest.param("open-bandit --repeats 1", marks=needs_data),
+    ],
+)
+def test_every_published_table_is_measured(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["published", *table.split()]) == 0, capsys.readouterr().err
+    assert table.split()[0] in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import numpy as np
 
 import recsim_env  # noqa: F401  (registers the environments)
 from policies import ENCODERS, build, collect, consumed_sequences, serving_of
-from policies.base import observation_of_log
 from policies.features import item_table, state_features
+from policies.observation import observation_of_log
 
 
 def test_as_one_the_encoder_weighs_as_much_as_one_feature() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from policies import build, recommend, serving_of
-from policies.baselines.simple import Popularity
+from policies.baselines.popularity import Popularity
 from policies.slates.distributions import Mixture, PlackettLuce, TopK
 from tests.factories import env_of
 

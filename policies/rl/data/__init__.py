@@ -1,1 +1,1 @@
-"""Transitions, from a world or from a log, as learners read them."""
+"""Transitions, from an environment or from a log, as learners read them."""

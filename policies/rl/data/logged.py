@@ -1,4 +1,4 @@
-"""A log as learners see it: encoded states, what was offered and shown, and what came later."""
+"""Transitions of a log: encoded states, what was offered and shown, rewards and returns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import columns_of, observation_of_log
 from policies.features import StateFeatures
+from policies.observation import columns_of, observation_of_log
+from policies.rl.data.collector import encode
 from policies.rl.data.replay import place_of
-from policies.rl.data.world import encode
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -61,7 +61,7 @@ def logged_transitions(
 ) -> LoggedTransitions:
     """Decisions of a log in order; `observation_of_log` says what it must hold."""
     obs = observation_of_log(log, features.serving)
-    seen = encode(features, obs)
+    encoded = encode(features, obs)
     n = len(log)
     last = np.append(log.session[1:] != log.session[:-1], True)
     reward = (log.reward / reward_scale).astype(np.float32)
@@ -70,8 +70,8 @@ def logged_transitions(
     place = place_of(log.slate, consumed.astype(np.int32))
     shown = columns_of(obs, log.slate).astype(np.int64)
     return LoggedTransitions(
-        state=seen.state,
-        items=seen.items.astype(np.int64),
+        state=encoded.state,
+        items=encoded.items.astype(np.int64),
         shown=shown,
         place=place.astype(np.int64),
         propensity=log.propensity.astype(np.float32),

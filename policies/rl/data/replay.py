@@ -1,4 +1,4 @@
-"""Decisions and what came of them, as arrays: from a world as they happen, or from a log."""
+"""Transitions as arrays, and a replay buffer of the last ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """A ring of the last `capacity` decisions, of 8 D + 4 C + 4 K + 12 bytes each."""
+    """A ring buffer of the last `capacity` decisions, of 8 D + 4 C + 4 K + 12 bytes each."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -54,8 +54,8 @@ class Replay:
             )
         n = len(transitions.reward)
         index = (self.at + np.arange(n)) % self.capacity
-        for kept, new in zip(self.rows, transitions, strict=True):
-            kept[index] = new
+        for column, new in zip(self.rows, transitions, strict=True):
+            column[index] = new
         self.at = (self.at + n) % self.capacity
         self.size = min(self.size + n, self.capacity)
 

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
-from policies.configured import configured
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.encoders.models.sasrec import SASRecBlock, SASRecConfig
 from policies.encoders.nets.attention import CausalNet
 from policies.encoders.nets.layers import Noise, item_table, seeded
 from policies.encoders.nets.packed import Packed, pack
 from policies.features import StateFeatures, features_of, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.rl.data.logged import logged_transitions
 from policies.rl.offline.losses import masked_logits
 from policies.saved import Saved, generator_of, prefixed, random_state, set_weights, under, weights
@@ -176,10 +176,10 @@ class DecisionTransformer:
         total = torch.zeros(())
         for _ in range(c.epochs):
             order = torch.from_numpy(self.rng.permutation(rows))
-            for part in torch.split(order, c.batch_size):
-                batch = Inputs(*(column[part] for column in inputs))
-                logits, predicted = self.net(batch, returns[part])
-                total = loss(logits, predicted, first[part], returns[part], c.quantile)
+            for some in torch.split(order, c.batch_size):
+                batch = Inputs(*(column[some] for column in inputs))
+                logits, predicted = self.net(batch, returns[some])
+                total = loss(logits, predicted, first[some], returns[some], c.quantile)
                 adam.zero_grad()
                 total.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -228,5 +228,5 @@ def decision_transformer(
 ) -> ScorePolicy:
     """What the log did where it went well; quantile: how well, among returns from such states."""
     state, rng = state_features(serving, encoder), np.random.default_rng(config.seed)
-    exploration = Exploration(temperature=config.temperature, epsilon=config.epsilon)
+    exploration = part(config, Exploration)
     return ScorePolicy(DecisionTransformer(config, state, rng), exploration)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log
-from policies.configured import configured
+from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
+from policies.rl.data.collector import encode
 from policies.rl.data.logged import LogBatch, log_batch, logged_transitions
-from policies.rl.data.world import encode
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.rl.offline.losses import (
     METHODS,
     BCConfig,
@@ -136,7 +136,7 @@ class OfflineLearner:
 
 def _policy(serving: Serving, config: OfflineConfig, encoder: Encoder | None) -> ScorePolicy:
     state, rng = state_features(serving, encoder), np.random.default_rng(config.seed)
-    exploration = Exploration(temperature=config.temperature, epsilon=config.epsilon)
+    exploration = part(config, Exploration)
     return ScorePolicy(OfflineLearner(config, state, rng), exploration)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from policies.rl.data.logged import LogBatch
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.score_policy import Exploration
 from policies.validation import COUNT, DISCOUNT, FROM_0, POSITIVE, SOME_SHARE, whole
 

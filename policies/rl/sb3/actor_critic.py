@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from policies.encoders.base import Encoder
 from policies.encoders.nets.network import Network
-from policies.rl.nets.tied import tied_scores
+from policies.rl.nets import tied_scores
 from policies.rl.sb3.extractors import (
     EndToEndExtractor,
     FineTunedExtractor,

@@ -21,10 +21,10 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log, offered
-from policies.baselines.simple import uniform
+from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
+from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.one_user import recommend
 from policies.rl.sb3.actor_critic import encoder_score_weights
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes

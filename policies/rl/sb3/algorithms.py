@@ -18,7 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import Serving
+from policies.observation import Serving
 from policies.rl.sb3.actor_critic import SlateActorCritic
 from policies.rl.sb3.configs import (
     A2CConfig,

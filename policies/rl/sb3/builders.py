@@ -6,11 +6,11 @@ from pathlib import Path
 
 from stable_baselines3.common.save_util import load_from_zip_file
 
-from policies.base import Serving
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.encoders.models.neural import NeuralEncoder
 from policies.features import LIVE_CLIP, same_catalogue, state_features
+from policies.observation import Serving
 from policies.rl.sb3.agent import Metadata, SB3Agent
 from policies.rl.sb3.algorithms import ALGORITHMS
 from policies.rl.sb3.configs import (

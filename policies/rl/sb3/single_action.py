@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.slates.distributions import top_places
 
 F32 = NDArray[np.float32]

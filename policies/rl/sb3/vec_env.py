@@ -11,9 +11,9 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import Serving, check_same_world, observation_of, offered, serving_of
 from policies.encoders.serving.follow import Follower
 from policies.features import StateFeatures
+from policies.observation import Serving, check_same_world, observation_of, offered, serving_of
 
 F32 = NDArray[np.float32]
 Decode = Callable[[NDArray[Any], F32], NDArray[Any]]
@@ -57,54 +57,54 @@ class EncodedVecEnv(VecEnv):
         space = slate_space(state.serving) if space is None else space
         super().__init__(env.num_envs, observation_space(state), space)
         self.decode = decode
-        self._seen: F32 = np.zeros((0, 0), np.float32)
-        self._may: NDArray[np.bool_] = np.ones((env.num_envs, state.serving.columns), np.bool_)
+        self._rows: F32 = np.zeros((0, 0), np.float32)
+        self._eligible: NDArray[np.bool_] = np.ones((env.num_envs, state.serving.columns), np.bool_)
         self._first_seed: int | None = seed
         self._actions: NDArray[Any] = np.zeros(0)
-        self._nothing: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+        self._no_infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
 
     def encode(self, obs: dict[str, NDArray[Any]], *, live: bool = False) -> F32:
         """Environment observation of B users -> (B, D + C); live: of all users, in order of
         time."""
-        seen = observation_of(obs)
-        known = self._follow(seen.history_items) if live and self._follow is not None else None
-        if live and seen.eligible is not None:
-            self._may = seen.eligible
-        parts: list[NDArray[Any]] = [self.state(seen, known)]
-        if seen.candidates is not None and (ids := offered(seen)) is not None:
+        record = observation_of(obs)
+        encoded = self._follow(record.history_items) if live and self._follow is not None else None
+        if live and record.eligible is not None:
+            self._eligible = record.eligible
+        parts: list[NDArray[Any]] = [self.state(record, encoded)]
+        if record.candidates is not None and (ids := offered(record)) is not None:
             parts.append(ids)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def reset(self) -> F32:
         obs, _ = self.env.reset(seed=self._first_seed)
         self._first_seed = None
-        self._seen = self.encode(obs, live=True)
-        return self._seen
+        self._rows = self.encode(obs, live=True)
+        return self._rows
 
     def step_async(self, actions: NDArray[Any]) -> None:
         if self.decode is not None:
-            actions = self.decode(actions, self._seen)
+            actions = self.decode(actions, self._rows)
             actions = actions[:, 0] if actions.shape[1] == 1 else actions
         self._actions = actions
 
     def step_wait(self) -> tuple[F32, F32, NDArray[np.bool_], list[dict[str, Any]]]:
         obs, reward, terminated, truncated, info = self.env.step(self._actions)
         done = terminated | truncated
-        infos = self._nothing
+        infos = self._no_infos
         if done.any():
             infos = [{"TimeLimit.truncated": False} if d else {} for d in done]
         if (rows := np.flatnonzero(truncated & ~terminated)).size:
             last = [info["final_obs"][i] for i in rows]
             final = self.encode({name: np.stack([o[name] for o in last]) for name in last[0]})
-            for i, encoded in zip(rows, final, strict=True):
-                infos[i] = {"terminal_observation": encoded, "TimeLimit.truncated": True}
+            for i, row in zip(rows, final, strict=True):
+                infos[i] = {"terminal_observation": row, "TimeLimit.truncated": True}
         scaled = np.asarray(reward / self.reward_scale, np.float32)
-        self._seen = self.encode(obs, live=True)
-        return self._seen, scaled, done, infos
+        self._rows = self.encode(obs, live=True)
+        return self._rows, scaled, done, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(B, C): which columns each user may be shown now; algorithms that take masks ask it."""
-        return self._may
+        return self._eligible
 
     def close(self) -> None:
         self.env.close()
@@ -123,7 +123,7 @@ class EncodedVecEnv(VecEnv):
         self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
     ) -> list[Any]:
         if method_name == "action_masks":
-            return [self._may[i] for i in self._indices(indices)]
+            return [self._eligible[i] for i in self._indices(indices)]
         return [getattr(self.env, method_name)(*args, **kwargs)] * len(self._indices(indices))
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:

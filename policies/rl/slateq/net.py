@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from policies.rl.data.replay import Batch
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.rl.slateq.ratio import gains, one_by_one, slate_value, weighted
 from policies.validation import COUNT, DISCOUNT, FROM_1, POSITIVE, SHARE, SOME_SHARE, whole
 

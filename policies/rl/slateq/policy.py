@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Observation, Serving, candidate_items, observation_of_log
-from policies.baselines.simple import uniform
+from policies.baselines.uniform import uniform
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
+from policies.rl.data.collector import Collector, Encoded, encode
 from policies.rl.data.replay import Batch, Replay
-from policies.rl.data.world import Encoded, World, encode
 from policies.rl.sb3.configs import decayed
 from policies.rl.slateq.net import SlateQConfig, SlateQNet, bootstrap, losses, scores
 from policies.rollout import collect
@@ -131,10 +131,10 @@ class SlateQ:
         replay = Replay(self.config.capacity)
         rng = np.random.default_rng([self.config.seed, seed, self.steps])
         first = int(rng.integers(2**31))
-        world = World(env, self.state, reward_scale=self.reward_scale, seed=first)
+        collector = Collector(env, self.state, reward_scale=self.reward_scale, seed=first)
         goal = self.steps + total_steps
         while self.steps < goal:
-            replay.add(world.step(networks.explore(world.now, rng)))
+            replay.add(collector.step(networks.explore(collector.now, rng)))
             self.steps += env.num_envs
             if replay.size >= self.config.warm:
                 networks.improve(replay.draw(self.config.batch_size, rng), self.steps)

@@ -29,7 +29,7 @@ def test_the_fixed_level_takes_the_nearest_candidate() -> None:
 
 
 def test_a_row_says_reached_only_where_the_mean_and_every_seed_reach() -> None:
-    target = TARGETS[0]  # asked 275, every seed 265
+    target = TARGETS[0]  # goal 275, every seed 265
 
     def said(*values: float) -> str:
         seeds = [{"value": v, "low": v - 1, "high": v + 1, "cpu_seconds": 10.0} for v in values]

@@ -13,10 +13,10 @@ import experiments.__main__ as command
 from experiments.benchmark.machine_reference import measure
 
 
-def test_the_yardstick_is_finite_and_positive() -> None:
-    found = np.array(measure())
-    assert np.isfinite(found).all()
-    assert (found > 0).all()
+def test_the_machine_reference_is_finite_and_positive() -> None:
+    figures_measured = np.array(measure())
+    assert np.isfinite(figures_measured).all()
+    assert (figures_measured > 0).all()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Settings:
 
 
 @pytest.mark.parametrize(("name", "measured"), [("benchmark env", True), ("check", False)])
-def test_every_benchmark_ends_with_the_yardstick(
+def test_every_benchmark_ends_with_the_machine_reference(
     name: str, measured: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever it prints, the machine's speed is its last line; a failed one has none."""

@@ -57,10 +57,10 @@ def test_the_run_folder_explains_itself(run: Path) -> None:
     assert {row["policy"] for row in report["curves"]} >= {"LinUCB", "PPO"}
 
 
-def test_the_logs_are_the_behaviours_and_whole(run: Path) -> None:
+def test_the_logs_are_the_logging_policys_and_whole(run: Path) -> None:
     log = read_log(run / "logs" / "log")
     assert log.n_sessions == 80
-    assert set(log.logger if log.logger is not None else ()) == {"behaviour"}
+    assert set(log.logger if log.logger is not None else ()) == {"logging policy"}
     last = np.append(np.flatnonzero(np.diff(log.sessions)), len(log) - 1)
     assert (log.terminated | log.truncated)[last].all()
 

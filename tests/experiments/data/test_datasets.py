@@ -91,7 +91,7 @@ def test_open_bandit_holds_true_propensities_and_its_scores_weigh_to_one() -> No
     log = load("open-bandit")
     assert (len(log), log.n_items) == (10_000, 80)
     np.testing.assert_allclose(log.propensity, 1 / 80)
-    own = load_open_bandit(Path(ROOT), campaign="all", behaviour="bts")
+    own = load_open_bandit(Path(ROOT), campaign="all", policy="bts")
     shares = item_shares(own)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     scores = score_shares(log, shares, draws=20)

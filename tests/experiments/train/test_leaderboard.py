@@ -13,7 +13,7 @@ from experiments.benchmark import encoders as benchmark_encoders
 from experiments.data import datasets
 from experiments.train import leaderboard
 from experiments.train import train_encoder as pretrain_encoder
-from experiments.train.encoder_presets import preset
+from experiments.train.encoder_settings import preset
 from policies.saving.checkpoint import Catalogue, load
 
 SMALL = ("dim=8", "length=6", "epochs=2", "batch_tokens=300", "negatives=8")
@@ -112,7 +112,7 @@ def test_settings_take_the_type_of_their_field() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("depth=3", "sasrec has no setting 'depth'; there are length, epochs"),
+        ("depth=3", "--set depth=3: encoder 'sasrec' takes length, epochs"),
         ("epochs=many", "--set epochs=many: epochs takes int"),
     ],
 )
@@ -122,7 +122,7 @@ def test_wrong_settings_are_refused(change: str, said: str) -> None:
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no encoder 'caser'; there are popularity, markov"):
+    with pytest.raises(ValueError, match="no encoder 'caser'; there are average, bert4rec"):
         preset("x", "caser")
 
 

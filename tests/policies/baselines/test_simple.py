@@ -7,8 +7,10 @@ import pytest
 
 from offpolicy import LoggedDataset
 from policies import ENCODERS, Observation, Sequences, consumed_sequences
-from policies.base import columns_of, items_of
-from policies.baselines.simple import greedy_encoder, popularity, softmax_encoder, top_rated
+from policies.baselines.encoder_ranking import greedy_encoder, softmax_encoder
+from policies.baselines.popularity import popularity
+from policies.baselines.top_rated import top_rated
+from policies.observation import columns_of, items_of
 from tests.factories import make_observation, make_serving
 
 SERVING = make_serving(5, n_candidates=3, user_size=0, response_names=("click", "quality"))

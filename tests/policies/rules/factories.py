@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from policies import Observation
-from policies.baselines.simple import Popularity
+from policies.baselines.popularity import Popularity
 from policies.score_policy import Exploration, ScorePolicy
 from tests.factories import make_observation, make_serving
 

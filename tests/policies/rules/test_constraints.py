@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from policies import POLICIES, Observation, Serving, act, load, save
-from policies.base import candidate_items, items_of
+from policies.observation import candidate_items, items_of
 from policies.rules.constraints import Checked, Constrained, constrained
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
 from policies.rules.rules import Banned, Cap, Quota, Repeats

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from policies import act
-from policies.baselines.simple import Popularity
+from policies.baselines.popularity import Popularity
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, reranked
 from policies.rules.rules import Cap
 from policies.score_policy import Exploration, ScorePolicy

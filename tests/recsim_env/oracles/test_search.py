@@ -36,7 +36,7 @@ def test_rollouts_leave_the_users_as_they_were_and_do_not_use_their_luck() -> No
 
 def test_the_twin_keeps_the_worlds_calendar() -> None:
     core = gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=2, churn=0.5, session_ticks=7)
-    assert same_world(core.unwrapped, 4).engine.offer.pace == 7
+    assert same_world(core.unwrapped, 4).engine.offer.session_ticks == 7
 
 
 def test_the_planner_is_exact_where_it_can_be() -> None:

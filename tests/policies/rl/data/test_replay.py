@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from policies.base import observation_of, serving_of
 from policies.features import state_features
+from policies.observation import observation_of, serving_of
+from policies.rl.data.collector import Collector
 from policies.rl.data.replay import Replay, Transitions, place_of
-from policies.rl.data.world import World
 from tests.factories import make_env
 
 
@@ -42,7 +42,7 @@ def test_place_of_the_item_taken() -> None:
 
 def test_decisions_follow_each_other_within_a_session_and_not_across() -> None:
     env = make_env(max_steps=3)
-    world = World(env, state_features(serving_of(env), None), reward_scale=2.0, seed=1)
+    world = Collector(env, state_features(serving_of(env), None), reward_scale=2.0, seed=1)
     action = np.tile(np.array([3, 1]), (16, 1))
     steps = [world.step(action) for _ in range(4)]
     for before, after in pairwise(steps[:3]):
@@ -57,7 +57,7 @@ def test_decisions_follow_each_other_within_a_session_and_not_across() -> None:
 
 def test_rewards_are_scaled_and_only_leaving_ends_the_future() -> None:
     env, twin = make_env(max_steps=2), make_env(max_steps=2)
-    world = World(env, state_features(serving_of(env), None), reward_scale=4.0, seed=1)
+    world = Collector(env, state_features(serving_of(env), None), reward_scale=4.0, seed=1)
     twin.reset(seed=1)
     action = np.tile(np.array([0, 5]), (16, 1))
     for _ in range(3):

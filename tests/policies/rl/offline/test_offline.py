@@ -13,10 +13,10 @@ from torch import Tensor
 
 from offpolicy import LoggedDataset
 from policies import build, collect, score_log
-from policies.base import items_of, observation_of, serving_of
 from policies.features import state_features
+from policies.observation import items_of, observation_of, serving_of
 from policies.rl.data.logged import LogBatch, log_batch, logged_transitions, returns_to_go
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.rl.offline.losses import (
     METHODS,
     BCConfig,

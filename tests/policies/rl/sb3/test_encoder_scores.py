@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from policies import ENCODERS, build, collect, consumed_sequences, observation_of
-from policies.base import observation_of_log
+from policies.observation import observation_of_log
 from policies.rl.sb3.agent import SB3Agent
 from tests.factories import make_env
 

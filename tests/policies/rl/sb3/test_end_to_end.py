@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from policies import build, load, observation_of, save
-from policies.base import serving_of
 from policies.features import state_features
+from policies.observation import serving_of
 from policies.rl.sb3.extractors import HistoryGRU
 from tests.factories import env_of
 

@@ -77,3 +77,12 @@ def test_slow_parameters_go_a_share_of_adams_way() -> None:
 def test_what_cannot_be_fine_tuned_is_refused() -> None:
     with pytest.raises(ValueError, match="fine_tune needs encoder= to be a network"):
         build("ppo", make_env(), fine_tune=0.1)
+
+
+def test_the_old_names_of_settings_still_work(encoder: Any) -> None:
+    with pytest.warns(DeprecationWarning, match="setting tune is called fine_tune now"):
+        agent: Any = build("ppo", make_env(), encoder=encoder, tune=0.1)
+    assert agent.config.fine_tune == 0.1
+    with pytest.warns(DeprecationWarning, match="setting tracker is called end_to_end now"):
+        agent = build("ppo", make_env(), tracker=3)
+    assert agent.config.end_to_end == 3

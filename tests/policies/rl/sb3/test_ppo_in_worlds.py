@@ -1,4 +1,4 @@
-"""PPO over encoder states: the slate head against the exact distribution, the bridge, learning."""
+"""PPO over encoder states: slates against the exact distribution, the vec_env, learning."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 
 from policies import ENCODERS, build, collect, consumed_sequences, observation_of, score_log
-from policies.base import serving_of
 from policies.features import item_statistics, state_features
+from policies.observation import serving_of
 from policies.rl.sb3.actor_critic import PlackettLuceActions
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.algorithms import largest_divisor
@@ -23,7 +23,7 @@ from tests.factories import env_of
 make_env = env_of(num_envs=32)
 
 
-def test_the_slate_head_has_the_exact_probabilities() -> None:
+def test_slates_have_the_exact_probabilities() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(40, 6)) * 3
     logits[:, 5] = -np.inf
@@ -54,7 +54,7 @@ def test_log_probability_has_the_right_gradient() -> None:
 
 
 @pytest.mark.parametrize("encoder", [None, "gru4rec"])
-def test_the_bridge_hands_over_the_last_observation_of_truncated_sessions(
+def test_the_vec_env_hands_over_the_last_observation_of_truncated_sessions(
     encoder: str | None,
 ) -> None:
     """Users are followed from step to step: nobody's state differs from that of a whole history."""
@@ -64,24 +64,24 @@ def test_the_bridge_hands_over_the_last_observation_of_truncated_sessions(
         log = collect(env, build("uniform", env), n_sessions=60, seed=0)
         known = ENCODERS[encoder](dim=4, length=3, epochs=1).fit(consumed_sequences(log))
     state = state_features(serving_of(env), known)
-    bridge = EncodedVecEnv(env, state, reward_scale=2.0, seed=3)
-    assert isinstance(bridge, VecEnv)
-    first = bridge.reset()
+    vec_env = EncodedVecEnv(env, state, reward_scale=2.0, seed=3)
+    assert isinstance(vec_env, VecEnv)
+    first = vec_env.reset()
     twin = make_env(max_steps=4)
     obs, _ = twin.reset(seed=3)
-    np.testing.assert_allclose(first, bridge.encode(obs), atol=1e-6)
+    np.testing.assert_allclose(first, vec_env.encode(obs), atol=1e-6)
     action = np.tile([0, 1], (32, 1))
     cut = 0
     for _ in range(9):
-        seen, reward, done, infos = bridge.step(action)
+        seen, reward, done, infos = vec_env.step(action)
         obs, paid, terminated, truncated, info = twin.step(action)
         np.testing.assert_allclose(reward, paid / 2.0, rtol=1e-6)
         np.testing.assert_array_equal(done, terminated | truncated)
-        np.testing.assert_allclose(seen, bridge.encode(obs), atol=1e-5)
+        np.testing.assert_allclose(seen, vec_env.encode(obs), atol=1e-5)
         for i in np.flatnonzero(truncated & ~terminated):
             last = {name: value[None] for name, value in info["final_obs"][i].items()}
             np.testing.assert_allclose(
-                infos[i]["terminal_observation"], bridge.encode(last)[0], atol=1e-5
+                infos[i]["terminal_observation"], vec_env.encode(last)[0], atol=1e-5
             )
             assert infos[i]["TimeLimit.truncated"]
             cut += 1

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from policies import build, collect, load, observation_of, save, score_log
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.rl.sb3.actor_critic import PlackettLuceActions
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.algorithms import ALGORITHMS

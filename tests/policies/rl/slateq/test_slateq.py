@@ -11,11 +11,11 @@ import torch
 
 import recsim_env  # noqa: F401
 from policies import act, build, collect, observation_of
-from policies.base import Observation, serving_of
 from policies.features import state_features
+from policies.observation import Observation, serving_of
+from policies.rl.data.collector import encode
 from policies.rl.data.replay import Batch
-from policies.rl.data.world import encode
-from policies.rl.nets.item_net import ItemNet
+from policies.rl.nets import ItemNet
 from policies.rl.slateq.net import SlateQConfig, SlateQNet, bootstrap, losses
 from policies.rl.slateq.policy import SlateQ
 

@@ -1,6 +1,6 @@
-"""Settings of encoders on the data sets they were tried on; each states only what differs.
+"""Settings of encoders: from a command line, and presets of the data sets they were tried on.
 
-What they reached, and what they did not, stands in experiments/results/encoders.md.
+A preset states only what differs. What they reached stands in experiments/results/encoders.md.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from experiments.common.key_values import parse, typed
-from policies.encoders import ENCODERS
+from experiments.common.key_values import pairs, typed
+from policies.encoders import ENCODERS, Lazy
 
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ml-1m", "markov"): {"skip": 20, "decay": 0.85},
@@ -65,15 +65,26 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def preset(data: str, model: str, changes: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The preset of a pair, with `key=value` changes on top.
+    """The preset of a pair, with `key=value` changes on top; ValueError as `encoder_settings`."""
+    return PRESETS.get((data, model), {}) | encoder_settings("--set", model, changes)
+
+
+def encoder_settings(option: str, name: str, changes: tuple[str, ...]) -> dict[str, Any]:
+    """`key=value` settings of an encoder, typed as its config annotates them.
 
     Raises:
-        ValueError: no such model or setting, or a value of another kind; lists what there is.
+        ValueError: no such encoder or setting, or a value of another type; lists what there is.
     """
-    if model not in ENCODERS:
-        raise ValueError(f"no encoder {model!r}; there are {', '.join(ENCODERS)}")
-    kind = type(ENCODERS[model].config({}))
-    known, asked = [f.name for f in dataclasses.fields(kind)], parse(changes)
-    if unknown := sorted(asked.keys() - set(known)):
-        raise ValueError(f"{model} has no setting {unknown[0]!r}; there are {', '.join(known)}")
-    return PRESETS.get((data, model), {}) | typed("--set", asked, kind)
+    config, texts = type(known_encoder(name).config({})), pairs(changes)
+    known = [field.name for field in dataclasses.fields(config)]
+    if unknown := sorted(texts.keys() - set(known)):
+        given = ", ".join(f"{key}={texts[key]}" for key in unknown)
+        raise ValueError(f"{option} {given}: encoder {name!r} takes {', '.join(known)}")
+    return typed(option, texts, config)
+
+
+def known_encoder(name: str) -> Lazy:
+    """An entry of ENCODERS; ValueError lists the names."""
+    if name not in ENCODERS:
+        raise ValueError(f"no encoder {name!r}; there are {', '.join(sorted(ENCODERS))}")
+    return ENCODERS[name]

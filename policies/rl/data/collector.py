@@ -1,4 +1,4 @@
-"""A vector environment as learners see it: encoded states, items on offer, scaled rewards."""
+"""Transitions from a vector environment: encoded states, items on offer, scaled rewards."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from policies.base import (
-    Observation,
-    check_same_world,
-    observation_of,
-    offered,
-    serving_of,
-)
 from policies.features import StateFeatures
+from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
 from policies.rl.data.replay import Transitions, place_of
 
 F32 = NDArray[np.float32]
@@ -35,10 +29,10 @@ def encode(features: StateFeatures, obs: Observation) -> Encoded:
     return Encoded(features(obs), np.zeros((len(obs), 0), np.int32) if ids is None else ids)
 
 
-class World:
+class Collector:
     """Steps an environment and hands over each decision with the state that followed it.
 
-    Raises ValueError for a world of other sizes, and unless the environment resets by SAME_STEP: a
+    Raises ValueError for an environment of other sizes, or one that does not reset by SAME_STEP: a
     dead row would teach nonsense.
     """
 

@@ -1,11 +1,11 @@
-"""Scores of a row's own items against gathering the vectors first, and their derivative."""
+"""Scores of each row's own items against gathering the vectors first, and their derivative."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from policies.rl.nets.tied import tied_scores
+from policies.rl.nets import tied_scores
 
 
 def gathered(query: Tensor, bias: Tensor, items: Tensor, ids: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ def gathered(query: Tensor, bias: Tensor, items: Tensor, ids: Tensor) -> Tensor:
 def test_scores_and_gradients_equal_those_of_gathered_vectors() -> None:
     torch.manual_seed(0)
     items, ids = torch.randn(9, 5), torch.randint(-1, 9, (40, 6))
-    ids[:, 0] = 3  # one item in every row: its bias hears of all of them
+    ids[:, 0] = 3  # one item in every row: its bias gets the gradients of all of them
     outcomes = []
     for way in (tied_scores, gathered):
         query = torch.linspace(-1, 1, 200).reshape(40, 5).requires_grad_()

@@ -1,0 +1,45 @@
+"""What a log says users consumed: counts of items, and sequences for encoders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log import LoggedDataset
+from policies.encoders.data.sequences import Sequences
+
+
+def consumption(log: LoggedDataset) -> NDArray[np.float64]:
+    """How often each item was consumed in a log, (A,)."""
+    consumed = consumed_items(log)
+    return np.bincount(consumed[consumed >= 0], minlength=log.n_items).astype(np.float64)
+
+
+def consumed_sequences(
+    log: LoggedDataset, *, item_features: NDArray[np.float32] | None = None
+) -> Sequences:
+    """What each session of a log consumed, in order: the supervised encoder's food.
+
+    item_features: (A, F) what is known of the items, as `Serving.item_features`; a neural encoder
+    begins its item vectors there, which it needs where a log is short for its catalogue.
+    """
+    consumed = consumed_items(log)
+    taken = consumed >= 0
+    order = np.argsort(log.sessions[taken], kind="stable")
+    items = consumed[taken][order]
+    lengths = np.bincount(log.sessions[taken], minlength=log.n_sessions)
+    lists = np.split(items, np.cumsum(lengths)[:-1])
+    food = Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
+    return food if item_features is None else replace(food, item_features=item_features)
+
+
+def consumed_items(log: LoggedDataset) -> NDArray[np.int32]:
+    """The item taken on each row (N,), -1 = none; ValueError where it was not logged."""
+    if log.consumed is None:
+        raise ValueError(
+            "the log has no `consumed` column (the item taken on each row, -1 = none): what users "
+            "chose cannot be learned from it"
+        )
+    return log.consumed
