@@ -22,7 +22,7 @@ class Encoder(Protocol):
     """
 
     name: str  # the key in ENCODERS
-    config: Any  # frozen dataclass
+    config: Any  # frozen dataclass; `small(length=, seed=, threads=)` makes one for a simulator
     n_items: int  # A
     state_size: int  # D
     context_length: int  # number of last events of a history that are used
