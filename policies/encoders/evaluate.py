@@ -88,19 +88,25 @@ def score_blocks(
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Ranking:
     """An encoder's ranking of the catalogue for Q queries."""
 
     rank: F64  # (Q,) mid-rank of each target among the whole catalogue (0 = first)
     top: NDArray[np.int32]  # (Q, K) best items, in order
 
 
-def judge(encoder: Encoder, held: Heldout, *, k: int = 10, filter_seen: bool = True) -> Judged:
-    """Ranks of the targets and lists of the best k items, over the full catalogue."""
+def judge(encoder: Encoder, held: Heldout, *, k: int = 10, filter_seen: bool = True) -> Ranking:
+    """Ranks of the targets and lists of the best k items, over the full catalogue.
+
+    Raises:
+        ValueError: k is outside 1..A.
+    """
+    if not 1 <= k <= encoder.n_items:
+        raise ValueError(f"no list of k = {k} items: the encoder knows {encoder.n_items}; lower k")
     rank, top = np.empty(len(held)), np.empty((len(held), k), np.int32)
     for block in score_blocks(encoder, held, filter_seen=filter_seen):
         rank[block.rows], top[block.rows] = block.ranks(), block.best(k)
-    return Judged(rank, top)
+    return Ranking(rank, top)
 
 
 def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
@@ -109,7 +115,7 @@ def ranks(encoder: Encoder, held: Heldout, *, filter_seen: bool = True) -> F64:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def beyond_accuracy(judged: Judged, held: Heldout, counts: NDArray[np.int64]) -> dict[str, float]:
+def beyond_accuracy(ranking: Ranking, held: Heldout, counts: NDArray[np.int64]) -> dict[str, float]:
     """The lists' coverage of the catalogue, popularity and novelty.
 
     coverage: share of all items in any list. popularity_bias: mean training count of listed items
@@ -118,9 +124,11 @@ def beyond_accuracy(judged: Judged, held: Heldout, counts: NDArray[np.int64]) ->
     """
     share = (counts + 1) / (counts + 1).sum()
     return {
-        f"coverage@{judged.top.shape[1]}": len(np.unique(judged.top)) / len(counts),
-        "popularity_bias": float(counts[judged.top].mean() / max(counts[held.target].mean(), 1e-9)),
-        "novelty": float(-np.log2(share[judged.top]).mean()),
+        f"coverage@{ranking.top.shape[1]}": len(np.unique(ranking.top)) / len(counts),
+        "popularity_bias": float(
+            counts[ranking.top].mean() / max(counts[held.target].mean(), 1e-9)
+        ),
+        "novelty": float(-np.log2(share[ranking.top]).mean()),
     }
 
 

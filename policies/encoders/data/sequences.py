@@ -15,7 +15,7 @@ from scipy import sparse
 class Sequences:
     """U users' item ids in time order; user u owns `items[offsets[u]:offsets[u + 1]]`.
 
-    Checked once, here: whoever holds a `Sequences` need not check again.
+    Validated on construction, so users of a `Sequences` need not check it again.
     """
 
     items: NDArray[np.int32]  # (T,)    item ids 0..A-1
@@ -189,8 +189,8 @@ def _concatenated(parts: Iterable[ArrayLike], dtype: type[np.generic]) -> NDArra
 def _user_codes(user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(distinct users in order, (T,) place of each event's user among them)."""
     if len(user) and user.min() >= 0 and user.max() < 16 * len(user):  # no sort is needed
-        there = np.bincount(user) > 0
-        return np.flatnonzero(there), (np.cumsum(there) - 1)[user]
+        occurs = np.bincount(user) > 0
+        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[user]
     users, code = np.unique(user, return_inverse=True)
     return users, code
 

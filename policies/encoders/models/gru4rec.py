@@ -23,7 +23,7 @@ from policies.encoders.training.config import TrainConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GRU4RecConfig(TrainConfig):
-    """One layer, as published; `length` cuts the gradient in time and what encode looks at."""
+    """One layer, as published; `length` limits the gradient in time and the history of `encode`."""
 
     SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32}
     dim: int = 64  # D

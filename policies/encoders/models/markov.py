@@ -153,10 +153,11 @@ class SkipMarkov(ServesHistory):
         age = np.arange(last.shape[1])[::-1]  # 0 = newest
         weight = (last >= 0) * self.config.decay**age  # (B, n)
         weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
-        there = last >= 0
-        indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+        filled = last >= 0
+        indptr = np.concatenate([[0], np.cumsum(filled.sum(axis=1))])
         return sparse.csr_array(
-            (weight[there].astype(np.float32), last[there], indptr), shape=(len(ids), self.n_items)
+            (weight[filled].astype(np.float32), last[filled], indptr),
+            shape=(len(ids), self.n_items),
         )
 
 
@@ -180,7 +181,7 @@ def _table(matrix: sparse.csr_array) -> Any:
 
 
 def _factors(matrix: Any, rank: int) -> tuple[F32, F32]:
-    """(left, right), each (A, D), with left @ right.T close to the matrix; the same every time."""
+    """(left, right), each (A, D), with left @ right.T close to the matrix; deterministic."""
     size = matrix.shape[0]
     rank = min(rank, size)
     start = np.random.default_rng(0).standard_normal((size, min(size, rank + 8)))

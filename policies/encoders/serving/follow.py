@@ -36,11 +36,11 @@ class Follower:
         if self._state is None:
             return self.encoder.encode(histories)
         state = self._state
-        what, item = changes(self._seen, histories, self._whole, self.encoder.context_length)
-        if (empty := np.flatnonzero(what == EMPTY)).size:
+        change, item = changes(self._seen, histories, self._whole, self.encoder.context_length)
+        if (empty := np.flatnonzero(change == EMPTY)).size:
             state.reset(empty)
         self.encoder.step(state, item)
-        if (other := np.flatnonzero(what == OTHER)).size:
+        if (other := np.flatnonzero(change == OTHER)).size:
             state.vectors[other] = self.encoder.encode(histories[other])
         return state.vectors.copy()
 
@@ -62,7 +62,7 @@ def changes(
     becomes False when a history is encoded whole, and True when one is empty.
     """
     users, length = now.shape
-    what = np.empty(users, np.int8)
+    change = np.empty(users, np.int8)
     item = np.full(users, -1, np.int32)
     for b in range(users):
         same, grew = True, True
@@ -72,12 +72,12 @@ def changes(
         last = now[b, length - 1]
         fits = last < 0 or length - context_length <= 0 or now[b, length - context_length - 1] < 0
         if same:
-            what[b] = UNCHANGED
+            change[b] = UNCHANGED
         elif last < 0:
-            what[b], whole[b] = EMPTY, True
+            change[b], whole[b] = EMPTY, True
         elif grew and whole[b] and fits and seen[b, 0] < 0:
-            what[b], item[b] = GREW, last
+            change[b], item[b] = GREW, last
         else:
-            what[b], whole[b] = OTHER, False
+            change[b], whole[b] = OTHER, False
         seen[b] = now[b]
-    return what, item
+    return change, item

@@ -1,4 +1,4 @@
-"""The best K items of each user without ever holding the whole table of scores."""
+"""The best K items of each user, without the whole table of scores in memory."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ class Top(NamedTuple):
 def top_k(states: F32, vectors: F32, k: int) -> Top:
     """The K items with the largest states @ vectors.T, exact, in blocks of users and items.
 
+    In NumPy: np.argsort(-states @ vectors.T, axis=1, kind="stable")[:, :k]. torch.topk of the whole
+    table takes three times as long (B 512, A 100,000, D 64, one thread) and 200 MB for the table.
+
     Args:
         states: (B, D).
         vectors: (A, D).
@@ -40,24 +43,24 @@ def top_k(states: F32, vectors: F32, k: int) -> Top:
     best = Top(
         np.full((len(states), k), -1, np.int32), np.full((len(states), k), -np.inf, np.float32)
     )
-    room, table = torch.empty(ROWS * WIDE), torch.from_numpy(vectors)
+    buffer, table = torch.empty(ROWS * WIDE), torch.from_numpy(vectors)
     for row in range(0, len(states), ROWS):
         users = torch.from_numpy(states[row : row + ROWS])
         for first in range(0, len(vectors), WIDE):
             block = table[first : first + WIDE]
-            score = room[: len(users) * len(block)].view(len(users), len(block))
+            score = buffer[: len(users) * len(block)].view(len(users), len(block))
             torch.mm(users, block.T, out=score)
-            take_in(score.numpy(), first, best.items[row:], best.scores[row:])
+            merge_block(score.numpy(), first, best.items[row:], best.scores[row:])
     if best.items.min(initial=0) < 0:
         wrong = int(np.argmin(best.items.min(axis=1)))
         raise ValueError(f"user {wrong} has fewer than {k} scores that are finite numbers")
     return best
 
 
-def _take_in(score: F32, first: int, items: I32, scores: F32) -> None:
-    """Put what is better into the best so far, in place: score (n, m) is of items first, ..."""
+def _merge_block(score: F32, first: int, items: I32, scores: F32) -> None:
+    """Merge a block into the best so far, in place: score (n, m) belongs to items first, ..."""
     for row in range(score.shape[0]):
-        best, names = scores[row], items[row]
+        best, ids = scores[row], items[row]
         for left in range(0, score.shape[1], STRIP):
             strip = score[row, left : left + STRIP]
             better = 0
@@ -69,9 +72,9 @@ def _take_in(score: F32, first: int, items: I32, scores: F32) -> None:
                 if strip[at] > best[-1]:
                     place = len(best) - 1
                     while place > 0 and strip[at] > best[place - 1]:
-                        best[place], names[place] = best[place - 1], names[place - 1]
+                        best[place], ids[place] = best[place - 1], ids[place - 1]
                         place -= 1
-                    best[place], names[place] = strip[at], first + left + at
+                    best[place], ids[place] = strip[at], first + left + at
 
 
-take_in: Any = njit(cache=True)(_take_in)
+merge_block: Any = njit(cache=True)(_merge_block)

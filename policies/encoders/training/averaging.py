@@ -33,7 +33,7 @@ def update_average(optimizer: torch.optim.Optimizer, decay: float) -> None:
 
 @contextmanager
 def averaged(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """The network has the means for weights inside, where there are any."""
+    """Inside, the network's weights are the means, where there are any."""
     _swap(optimizer)
     try:
         yield

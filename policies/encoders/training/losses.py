@@ -35,7 +35,17 @@ def sampled_softmax(
     With weight = times drawn / expected times drawn, the weighted exponentials estimate the
     catalogue's sum without bias (the logQ correction), and the loss approaches `full_softmax` as
     M grows. A negative that is a row's own target is left out of that row. Bengio & Senecal
-    (2008); Yi et al. (2019).
+    (2008); Yi et al. (2019). In NumPy::
+
+        def sampled_softmax(hidden, items, target, negatives, log_weight):
+            positive = (hidden * items[target]).sum(axis=1)
+            logits = hidden @ items[negatives].T + log_weight  # (N, M)
+            logits[target[:, None] == negatives] = -np.inf
+            total = np.exp(positive) + np.exp(logits).sum(axis=1)
+            return (np.log(total) - positive).mean()
+
+    The same in torch, its derivative by autograd, takes twice as long (N 4,000, A 3,416, D 64,
+    M 256, one thread) and keeps several (N, M) tables; `full_softmax` takes 20 times as long.
 
     Args:
         hidden, items, target: as in `full_softmax`.

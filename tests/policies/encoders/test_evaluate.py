@@ -1,4 +1,4 @@
-"""Ranking metrics against numbers worked by hand and a slow twin."""
+"""Ranking metrics against numbers worked by hand and one query at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.data.splits import Heldout, leave_one_out
 from policies.encoders.evaluate import (
-    Judged,
+    Ranking,
     beyond_accuracy,
     gains,
     judge,
@@ -80,13 +80,15 @@ def test_judging_ranks_and_lists_agree_with_the_scores() -> None:
         scores = encoder.scores(held.history[row][None])[0].copy()
         scores[held.history[row]] = -np.inf
         np.testing.assert_array_equal(scores[judged.top[row]], -np.sort(-scores)[:5])
+    with pytest.raises(ValueError, match="no list of k = 31 items: the encoder knows 30"):
+        judge(encoder, held, k=31)
 
 
 def test_beyond_accuracy_by_hand() -> None:
     history = Sequences.from_lists([[0], [0]], n_items=4)
     held = Heldout(history, np.array([1, 2], np.int32))
-    judged = Judged(np.zeros(2), np.array([[1, 0], [1, 2]], np.int32))
-    got = beyond_accuracy(judged, held, np.array([7, 3, 1, 1]))  # shares 8, 4, 2, 2 of 16
+    ranking = Ranking(np.zeros(2), np.array([[1, 0], [1, 2]], np.int32))
+    got = beyond_accuracy(ranking, held, np.array([7, 3, 1, 1]))  # shares 8, 4, 2, 2 of 16
     assert got == pytest.approx({
         "coverage@2": 3 / 4, "popularity_bias": 3.5 / 2, "novelty": (2 + 1 + 2 + 3) / 4
     })  # fmt: skip
