@@ -1,8 +1,8 @@
 """The average of the last items' vectors: the baseline of attention and recurrence.
 
 As in CBOW (Mikolov et al. 2013) and the first YouTube network (Covington et al. 2016): a bag, blind
-to order. Published comparisons of agents often find it ahead of recurrent nets that learn end to end
-from reward.
+to order. Published comparisons of agents often find it ahead of recurrent nets that learn end to
+end from reward.
 """
 
 from __future__ import annotations
