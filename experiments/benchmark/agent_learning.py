@@ -13,7 +13,7 @@ import torch
 
 from experiments.benchmark.agent_targets import Target, make, name_of, stage_of
 from experiments.common.truth import mean, serve
-from experiments.train.learning import Plan, Standing, Worlds, rounds
+from experiments.train.learning import Environments, Plan, Standing, rounds
 from offpolicy import LoggedDataset
 from policies import (
     Exploration,
@@ -56,14 +56,14 @@ def learn(target: Target, trial: Trial, seed: int, folder: Path) -> dict[str, An
     held_out = make(target, trial.sessions)
     uniform = build("uniform", held_out)
     plain = serve(held_out, uniform, n_sessions=plan.sessions, seed=plan.seed_of("curve"))
-    worlds = Worlds(make(target, trial.users or target.users), held_out, plain.returns)
+    envs = Environments(make(target, trial.users or target.users), held_out, plain.returns)
     chosen = target.settings | {"seed": seed}
     if target.falling:
         chosen["decay_steps"] = plan.rounds * plan.steps
     standing = Standing(build(target.policy, held_out, **chosen))
     began = time.process_time()
     seconds = 0.0
-    for here in rounds(standing, worlds, plan, lambda done: None):
+    for here in rounds(standing, envs, plan, lambda done: None):
         if standing.best == len(standing.rows) - 1:
             save(standing.policy, saved)
             seconds = time.process_time() - began

@@ -6,8 +6,6 @@ by one set of held-out users is kept, and its value is taken on yet other users.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 from experiments.benchmark.agent_learning import Trial, learn
 from experiments.benchmark.agent_targets import TARGETS, Target, name_of, stage_of
 from experiments.common.run_folder import open_run
-from experiments.common.workers import pool
+from experiments.common.workers import results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +61,13 @@ def run(settings: Settings) -> int:
     folder = open_run(settings.out, "agents", settings, settings.resume)
     print(f"run folder: {folder.path}", flush=True)
     rows = [t for t in TARGETS if not settings.only or name_of(t) in settings.only]
-    todo = [(t, s) for s in settings.seeds for t in rows if not folder.has(stage_of(t, s))]
-    for target, seed, result in learnt(settings, todo, folder.path):
+    todo = [
+        (t, settings.trial, s, folder.path)
+        for s in settings.seeds
+        for t in rows
+        if not folder.has(stage_of(t, s))
+    ]
+    for (target, _, seed, _), result in results(learn, todo, settings.workers):
         folder.write_json(f"stages/{stage_of(target, seed)}.json", result)
         print(f"  done: {name_of(target)}, seed {seed}", flush=True)
     table = "\n".join(
@@ -74,20 +77,6 @@ def run(settings: Settings) -> int:
     print(table)
     folder.write_text("table.txt", table + "\n")
     return 0
-
-
-def learnt(
-    settings: Settings, todo: list[tuple[Target, int]], folder: Path
-) -> Iterator[tuple[Target, int, dict[str, Any]]]:
-    """Results as they come, in this process or in several."""
-    if settings.workers == 1:
-        for target, seed in todo:
-            yield target, seed, learn(target, settings.trial, seed, folder)
-        return
-    with pool(settings.workers) as processes:
-        jobs = {processes.submit(learn, t, settings.trial, s, folder): (t, s) for t, s in todo}
-        for job in as_completed(jobs):
-            yield *jobs[job], job.result()
 
 
 def line(target: Target, seeds: list[dict[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from experiments.calibrate import pictures as draw
 from experiments.calibrate.fidelity import Lists, Marginal, fidelity, telltales
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
-from experiments.compare.report import markdown_table, text_table
+from experiments.common.tables import markdown_table, text_table
 from experiments.data.datasets import Interactions, data_root, load
 from experiments.data.open_bandit import load_open_bandit, positions
 from offpolicy import page
@@ -108,7 +108,7 @@ def run(settings: Settings) -> int:
     pictures = {
         "Share of all consumption by rank of the item": draw.popularity_curve(real, fake, n_items),
         "Share of users with at least so many items": draw.session_lengths(real, fake),
-        "From topic to next topic, the twelve most frequent": draw.topic_moves(
+        "From topic to next topic, the twelve most frequent": draw.topic_pairs(
             real, fake, catalogue.topics
         ),
     }

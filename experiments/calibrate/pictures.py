@@ -10,13 +10,14 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from experiments.calibrate.fidelity import Lists, popularity_share, transitions
+from experiments.common.pictures import COLOURS, INK, one_panel
 
-REAL, FAKE = "#1d2733", "#cc6633"
+REAL, FAKE = INK, COLOURS[1]
 
 
 def popularity_curve(real: Lists, fake: Lists, n_items: int) -> Figure:
     """Share of consumption by rank of the item, both axes logarithmic."""
-    figure, axes = one()
+    figure, axes = one_panel(6.0, 3.6)
     for lists, colour, name in ((real, REAL, "real"), (fake, FAKE, "simulated")):
         share = np.sort(popularity_share(lists, n_items))[::-1]
         share = share[share > 0]
@@ -26,7 +27,7 @@ def popularity_curve(real: Lists, fake: Lists, n_items: int) -> Figure:
 
 def session_lengths(real: Lists, fake: Lists) -> Figure:
     """Share of users with at least so many items."""
-    figure, axes = one()
+    figure, axes = one_panel(6.0, 3.6)
     for lists, colour, name in ((real, REAL, "real"), (fake, FAKE, "simulated")):
         length = np.sort([len(items) for items in lists])
         axes.step(
@@ -39,7 +40,7 @@ def session_lengths(real: Lists, fake: Lists) -> Figure:
     return labelled(figure, axes, "items of a user", "share of users with as many or more")
 
 
-def topic_moves(real: Lists, fake: Lists, topics: NDArray[np.integer]) -> Figure:
+def topic_pairs(real: Lists, fake: Lists, topics: NDArray[np.integer]) -> Figure:
     """From topic (row) to topic (column), the 12 most frequent, real and simulated."""
     n = int(topics.max()) + 1
     tables = [transitions(lists, topics, n) for lists in (real, fake)]
@@ -60,21 +61,12 @@ def topic_moves(real: Lists, fake: Lists, topics: NDArray[np.integer]) -> Figure
 
 def attention(share: NDArray[np.floating], error: NDArray[np.floating]) -> Figure:
     """How well each place is seen, with 95 % intervals."""
-    figure, axes = one()
+    figure, axes = one_panel(6.0, 3.6)
     places = np.arange(1, len(share) + 1)
     axes.errorbar(places, share, yerr=1.96 * error, fmt="o-", color=REAL, capsize=3, ms=5)
     axes.set_xticks(places)
     axes.set_ylim(bottom=0)
     return labelled(figure, axes, "place", "click rate against the best place")
-
-
-def one() -> tuple[Figure, Any]:
-    """A figure of one panel."""
-    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    axes.grid(color="#d9dee5", lw=0.7)
-    axes.set_axisbelow(True)
-    return figure, axes
 
 
 def labelled(figure: Figure, axes: Any, x: str, y: str) -> Figure:

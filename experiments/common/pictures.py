@@ -1,4 +1,4 @@
-"""Pictures of a finished comparison: matplotlib figures, and their PNG bytes for a page."""
+"""Pictures of finished runs as matplotlib figures of one style."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def learning_curves(curves: Sequence[Row]) -> Figure:
 
     curves: rows of policy, decisions, value, low, high.
     """
-    figure, axes = _axes(7.5, 4.0)
+    figure, axes = one_panel(7.5, 4.0)
     names = list(dict.fromkeys(row["policy"] for row in curves))
     for name, colour in zip(names, _cycle(len(names)), strict=True):
         rows = [row for row in curves if row["policy"] == name]
@@ -41,7 +41,7 @@ def estimates_against_truth(rows: Sequence[Row]) -> Figure:
     rows: policy, verdict, estimate, low, high, trusted, truth, truth_low, truth_high; an estimate
     that is not to be trusted is not drawn.
     """
-    figure, axes = _axes(7.5, 0.9 + 0.42 * len(rows))
+    figure, axes = one_panel(7.5, 0.9 + 0.42 * len(rows))
     for place, row in enumerate(reversed(rows)):
         colour = VERDICT.get(str(row["verdict"]).lower(), "#3366aa")
         if row["trusted"]:
@@ -61,7 +61,7 @@ def estimates_against_truth(rows: Sequence[Row]) -> Figure:
 
 def reward_by_step(series: Mapping[str, Sequence[float]]) -> Figure:
     """Mean reward at each step of a session; users who left count 0. The first is the baseline."""
-    figure, axes = _axes(7.5, 4.0)
+    figure, axes = one_panel(7.5, 4.0)
     for (name, values), colour in zip(
         series.items(), (TRUTH, *_cycle(len(series) - 1)), strict=True
     ):
@@ -73,7 +73,8 @@ def reward_by_step(series: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def _axes(width: float, height: float) -> tuple[Figure, Any]:
+def one_panel(width: float, height: float) -> tuple[Figure, Any]:
+    """A figure of one panel, and its axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(color=GRID, lw=0.7)

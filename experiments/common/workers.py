@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
 from threading import Thread
+from typing import TypeVar, TypeVarTuple
+
+Job = TypeVarTuple("Job")
+Result = TypeVar("Result")
+
+
+def results(
+    work: Callable[[*Job], Result], jobs: Iterable[tuple[*Job]], workers: int
+) -> Iterator[tuple[tuple[*Job], Result]]:
+    """Each job and what `work` returns of it, as they are done: here, or in so many processes."""
+    if workers == 1:
+        yield from ((job, work(*job)) for job in jobs)
+        return
+    with pool(workers) as processes:
+        tasks = {processes.submit(work, *job): job for job in jobs}
+        yield from ((tasks[task], task.result()) for task in as_completed(tasks))
 
 
 def pool(workers: int) -> ProcessPoolExecutor:

@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class EnvFactory:
     """A way to make environments of one world, and the real sequences behind it, if any."""
 
     name: str
@@ -41,7 +41,7 @@ class WorldSizes:
     max_steps: int
 
 
-def embedded(env_id: str, sizes: WorldSizes) -> World:
+def embedded(env_id: str, sizes: WorldSizes) -> EnvFactory:
     """An environment by its id, with its own catalogue."""
 
     def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
@@ -61,10 +61,10 @@ def embedded(env_id: str, sizes: WorldSizes) -> World:
             ) from None
 
     make(1)  # a wrong name or size is an error before anything is written
-    return World(env_id, make, None)
+    return EnvFactory(env_id, make, None)
 
 
-def from_data(name: str, root: Path | None, sizes: WorldSizes) -> World:
+def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
     """The Longplay world on real items and users.
 
     Item vectors are a truncated SVD of who consumed what, topics and popularity the data's own;
@@ -105,7 +105,7 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> World:
             max_steps=sizes.max_steps,
         )
 
-    return World(f"Longplay-v0 on {data.name}", make, seq)
+    return EnvFactory(f"Longplay-v0 on {data.name}", make, seq)
 
 
 def item_vectors(seq: Sequences, *, size: int = 16, seed: int = 0) -> F32:

@@ -8,9 +8,9 @@ from typing import Any
 
 from experiments.common import pictures
 from experiments.common.run_folder import RunFolder
+from experiments.common.tables import markdown_table, text_table
 from offpolicy import page
 from offpolicy.pictures import png
-from offpolicy.tables import markdown
 
 Row = dict[str, Any]
 
@@ -62,22 +62,6 @@ def bounds(mean: Mapping[str, float | None]) -> str:
     value, low, high = (mean[k] for k in ("value", "low", "high"))
     text = [f"{x:.2f}" if x is not None else "∞" for x in (value, low, high)]
     return f"{text[0]} [{text[1]}, {text[2]}]"
-
-
-def text_table(lines: Sequence[Mapping[str, str]]) -> str:
-    """Aligned columns, the first to the left."""
-    names = list(lines[0])
-    width = {n: max(len(n), *(len(line[n]) for line in lines)) for n in names}
-    rows = [{n: n for n in names}, *lines]
-    return "\n".join(
-        "  ".join(r[n].ljust(width[n]) if n == names[0] else r[n].rjust(width[n]) for n in names)
-        for r in rows
-    )
-
-
-def markdown_table(lines: Sequence[Mapping[str, str]]) -> str:
-    """The same table for a README."""
-    return markdown(list(lines[0]), [list(line.values()) for line in lines]) + "\n"
 
 
 def print_table(rows: Sequence[Row], base: Row, level: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +13,8 @@ import torch
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
-from experiments.common.workers import pool
-from experiments.common.worlds import World, WorldSizes, embedded, from_data
+from experiments.common.workers import results
+from experiments.common.worlds import EnvFactory, WorldSizes, embedded, from_data
 from experiments.compare.candidates import Material, pick_candidates, train
 from experiments.compare.row import judge
 from experiments.compare.settings import Settings
@@ -45,7 +44,7 @@ class Job:
 
     settings: Settings
     run: RunFolder
-    world: World
+    world: EnvFactory
 
     def seed(self, purpose: str) -> int:
         """Independent seeds by purpose: users of the truth are not those of the logs."""
@@ -101,7 +100,8 @@ class Job:
         )
 
 
-def world_of(settings: Settings) -> World:
+@lru_cache(maxsize=1)
+def world_of(settings: Settings) -> EnvFactory:
     """The world that the settings name; one torch thread unless asked for more."""
     torch.set_num_threads(settings.threads)
     sizes = WorldSizes(
@@ -160,31 +160,17 @@ def as_plain(truth: Truth, level: float) -> dict[str, Any]:
 
 def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any]]:
     """All rows, in the order of `names`; several processes work at the same time."""
-    left = [n for n in names if not (job.run.path / stage_file(n)).exists()]
-    with show.stage(
-        f"{len(left)} candidates: train, evaluate from the log, run in the world"
-    ) as update:
-        if job.settings.workers == 1 or len(left) < 2:
-            for done, name in enumerate(left, start=1):
-                candidate_stage(job, name)
-                show.note(f"  {name} done ({done} of {len(left)})")
-                update(done / len(left))
-        else:
-            with pool(job.settings.workers) as processes:
-                # the longest first, so that no process waits for it alone at the end
-                chosen = pick_candidates(job.settings.temperature, left)
-                queue = [c.name for c in sorted(chosen, key=lambda c: not c.acts)]
-                tasks = {processes.submit(in_process, job.settings, job.run, n): n for n in queue}
-                for done, task in enumerate(as_completed(tasks), start=1):
-                    task.result()
-                    show.note(f"  {tasks[task]} done ({done} of {len(left)})")
-                    update(done / len(left))
-    return [job.run.read_json(stage_file(name)) for name in names]
-
-
-def stage_file(name: str) -> str:
-    """Where a candidate's result is written."""
-    return f"stages/{stage_name(name)}.json"
+    left = [n for n in names if not job.run.has(stage_name(n))]
+    # those that act in the world take longest: first, so that no process waits for one at the end
+    chosen = sorted(pick_candidates(job.settings.temperature, left), key=lambda c: not c.acts)
+    jobs = [(job.settings, job.run, c.name) for c in chosen if left]
+    title = f"{len(left)} candidates: train, evaluate from the log, run in the world"
+    with show.stage(title) as update:
+        finished = results(candidate_stage, jobs, job.settings.workers if len(left) > 1 else 1)
+        for done, ((_, _, name), _) in enumerate(finished, start=1):
+            show.note(f"  {name} done ({done} of {len(left)})")
+            update(done / len(left))
+    return [job.run.read_json(f"stages/{stage_name(name)}.json") for name in names]
 
 
 def stage_name(name: str) -> str:
@@ -192,14 +178,10 @@ def stage_name(name: str) -> str:
     return "candidate-" + name.lower().replace(" ", "-")
 
 
-def in_process(settings: Settings, run: RunFolder, name: str) -> None:
-    """One candidate in a process of its own."""
-    candidate_stage(Job(settings, run, world_of(settings)), name)
-
-
-def candidate_stage(job: Job, name: str) -> None:
+def candidate_stage(settings: Settings, run: RunFolder, name: str) -> None:
     """Train, evaluate from the log, run in the world: one row, written to the run folder."""
-    job.run.stage(stage_name(name), lambda: compare_one(job, name))
+    job = Job(settings, run, world_of(settings))
+    run.stage(stage_name(name), lambda: compare_one(job, name))
 
 
 @lru_cache(maxsize=1)

@@ -7,14 +7,11 @@ cell of a world and seed, so cells are compared on pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import as_completed
 from itertools import accumulate, groupby
-from pathlib import Path
 
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
-from experiments.common.workers import pool
+from experiments.common.workers import results
 from experiments.study.settings import Cell, Settings, cells
 
 __all__ = ["Settings", "run"]
@@ -22,7 +19,7 @@ __all__ = ["Settings", "run"]
 
 def run(settings: Settings) -> int:
     """All cells, then the tables; a stopped run goes on with --resume FOLDER."""
-    from experiments.study.cells import check
+    from experiments.study.cells import check, compute_all
     from experiments.study.tables import tables
 
     check(settings)
@@ -31,28 +28,20 @@ def run(settings: Settings) -> int:
     every = cells(settings)
     todo = [cell for cell in every if not folder.has(cell.stage)]
     with show.stage(f"{len(todo)} of {len(every)} cells") as update:
-        for done in computed(settings, todo, folder.path):
+        jobs = [(settings, column, folder.path) for column in columns(todo)]
+        counts = (count for _, count in results(compute_all, jobs, settings.workers))
+        for done in accumulate(counts):
             update(done / len(todo))
-    results = {cell: folder.read_json(f"stages/{cell.stage}.json") for cell in every}
-    text = tables(settings, results)
+    computed = {cell: folder.read_json(f"stages/{cell.stage}.json") for cell in every}
+    text = tables(settings, computed)
     folder.write_text("tables.md", text)
     print(text)
     print(f"written: {folder.path / 'tables.md'}")
     return 0
 
 
-def computed(settings: Settings, todo: list[Cell], folder: Path) -> Iterator[int]:
-    """Compute every cell into the folder, and say how many are done.
-
-    A process takes a column at a time: its agents share the encoder and the logs.
-    """
-    from experiments.study.cells import compute_all
-
+def columns(todo: list[Cell]) -> list[list[Cell]]:
+    """Cells of one seed, world and encoder together: a process takes a column at a time, whose
+    agents share the encoder and the logs."""
     alike = groupby(todo, key=lambda cell: (cell.seed, cell.world, cell.encoder))
-    columns = [list(column) for _, column in alike]
-    if settings.workers == 1:
-        yield from accumulate(compute_all(settings, column, folder) for column in columns)
-        return
-    with pool(settings.workers) as processes:
-        jobs = [processes.submit(compute_all, settings, column, folder) for column in columns]
-        yield from accumulate(job.result() for job in as_completed(jobs))
+    return [list(column) for _, column in alike]

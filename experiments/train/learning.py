@@ -47,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Worlds:
+class Environments:
     """The same world for learning and for held-out users, and what uniform slates earn there."""
 
     learn: Env
@@ -70,15 +70,15 @@ class Standing:
 
 
 def rounds(
-    standing: Standing, worlds: Worlds, plan: Plan, on_steps: Callable[[int], None]
+    standing: Standing, envs: Environments, plan: Plan, on_steps: Callable[[int], None]
 ) -> Iterator[Row]:
     """Learn until finished; yields the curve's row of every round as it is done."""
     if not standing.rows:
-        yield _point(standing, worlds, plan, 0, {})
+        yield _point(standing, envs, plan, 0, {})
     while not standing.finished(plan):
         nth = len(standing.rows)
-        learnt = learn_round(standing.policy, worlds.learn, plan, nth, on_steps)
-        yield _point(standing, worlds, plan, nth, learnt)
+        learnt = learn_round(standing.policy, envs.learn, plan, nth, on_steps)
+        yield _point(standing, envs, plan, nth, learnt)
 
 
 def learn_round(
@@ -108,17 +108,17 @@ def decisions(policy: Policy, env: Env, plan: Plan, nth: int) -> int:
 
 
 def _point(
-    standing: Standing, worlds: Worlds, plan: Plan, nth: int, learnt: dict[str, float]
+    standing: Standing, envs: Environments, plan: Plan, nth: int, learnt: dict[str, float]
 ) -> Row:
     """Serve the held-out users: all rounds, and uniform slates, meet the same ones."""
     served = serve(
-        worlds.held_out, standing.policy, n_sessions=plan.sessions, seed=plan.seed_of("curve")
+        envs.held_out, standing.policy, n_sessions=plan.sessions, seed=plan.seed_of("curve")
     )
     value = mean(served.returns, plan.level)
-    gain = mean(served.returns - worlds.baseline, plan.level)
+    gain = mean(served.returns - envs.baseline, plan.level)
     row = {
         "round": nth,
-        "decisions": decisions(standing.policy, worlds.learn, plan, nth),
+        "decisions": decisions(standing.policy, envs.learn, plan, nth),
         **asdict(value),
         "gain": gain.value,
         "gain_low": gain.low,

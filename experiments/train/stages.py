@@ -21,10 +21,10 @@ from experiments.common.truth import mean, serve
 from experiments.train.encoder_settings import encoder_settings, known_encoder
 from experiments.train.learning import (
     BEST,
+    Environments,
     Plan,
     Row,
     Standing,
-    Worlds,
     load_progress,
     rounds,
     save_progress,
@@ -132,11 +132,11 @@ def train(training: Training, show: Show) -> Standing:
     s, plan = training.settings, training.plan
     torch.set_num_threads(s.threads)
     encoder = fit_encoder(training, show)
-    worlds = worlds_of(training, show)
+    envs = environments(training, show)
     standing = load_progress(training.run, lambda: fresh(s, encoder))
     write = board(training.run.path / "tensorboard") if s.tensorboard else no_board
     with show.stage(f"{s.policy}: at most {plan.rounds} rounds of {plan.steps:,}") as update:
-        for row in rounds(standing, worlds, plan, lambda n: update(share(n, standing, plan))):
+        for row in rounds(standing, envs, plan, lambda n: update(share(n, standing, plan))):
             save_progress(training.run, standing)
             write(row)
             show.note(line(row, standing))
@@ -178,7 +178,7 @@ def fit_encoder(training: Training, show: Show) -> Encoder | None:
     return load_encoder(folder, catalogue=items)
 
 
-def worlds_of(training: Training, show: Show) -> Worlds:
+def environments(training: Training, show: Show) -> Environments:
     """The worlds of learning and of held-out users, and what these earn under uniform slates."""
     s, plan = training.settings, training.plan
     held_out = make(s, min(s.sessions, s.users))
@@ -190,7 +190,7 @@ def worlds_of(training: Training, show: Show) -> Worlds:
 
     with show.stage("uniform slates for the held-out users"):
         baseline = np.array(training.run.stage("uniform", returns))
-    return Worlds(make(s, s.users), held_out, baseline)
+    return Environments(make(s, s.users), held_out, baseline)
 
 
 def test(training: Training, show: Show) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.common.tables import text_table
 from experiments.common.truth import Mean, mean
-from experiments.compare.report import bounds, spread, summary, text_table
+from experiments.compare.report import bounds, spread, summary
 from experiments.compare.row import holds, right
 from offpolicy import Outcome, read_log
 
