@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from offpolicy import LoggedDataset
 from policies import (
@@ -35,6 +37,15 @@ A, C, K = 40, 6, 2
 
 
 make_env = env_of(n_items=A, slate_size=K, n_candidates=C, history_length=8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Sums of several threads differ in their last digits from one run to the next."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

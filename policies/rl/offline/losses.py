@@ -6,6 +6,7 @@ nothing was. A loss is (network, target network, batch, config) -> scalar.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,7 +24,7 @@ PREDICT, VALUE = 0, 1  # heads of SNQN and SA2C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfflineConfig(Exploration):
+class OfflineConfig(Exploration, ABC):
     """Settings of every learner from a log."""
 
     hidden: int = 64
@@ -41,9 +42,9 @@ class OfflineConfig(Exploration):
         whole(0).check("seed", self.seed)
 
     @property
+    @abstractmethod
     def method(self) -> str:
         """Key of METHODS."""
-        raise NotImplementedError
 
     @property
     def discount(self) -> float:
