@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Protocol, Self
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,12 @@ class ScorePolicy:
     @property
     def serving(self) -> Serving:
         return self.score_model.serving
+
+    @property
+    def scorer(self) -> ScoreModel:
+        """The name that version 0.1 gave to `score_model`."""
+        warn("ScorePolicy.scorer is called score_model now", DeprecationWarning, stacklevel=2)
+        return self.score_model
 
     def distribution(self, obs: Observation) -> SlateDistribution:
         scores = masked(self.score_model.scores(obs), obs.eligible)

@@ -28,6 +28,7 @@ from policies import (
 )
 from policies.catalog import Lazy
 from policies.rules.rerank import Fresh
+from tests.factories import make_env
 
 GUIDE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
@@ -106,5 +107,8 @@ def test_names_of_0_1_go_on_working_and_say_what_they_are_called_now() -> None:
     for old, new in policies.RENAMED.items():
         with pytest.warns(DeprecationWarning, match=f"policies.{old} is called policies.{new} now"):
             assert getattr(policies, old) is getattr(policies, new)
+    uniform: Any = build("uniform", make_env(1))
+    with pytest.warns(DeprecationWarning, match="called score_model now"):
+        assert uniform.scorer is uniform.score_model
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         policies.nothing  # noqa: B018
