@@ -17,7 +17,7 @@ from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.registry import fitting, preferred
 from offpolicy.estimators.terms import Terms
 from offpolicy.gate.verdict import GateRule, Guardrail, decide
-from offpolicy.intervals.inference import interval
+from offpolicy.intervals.gamma import gamma_interval
 from offpolicy.line import Line
 from offpolicy.log.columns import numbers
 from offpolicy.log.dataset import LoggedDataset
@@ -26,7 +26,7 @@ from offpolicy.models.reward_model import predict_rewards
 from offpolicy.models.sklearn_adapter import Regressor
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_settings
-from offpolicy.uplift import compare, logged_value, notes_on
+from offpolicy.uplift import compare, logged_interval, notes_on
 from offpolicy.weighting.horizons import ESTIMAND, Horizon, terms_by_estimator
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
@@ -82,10 +82,10 @@ def evaluate(
     decider = _decider(decide_by, lines)
     health = check_log(log, target) if check else None
     rule = rule or GateRule()
-    uplift = interval(_influence(decider), rule.level)
+    uplift = gamma_interval(_influence(decider), rule.level, unseen=decider.unseen)
     return Report(
         lines=lines,
-        baseline=interval(logged_value(t), level),
+        baseline=logged_interval(t, level),
         horizon=horizon,
         estimand=ESTIMAND[horizon],
         diagnostics=d,

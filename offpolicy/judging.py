@@ -112,7 +112,11 @@ def judge(
         )
         for name, scores in candidates.items()
     }
-    uplifts = simultaneous({name: _uplift(r) for name, r in reports.items()}, rule.level)
+    uplifts = simultaneous(
+        {name: _uplift(r) for name, r in reports.items()},
+        rule.level,
+        unseen={name: r[r.decided_by].unseen for name, r in reports.items()},
+    )
     judged = []
     for name, scores in candidates.items():
         report = reports[name]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from offpolicy.estimators.engine import Estimate
+from offpolicy.intervals.gamma import Unseen
 from offpolicy.intervals.inference import Interval
 
 
@@ -18,6 +19,7 @@ class Line:
     uplift: Interval  # over the logging policy, paired on the same rows
     settings: Mapping[str, float]
     influence: Estimate | None = field(default=None, repr=False, compare=False)  # of the uplift
+    unseen: Unseen = (0.0, 0.0)  # influences on the uplift that the log may have missed
 
     @property
     def biased(self) -> bool:

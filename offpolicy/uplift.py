@@ -9,10 +9,13 @@ import numpy as np
 from offpolicy.diagnostics import ENOUGH
 from offpolicy.estimators import ESTIMATORS, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
-from offpolicy.estimators.forms import is_staged
+from offpolicy.estimators.forms import Rows, is_staged
 from offpolicy.estimators.formulas import ips, martingale, pdis
+from offpolicy.estimators.registry import estimator
 from offpolicy.estimators.terms import Terms
-from offpolicy.intervals.inference import adjust, difference, interval
+from offpolicy.intervals.gamma import gamma_interval
+from offpolicy.intervals.inference import Interval, adjust, difference
+from offpolicy.intervals.unseen import Pairs, pairs, unseen
 from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.weighting.horizons import on_policy
@@ -35,15 +38,42 @@ def compare(
         for k, t in several.items()
         if controlled
     }
+    shared: dict[tuple[int, bool], Pairs] = {}
     lines = []
     for name, e in estimates.items():
-        own = id(by_name[name])
+        own, record = id(by_name[name]), ESTIMATORS[name]
         uplift = difference(e, logged[own])
         if own in control:
             uplift = adjust(uplift, control[own])
         used = hyper_parameters(name) | dict(settings.get(name, {}))
-        lines.append(Line(name, interval(e, level), interval(uplift, level), used, uplift))
+        of_value, of_uplift = (0.0, 0.0), (0.0, 0.0)
+        if not record.model_only:
+            p = _pairs(by_name[name], name, used, shared)
+            of_value, of_uplift = unseen(e, p, against=0.0), unseen(uplift, p, against=1.0)
+        value = gamma_interval(e, level, unseen=of_value)
+        gain = gamma_interval(uplift, level, unseen=of_uplift)
+        lines.append(Line(name, value, gain, used, uplift, of_uplift))
     return tuple(lines)
+
+
+def _pairs(
+    t: Terms, name: str, used: Mapping[str, float], shared: dict[tuple[int, bool], Pairs]
+) -> Pairs:
+    """Weights as the estimator uses them, and outcomes; kept in `shared` where it changes none."""
+    record = ESTIMATORS[name]
+    form = None if record.whole else estimator(name, **used)
+    if form is not None and form(Rows(t, slice(0, 1))).used is not None:
+        return pairs(t, weight=form(Rows(t, slice(None))).used, model=record.needs_model)
+    key = id(t), record.needs_model
+    if key not in shared:
+        shared[key] = pairs(t, model=record.needs_model)
+    return shared[key]
+
+
+def logged_interval(t: Terms, level: float) -> Interval:
+    """What the logging policy earned, with its interval."""
+    e, own = logged_value(t), pairs(on_policy(t))
+    return gamma_interval(e, level, unseen=unseen(e, own, against=0.0))
 
 
 def logged_value(t: Terms) -> Estimate:

@@ -8,9 +8,11 @@ from typing import Literal
 import numpy as np
 
 from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators.terms import F64
 
 Side = Literal["both", "lower", "upper"]
 Method = Literal["t", "normal"]
+ROUNDING = 1e-12  # relative error of float64 sums and of products over some thousand steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,11 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
             f"{a.name or 'a'} and {b.name or 'b'} were estimated on different units "
             f"({len(a.unit)} and {len(b.unit)}); a paired difference needs the same rows"
         )
+    scale = max(abs(a.value), abs(b.value), _size(a.psi), _size(b.psi))
+    value, psi = without_rounding(a.value - b.value, a.psi - b.psi, scale)
     return Estimate(
-        a.value - b.value,
-        a.psi - b.psi,
+        value,
+        psi,
         a.unit,
         (a.bias[0] - b.bias[1], a.bias[1] - b.bias[0]),
         f"{a.name} - {b.name}",
@@ -104,12 +108,25 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
 def adjust(estimate: Estimate, control: Estimate, known: float = 0.0) -> Estimate:
     """Regression on a control variate whose expectation is `known`: same value in expectation, the
     variance that the two share removed. Of use where weights average 1 (trust them first)."""
-    spread = float(control.psi @ control.psi)
-    if spread == 0:
+    if _size(control.psi) <= ROUNDING * max(abs(known), 1.0):
         return estimate
-    beta = float(estimate.psi @ control.psi) / spread
-    return replace(
-        estimate,
-        value=estimate.value - beta * (control.value - known),
-        psi=estimate.psi - beta * control.psi,
+    beta = float(estimate.psi @ control.psi) / float(control.psi @ control.psi)
+    value, psi = without_rounding(
+        estimate.value - beta * (control.value - known),
+        estimate.psi - beta * control.psi,
+        max(abs(estimate.value), _size(estimate.psi)),
     )
+    return replace(estimate, value=value, psi=psi)
+
+
+def without_rounding(value: float, psi: F64, scale: float) -> tuple[float, F64]:
+    """Value and influence of a difference; what is smaller than the rounding error of numbers of
+    size `scale` is 0, so that nothing is decided on it."""
+    if abs(value) <= ROUNDING * scale:
+        value = 0.0
+    return value, np.zeros_like(psi) if _size(psi) <= ROUNDING * scale else psi
+
+
+def _size(psi: F64) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(psi * psi)))

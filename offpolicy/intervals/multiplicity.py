@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from offpolicy.estimators.engine import Estimate
-from offpolicy.intervals.inference import Interval, between, check_level, interval, standard_error
+from offpolicy.intervals.gamma import Unseen, gamma_interval
+from offpolicy.intervals.inference import Interval, check_level, interval
 
 DRAWS = 20_000  # of the largest |z|; its 95 % quantile is then known to about .02
 
@@ -18,15 +20,21 @@ def bonferroni(level: float, candidates: int) -> float:
 
 
 def simultaneous(
-    estimates: Mapping[str, Estimate], level: float = 0.95, *, seed: int = 0
+    estimates: Mapping[str, Estimate],
+    level: float = 0.95,
+    *,
+    unseen: Mapping[str, Unseen] | None = None,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """Intervals that ALL hold with probability `level`: the quantile of the largest |z| given the
     correlations of the estimates (they share rows), never wider than Bonferroni's.
-    Romano & Wolf (2005).
+    Romano & Wolf (2005). With `unseen` they are gamma intervals (`gamma_interval`).
 
     Raises:
         ValueError: estimates on different units.
     """
+    from scipy.special import ndtr
+
     check_level(level)
     if not estimates:
         raise ValueError("no estimates; pass {name: estimate}")
@@ -39,9 +47,12 @@ def simultaneous(
     root = vectors * np.sqrt(np.maximum(values, 0))
     z = np.random.default_rng(seed).standard_normal((DRAWS, len(estimates))) @ root.T
     critical = float(np.quantile(np.abs(z).max(1), level))
+    each = min(float(2 * ndtr(critical)) - 1, bonferroni(level, len(estimates)))
     result = {}
     for name, e in estimates.items():
-        widest, se = interval(e, bonferroni(level, len(estimates))), standard_error(e)
-        half = min(critical * se, (widest.high - widest.low) / 2)
-        result[name] = between(e, e.value - half, e.value + half, se, level)
+        if unseen is None:
+            one = interval(e, each, method="normal")
+        else:
+            one = gamma_interval(e, each, unseen=unseen[name])
+        result[name] = replace(one, level=level)
     return result
