@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from offpolicy.estimators.engine import estimate_forms
+from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.formulas import mean_weight
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.intervals.inference import Interval, interval
+from offpolicy.intervals.gamma import gamma_interval
+from offpolicy.intervals.inference import Interval, without_rounding
 
 ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 SURE = 0.999  # level of the mean-weight interval: to blame propensities takes more than 95 %
@@ -30,6 +31,13 @@ class Diagnostics:
     support: float  # share of decisions (sessions) that the target could have produced, 0..1
     mean_weight: Interval | None  # at 99.9 %, over units; None with fewer than 2 units
     horizon: str
+    ess_of_spread: float  # `ess` that the spread of the log weights gives; of products over steps
+
+    @property
+    def least_ess(self) -> float:
+        """The lower one of `ess` and `ess_of_spread`: a log that missed its heavy weights has a
+        high `ess`, but their logarithms spread as much."""
+        return min(self.ess, self.ess_of_spread)
 
     @property
     def ess_share(self) -> float:
@@ -45,18 +53,34 @@ def diagnose(terms: Terms) -> Diagnostics:
     weight = terms.weight[rows]
     total: F64 = np.bincount(units.code[rows], weight, units.n).astype(np.float64)
     mean = estimate_forms(terms, {"mean weight": mean_weight})["mean weight"]
+    ess, ess_rows = effective(total), effective(weight)
     return Diagnostics(
         rows=len(terms),
         sessions=terms.layout.sessions.n if staged else len(terms),
         units=units.n,
-        ess=effective(total),
-        ess_rows=effective(weight),
+        ess=ess,
+        ess_rows=ess_rows,
         max_weight=float(weight.max()),
         top_share=float(total.max() / total.sum()) if total.sum() > 0 else 1.0,
         support=float((weight > 0).mean()),
-        mean_weight=interval(mean, SURE) if units.n > 1 else None,
+        mean_weight=_mean_interval(mean) if units.n > 1 else None,
         horizon=terms.horizon,
+        ess_of_spread=ess * min(of_spread(weight) / ess_rows, 1) if staged and ess else ess,
     )
+
+
+def of_spread(weight: F64) -> float:
+    """Effective sample size of B products of ratios: B P(w > 0) exp(-Var log w), the expected one
+    if those above 0 are log-normal with mean weight 1, as products over many steps are about.
+    Unlike Kish's it does not hang on the few heaviest draws."""
+    positive = weight[weight > 0]
+    return len(positive) * float(np.exp(-np.log(positive).var())) if len(positive) else 0.0
+
+
+def _mean_interval(mean: Estimate) -> Interval:
+    value, psi = without_rounding(mean.value - 1, mean.psi, 1.0)
+    seen = max(-float(psi.min()), 0.0), max(float(psi.max()), 0.0)
+    return gamma_interval(replace(mean, value=1 + value, psi=psi), SURE, unseen=seen)
 
 
 def trusted(ess: float, mean_weight: Interval | None) -> bool:

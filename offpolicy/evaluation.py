@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.diagnostics import diagnose, trusted
+from offpolicy.doctor.identity_checks import model_identity
 from offpolicy.doctor.log_check import check_log
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators import ESTIMATORS, estimate_all
 from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.registry import fitting, preferred
 from offpolicy.estimators.terms import Terms
+from offpolicy.gate.uplift_bounds import uplift_bounds
 from offpolicy.gate.verdict import GateRule, Guardrail, decide
-from offpolicy.intervals.gamma import gamma_interval
 from offpolicy.line import Line
 from offpolicy.log.columns import numbers
 from offpolicy.log.dataset import LoggedDataset
@@ -26,7 +27,7 @@ from offpolicy.models.reward_model import predict_rewards
 from offpolicy.models.sklearn_adapter import Regressor
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_settings
-from offpolicy.uplift import compare, logged_interval, notes_on
+from offpolicy.uplift import carried_by, compare, logged_interval, notes_on
 from offpolicy.weighting.horizons import ESTIMAND, Horizon, terms_by_estimator
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
@@ -77,12 +78,15 @@ def evaluate(
     settings = _settings(hyper, [n for n in names if by_name[n] is t], t)
     d = diagnose(t)
     estimates = _estimates(by_name, settings, notes)
-    controlled = trusted(d.ess, d.mean_weight)
+    controlled = trusted(d.least_ess, d.mean_weight)
     lines = compare(estimates, by_name, settings, level, controlled=controlled)
     decider = _decider(decide_by, lines)
     health = check_log(log, target) if check else None
+    if health is not None and predictions is not None and horizon != "marginal":
+        health = health.with_finding(model_identity(t))
     rule = rule or GateRule()
-    uplift = gamma_interval(_influence(decider), rule.level, unseen=decider.unseen)
+    name = decider.estimator
+    uplift = uplift_bounds({name: _influence(decider)}, {name: decider.unseen}, rule)[name]
     return Report(
         lines=lines,
         baseline=logged_interval(t, level),
@@ -91,7 +95,7 @@ def evaluate(
         diagnostics=d,
         verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
         decided_by=decider.estimator,
-        notes=(*notes, *notes_on(log, horizon, d.ess, estimates)),
+        notes=(*notes, *notes_on(log, horizon, d.least_ess, estimates), *carried_by(decider)),
         log_hash=log.hash(),
         log_check=health,
     )

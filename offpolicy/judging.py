@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from offpolicy.estimators.engine import Estimate
 from offpolicy.evaluation import Model, evaluate
 from offpolicy.gate.guardrails import GuardrailSpec, check_guardrails
+from offpolicy.gate.uplift_bounds import uplift_bounds
 from offpolicy.gate.verdict import GateRule, Verdict, decide
 from offpolicy.intervals.inference import Interval
-from offpolicy.intervals.multiplicity import simultaneous
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from offpolicy.report import Report, finite
@@ -112,10 +112,10 @@ def judge(
         )
         for name, scores in candidates.items()
     }
-    uplifts = simultaneous(
+    uplifts = uplift_bounds(
         {name: _uplift(r) for name, r in reports.items()},
-        rule.level,
-        unseen={name: r[r.decided_by].unseen for name, r in reports.items()},
+        {name: r[r.decided_by].unseen for name, r in reports.items()},
+        rule,
     )
     judged = []
     for name, scores in candidates.items():

@@ -20,6 +20,9 @@ from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.weighting.horizons import on_policy
 
+CARRIED = 30.0  # units that carry a standard error, under which a note says so
+JUDGED = 500.0  # effective units from which the gate judges by default
+
 
 def compare(
     estimates: Mapping[str, Estimate],
@@ -82,6 +85,22 @@ def logged_value(t: Terms) -> Estimate:
     return estimate_forms(on_policy(t), form)["logging policy"]
 
 
+def carried_by(line: Line) -> list[str]:
+    """A note where few units carry the standard error of the uplift: (sum psi^2)^2 / sum psi^4."""
+    if line.influence is None or not line.influence.psi.any():
+        return []
+    square = (line.influence.psi / np.abs(line.influence.psi).max()) ** 2
+    units = float(square.sum() ** 2 / (square @ square))
+    if units >= CARRIED:
+        return []
+    return [
+        f"about {units:.0f} of {len(square)} units carry the standard error of {line.estimator}'s "
+        "uplift: rewards are rare or heavy-tailed where the target differs. Bounds leave room for "
+        "what such a log misses; they narrow with more sessions, or with a reward that is capped "
+        "or comes more often."
+    ]
+
+
 def notes_on(
     log: LoggedDataset, horizon: str, ess: float, estimators: Collection[str]
 ) -> list[str]:
@@ -107,6 +126,11 @@ def notes_on(
     if ess < ENOUGH:
         notes.append(
             f"the effective sample is {ess:.0f} units: the intervals below are not to be trusted."
+        )
+    elif ess < JUDGED:
+        notes.append(
+            f"the effective sample is {ess:.0f} units: intervals are rough below {JUDGED:.0f}, "
+            "bounds may be off by a fifth of their width; log more before deciding on them."
         )
     alone = [n for n in estimators if ESTIMATORS[n].model_only]
     if alone:

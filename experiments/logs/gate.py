@@ -47,6 +47,8 @@ class Settings:
     """Of the reported intervals, and of all guardrails together."""
     confidence: float = 0.95
     """Of a pass and of a fail, all candidates together; each is a claim about one side."""
+    monitored: bool = False
+    """The log is judged again as it grows: the bounds hold at all looks together."""
     seed: int = 0
     """Of saved policies' draws for the reward model, and of its cross-fitting."""
     out: Path | None = None
@@ -68,6 +70,7 @@ def run(settings: Settings) -> int:
             min_ess=settings.min_ess,
             min_uplift=settings.min_uplift,
             confidence=settings.confidence,
+            monitored=settings.monitored,
         ),
         guardrails=[guardrail_of(g, log) for g in settings.guardrail],
         level=settings.level,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offpolicy.doctor import context_checks as context
+from offpolicy.doctor import identity_checks as identities
 from offpolicy.doctor import propensity_checks as checks
 from offpolicy.doctor import weight_checks as weights
 from offpolicy.doctor.findings import Finding, Level
@@ -44,6 +45,10 @@ class LogCheck:
             if f.check == name:
                 return f
         raise KeyError(f"{name}; checked were {', '.join(f.check for f in self.findings)}")
+
+    def with_finding(self, finding: Finding) -> LogCheck:
+        """With one more finding."""
+        return LogCheck((*self.findings, finding))
 
     @property
     def troubles(self) -> tuple[Finding, ...]:
@@ -92,6 +97,7 @@ def check_log(
     ]
     if scores is not None:
         findings += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
+        findings += identities.of_target(log, scores)
     if log.candidate_propensity is not None:
         findings += checks.calibration(log)
     if log.logger is not None:

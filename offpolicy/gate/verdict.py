@@ -33,6 +33,7 @@ class GateRule:
     # six honest heavy-tailed logs through
     min_uplift: float = 0.0  # superiority; a negative number is a non-inferiority margin
     confidence: float = 0.95  # of a pass, and of a fail: each is a claim about one side
+    monitored: bool = False  # judged again as the log grows: bounds hold at all looks together
 
     def __post_init__(self) -> None:
         if not self.min_ess >= 2:
@@ -79,7 +80,7 @@ def decide(
     log_check: LogCheck | None = None,
 ) -> Verdict:
     """Judge a candidate by the interval of its uplift over the policy that serves now: its bounds
-    decide as they are (`interval(uplift, rule.level)` has those that the rule asks for).
+    decide as they are (`uplift_bounds` has those that a rule asks for).
 
     A `log_check` that failed stops the gate where it looks at propensities.
     """
@@ -93,11 +94,17 @@ def decide(
 
 
 def _overlap(d: Diagnostics, rule: GateRule) -> Verdict | None:
-    if d.ess >= rule.min_ess:
+    if d.least_ess >= rule.min_ess:
         return None
+    spread = (
+        f" (it is {d.ess:.0f} of the weights that were drawn, but they spread so widely that the "
+        "heaviest were missed)"
+        if d.ess >= rule.min_ess
+        else ""
+    )
     why = (
-        f"effective sample {d.ess:.0f} of {d.units} units is below {rule.min_ess:.0f}: "
-        "log more, or try a closer policy"
+        f"effective sample {d.least_ess:.0f} of {d.units} units is below {rule.min_ess:.0f}"
+        f"{spread}: log more, or try a closer policy"
     )
     return Verdict(Outcome.UNDECIDED, why, "overlap")
 
@@ -137,5 +144,8 @@ def _uplift(uplift: Interval, rule: GateRule) -> Verdict:
     if uplift.high < wanted:
         why = f"uplift is below {wanted:+.4g} {sure}: {bounds}"
         return Verdict(Outcome.FAIL, why, "uplift")
+    if uplift.value == 0 and uplift.se == 0:
+        why = "uplift is 0: the candidate chooses as the logging policy did; try another policy"
+        return Verdict(Outcome.UNDECIDED, why, "uplift")
     why = f"uplift {bounds} holds {wanted:+.4g}: log more, or try a policy that differs more"
     return Verdict(Outcome.UNDECIDED, why, "uplift")

@@ -7,6 +7,7 @@ import numpy as np
 from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.likelihood import cr, least_divergence, value_range
 from offpolicy.estimators.terms import F64, Terms
+from offpolicy.intervals.gamma import Unseen, gamma_bounds
 from offpolicy.intervals.inference import Interval, between, check_level, standard_error
 
 Range = tuple[float, float]  # low, high
@@ -45,20 +46,37 @@ def hoeffding(estimate: Estimate, bounds: tuple[float, float], level: float = 0.
 
 
 def confidence_sequence(
-    estimate: Estimate, level: float = 0.95, *, tuned_at: int = 10_000
+    estimate: Estimate,
+    level: float = 0.95,
+    *,
+    tuned_at: int = 10_000,
+    unseen: Unseen | None = None,
 ) -> Interval:
     """Asymptotic confidence sequence: valid at all sample sizes together, however often the data
     are looked at; narrowest near `tuned_at` units, which are chosen before looking.
-    Waudby-Smith et al. (2024)."""
+    Waudby-Smith et al. (2024).
+
+    Its radius in standard errors is turned into the gamma bounds that as many standard errors of a
+    normal would have, so that the first rare events do not break it. `unseen` as in
+    `gamma_interval`; without it, as large as the largest influence seen, and without bounds while
+    nothing varies.
+    """
+    from scipy.special import ndtr
+
     check_level(level)
     if not tuned_at > 0:
         raise ValueError(f"tuned_at = {tuned_at}; it is a number of units, above 0")
     n, alpha = len(estimate.psi), 1 - level
+    if n >= 2 and unseen is None:
+        unseen = max(-float(estimate.psi.min()), 0.0), max(float(estimate.psi.max()), 0.0)
     rho2 = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_at
-    scale = standard_error(estimate) * np.sqrt(n)
     t = n * rho2 + 1
-    radius = scale * np.sqrt(2 * t / (n**2 * rho2) * np.log(np.sqrt(t) / alpha))
-    return _around(estimate, float(radius), level)
+    radius = np.sqrt(2 * t / (n * rho2) * np.log(np.sqrt(t) / alpha))  # in standard errors
+    se = standard_error(estimate)
+    if se == 0 and not any(unseen or ()):
+        return between(estimate, -np.inf, np.inf, 0.0, level)
+    low, high = gamma_bounds(estimate, float(ndtr(-radius)), unseen or (0.0, 0.0))
+    return between(estimate, low, high, se, level)
 
 
 def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:

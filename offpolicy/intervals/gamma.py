@@ -40,21 +40,26 @@ def gamma_interval(
         raise ValueError(f"unseen = {unseen}; it is two sizes, none below 0")
     if not estimate.psi.any() and not any(unseen):
         return interval(estimate, level)
-    tail = 0.5 + level / 2
-    scale = quantile(tail, units - 1) / quantile(tail, units - 1, "normal") / units
-    down, up = (_bounds(part, size, tail) for part, size in _parts(estimate.psi, unseen))
+    low, high = gamma_bounds(estimate, 0.5 - level / 2, unseen)
+    return between(estimate, low, high, standard_error(estimate), level)
+
+
+def gamma_bounds(estimate: Estimate, miss: float, unseen: Unseen) -> tuple[float, float]:
+    """Bounds that each miss with probability `miss`, of 2 units or more."""
+    units = len(estimate.psi)
+    scale = quantile(miss, units - 1) / quantile(miss, units - 1, "normal") / units
+    down, up = (_distances(part, size, miss) for part, size in _parts(estimate.psi, unseen))
     low = float(np.hypot(up[0], down[1])) * scale
     high = float(np.hypot(up[1], down[0])) * scale
-    v = estimate.value
-    return between(estimate, v - low, v + high, standard_error(estimate), level)
+    return estimate.value - low, estimate.value + high
 
 
 def _parts(psi: F64, unseen: Unseen) -> tuple[tuple[F64, float], tuple[F64, float]]:
     return (np.maximum(-psi, 0.0), unseen[0]), (np.maximum(psi, 0.0), unseen[1])
 
 
-def _bounds(x: F64, unseen: float, tail: float) -> tuple[float, float]:
-    """Distances from the sum of x >= 0 down and up to its bounds at level `tail` each."""
+def _distances(x: F64, unseen: float, miss: float) -> tuple[float, float]:
+    """From the sum of x >= 0 down and up to its bounds."""
     from scipy.special import chdtri
 
     size = max(float(x.max()), unseen)  # in these units sums of squares neither over- nor underflow
@@ -62,7 +67,7 @@ def _bounds(x: F64, unseen: float, tail: float) -> tuple[float, float]:
         return 0.0, 0.0
     x, more = x / size, unseen / size
     total, square = float(x.sum()), float(x @ x)
-    low = square / (2 * total) * chdtri(2 * total**2 / square, tail) if total > 0 else 0.0
+    low = square / (2 * total) * chdtri(2 * total**2 / square, 1 - miss) if total > 0 else 0.0
     after, with_unseen = total + more, square + more**2
-    high = with_unseen / (2 * after) * chdtri(2 * after**2 / with_unseen, 1 - tail)
+    high = with_unseen / (2 * after) * chdtri(2 * after**2 / with_unseen, miss)
     return (total - float(low)) * size, (float(high) - total) * size

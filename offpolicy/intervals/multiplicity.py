@@ -47,7 +47,7 @@ def simultaneous(
     root = vectors * np.sqrt(np.maximum(values, 0))
     z = np.random.default_rng(seed).standard_normal((DRAWS, len(estimates))) @ root.T
     critical = float(np.quantile(np.abs(z).max(1), level))
-    each = min(float(2 * ndtr(critical)) - 1, bonferroni(level, len(estimates)))
+    each = min(max(float(2 * ndtr(critical)) - 1, level), bonferroni(level, len(estimates)))
     result = {}
     for name, e in estimates.items():
         if unseen is None:

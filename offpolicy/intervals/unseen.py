@@ -21,18 +21,19 @@ class Pairs(NamedTuple):
     weight: F64  # (B,) of a session its mean over the steps
     outcome: F64  # (B,) reward, or discounted return, less what a model expected
     unit: I64  # (B,) unit codes
-    one_value: float | None  # the reward of all rows, where it is 0 or 1 throughout
+    missing: float = 0.0  # how far a row of a kind that was never seen lies from the others
 
 
-def pairs(t: Terms, *, weight: F64 | None = None, model: bool = False) -> Pairs:
+def pairs(
+    t: Terms, *, weight: F64 | None = None, model: bool = False, missing: float | None = None
+) -> Pairs:
     """Of all rows of the terms; `weight` (N,) replaces theirs, `model` takes off the model's q."""
     w = t.weight if weight is None else weight
     gain = t.reward - t.q_logged if model else t.reward
     unit = t.layout.units.code
-    first = float(t.reward[0])
-    constant = first if first in (0.0, 1.0) and bool((t.reward == first).all()) else None
+    never = never_seen(t.reward) if missing is None else missing
     if not is_staged(t):
-        return Pairs(w, gain, unit, constant)
+        return Pairs(w, gain, unit, never)
     if model:
         gain = gain + np.where(t.layout.first, 0.0, t.v_target)
     sessions = t.layout.sessions
@@ -43,7 +44,15 @@ def pairs(t: Terms, *, weight: F64 | None = None, model: bool = False) -> Pairs:
     discount = t.discount + np.zeros(len(t))
     mass = summed(discount)
     mean = np.divide(summed(discount * w), mass, out=np.ones_like(mass), where=mass > 0)
-    return Pairs(mean, summed(discount * gain), unit[sessions.first], constant)
+    return Pairs(mean, summed(discount * gain), unit[sessions.first], never)
+
+
+def never_seen(x: F64) -> float:
+    """What an event would change that x, 0 (or 1) throughout, has not shown: 1 (or -1); else 0."""
+    first = float(x[0])
+    if first not in (0.0, 1.0) or not bool((x == first).all()):
+        return 0.0
+    return 1.0 - 2 * first
 
 
 def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
@@ -64,7 +73,7 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
     rest = p.outcome - centre
     chance = RARE / n
     heavier, lighter = _summary(np.maximum(change, 0)), _summary(np.maximum(-change, 0))
-    better, worse = _outcomes(rest, p.one_value)
+    better, worse = _outcomes(rest, p.missing)
     above = max(_quantile(heavier, better, chance), _quantile(lighter, worse, chance))
     below = max(_quantile(heavier, worse, chance), _quantile(lighter, better, chance))
     return max(seen[0], below * share), max(seen[1], above * share)
@@ -79,12 +88,12 @@ def _centre(e: Estimate, product: F64, change: F64, unit: I64, share: float) -> 
     return float(b @ (a - e.psi - e.value)) / spread if spread > 1e-20 * units else None
 
 
-def _outcomes(x: F64, one_value: float | None) -> tuple[tuple[F64, F64], tuple[F64, F64]]:
+def _outcomes(x: F64, missing: float) -> tuple[tuple[F64, F64], tuple[F64, F64]]:
     """Values and chances of what is above 0, and of what is below."""
     better, worse = _summary(np.maximum(x, 0)), _summary(np.maximum(-x, 0))
-    if one_value is None:
+    if missing == 0:
         return better, worse
-    other = (1.0 if one_value == 0 else -1.0) + float(np.median(x))
+    other = missing + float(np.median(x))
     part = better if other > 0 else worse
     more = np.append(part[0], abs(other)), np.append(part[1], 1 / len(x))
     return (more, worse) if other > 0 else (better, more)
