@@ -112,8 +112,15 @@ def _summary(x: F64) -> tuple[F64, F64]:
 
 
 def _quantile(a: tuple[F64, F64], b: tuple[F64, F64], chance: float) -> float:
-    """The value that the product of two independent numbers exceeds with `chance`."""
-    value, mass = np.outer(a[0], b[0]).ravel(), np.outer(a[1], b[1]).ravel()
-    order = np.argsort(-value)
-    at = int(np.searchsorted(np.cumsum(mass[order]), chance))
-    return float(value[order[min(at, len(order) - 1)]])
+    """The value that the product of two independent numbers exceeds with `chance`, by bisection."""
+    value, mass = a[0][a[0] > 0], a[1][a[0] > 0]
+    order = np.argsort(b[0])
+    other, above = b[0][order], np.append(np.cumsum(b[1][order][::-1])[::-1], 0.0)
+    low, high = 0.0, float(a[0].max() * b[0].max())
+    if high == 0 or not len(value):
+        return 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        at = np.searchsorted(other, middle / value)
+        low, high = (middle, high) if mass @ above[at] > chance else (low, middle)
+    return high
