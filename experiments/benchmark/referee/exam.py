@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy import LogError, LoggedDataset, TargetScores, check_log, evaluate
+from offpolicy import LoggedDataset, TargetScores, check_log, evaluate
 from offpolicy.log.dataset import ROW_COLUMNS
 from offpolicy.weighting.horizons import Horizon
 
@@ -73,7 +73,7 @@ def examined(exam: Exam) -> Opinion:
             expected_shares=exam.expected_shares,
         )
         report = evaluate(log, exam.scores, horizon=exam.horizon) if exam.scored else None
-    except LogError as error:
+    except ValueError as error:
         return Opinion("refused", ("refused",), str(error))
     again = None if report is None else report.log_check
     troubles = [*told.troubles, *(() if again is None else again.troubles)]
