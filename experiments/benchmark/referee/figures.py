@@ -95,6 +95,11 @@ def _of_process(r: Record) -> Iterable[Figure]:
     yield share("verdicts", name, "", "honest propensities blamed", (blamed, logs), bound)
     refused = (r["refused"]["logs"], r["replicates"])
     yield share("verdicts", name, "", "refused", refused, Target(at_most=0.0))
+    level = r["uplift"] == 0 and not r["same"]
+    at_zero = Target(at_most=WRONG) if level else Target()
+    yield share(
+        "verdicts", name, "", "fail at 0", (verdicts["fail"] if level else 0, logs), at_zero
+    )
     for outcome in ("pass", "fail"):
         yield share("verdicts", name, "", outcome, (verdicts[outcome], logs), Target())
     for part in ("usual", "others"):

@@ -10,12 +10,12 @@ from zlib import crc32
 
 import numpy as np
 
-from experiments.benchmark.referee.catalogue import PROCESSES
-from experiments.benchmark.referee.clean_logs import SHAPES
-from experiments.benchmark.referee.exam import Exam, Opinion, examined
+from experiments.benchmark.referee.doctor.clean_logs import SHAPES
+from experiments.benchmark.referee.doctor.exam import Exam, Opinion, examined
+from experiments.benchmark.referee.doctor.planted import FAULTS
 from experiments.benchmark.referee.measure import measure
 from experiments.benchmark.referee.peeking import WATCHES, peek
-from experiments.benchmark.referee.planted import FAULTS
+from experiments.benchmark.referee.processes.catalogue import PROCESSES
 
 CLEAN_ROWS, FAULT_ROWS = 5000, 20_000
 

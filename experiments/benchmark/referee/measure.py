@@ -10,8 +10,8 @@ from zlib import crc32
 
 import numpy as np
 
-from experiments.benchmark.referee.catalogue import PROCESSES
-from experiments.benchmark.referee.process import F64, Draw, Process
+from experiments.benchmark.referee.processes.catalogue import PROCESSES
+from experiments.benchmark.referee.processes.process import F64, Draw, Process
 from offpolicy import (
     ESTIMATORS,
     GuardrailSpec,

@@ -10,8 +10,8 @@ from zlib import crc32
 
 import numpy as np
 
-from experiments.benchmark.referee.bandits import Pay, bandit_process
-from experiments.benchmark.referee.process import Draw, Process
+from experiments.benchmark.referee.processes.bandits import Pay, bandit_process
+from experiments.benchmark.referee.processes.process import Draw, Process
 from offpolicy import (
     GateRule,
     Outcome,

@@ -12,6 +12,7 @@ from offpolicy.tables import markdown
 Records = Mapping[str, tuple[str, Record]]
 TARGETS = (  # part, figures, what is said of them
     ("verdicts", "wrong verdicts", "wrong verdicts (pass at an uplift <= 0, fail above 0)"),
+    ("verdicts", "fail at 0", "failed with confidence at an uplift of 0"),
     ("usual", "value held, judged", "value held by the deciding estimator where the gate judges"),
     ("usual", "uplift held, judged", "uplift held by the deciding estimator where the gate judges"),
     (
@@ -151,7 +152,8 @@ def _processes(records: Records, figures: Sequence[Figure]) -> str:
             (r["name"], r["horizon"], r["n"], ess, f"{r['value']:.4g}", f"{r['uplift']:+.3g}",
              r["verdicts"]["pass"], r["verdicts"]["fail"],
              ", ".join(f"{k} {v}" for k, v in told.items()) or "0",
-             cell(own["wrong verdicts"]), r["decider"], *cells, f"{r['cpu_seconds']:.0f}")
+             cell(own["wrong verdicts"]) + _at_zero(own), r["decider"], *cells,
+             f"{r['cpu_seconds']:.0f}")
         )  # fmt: skip
     head = (
         "process", "estimand", "units", "ESS [10 %, 90 %]", "true value", "true uplift", "pass",
@@ -159,6 +161,12 @@ def _processes(records: Records, figures: Sequence[Figure]) -> str:
         "uplift held, judged", "uplift held, passed or failed", "uplift width / oracle", "CPU s",
     )  # fmt: skip
     return markdown(head, rows, left=2) if rows else ""
+
+
+def _at_zero(own: Mapping[str, Figure]) -> str:
+    """A fail at an uplift of 0, which is as false as a pass: both claim a side."""
+    f = own["fail at 0"]
+    return "" if not str(f.target) else f"; fail at 0: {cell(f)}"
 
 
 def _estimators(figures: Sequence[Figure], part: str) -> str:

@@ -11,15 +11,15 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.benchmark.referee import figures as f
-from experiments.benchmark.referee.bandits import paid
-from experiments.benchmark.referee.catalogue import PROCESSES
-from experiments.benchmark.referee.clean_logs import SHAPES
-from experiments.benchmark.referee.exam import Exam, examined
+from experiments.benchmark.referee.doctor.clean_logs import SHAPES
+from experiments.benchmark.referee.doctor.exam import Exam, examined
+from experiments.benchmark.referee.doctor.planted import FAULTS
 from experiments.benchmark.referee.jobs import JOBS
 from experiments.benchmark.referee.measure import Seen, figures
-from experiments.benchmark.referee.planted import FAULTS
-from experiments.benchmark.referee.process import Truth, explore, pick
-from experiments.benchmark.referee.sessions import debt, drifting, walk
+from experiments.benchmark.referee.processes.bandits import paid
+from experiments.benchmark.referee.processes.catalogue import PROCESSES
+from experiments.benchmark.referee.processes.process import Truth, explore, pick
+from experiments.benchmark.referee.processes.sessions import debt, drifting, walk
 from offpolicy import LoggedDataset
 
 SURE = 4.5  # standard errors: one false alarm in 150,000

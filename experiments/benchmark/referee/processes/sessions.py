@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from experiments.benchmark.referee.process import (
+from experiments.benchmark.referee.processes.process import (
     F64,
     I64,
     Draw,
@@ -187,6 +187,16 @@ def drifting(seed: int, *, steps: int, leave: float, relative: float | None, far
     return _with_uplift(chain, lean, 3 * (mean - mean.mean()), relative)
 
 
+def keeping(seed: int, *, steps: int, relative: float) -> Chain:
+    """Users who stay where their taste is met and leave where it is not: the sessions that a better
+    target makes longer are those of heavy weights, which a log may happen not to hold."""
+    chain = drifting(seed, steps=steps, leave=0.0, relative=None, far=0.0)
+    met = chain.mean > 0.25
+    chain = replace(chain, leave=np.where(met, 0.03, 0.4))
+    worth = 3 * (chain.mean - chain.mean.mean())
+    return _with_uplift(chain, np.log(chain.logging), worth, relative)
+
+
 def _drift(taste: I64, tired: I64, hit: Flags) -> F64:
     """(Z, A, Z): what was shown of one's taste tires, other topics rest and may take over."""
     states, items = hit.shape
@@ -238,7 +248,7 @@ def debt(target: float) -> Chain:
     )
 
 
-def tabular(seed: int, relative: float) -> Chain:
+def tabular(seed: int, relative: float | None) -> Chain:
     """Six states at random, eight decisions, normal rewards, discounted."""
     rng = np.random.default_rng([seed, 59])
     states, items = 6, 3
@@ -256,6 +266,8 @@ def tabular(seed: int, relative: float) -> Chain:
         gamma=0.95,
         noise=0.6,
     )
+    if relative is None:
+        return chain
     lean = 0.4 * logits + 0.7 * rng.normal(size=mean.shape)
     return _with_uplift(chain, lean, mean - mean.mean(), relative)
 

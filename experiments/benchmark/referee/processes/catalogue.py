@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from experiments.benchmark.referee.bandits import Pay, bandit_process, users_process
-from experiments.benchmark.referee.process import Process
-from experiments.benchmark.referee.sessions import (
+from experiments.benchmark.referee.processes.bandits import Pay, bandit_process, users_process
+from experiments.benchmark.referee.processes.process import Process
+from experiments.benchmark.referee.processes.sessions import (
     Cut,
     debt,
     drifting,
+    keeping,
     returning_process,
     session_process,
     tabular,
 )
-from experiments.benchmark.referee.slates import Kind, slate_process
+from experiments.benchmark.referee.processes.slates import Kind, slate_process
 
 SIGNS = {"worse": -1.0, "equal": 0.0, "better": 1.0}
 RATES = {  # name: rate, decisions, relative uplifts of the three targets, distribution logged
@@ -55,12 +56,17 @@ def _drift(name: str, sign: float) -> Process:
     return session_process(chain, n=n, ordered=ordered, horizon="per_decision", same=False)
 
 
+def _keeping(relative: float) -> Process:
+    chain = keeping(6, steps=20, relative=relative)
+    return session_process(chain, n=2000, ordered=True, horizon="per_decision", same=False)
+
+
 def _cut(target: float, cut: Cut) -> Process:
     return session_process(debt(target), n=2500, cut=cut, horizon="per_decision", same=False)
 
 
-def _marginal(relative: float) -> Process:
-    return session_process(tabular(8, relative), n=1500, horizon="marginal", same=False)
+def _marginal(relative: float | None) -> Process:
+    return session_process(tabular(8, relative), n=1500, horizon="marginal", same=relative is None)
 
 
 def _same_sessions() -> Process:
@@ -68,7 +74,7 @@ def _same_sessions() -> Process:
     return session_process(chain, n=1000, ordered=False, horizon="per_decision", same=True)
 
 
-def _slates(kind: Kind, relative: float) -> Process:
+def _slates(kind: Kind, relative: float | None) -> Process:
     return slate_process(kind, n=4000, rate=0.12, relative=relative)
 
 
@@ -96,11 +102,15 @@ def _catalogue() -> dict[str, Callable[[], Process]]:
         made[f"sessions-users-{word}"] = partial(returning_process, n=1000, relative=0.05 * sign)
         made[f"marginal-{word}"] = partial(_marginal, 0.08 * sign)
     return made | {
+        "sessions-keeping-better": partial(_keeping, 0.6),
+        "sessions-keeping-far-better": partial(_keeping, 0.8),
         "cut-after-worse": partial(_cut, 0.45, "after"),
         "cut-random-worse": partial(_cut, 0.45, "random"),
         "cut-random-better": partial(_cut, 0.27, "random"),
         "same-bandit": partial(bandit_process, n=2000, rate=0.1, relative=None),
         "same-sessions": _same_sessions,
+        "same-marginal": partial(_marginal, None),
+        "same-slates": partial(_slates, "cascade", None),
     }
 
 

@@ -10,10 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.benchmark.referee.clean_logs import Shape
-from experiments.benchmark.referee.exam import Exam
-from experiments.benchmark.referee.process import explore
-from experiments.benchmark.referee.traffic import ARMS, DAY, in_sessions, one_place, three_places
+from experiments.benchmark.referee.doctor.clean_logs import Shape
+from experiments.benchmark.referee.doctor.exam import Exam
+from experiments.benchmark.referee.doctor.traffic import (
+    ARMS,
+    DAY,
+    in_sessions,
+    one_place,
+    three_places,
+)
+from experiments.benchmark.referee.processes.process import explore
 from offpolicy import TargetScores
 
 Damage = Callable[[Exam, np.random.Generator], Exam]

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from experiments.benchmark.referee.process import (
+from experiments.benchmark.referee.processes.process import (
     F64,
     I64,
     Draw,
@@ -80,7 +80,7 @@ def independent(logits: F64, slates: I64) -> Lists:
     return Lists(np.asarray(places.prod(2)), np.asarray(places))
 
 
-def world(kind: Kind, rate: float, relative: float, seed: int) -> SlateWorld:
+def world(kind: Kind, rate: float, relative: float | None, seed: int) -> SlateWorld:
     """A world whose target earns `relative` more than its logger, at about `rate` a place."""
     rng = np.random.default_rng([seed, 67])
     items = PLACES * CHOICES if kind == "product" else SHOWN
@@ -99,6 +99,8 @@ def world(kind: Kind, rate: float, relative: float, seed: int) -> SlateWorld:
         x=x, slates=slates, click=_rates(attract, float(level)), reads_down=kind == "cascade",
         logging=logged, target=logged,
     )  # fmt: skip
+    if relative is None:
+        return made
     base, lean = made.value(logged), 0.5 * habit + 0.3 * rng.normal(size=habit.shape)
 
     def uplift(sharp: float) -> float:
@@ -156,10 +158,17 @@ EXTRA: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def slate_process(kind: Kind, *, n: int, rate: float, relative: float, seed: int = 3) -> Process:
+def slate_process(
+    kind: Kind, *, n: int, rate: float, relative: float | None, seed: int = 3
+) -> Process:
     """One-decision logs of slates."""
     made = world(kind, rate, relative, seed)
     truth = Truth(made.value(made.target), made.value(made.logging))
     return Process(
-        horizon="one_step", n=n, draw=partial(draw, made, kind), truth=truth, extra=EXTRA[kind]
+        horizon="one_step",
+        n=n,
+        draw=partial(draw, made, kind),
+        truth=truth,
+        extra=EXTRA[kind],
+        same=relative is None,
     )

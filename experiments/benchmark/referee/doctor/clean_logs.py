@@ -8,12 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from experiments.benchmark.referee.bandits import SHARES, draw, world
-from experiments.benchmark.referee.exam import Exam, exam_of
-from experiments.benchmark.referee.process import every_item, explore
-from experiments.benchmark.referee.sessions import debt
-from experiments.benchmark.referee.sessions import draw as draw_sessions
-from experiments.benchmark.referee.traffic import (
+from experiments.benchmark.referee.doctor.exam import Exam, exam_of
+from experiments.benchmark.referee.doctor.traffic import (
     ARMS,
     DAY,
     WIDTH,
@@ -22,6 +18,10 @@ from experiments.benchmark.referee.traffic import (
     one_place,
     three_places,
 )
+from experiments.benchmark.referee.processes.bandits import SHARES, draw, world
+from experiments.benchmark.referee.processes.process import every_item, explore
+from experiments.benchmark.referee.processes.sessions import debt
+from experiments.benchmark.referee.processes.sessions import draw as draw_sessions
 from offpolicy import LoggedDataset, TargetScores
 
 Shape = Callable[[np.random.Generator, int], Exam]

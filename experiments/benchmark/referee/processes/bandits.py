@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import brentq
 
-from experiments.benchmark.referee.process import (
+from experiments.benchmark.referee.processes.process import (
     F64,
     I64,
     Draw,
