@@ -18,8 +18,9 @@ from experiments.benchmark.referee.jobs import JOBS
 from experiments.benchmark.referee.measure import Seen, figures
 from experiments.benchmark.referee.processes.bandits import paid
 from experiments.benchmark.referee.processes.catalogue import PROCESSES
+from experiments.benchmark.referee.processes.chains import debt, drifting
 from experiments.benchmark.referee.processes.process import Truth, explore, pick
-from experiments.benchmark.referee.processes.sessions import debt, drifting, walk
+from experiments.benchmark.referee.processes.sessions import walk
 from offpolicy import LoggedDataset
 
 SURE = 4.5  # standard errors: one false alarm in 150,000

@@ -19,8 +19,8 @@ from experiments.benchmark.referee.doctor.traffic import (
     three_places,
 )
 from experiments.benchmark.referee.processes.bandits import SHARES, draw, world
+from experiments.benchmark.referee.processes.chains import debt
 from experiments.benchmark.referee.processes.process import every_item, explore
-from experiments.benchmark.referee.processes.sessions import debt
 from experiments.benchmark.referee.processes.sessions import draw as draw_sessions
 from offpolicy import LoggedDataset, TargetScores
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from experiments.benchmark.referee.doctor.exam import Exam, exam_of
+from experiments.benchmark.referee.processes.chains import drifting
 from experiments.benchmark.referee.processes.process import F64, I64, every_item, explore
 from experiments.benchmark.referee.processes.sessions import draw as draw_sessions
-from experiments.benchmark.referee.processes.sessions import drifting
 from offpolicy import LoggedDataset, TargetScores
 
 ARMS, WIDTH, DAY = 14, 4, 86_400.0

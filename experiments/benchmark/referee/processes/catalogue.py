@@ -6,16 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from experiments.benchmark.referee.processes.bandits import Pay, bandit_process, users_process
+from experiments.benchmark.referee.processes.chains import debt, drifting, keeping, tabular
 from experiments.benchmark.referee.processes.process import Process
-from experiments.benchmark.referee.processes.sessions import (
-    Cut,
-    debt,
-    drifting,
-    keeping,
-    returning_process,
-    session_process,
-    tabular,
-)
+from experiments.benchmark.referee.processes.sessions import Cut, returning_process, session_process
 from experiments.benchmark.referee.processes.slates import Kind, slate_process
 
 SIGNS = {"worse": -1.0, "equal": 0.0, "better": 1.0}

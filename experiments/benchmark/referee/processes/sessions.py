@@ -1,70 +1,34 @@
-"""Sessions as finite Markov chains: drifting preferences, debts that come due, users who return.
-
-A chain's values are exact, by backward induction, whatever the policies see of its state.
-"""
+"""Logs of sessions of a chain: in order or not, whole or cut, of users who return."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from experiments.benchmark.referee.processes.chains import (
+    LEVELS,
+    TOPICS,
+    Chain,
+    drifting,
+    watched_rate,
+    with_uplift,
+)
 from experiments.benchmark.referee.processes.process import (
     F64,
     I64,
     Draw,
-    Flags,
     Process,
-    Truth,
     every_item,
-    explore,
     pick,
-    sharpness,
 )
 from offpolicy import LoggedDataset, TargetScores
 from offpolicy.weighting.horizons import Horizon
 
 Cut = Literal["no", "after", "random"]
-TOPICS, LEVELS, ITEMS = 4, 3, 5
 RETURNS = np.array([1.3, 2.5, 3.5, 1.8])  # mean sessions of a user, by the taste it begins with
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """Z states, A items, sessions of up to T decisions."""
-
-    start: F64  # (Z,)
-    move: F64  # (Z, A, Z)
-    mean: F64  # (Z, A) of the reward
-    leave: F64  # (Z, A) chance to leave after the decision
-    logging: F64  # (Z, A)
-    target: F64  # (Z, A)
-    seen: F64  # (Z, D) what is logged of a state
-    steps: int
-    gamma: float = 1.0
-    noise: float | None = None  # of a normal reward; None: a Bernoulli reward
-
-    def values(self, policy: F64, paid: F64) -> F64:
-        """(Z,) expected return of a session from its state on, of the amounts `paid` (Z, A)."""
-        value = np.zeros(len(self.start))
-        for _ in range(self.steps):
-            ahead = (1 - self.leave) * (self.move @ value)
-            value = (policy * (paid + self.gamma * ahead)).sum(1)
-        return value
-
-    def truth(self, start: F64 | None = None) -> Truth:
-        """Of a session; changes are of a watched column's mean per decision."""
-        first = self.start if start is None else start
-        both = {"target": self.target, "logging": self.logging}
-        total = {k: float(first @ self.values(p, self.mean)) for k, p in both.items()}
-        flat = replace(self, gamma=1.0)
-        length = {k: float(first @ flat.values(p, np.ones_like(p))) for k, p in both.items()}
-        rate = np.broadcast_to(_rate(np.arange(self.mean.shape[1])), self.mean.shape)
-        rare = {k: float(first @ flat.values(p, rate)) / length[k] for k, p in both.items()}
-        change = {"rare": rare["target"] - rare["logging"]}
-        return Truth(total["target"], total["logging"], change)
 
 
 class Walk(NamedTuple):
@@ -151,125 +115,8 @@ def rows(
         candidate_propensity=p,
     )
     scores = TargetScores(q[every, action], slates=every_item(len(keep), items), slate_weight=q)
-    rare = np.asarray(rng.random(len(keep)) < _rate(action), np.float64)
+    rare = np.asarray(rng.random(len(keep)) < watched_rate(action), np.float64)
     return Draw(log, scores, state=state, columns={"rare": rare})
-
-
-def _rate(action: I64) -> F64:
-    return np.asarray(0.005 + 0.005 * (action % 3))
-
-
-def drifting(seed: int, *, steps: int, leave: float, relative: float | None, far: float) -> Chain:
-    """Users whose taste drifts to what they take and who tire of it: state = taste and satiation.
-
-    `far` is how much the target differs from the logging policy beyond what the uplift asks for.
-    """
-    rng = np.random.default_rng([seed, 53])
-    z = np.arange(TOPICS * LEVELS)
-    taste, tired = z // LEVELS, z % LEVELS
-    hit = taste[:, None] == np.arange(ITEMS)[None, :] % TOPICS
-    mean = np.where(hit, 0.62 - 0.16 * tired[:, None], 0.18 + 0.05 * rng.random((len(z), ITEMS)))
-    logits = 0.5 * rng.normal(size=mean.shape) + 0.8 * mean
-    start = np.where(tired == 0, 1.0, 0.0) / TOPICS
-    chain = Chain(
-        start=start,
-        move=_drift(taste, tired, hit),
-        mean=mean,
-        leave=np.minimum(leave * (1.4 - mean), 1.0),
-        logging=explore(logits, 0.2),
-        target=explore(logits, 0.2),
-        seen=np.stack([np.cos(taste * np.pi / 2), np.sin(taste * np.pi / 2), tired], axis=1),
-        steps=steps,
-    )
-    if relative is None:
-        return chain
-    lean = logits + far * rng.normal(size=mean.shape)
-    return _with_uplift(chain, lean, 3 * (mean - mean.mean()), relative)
-
-
-def keeping(seed: int, *, steps: int, relative: float) -> Chain:
-    """Users who stay where their taste is met and leave where it is not: the sessions that a better
-    target makes longer are those of heavy weights, which a log may happen not to hold."""
-    chain = drifting(seed, steps=steps, leave=0.0, relative=None, far=0.0)
-    met = chain.mean > 0.25
-    chain = replace(chain, leave=np.where(met, 0.03, 0.4))
-    worth = 3 * (chain.mean - chain.mean.mean())
-    return _with_uplift(chain, np.log(chain.logging), worth, relative)
-
-
-def _drift(taste: I64, tired: I64, hit: Flags) -> F64:
-    """(Z, A, Z): what was shown of one's taste tires, other topics rest and may take over."""
-    states, items = hit.shape
-    move = np.zeros((states, items, states))
-    for z in range(states):
-        for a in range(items):
-            level = min(tired[z] + 1, LEVELS - 1) if hit[z, a] else max(tired[z] - 1, 0)
-            own, other = taste[z] * LEVELS + level, (a % TOPICS) * LEVELS
-            move[z, a, own] += 0.85
-            move[z, a, other] += 0.10
-            move[z, a, ::LEVELS] += 0.05 / TOPICS
-    return move
-
-
-def _with_uplift(chain: Chain, lean: F64, worth: F64, relative: float) -> Chain:
-    base = chain.truth().logged
-
-    def sharpened(s: float) -> Chain:
-        return replace(chain, target=explore(lean + s * worth, 0.2))
-
-    return sharpened(sharpness(lambda s: sharpened(s).truth().value / base - 1, relative))
-
-
-def debt(target: float) -> Chain:
-    """A tempting item pays now and lowers every later reward; twelve decisions a session.
-
-    The target's share of it decides: more of it gains early and loses late.
-    """
-    steps, states = 12, 13
-    z = np.arange(states)
-    mean = np.maximum(0.62 - 0.062 * z, 0.02)[:, None] + np.array([0.0, 0.22])
-    move = np.zeros((states, 2, states))
-    move[z, 0, z] = 1.0
-    move[z, 1, np.minimum(z + 1, states - 1)] = 0.8
-    move[z, 1, z] += 0.2
-
-    def share(p: float) -> F64:
-        return np.tile([1 - p, p], (states, 1))
-
-    return Chain(
-        start=np.eye(states)[0],
-        move=move,
-        mean=mean,
-        leave=np.zeros((states, 2)),
-        logging=share(0.35),
-        target=share(target),
-        seen=np.stack([z / steps, (z > 3).astype(float)], axis=1),
-        steps=steps,
-    )
-
-
-def tabular(seed: int, relative: float | None) -> Chain:
-    """Six states at random, eight decisions, normal rewards, discounted."""
-    rng = np.random.default_rng([seed, 59])
-    states, items = 6, 3
-    mean = 1.0 + rng.normal(size=(states, items)) / 2
-    logits = 0.6 * rng.normal(size=(states, items))
-    chain = Chain(
-        start=rng.dirichlet(np.ones(states)),
-        move=rng.dirichlet(np.full(states, 0.6), (states, items)),
-        mean=mean,
-        leave=np.zeros((states, items)),
-        logging=explore(logits, 0.1),
-        target=explore(logits, 0.1),
-        seen=np.eye(states),
-        steps=8,
-        gamma=0.95,
-        noise=0.6,
-    )
-    if relative is None:
-        return chain
-    lean = 0.4 * logits + 0.7 * rng.normal(size=mean.shape)
-    return _with_uplift(chain, lean, mean - mean.mean(), relative)
 
 
 def session_process(
@@ -290,7 +137,7 @@ def returning_process(*, n: int, relative: float, seed: int = 5) -> Process:
     chain = replace(chain, start=start)
     rng = np.random.default_rng([seed, 61])
     lean = np.log(chain.logging) + 0.3 * rng.normal(size=chain.mean.shape)
-    chain = _with_uplift(chain, lean, 3 * (chain.mean - chain.mean.mean()), relative)
+    chain = with_uplift(chain, lean, 3 * (chain.mean - chain.mean.mean()), relative)
     return Process(
         horizon="per_decision", n=n, draw=partial(draw_users, chain), truth=chain.truth()
     )
