@@ -69,6 +69,7 @@ def figures(records: Mapping[str, tuple[str, Record]]) -> list[Figure]:
     """Of all records: {job id: (part, record)}."""
     makers: dict[str, Callable[[Record], Iterable[Figure]]] = {
         "process": _of_process,
+        "terms": _of_terms,
         "watch": _of_watch,
         "clean": _of_clean,
         "fault": _of_fault,
@@ -125,11 +126,18 @@ def _of_estimator(part: str, r: Record, estimator: str, f: Record) -> Iterable[F
         for when, target in rules.items():
             count = f[f"{what} {when}"]
             yield share(part, r["name"], estimator, f"{what} held, {when}", count, target)
-        narrow = decides and r["horizon"] == "marginal"
+        narrow = decides and r["horizon"] == "marginal" and not r["same"]
         for kind in ("width", "bias", "rmse"):
             bound = Target(at_most=WIDE) if narrow and kind == "width" else Target()
             number = f[f"{what} {kind}"]
             yield Figure(part, r["name"], estimator, f"{what} {kind}", number, target=bound)
+
+
+def _of_terms(r: Record) -> Iterable[Figure]:
+    for line, f in r["lines"].items():
+        yield share("terms", r["name"], line, "value held", f["held"], Target(at_least=ANY_HELD))
+        for kind in ("width", "bias", "rmse"):
+            yield Figure("terms", r["name"], line, f"value {kind}", f[kind])
 
 
 def _of_watch(r: Record) -> Iterable[Figure]:

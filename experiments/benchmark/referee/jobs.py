@@ -14,6 +14,7 @@ from experiments.benchmark.referee.doctor.clean_logs import SHAPES
 from experiments.benchmark.referee.doctor.exam import Exam, Opinion, examined
 from experiments.benchmark.referee.doctor.planted import FAULTS
 from experiments.benchmark.referee.measure import measure
+from experiments.benchmark.referee.own_terms import OWN_TERMS, measure_own
 from experiments.benchmark.referee.peeking import WATCHES, peek
 from experiments.benchmark.referee.processes.catalogue import PROCESSES
 
@@ -23,7 +24,7 @@ CLEAN_ROWS, FAULT_ROWS = 5000, 20_000
 class Job(NamedTuple):
     """One stage of a run."""
 
-    part: str  # process, watch, clean or fault
+    part: str  # process, terms, watch, clean or fault
     name: str
 
     @property
@@ -38,6 +39,7 @@ JOBS: dict[str, Job] = {
     job.id: job
     for part, names in (
         ("process", PROCESSES),
+        ("terms", OWN_TERMS),
         ("watch", WATCHES),
         ("clean", SHAPES),
         ("fault", FAULTS),
@@ -51,6 +53,8 @@ def work(job_id: str, replicates: int, seed: int) -> dict[str, Any]:
     part, name = JOBS[job_id]
     if part == "process":
         return measure(name, replicates, max(replicates * 3 // 10, 1), seed)
+    if part == "terms":
+        return measure_own(name, replicates, seed)
     if part == "watch":
         return peek(name, max(replicates // 4, 1), seed)
     logs = max(replicates // (10 if part == "clean" else 25), 1)

@@ -27,6 +27,7 @@ TARGETS = (  # part, figures, what is said of them
         "value held by the registry's others, ESS >= 500, nothing said",
     ),
     ("others", "uplift held, silent", "uplift held by the others, ESS >= 500, nothing said"),
+    ("terms", "value held", "value held by estimators with terms of their own"),
     ("usual", "value width", "width of drl's interval over the oracle's"),
     ("verdicts", "honest propensities blamed", "honest logs told to check their propensities"),
     ("verdicts", "refused", "honest logs refused"),
@@ -46,6 +47,12 @@ def page(records: Records, figures: Sequence[Figure]) -> str:
         "Processes and verdicts": _processes(records, figures),
         "Usual estimators": _estimators(figures, "usual"),
         "Other estimators of the registry": _estimators(figures, "others"),
+        "Estimators with terms of their own": _pivot(
+            figures,
+            "terms",
+            ("value held", "value width", "value bias", "value rmse"),
+            "estimator",
+        ),
         "Guardrails, with the bound at the true change": _pivot(
             figures, "guardrails", ("held", "wrong"), "column"
         ),

@@ -16,6 +16,8 @@ from experiments.benchmark.referee.doctor.exam import Exam, examined
 from experiments.benchmark.referee.doctor.planted import FAULTS
 from experiments.benchmark.referee.jobs import JOBS
 from experiments.benchmark.referee.measure import Seen, figures
+from experiments.benchmark.referee.own_terms import OWN_TERMS
+from experiments.benchmark.referee.peeking import WATCHES
 from experiments.benchmark.referee.processes.bandits import paid
 from experiments.benchmark.referee.processes.catalogue import PROCESSES
 from experiments.benchmark.referee.processes.chains import debt, drifting
@@ -203,4 +205,4 @@ def test_a_resumed_run_measures_only_what_is_left(
 def test_a_name_that_begins_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", "referee", "--processes", "rates"]) == 2
     assert "nothing begins with 'rates'" in capsys.readouterr().err
-    assert len(JOBS) == len(PROCESSES) + len(SHAPES) + len(FAULTS) + 5
+    assert len(JOBS) == len(PROCESSES) + len(SHAPES) + len(FAULTS) + len(WATCHES) + len(OWN_TERMS)

@@ -18,7 +18,7 @@ from experiments.benchmark.referee.doctor.traffic import (
     one_place,
     three_places,
 )
-from experiments.benchmark.referee.processes.bandits import SHARES, draw, world
+from experiments.benchmark.referee.processes.bandits import LOGGERS, SHARES, draw, world
 from experiments.benchmark.referee.processes.chains import debt
 from experiments.benchmark.referee.processes.process import every_item, explore
 from experiments.benchmark.referee.processes.sessions import draw as draw_sessions
@@ -39,7 +39,7 @@ def several_loggers(rng: np.random.Generator, n: int) -> Exam:
     """Three policies served the shares of the rows that were promised."""
     made = world(int(rng.integers(1 << 30)), "rate", 0.15, 0.05, loggers=3)
     sample = draw(made, "rate", True, rng, n)
-    shares = dict(zip(("old", "new", "trial"), SHARES.tolist(), strict=True))
+    shares = dict(zip(LOGGERS, SHARES.tolist(), strict=True))
     return replace(exam_of(sample.log, sample.scores), expected_shares=shares)
 
 

@@ -28,6 +28,7 @@ Pay = Literal["rate", "lognormal", "pareto"]
 CONTEXTS, ARMS, WIDTH = 250, 8, 4
 SHARP, OWN = 1.0, 0.5  # spread of the logger's habits, and of the target's own leanings
 SIGMA, ALPHA = 1.8, 2.2  # of lognormal and Pareto rewards
+LOGGERS = ("old", "new", "trial")  # names of the policies that served, where there are several
 SHARES = np.array([0.6, 0.3, 0.1])  # of the rows, where three policies served
 VISITS = np.array([0.5, 5.0])  # mean decisions of a user beyond the first: light and heavy users
 
@@ -176,7 +177,7 @@ def rows(
     tables = bandit.loggers.reshape(-1, ARMS)
     action = pick(tables, logger * CONTEXTS + context, rng)
     offered = np.where(bandit.open[context], np.arange(ARMS), -1)
-    names = np.array(["old", "new", "trial"])[logger]
+    names = np.array(LOGGERS)[logger]
     log = LoggedDataset.from_columns(
         session=every,
         step=np.zeros(n, np.int64),
@@ -191,7 +192,7 @@ def rows(
         candidate_propensity=p if table else None,
     )
     scores = TargetScores(q[every, action], slates=every_item(n, ARMS), slate_weight=q)
-    return Draw(log, scores, columns=watched(action, rng))
+    return Draw(log, scores, state=context, columns=watched(action, rng))
 
 
 def bandit_process(

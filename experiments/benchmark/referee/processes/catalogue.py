@@ -58,6 +58,11 @@ def _cut(target: float, cut: Cut) -> Process:
     return session_process(debt(target), n=2500, cut=cut, horizon="per_decision", same=False)
 
 
+def _trajectory(relative: float) -> Process:
+    chain = drifting(12, steps=4, leave=0.1, relative=relative, far=0.4)
+    return session_process(chain, n=2500, ordered=False, horizon="trajectory", same=False)
+
+
 def _marginal(relative: float | None) -> Process:
     return session_process(tabular(8, relative), n=1500, horizon="marginal", same=relative is None)
 
@@ -93,6 +98,7 @@ def _catalogue() -> dict[str, Callable[[], Process]]:
         made |= {f"slates-{k}-{word}": partial(_slates, k, 0.08 * sign) for k in kinds}
         made |= {f"{name}-{word}": partial(_drift, name, sign) for name in DRIFTS}
         made[f"sessions-users-{word}"] = partial(returning_process, n=1000, relative=0.05 * sign)
+        made[f"trajectory-{word}"] = partial(_trajectory, 0.05 * sign)
         made[f"marginal-{word}"] = partial(_marginal, 0.08 * sign)
     return made | {
         "sessions-keeping-better": partial(_keeping, 0.6),

@@ -24,7 +24,7 @@ class Draw(NamedTuple):
 
     log: LoggedDataset
     scores: TargetScores
-    state: I64 | None = None  # (N,) codes of the Markov state, for horizon "marginal"
+    state: I64 | None = None  # (N,) codes of the context, or of the Markov state
     columns: Mapping[str, F64] = {}  # (N,) what guardrails watch
 
 
