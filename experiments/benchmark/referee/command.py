@@ -87,7 +87,7 @@ missed by less than the binomial error. *Judged*: the gate looked at the uplift 
 at that step); *passed or failed*: it decided there, which selects by the estimate itself. *ESS >=
 500, nothing said*: the report's effective sample is 500 or more, and neither the report nor the
 registry says that the interval cannot be trusted. Widths are the mean width over 3.92 standard
-deviations of the estimates; that of drl's value and uplift may be 1.15. A guardrail is asked for with its bound AT the true change, so that
-"broken" and "kept" may each be said by chance only. Processes named worse, equal, better have a
-target of a lower, the same, a higher true value than the logger's; `same`: the target is the
-logger."""
+deviations of the estimates; the estimator that decides marginal verdicts may have 1.15 times that.
+A guardrail is asked for with its bound AT the true change, so that "broken" and "kept" may each be
+said by chance only. Processes named worse, equal, better have a target of a lower, the same, a
+higher true value than the logger's; `same`: the target is the logger."""

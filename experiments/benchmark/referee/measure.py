@@ -25,6 +25,7 @@ from offpolicy.estimators.registry import fitting
 from offpolicy.report import Report
 
 ENOUGH = 500.0  # effective units from which an estimator must cover, or say that it does not
+ROUNDING = 1e-12
 EQUAL = 1e-9  # uplifts smaller than this share of the value are 0: truths are summed in floats
 SAID = re.compile(r"not cover|does not hold|not to be trusted|too short|understate")
 
@@ -151,7 +152,10 @@ def figures(seen: Seen, process: Process) -> dict[str, Any]:
     value, uplift = process.truth.value, process.truth.uplift
     judged, decided = np.array(seen.judged), np.array(seen.decided)
     enough, silent = np.array(seen.enough), ~np.array(seen.said)
-    held = {"value": _inside(x[:, :3], value), "uplift": _inside(x[:, 3:], uplift)}
+    held = {
+        "value": _inside(x[:, :3], value, value),
+        "uplift": _inside(x[:, 3:], uplift, value),
+    }
     out: dict[str, Any] = {
         f"{what} {when}": _count(hit[rows])
         for what, hit in held.items()
@@ -171,9 +175,9 @@ def figures(seen: Seen, process: Process) -> dict[str, Any]:
     return out
 
 
-def _inside(x: F64, truth: float) -> Any:
-    """Bounds that hold the truth, but for the rounding of both."""
-    slack = 1e-9 * np.maximum(np.abs(x[:, 0]), abs(truth))
+def _inside(x: F64, truth: float, scale: float) -> Any:
+    """Bounds that hold the truth, but for the rounding of numbers of that scale."""
+    slack = ROUNDING * abs(scale)
     return (x[:, 1] <= truth + slack) & (truth - slack <= x[:, 2])
 
 
@@ -191,7 +195,7 @@ def _rail(
     state = drawn.state if process.horizon == "marginal" else None
     about = (drawn.log, drawn.scores)
     (rail,) = check_guardrails(*about, [spec], horizon=process.horizon, state=state)
-    held = bool(_inside(np.array([_three(rail.interval)]), change)[0])
+    held = bool(_inside(np.array([_three(rail.interval)]), change, 1.0)[0])
     if not asked:
         return held, False, False
     verdict = judge(
