@@ -189,12 +189,12 @@ def _pivot(figures: Sequence[Figure], part: str, columns: Sequence[str], second:
     found = _find(figures, part)
     rows = [(*key, *(cell(own.get(c)) for c in columns)) for key, own in found.items()]
     asked = {
-        c: next(
-            (str(o[c].target) for o in found.values() if c in o and o[c].target != Target()), ""
-        )
-        for c in columns
+        f.what: f" ({f.target})"
+        for own in found.values()
+        for f in own.values()
+        if f.of is not None and f.target != Target()
     }
-    head = ("name", second, *(f"{c} ({asked[c]})" if asked[c] else c for c in columns))
+    head = ("name", second, *(f"{c}{asked.get(c, '')}" for c in columns))
     return markdown(head, rows, left=2) if rows else ""
 
 
