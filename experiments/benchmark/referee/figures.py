@@ -135,7 +135,10 @@ def _of_estimator(part: str, r: Record, estimator: str, f: Record) -> Iterable[F
 
 def _of_terms(r: Record) -> Iterable[Figure]:
     for line, f in r["lines"].items():
-        yield share("terms", r["name"], line, "value held", f["held"], Target(at_least=ANY_HELD))
+        yield share(
+            "terms", r["name"], line, "value held, ESS >= 500", f["held"], Target(at_least=ANY_HELD)
+        )
+        yield Figure("terms", r["name"], line, "median ESS", f["ess"])
         for kind in ("width", "bias", "rmse"):
             yield Figure("terms", r["name"], line, f"value {kind}", f[kind])
 

@@ -10,11 +10,21 @@ from zlib import crc32
 
 import numpy as np
 
+from experiments.benchmark.referee.measure import ENOUGH
 from experiments.benchmark.referee.processes.bandits import ARMS, LOGGERS, Bandit, draw, world
 from experiments.benchmark.referee.processes.process import F64, Draw
-from offpolicy import Interval, Terms, estimate, interval, logger_terms, mips_terms, offcem_terms
+from offpolicy import (
+    Interval,
+    Terms,
+    diagnose,
+    estimate,
+    interval,
+    logger_terms,
+    mips_terms,
+    offcem_terms,
+)
 
-Lines = dict[str, Interval]
+Lines = dict[str, tuple[Interval, float]]  # a value and the effective sample of its terms
 PAIRS = np.arange(ARMS) // 2  # two arms of one pair share their embedding
 
 
@@ -67,8 +77,8 @@ def by_pairs(bandit: Bandit, drawn: Draw) -> Lines:
     return {name: _line(t, name) for name, t in each.items()}
 
 
-def _line(t: Terms, name: str) -> Interval:
-    return interval(estimate(t, name))
+def _line(t: Terms, name: str) -> tuple[Interval, float]:
+    return interval(estimate(t, name)), diagnose(t).ess
 
 
 def paired_arms() -> Bandit:
@@ -94,17 +104,18 @@ def measure_own(name: str, replicates: int, seed: int) -> dict[str, Any]:
     began, own = time.process_time(), OWN_TERMS[name]
     bandit = own.world()
     truth = bandit.value(bandit.target)
-    seen: dict[str, list[tuple[float, float, float]]] = {}
+    seen: dict[str, list[tuple[float, ...]]] = {}
     for k in range(replicates):
         rng = np.random.default_rng([seed, crc32(name.encode()), k])
-        for line, i in own.lines(bandit, draw(bandit, "rate", True, rng, own.n)).items():
-            seen.setdefault(line, []).append((i.value, i.low, i.high))
+        for line, (i, ess) in own.lines(bandit, draw(bandit, "rate", True, rng, own.n)).items():
+            seen.setdefault(line, []).append((i.value, i.low, i.high, ess))
     lines = {}
     for line, rows in seen.items():
-        value, low, high = np.array(rows).T
-        held = int(((low <= truth) & (truth <= high)).sum())
+        value, low, high, ess = np.array(rows).T
+        held = ((low <= truth) & (truth <= high))[ess >= ENOUGH]
         lines[line] = {
-            "held": (held, len(value)),
+            "held": (int(held.sum()), len(held)),
+            "ess": float(np.median(ess)),
             "width": float((high - low).mean() / (3.92 * value.std(ddof=1))),
             "bias": float(value.mean() - truth),
             "rmse": float(np.sqrt(((value - truth) ** 2).mean())),

@@ -27,7 +27,7 @@ TARGETS = (  # part, figures, what is said of them
         "value held by the registry's others, ESS >= 500, nothing said",
     ),
     ("others", "uplift held, silent", "uplift held by the others, ESS >= 500, nothing said"),
-    ("terms", "value held", "value held by estimators with terms of their own"),
+    ("terms", "value held, ESS >= 500", "value held by estimators with terms of their own"),
     ("usual", "value width", "width of drl's interval over the oracle's"),
     ("verdicts", "honest propensities blamed", "honest logs told to check their propensities"),
     ("verdicts", "refused", "honest logs refused"),
@@ -50,7 +50,7 @@ def page(records: Records, figures: Sequence[Figure]) -> str:
         "Estimators with terms of their own": _pivot(
             figures,
             "terms",
-            ("value held", "value width", "value bias", "value rmse"),
+            ("median ESS", "value held, ESS >= 500", "value width", "value bias", "value rmse"),
             "estimator",
         ),
         "Guardrails, with the bound at the true change": _pivot(
