@@ -75,6 +75,10 @@ COMMANDS: dict[str, Command] = {
     "benchmark faults": Command(
         "experiments.benchmark.faults", "how often the log doctor sees each fault"
     ),
+    "benchmark referee": Command(
+        "experiments.benchmark.referee.command",
+        "coverage, wrong verdicts, false alarms and detections of the evaluator",
+    ),
     "benchmark agents": Command(
         "experiments.benchmark.agents", "what agents reach in the classic worlds, over seeds"
     ),

@@ -36,6 +36,7 @@ RUNS = (
     Run("calibrate-ml-100k", "calibrate --data ml-100k --positions", data=True),
     Run("benchmark-offpolicy", "benchmark offpolicy"),
     Run("faults", "benchmark faults"),
+    Run("referee", "benchmark referee"),
     Run("published-digits", "published digits"),
     Run("published-mips", "published mips"),
     Run("published-coverage", "published coverage"),
@@ -59,7 +60,7 @@ CHATTER = ("[", "  ", "run folder", "written")  # progress, and where the run fo
 
 
 def record(run: Run) -> int:
-    """Run one command and keep what it prints, with the table and pictures of its run folder.
+    """Run one command and keep what it prints, with the tables and pictures of its run folder.
 
     A failed run leaves the old record as it is.
     """
@@ -73,6 +74,8 @@ def record(run: Run) -> int:
         RunFolder(RESULTS).write_text(f"{run.name}.md", f"`longplay {run.command}`\n\n{body}\n")
         for page in re.findall(r"^written: (.*report\.html)$", text, flags=re.MULTILINE):
             copy_pictures(Path(page).parent, RunFolder(RESULTS / run.name))
+        for table in re.findall(r"^written: (.*\.csv)$", text, flags=re.MULTILINE):
+            RunFolder(RESULTS).write_bytes(f"{run.name}.csv", Path(table).read_bytes())
     return status
 
 

@@ -1,0 +1,1 @@
+"""`longplay benchmark referee`: the evaluator, measured as a hostile referee would."""

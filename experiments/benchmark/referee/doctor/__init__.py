@@ -1,0 +1,1 @@
+"""Clean logs and logs with one fault, laid before the log doctor."""

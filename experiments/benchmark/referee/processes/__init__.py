@@ -1,0 +1,1 @@
+"""Data-generating processes whose truth is known."""
