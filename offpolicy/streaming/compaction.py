@@ -10,8 +10,8 @@ import numpy as np
 
 from offpolicy.errors import LogError
 from offpolicy.storage.atomic import atomic_folder
-from offpolicy.storage.parquet import ROW_GROUP, parquet_manifest
-from offpolicy.streaming.stream import BATCH, parquet_files
+from offpolicy.storage.parquet import ROW_GROUP, parquet_manifest, parquet_parts
+from offpolicy.streaming.stream import BATCH
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +33,7 @@ def compact(
     """
     import pyarrow.parquet as pq
 
-    files, destination = parquet_files(source), Path(destination)
+    files, destination = [p.path for p in parquet_parts(source)], Path(destination)
     if destination.exists():
         raise LogError(f"{destination} exists; compacting writes a new folder. Choose another.")
     schema = pq.read_schema(files[0])

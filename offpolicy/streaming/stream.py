@@ -22,7 +22,8 @@ from offpolicy.errors import LogError
 from offpolicy.estimators.registry import ESTIMATORS, fitting
 from offpolicy.estimators.terms import check_gamma
 from offpolicy.intervals.inference import Interval
-from offpolicy.storage.parquet import MANIFEST, log_parts, unreadable
+from offpolicy.storage.manifest import Part, damage, unreadable, verify_part
+from offpolicy.storage.parquet import parquet_parts
 from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.moments import Moments, merge, partial
 from offpolicy.streaming.raw_terms import raw_terms, unit_column
@@ -75,15 +76,17 @@ def stream_estimates(
     *,
     executor: str = "threads:2",
     level: float = 0.95,
+    verify: bool = True,
 ) -> tuple[Moments, tuple[StreamLine, ...]]:
     """Estimates over all Parquet files at `path` (a log, a folder of parts, or one file), each a
-    shard; memory is one batch per worker.
+    shard; memory is one batch per worker. Files are compared with the sha256 of their manifest, if
+    there is one, unless `verify` is False; checksums of pages are always verified.
 
     Raises:
         LogError: nothing to read, a missing column, a session that is split or out of order.
     """
-    work = bound(file_moments, spec=spec)
-    shards = [s for s in run_on(executor, work, parquet_files(path)) if s is not None]
+    work = bound(file_moments, spec=spec, verify=verify)
+    shards = [s for s in run_on(executor, work, parquet_parts(path)) if s is not None]
     if not shards:
         raise LogError(f"no file at {path} has a row; check the path, or the filter that wrote it.")
     _check_units(np.concatenate([s.units for s in shards]), path)
@@ -102,8 +105,11 @@ class FileMoments:
     units: NDArray[Any]
 
 
-def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments | None:
+def file_moments(part: Part, *, spec: StreamSpec, verify: bool = True) -> FileMoments | None:
     """One file, a batch at a time; None if it has no rows, as parts of other writers may."""
+    if verify:
+        verify_part(part)
+    path = part.path
     total: Moments | None = None
     units = []
     for columns in _whole_units(path, spec):
@@ -113,17 +119,6 @@ def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments | None:
         unit = columns[unit_column(columns)]
         units.append(unit[np.append(True, unit[1:] != unit[:-1])])
     return None if total is None else FileMoments(total, np.concatenate(units))
-
-
-def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
-    """Files of a log, or of any folder of Parquet, by name."""
-    path = Path(path)
-    if path.is_dir() and not (path / MANIFEST).exists():
-        files = sorted(path.glob("*.parquet"))
-        if not files:
-            raise LogError(f"{path} holds no .parquet files; check the path.")
-        return files
-    return log_parts(path)
 
 
 def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
@@ -143,17 +138,18 @@ def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any
 
 
 def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         names = _names(file.schema_arrow.names, spec, path)
         for batch in file.iter_batches(BATCH, columns=list(names.values()), use_threads=False):
             columns = {r: _numbers(batch.column(n), r, n, path) for r, n in names.items()}
             if batch.num_rows:
                 yield columns
-    except (pa.ArrowException, OSError) as error:
+    except LogError:
+        raise
+    except damage() as error:
         raise unreadable(path, error) from error
 
 
