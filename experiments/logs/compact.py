@@ -12,7 +12,7 @@ from offpolicy.streaming.compaction import compact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Rewrite Parquet so that the rows of a session stand together, in order, in one file."""
+    """Rewrite Parquet so that the rows of a session, and the sessions of a user, stand together."""
 
     source: tyro.conf.Positional[Path]
     """A log, or a folder of Parquet files."""
@@ -21,9 +21,13 @@ class Settings:
     rows_per_part: int = 2_000_000
     """Rows held in memory, and per file."""
     session: str = "session"
-    """The column that names the session (or the user, to keep users whole)."""
+    """The column that names the session."""
     step: str = "step"
     """The column that orders its rows."""
+    user: str = "user"
+    """The column that names the user, if there is one: users are then kept whole, too."""
+    verify: bool = True
+    """Compare the files of a log with the sha256 of their manifest."""
 
 
 def run(settings: Settings) -> int:
@@ -34,6 +38,8 @@ def run(settings: Settings) -> int:
         rows_per_part=settings.rows_per_part,
         session=settings.session,
         step=settings.step,
+        user=settings.user,
+        verify=settings.verify,
     )
     print(f"written: {where}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def table_from_log(log: LoggedDataset) -> pa.Table:
         names.append(name)
     metadata = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
     metadata["propensity_source"] = log.propensity_source
+    metadata["crc32"] = _crc32(metadata)
     return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(metadata)})
 
 
@@ -70,13 +72,27 @@ def read_metadata(schema: pa.Schema, source: str) -> dict[str, Any]:
             "Say what its columns mean with read_log(..., columns={...}, n_items=...), or build a "
             "log with LoggedDataset.from_columns."
         )
-    metadata = dict(json.loads(raw))
-    if metadata["schema_version"] != SCHEMA_VERSION:
+    try:
+        metadata = dict(json.loads(raw))
+        version = metadata["schema_version"]
+        whole = metadata.pop("crc32", None) in (None, _crc32(metadata))
+        _ = metadata["n_items"], metadata["shapes"].items(), metadata["propensity_source"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LogError(f"the metadata of {source} is damaged ({error}); copy it again.") from error
+    if not whole:
         raise LogError(
-            f"{source} has log schema {metadata['schema_version']}, this version reads "
+            f"the metadata of {source} is damaged (its checksum differs); copy it again."
+        )
+    if version != SCHEMA_VERSION:
+        raise LogError(
+            f"{source} has log schema {version}, this version reads "
             f"{SCHEMA_VERSION}. Write the log again with this version."
         )
     return metadata
+
+
+def _crc32(metadata: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(metadata, sort_keys=True).encode())
 
 
 def _column(x: NDArray[Any], rows: NDArray[np.int64] | None, n: int) -> Any:
@@ -99,6 +115,8 @@ def _column(x: NDArray[Any], rows: NDArray[np.int64] | None, n: int) -> Any:
 def _matrix(table: pa.Table, name: str, shape: list[int]) -> NDArray[Any]:
     """A column as an array (n, *shape); nulls (rows that start no session) are left out."""
     if name not in table.column_names:
+        if int(np.prod(shape)) != 0:
+            raise LogError(f"the table has no column {name}, its metadata says so; copy it again.")
         return np.zeros((table.num_rows, *shape), np.float32)
     chunk = table.column(name).combine_chunks()
     if not shape:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from offpolicy.storage.claims import claimed, put_in_place
 
 
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A path to write to, in an existing or new folder, whose file takes the place of `path`."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    path = _made_for(path)
+    with claimed(path, folder=False) as fresh:
         yield fresh
         fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -36,19 +32,20 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `path`; after an error all is as before."""
-    path = Path(path).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    """An empty folder to fill, which takes the place of `path`; after an error all is as before.
+
+    The exchange is one step where the system has one. Where it has none, `claims.standing` says
+    where the old folder is when a writer was killed in between.
+    """
+    path = _made_for(path)
+    with claimed(path, folder=True) as fresh:
         yield fresh
-        fresh.chmod(0o755)
-        if path.exists():  # the old folder moves aside first, so that a kill loses neither
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.rename(old / path.name)
-            fresh.rename(path)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(path)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        put_in_place(fresh, path)
+
+
+def _made_for(path: str | os.PathLike[str]) -> Path:
+    """Where a link leads to, absolute, in a folder that exists."""
+    path = Path(path).absolute()
+    path = path.resolve() if path.is_symlink() else path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

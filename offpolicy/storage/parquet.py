@@ -4,59 +4,87 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.storage.arrow import KEY, SCHEMA_VERSION, log_from_tables, table_from_log
-from offpolicy.storage.atomic import atomic_file, atomic_folder, write_text
+from offpolicy.storage.appending import check_fits
+from offpolicy.storage.arrow import KEY, log_from_tables, read_metadata, table_from_log
+from offpolicy.storage.atomic import atomic_file, atomic_folder
+from offpolicy.storage.manifest import (
+    MANIFEST,
+    Part,
+    announce,
+    damage,
+    file_sha256,
+    log_parts,
+    one_writer,
+    ordered_hash,
+    read_manifest,
+    read_table,
+    unreadable,
+    verify_part,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MANIFEST = "manifest.json"
 ROW_GROUP = 1 << 18  # rows per Parquet row group: what a streaming reader holds at a time
 
 
 def write_log(log: LoggedDataset, path: str | os.PathLike[str]) -> Path:
     """Write `log` to a folder (one part and a manifest), or to one file if `path` ends in .parquet.
 
-    Written beside its place and renamed into it: a reader sees the old log or the new one, and
-    nothing half-written is left behind. A Longplay log at `path` is replaced.
+    A reader sees the old log or the new one, and nothing half-written is left behind. A Longplay
+    log at `path` is replaced; what else stands in its folder stays there.
 
     Raises:
         LogError: something else stands at `path`.
     """
     path = Path(path)
     if path.suffix == ".parquet":
-        _write_file(table_from_log(log), path)
+        _check_replaceable_file(path)
+        write_table(table_from_log(log), path)
         return path
-    if path.exists() and not (path / MANIFEST).is_file() and (path.is_file() or _any(path)):
-        raise LogError(f"{path} exists and is no Longplay log; it is not overwritten. Move it.")
+    if path.exists() and not (path.is_dir() and next(path.iterdir(), None) is None):
+        _check_replaceable_folder(path)
+        with one_writer(path) as manifest:
+            name = manifest.next_name()
+            announce(path, [name, *(part["file"] for part in manifest.parts)])
+            write_manifest(path, log.n_items, (_write_part(log, table_from_log(log), path, name),))
+        return path
     with atomic_folder(path) as fresh:
-        _write_manifest(fresh, log.n_items, [_write_part(log, fresh, 0)])
+        entry = _write_part(log, table_from_log(log), fresh, "part-00000.parquet")
+        write_manifest(fresh, log.n_items, (entry,))
     return path
 
 
 def append_log(log: LoggedDataset, path: str | os.PathLike[str]) -> Path:
     """Add `log` as one more part of the folder at `path`; the manifest is replaced last.
 
-    Session ids keep their meaning across parts: a session may go on in the next part.
+    Session ids keep their meaning across parts: a session may go on in the next part, unless the
+    log has prior histories. Of two writers one waits for the other, and both parts stay.
 
     Raises:
-        LogError: the folder is no log, or holds another catalogue.
+        LogError: the folder is no log, or holds another catalogue, other columns, or sessions that
+            the new part does not go on with; the log is left as it was.
     """
     path = Path(path)
-    manifest = _read_manifest(path)
-    if manifest["n_items"] != log.n_items:
-        raise LogError(
-            f"{path} is a log over {manifest['n_items']} items, the new part over {log.n_items}; "
-            "a log has one catalogue. Write the part to a folder of its own."
-        )
-    entry = _write_part(log, path, len(manifest["parts"]))
-    _write_manifest(path, log.n_items, [*manifest["parts"], entry])
+    read_manifest(path)
+    with one_writer(path) as manifest:
+        if manifest.n_items != log.n_items:
+            raise LogError(
+                f"{path} is a log over {manifest.n_items} items, the new part over {log.n_items}; "
+                "a log has one catalogue. Write the part to a folder of its own."
+            )
+        table, name = table_from_log(log), manifest.next_name()
+        check_fits(log, table, path, log_parts(path))
+        announce(path, [name])
+        entry = _write_part(log, table, path, name)
+        write_manifest(path, log.n_items, (*manifest.parts, entry))
     return path
 
 
@@ -65,18 +93,19 @@ def read_log(
     *,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     n_items: int | None = None,
+    verify: bool = True,
 ) -> LoggedDataset:
     """A log from what `write_log` wrote, or from any table of decisions.
 
     `source` is a path (a Longplay log, a Parquet file or folder) or a pandas or polars frame, an
     Arrow table, a DuckDB relation, a mapping of arrays. `columns` and `n_items` say what foreign
-    columns mean; see `foreign.log_from_table`.
+    columns mean; see `foreign.log_from_table`. Parts are compared with the sha256 of their
+    manifest, unless `verify` is False; checksums of pages are always verified.
 
     Raises:
-        LogError: nothing is there, or it is foreign, half-written or breaks a rule.
+        LogError: nothing is there, or it is foreign, half-written, damaged or breaks a rule.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from offpolicy.storage.foreign import log_from_table
 
@@ -84,102 +113,92 @@ def read_log(
         return log_from_table(source, columns=columns, n_items=n_items)
     path = Path(source)
     foreign = columns is not None or n_items is not None
-    loose = foreign and path.is_dir() and not (path / MANIFEST).exists()
-    tables = []
-    for part in sorted(path.glob("*.parquet")) if loose else log_parts(path):
-        try:
-            tables.append(pq.read_table(part))
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(part, error) from error
-    if not tables:
-        raise LogError(f"{path} holds no .parquet files; check the path.")
+    tables = _tables(path, parquet_parts if foreign else log_parts, verify)
     if foreign:
         return log_from_table(pa.concat_tables(tables), columns=columns, n_items=n_items)
     return log_from_tables(tables, str(path))
 
 
-def log_parts(path: str | os.PathLike[str]) -> list[Path]:
-    """The Parquet files of a log, in order, after checking that each is there and whole."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = Path(path)
-    if not path.exists():
-        raise LogError(f"there is no log at {path}; check the path, or write one with write_log.")
-    if path.is_file():
-        return [path]
-    parts = []
-    for entry in _read_manifest(path)["parts"]:
-        part = path / entry["file"]
-        if not part.is_file():
-            raise LogError(f"{path} misses its part {part.name}; copy the whole folder again.")
+def _tables(path: Path, parts: Callable[[Path], list[Part]], verify: bool) -> list[pa.Table]:
+    """The parts of a log; once more where a writer replaced the log while it was read."""
+    while True:
+        manifest = path / MANIFEST
+        before = manifest.read_bytes() if manifest.is_file() else b""
         try:
-            rows = pq.read_metadata(part).num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(part, error) from error
-        if rows != entry["rows"]:
-            raise LogError(
-                f"{part} holds {rows} rows, its manifest says {entry['rows']}; the copy is not "
-                "whole. Copy the folder again."
-            )
-        parts.append(part)
-    return parts
+            tables = []
+            for part in parts(path):
+                if verify:
+                    verify_part(part)
+                tables.append(read_table(part.path))
+        except LogError:
+            if not manifest.is_file() or manifest.read_bytes() == before:
+                raise
+        else:
+            return tables
 
 
-def unreadable(part: Path, error: Exception) -> LogError:
-    """The error of a damaged file."""
-    return LogError(
-        f"{part} cannot be read as Parquet ({str(error).splitlines()[0]}); it is half-written or "
-        "foreign. Copy it again, or build a log with LoggedDataset.from_columns."
-    )
+def parquet_parts(path: str | os.PathLike[str]) -> list[Part]:
+    """Files of a log, or of any folder of Parquet, by name.
 
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    file = path / MANIFEST
-    if not file.is_file():
-        raise LogError(
-            f"{path} has no {MANIFEST}: it is half-written or no Longplay log. Write logs with "
-            "write_log, or build one with LoggedDataset.from_columns."
-        )
-    try:
-        manifest = json.loads(file.read_text())
-        version, _, _ = manifest["schema_version"], manifest["n_items"], manifest["parts"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LogError(f"{file} is not a log's manifest ({error}); copy it again.") from error
-    if version != SCHEMA_VERSION:
-        raise LogError(
-            f"{path} has log schema {version}, this version reads {SCHEMA_VERSION}. "
-            "Write the log again with this version."
-        )
-    return dict(manifest)
+    Raises:
+        LogError: there are none, or the log is not whole.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / MANIFEST).exists():
+        files = sorted(path.glob("*.parquet"))
+        if not files:
+            raise LogError(f"{path} holds no .parquet files; check the path.")
+        return [Part(file) for file in files]
+    return log_parts(path)
 
 
 def parquet_manifest(folder: Path, schema: pa.Schema, parts: list[dict[str, Any]]) -> None:
     """Put a manifest beside parts that carry a log's schema; foreign parts need none."""
     metadata = (schema.metadata or {}).get(KEY)
     if metadata is not None:
-        _write_manifest(folder, json.loads(metadata)["n_items"], parts)
+        write_manifest(folder, json.loads(metadata)["n_items"], tuple(parts))
 
 
-def _write_part(log: LoggedDataset, folder: Path, number: int) -> dict[str, Any]:
-    name = f"part-{number:05d}.parquet"
-    _write_file(table_from_log(log), folder / name)
-    return {"file": name, "rows": len(log), "sha256": log.hash()}
-
-
-def _write_manifest(folder: Path, n_items: int, parts: list[dict[str, Any]]) -> None:
-    text = json.dumps(
-        {"schema_version": SCHEMA_VERSION, "n_items": n_items, "parts": parts}, indent=1
-    )
-    write_text(folder / MANIFEST, text + "\n")
-
-
-def _write_file(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, path: Path) -> str:
+    """Write one Parquet file, its pages with checksums, whole or not at all; its sha256."""
     import pyarrow.parquet as pq
 
     with atomic_file(path) as fresh:
-        pq.write_table(table, fresh, row_group_size=ROW_GROUP, compression="zstd")
+        pq.write_table(
+            table, fresh, row_group_size=ROW_GROUP, compression="zstd", write_page_checksum=True
+        )
+        return file_sha256(fresh)
 
 
-def _any(folder: Path) -> bool:
-    return next(folder.iterdir(), None) is not None
+def _write_part(log: LoggedDataset, table: pa.Table, folder: Path, name: str) -> dict[str, Any]:
+    return {
+        "file": name,
+        "rows": len(log),
+        "sha256": ordered_hash(log),
+        "file_sha256": write_table(table, folder / name),
+        "sessions": [int(log.session.min()), int(log.session.max())],
+    }
+
+
+def _check_replaceable_folder(path: Path) -> None:
+    try:
+        read_manifest(path)
+    except LogError as error:
+        raise LogError(
+            f"{path} exists and is no Longplay log; it is not overwritten. Move it. ({error})"
+        ) from error
+
+
+def _check_replaceable_file(path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return
+    try:
+        read_metadata(pq.read_schema(path), str(path))
+    except LogError as error:
+        raise LogError(f"{path} is not overwritten; move it first. ({error})") from error
+    except damage() as error:
+        raise LogError(
+            f"{path} is not overwritten; move it first. ({unreadable(path, error)})"
+        ) from error

@@ -27,6 +27,8 @@ def raw_terms(
     _validate(part, "step", columns["step"], session, source, "steps are whole numbers")
     start = np.ones(len(session), bool)
     start[1:] = session[1:] != session[:-1]
+    if "user" in columns:  # a session has one user
+        start[1:] |= columns["user"][1:] != columns["user"][:-1]
     code = np.cumsum(start) - 1
     _check_steps(step, start, session, source)
     running = cumulative_product(ratio, code)
@@ -88,5 +90,5 @@ def _check_steps(
         raise LogError(
             f"{source}: session {session[row]} has step {step[row]} out of order, or its rows "
             "do not stand together. Run `longplay compact` first, or drop sessions with missing "
-            "steps."
+            "steps or with several users."
         )

@@ -22,10 +22,12 @@ from offpolicy.errors import LogError
 from offpolicy.estimators.registry import ESTIMATORS, fitting
 from offpolicy.estimators.terms import check_gamma
 from offpolicy.intervals.inference import Interval
-from offpolicy.storage.parquet import MANIFEST, log_parts, unreadable
+from offpolicy.storage.manifest import Part, damage, unreadable, verify_part
+from offpolicy.storage.parquet import parquet_parts
 from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.moments import Moments, merge, partial
 from offpolicy.streaming.raw_terms import raw_terms, unit_column
+from offpolicy.streaming.units import UnitSpan, check_units, joined, span_of, whole_ids
 
 BATCH = 1 << 17  # rows in memory per worker
 OWN_WEIGHTS = ("mips", "snmips", "lips")  # embeddings' and abstractions'
@@ -75,55 +77,54 @@ def stream_estimates(
     *,
     executor: str = "threads:2",
     level: float = 0.95,
+    verify: bool = True,
 ) -> tuple[Moments, tuple[StreamLine, ...]]:
     """Estimates over all Parquet files at `path` (a log, a folder of parts, or one file), each a
-    shard; memory is one batch per worker.
+    shard; memory is one batch per worker. Files are compared with the sha256 of their manifest, if
+    there is one, unless `verify` is False; checksums of pages are always verified.
 
     Raises:
         LogError: nothing to read, a missing column, a session that is split or out of order.
     """
-    work = bound(file_moments, spec=spec)
-    shards = [s for s in run_on(executor, work, parquet_files(path)) if s is not None]
-    if not shards:
+    total: Moments | None = None
+    spans: list[UnitSpan] = []
+    work = bound(file_moments, spec=spec, verify=verify)
+    for shard in run_on(executor, work, parquet_parts(path)):
+        if shard is not None:
+            total = shard.moments if total is None else merge(total, shard.moments)
+            spans.append(shard.units)
+    if total is None:
         raise LogError(f"no file at {path} has a row; check the path, or the filter that wrote it.")
-    _check_units(np.concatenate([s.units for s in shards]), path)
-    total = merge(*(s.moments for s in shards))
-    names = spec.estimators
-    return total, tuple(
-        StreamLine(n, total.interval(n, level), total.uplift(n, level)) for n in names
+    check_units(spans)
+    whole = total
+    return whole, tuple(
+        StreamLine(n, whole.interval(n, level), whole.uplift(n, level)) for n in spec.estimators
     )
 
 
 @dataclass(frozen=True, slots=True)
 class FileMoments:
-    """Moments of one file, and the units in it in their order."""
+    """Moments of one file, and which units are in it."""
 
     moments: Moments
-    units: NDArray[Any]
+    units: UnitSpan
 
 
-def file_moments(path: Path, *, spec: StreamSpec) -> FileMoments | None:
+def file_moments(part: Part, *, spec: StreamSpec, verify: bool = True) -> FileMoments | None:
     """One file, a batch at a time; None if it has no rows, as parts of other writers may."""
+    if verify:
+        verify_part(part)
     total: Moments | None = None
-    units = []
-    for columns in _whole_units(path, spec):
-        terms = raw_terms(columns, spec.horizon, spec.gamma, str(path))
-        shard = partial(terms, spec.estimators, spec.hyper)
+    span: UnitSpan | None = None
+    for columns in _whole_units(part.path, spec):
+        terms = raw_terms(columns, spec.horizon, spec.gamma, str(part.path))
+        shard = partial(terms, spec.estimators, spec.hyper, like=total)
         total = shard if total is None else merge(total, shard)
-        unit = columns[unit_column(columns)]
-        units.append(unit[np.append(True, unit[1:] != unit[:-1])])
-    return None if total is None else FileMoments(total, np.concatenate(units))
-
-
-def parquet_files(path: str | os.PathLike[str]) -> list[Path]:
-    """Files of a log, or of any folder of Parquet, by name."""
-    path = Path(path)
-    if path.is_dir() and not (path / MANIFEST).exists():
-        files = sorted(path.glob("*.parquet"))
-        if not files:
-            raise LogError(f"{path} holds no .parquet files; check the path.")
-        return files
-    return log_parts(path)
+        role = unit_column(columns)
+        unit, name = columns[role], spec.columns.get(role, role)
+        heads = unit[np.append(True, unit[1:] != unit[:-1])]
+        span = joined(span, span_of(part.path, name, heads))
+    return None if total is None or span is None else FileMoments(total, span)
 
 
 def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
@@ -143,17 +144,18 @@ def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any
 
 
 def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         names = _names(file.schema_arrow.names, spec, path)
         for batch in file.iter_batches(BATCH, columns=list(names.values()), use_threads=False):
             columns = {r: _numbers(batch.column(n), r, n, path) for r, n in names.items()}
             if batch.num_rows:
                 yield columns
-    except (pa.ArrowException, OSError) as error:
+    except LogError:
+        raise
+    except damage() as error:
         raise unreadable(path, error) from error
 
 
@@ -163,7 +165,10 @@ def _numbers(column: Any, role: str, name: str, path: Path) -> NDArray[Any]:
     if column.null_count or (role not in ("session", "user") and values.dtype.kind not in "iufb"):
         what = "misses entries" if column.null_count else f"holds {column.type}, no numbers"
         raise LogError(f"{path}: {name} {what}; fix the column, or drop those rows.")
-    return values
+    try:
+        return whole_ids(values) if role in ("session", "user") else values
+    except ValueError as error:
+        raise LogError(f"{path}: {name} {error}.") from error
 
 
 def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
@@ -186,17 +191,3 @@ def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
             "propensity and target."
         )
     return {r: n for r, n in present.items() if r in needed or r in ("weight", "user")}
-
-
-def _check_units(units: NDArray[Any], path: str | os.PathLike[str]) -> None:
-    """Raise unless the rows of each unit stand together, in one file."""
-    if units.dtype.kind in "iu" and bool((units[1:] > units[:-1]).all()):
-        return
-    _, first = np.unique(units, return_index=True)
-    if len(first) < len(units):
-        again = np.ones(len(units), bool)
-        again[first] = False
-        raise LogError(
-            f"unit {units[again][0]} of {path} stands in several places or files; run `longplay "
-            "compact` so that the rows of a session (or user) stand together."
-        )

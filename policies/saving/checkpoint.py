@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.storage.atomic import atomic_folder
+from offpolicy.storage.claims import standing
 from policies.encoders import ENCODERS, Encoder
 
 FORMAT = 1
@@ -160,6 +161,7 @@ def read_folder(
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    folder = standing(folder)
     about = _about(folder, forms, writer)
     try:
         arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)

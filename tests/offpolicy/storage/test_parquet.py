@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from offpolicy import LogError, LoggedDataset, append_log, read_log, write_log
+from offpolicy.storage import claims
+from offpolicy.storage.arrow import table_from_log
+from offpolicy.streaming.stream import StreamSpec, stream_estimates
+from tests.offpolicy.storage.kills import killed_at_every_step
+
+ONE_STEP = StreamSpec(horizon="one_step", estimators=("ips",), columns={"target": "propensity"})
 
 
 def build(seed: int = 0, **changes: Any) -> LoggedDataset:
@@ -117,3 +126,159 @@ def test_a_failed_write_leaves_the_old_log(tmp_path: Path, monkeypatch: pytest.M
         write_log(build(1), tmp_path / "log")
     assert read_log(tmp_path / "log").hash() == build(0).hash()
     assert [p.name for p in tmp_path.iterdir()] == ["log"]
+
+
+def later(log: LoggedDataset, by: int = 1000) -> LoggedDataset:
+    """The same decisions in sessions of other ids."""
+    return replace(log, session=log.session + by)
+
+
+def flipped(raw: bytes, rng: np.random.Generator) -> bytes:
+    """One bit changed."""
+    b = bytearray(raw)
+    b[int(rng.integers(len(b)))] ^= 1 << int(rng.integers(8))
+    return bytes(b)
+
+
+@pytest.mark.parametrize("name", ["part-00000.parquet", "manifest.json"])
+def test_a_flipped_bit_changes_no_log_in_silence(tmp_path: Path, name: str) -> None:
+    log, rng = build(), np.random.default_rng(0)
+    write_log(log, tmp_path / "log")
+    file = tmp_path / "log" / name
+    raw, refused = file.read_bytes(), 0
+    for _ in range(120):
+        file.write_bytes(flipped(raw, rng))
+        try:
+            assert read_log(tmp_path / "log").hash() == log.hash()
+        except LogError:
+            refused += 1
+    assert refused > 60
+
+
+def test_a_part_of_another_log_is_refused_and_the_same_decisions_are_not(tmp_path: Path) -> None:
+    log, part = build(), tmp_path / "log" / "part-00000.parquet"
+    write_log(log, tmp_path / "log")
+    write_log(replace(log, reward=log.reward + 1e-9), tmp_path / "other")
+    part.write_bytes((tmp_path / "other" / part.name).read_bytes())
+    with pytest.raises(LogError, match=r"part-00000.parquet holds other decisions .*Copy it again"):
+        read_log(tmp_path / "log")
+    with pytest.raises(LogError, match=r"part-00000.parquet holds other decisions"):
+        stream_estimates(tmp_path / "log", ONE_STEP)
+    assert len(read_log(tmp_path / "log", verify=False)) == 60
+    pq.write_table(table_from_log(log.take(np.arange(60) // 3 + np.arange(60) % 3 * 20)), part)
+    assert read_log(tmp_path / "log").n_sessions == 20
+
+
+def test_a_log_of_an_older_version_is_verified_by_its_contents(tmp_path: Path) -> None:
+    """Its manifest has the hash of the columns, and of rows in the order they were written."""
+    log, manifest = build(), tmp_path / "log" / "manifest.json"
+    write_log(log, tmp_path / "log")
+    entry = {"file": "part-00000.parquet", "rows": 60, "sha256": log.hash()}
+    old = {"schema_version": 1, "n_items": 9, "parts": [entry]}
+    manifest.write_text(json.dumps(old))
+    assert read_log(tmp_path / "log").hash() == log.hash()
+    append_log(later(log), tmp_path / "log")
+    assert len(read_log(tmp_path / "log")) == 120
+    entry["sha256"] = later(log).hash()
+    manifest.write_text(json.dumps(old))
+    with pytest.raises(LogError, match="holds other decisions"):
+        read_log(tmp_path / "log")
+
+
+def test_a_damaged_page_is_refused_where_there_is_no_manifest(tmp_path: Path) -> None:
+    write_log(build(), tmp_path / "log.parquet")
+    at = pq.read_metadata(tmp_path / "log.parquet").row_group(0).column(4)
+    raw = bytearray((tmp_path / "log.parquet").read_bytes())
+    raw[at.data_page_offset + at.total_compressed_size - 20] ^= 1
+    (tmp_path / "log.parquet").write_bytes(raw)
+    with pytest.raises(LogError, match=r"log.parquet cannot be read .*CRC"):
+        read_log(tmp_path / "log.parquet")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (lambda log: log, "session 0 of the new part is in the log .* already"),
+        (lambda log: replace(later(log), context=None), "do not both carry context"),
+        (lambda log: replace(later(log), logger=np.ones(60, int)), "differs .* in logger"),
+        (lambda log: replace(later(log), context=log.context[:, :2]), "differs .* in context"),
+        (lambda log: later(log).with_estimated_propensities(), "propensities .logged, now est"),
+        (lambda log: log.take(log.step == 2), "with prior histories a session stands in one"),
+    ],
+)  # fmt: skip
+def test_a_part_that_would_make_the_log_unreadable_is_refused(
+    tmp_path: Path, second: Callable[[LoggedDataset], LoggedDataset], said: str
+) -> None:
+    log = build()
+    first = log.take(log.step < 2) if said.startswith("with prior") else log
+    write_log(first, tmp_path / "log")
+    with pytest.raises(LogError, match=said):
+        append_log(second(log), tmp_path / "log")
+    assert read_log(tmp_path / "log").hash() == first.hash()
+    assert len(list((tmp_path / "log").iterdir())) == 2
+
+
+def test_sessions_go_on_in_the_next_part(tmp_path: Path) -> None:
+    log = replace(build(), prior_items=None, prior_responses=None)
+    write_log(log.take(log.step < 2), tmp_path / "log")
+    append_log(log.take(log.step == 2), tmp_path / "log")
+    assert read_log(tmp_path / "log").hash() == log.hash()
+    with pytest.raises(LogError, match="out of order"):
+        append_log(log.take(log.step == 2), tmp_path / "log")
+    fresh = later(log.take(log.step == 0))
+    append_log(fresh, tmp_path / "log")
+    with pytest.raises(LogError, match="a second user"):
+        append_log(replace(fresh, step=fresh.step + 1, user=fresh.user + 1), tmp_path / "log")
+
+
+def test_two_appenders_lose_nothing(tmp_path: Path) -> None:
+    write_log(build(0), tmp_path / "log")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda k: append_log(build(k), tmp_path / "log"), range(1, 9)))
+    assert len(read_log(tmp_path / "log")) == 9 * 60
+    assert len(list((tmp_path / "log").glob("*.parquet"))) == 9
+
+
+def test_only_longplay_logs_are_replaced_and_only_their_own_files(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    for said in (
+        {"name": "an app"},
+        {"schema_version": 1, "n_items": 2, "parts": [{"file": "../x"}]},
+    ):
+        (site / "manifest.json").write_text(json.dumps(said))
+        (site / "thesis.txt").write_text("years of work")
+        with pytest.raises(LogError, match=r"no Longplay log; it is not overwritten"):
+            write_log(build(), site)
+        assert (site / "thesis.txt").read_text() == "years of work"
+    pq.write_table(pa.table({"precious": [1]}), tmp_path / "mine.parquet")
+    (tmp_path / "text.parquet").write_text("hello")
+    for name in ("mine.parquet", "text.parquet"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(LogError, match="is not overwritten; move it"):
+            write_log(build(), tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    write_log(build(0), tmp_path / "log")
+    (tmp_path / "log" / "NOTES.md").write_text("where it comes from")
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    write_log(build(1), tmp_path / "link")
+    assert read_log(tmp_path / "log").hash() == build(1).hash()
+    assert (tmp_path / "log" / "NOTES.md").exists()
+    assert len(list((tmp_path / "log").iterdir())) == 3  # the old part is gone
+
+
+@pytest.mark.parametrize("writer", ["write_log", "append_log"])
+def test_a_killed_writer_loses_no_log_and_leaves_no_copy(
+    tmp_path: Path, writer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log(build(0), tmp_path / "before" / "it")
+    act = (
+        f"from tests.offpolicy.storage.test_parquet import build\nfrom offpolicy import {writer}\n"
+    )
+    killed = killed_at_every_step(tmp_path, f"{act}def act(path): {writer}(build(1), path)")
+    monkeypatch.setattr(claims, "JUST", 0.0)
+    whole = build(1) if writer == "write_log" else LoggedDataset.concat([build(0), build(1)])
+    assert {read_log(p).hash() for p in killed} == {build(0).hash(), whole.hash()}
+    for where in killed:
+        append_log(build(5), where)
+        assert len(list(where.iterdir())) == 1 + len(read_log(where)) // 60

@@ -28,6 +28,31 @@ def test_a_cluster_gives_the_numbers_of_one_reading(tmp_path: Path, executor: st
             assert theirs.low == pytest.approx(mine.low, abs=1e-9)
 
 
+@pytest.mark.parametrize("executor", ["threads:1", "threads:3"])
+def test_results_come_in_order_and_do_not_pile_up(executor: str) -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        return item
+
+    for k, result in enumerate(run_on(executor, work, range(100))):
+        assert result == k
+        assert max(begun) <= k + 2 * 3
+
+
+def test_a_failure_stops_the_rest() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> float:
+        begun.append(item)
+        return 1 / (item - 5)
+
+    with pytest.raises(ZeroDivisionError):
+        list(run_on("threads:2", work, range(1000)))
+    assert len(begun) < 20
+
+
 @pytest.mark.parametrize("executor", CLUSTERS)
 def test_a_missing_extra_says_what_to_install(
     executor: str, monkeypatch: pytest.MonkeyPatch

@@ -118,3 +118,61 @@ def test_bootstrap_repeats_by_seed_and_differs_by_seed() -> None:
 def test_what_needs_all_terms_at_once_is_refused() -> None:
     with pytest.raises(ValueError, match="magic needs all terms at once"):
         partial(uneven_sessions(), ["magic"])
+
+
+@pytest.mark.parametrize("mean", [1e6, 1e8, 1.7e9])
+def test_rewards_far_from_0_cancel_in_no_standard_error(mean: float) -> None:
+    """Times in seconds, balances: large numbers of small spread, in one shard and in several."""
+    rng = np.random.default_rng(0)
+    n = 3000
+    w, r = rng.uniform(0.5, 1.5, n), rng.normal(size=n)
+    near = partial(Terms(w, r, None, None, np.arange(n)), ["snips", "ips"])
+    t = Terms(w, r + mean, None, None, np.arange(n))
+    shards = [partial(part(t, np.arange(n) % 5 == k), ["snips", "ips"]) for k in range(5)]
+    for far in (partial(t, ["snips", "ips"]), merge(*shards), merge(*reversed(shards))):
+        here = interval(estimate(t, "snips"))
+        there = far.interval("snips")
+        assert (there.value - mean, there.se) == pytest.approx(
+            (here.value - mean, here.se), rel=1e-5, abs=mean * 1e-15
+        )
+        assert there.se == pytest.approx(near.interval("snips").se, rel=1e-5)
+        assert far.uplift("snips").se == pytest.approx(near.uplift("snips").se, rel=1e-5)
+        assert far.uplift("snips").value == pytest.approx(near.uplift("snips").value, abs=1e-6)
+        assert far.interval("ips").se == pytest.approx(interval(estimate(t, "ips")).se)
+
+
+def test_long_sessions_of_large_rewards_agree_with_one_reading_in_any_grouping() -> None:
+    t = uneven_sessions(3, sessions=60, longest=7)
+    far = Terms(
+        t.weight, t.reward + 1e8, None, None, t.unit, t.weight_before, t.discount, t.stratum,
+        t.session,
+    )  # fmt: skip
+    names = ["snpdis", "sntis"]
+    a, b, c = (partial(part(far, t.unit % 3 == k), names) for k in range(3))
+    first, then = merge(merge(a, b), c), merge(c, merge(b, a))
+    for name, e in estimate_all(far, names).items():
+        for m in (first, then):
+            assert m.interval(name).se == pytest.approx(interval(e).se, rel=1e-6)
+    np.testing.assert_allclose(first.sums, then.sums, rtol=1e-12)
+    np.testing.assert_allclose(first.cross, then.cross, rtol=1e-12)
+
+
+def test_moments_that_carry_the_shifts_of_those_before_are_added_and_nothing_else() -> None:
+    t = uneven_sessions(3, sessions=60, longest=7)
+    one = partial(part(t, t.unit % 2 == 0), NAMES)
+    two = partial(part(t, t.unit % 2 == 1), NAMES, like=one)
+    seen = one.shift != 0
+    assert seen.any()
+    np.testing.assert_array_equal(two.shift[: len(seen)][seen], one.shift[seen])
+    whole, both = partial(t, NAMES), merge(one, two)
+    for name in NAMES:
+        assert both.interval(name).low == pytest.approx(whole.interval(name).low, abs=1e-12)
+
+
+def test_the_logging_policy_itself_has_an_uplift_of_exactly_0() -> None:
+    rng = np.random.default_rng(0)
+    r = rng.normal(5, 1, 500)
+    same = partial(Terms(np.ones(500), r, None, None, np.arange(500)), ["snips", "ips"])
+    for name in ("snips", "ips"):
+        u = same.uplift(name)
+        assert (u.value, u.low, u.high, u.se) == (0.0, 0.0, 0.0, 0.0)
