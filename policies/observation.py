@@ -206,13 +206,18 @@ def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
     )
 
 
-def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
-    """Raise unless rows of the log are decisions of the kind the policy takes."""
+def check_catalogue(log: LoggedDataset, serving: Serving) -> None:
+    """Raise ValueError for a log of another number of items than the policy's."""
     if log.n_items != serving.n_items:
         raise ValueError(
             f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
-            "item ids would not mean the same. Score the log with a policy built for its catalogue."
+            "item ids would not mean the same. Build the policy for the catalogue of the log."
         )
+
+
+def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
+    """Raise unless rows of the log are decisions of the kind the policy takes."""
+    check_catalogue(log, serving)
     if log.candidates is None and serving.n_candidates is not None:
         raise ValueError(
             f"the policy chooses among {serving.n_candidates} candidates but the log has no "

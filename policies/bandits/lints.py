@@ -14,6 +14,7 @@ from policies.bandits.draws import Draws
 from policies.bandits.linear import means
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
+from policies.learning import learning_log
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -68,7 +69,7 @@ class LinTS:
         return explore(drawn, mean, places, self.config.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        metrics = self.arms.learn(log)
+        metrics = self.arms.learn(learning_log(log, self.serving))
         self.updates += 1
         self.theta = draw(self.arms, self.config, self.updates)
         return metrics

@@ -20,6 +20,7 @@ from policies.baselines.reward_model import RewardModel, RewardModelConfig, rewa
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import place_rewards
+from policies.learning import learning_log
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -94,6 +95,7 @@ class NeuralLinear:
         return np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
+        log = learning_log(log, self.serving)
         metrics = self.model.update(log)
         self.memory = remember(self.memory, self.model, log, self.config.memory)
         self.updates += 1

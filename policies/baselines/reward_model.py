@@ -103,6 +103,8 @@ class RewardModel:
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         obs = observation_of_log(log, self.serving)
+        if not (log.slate >= 0).any():
+            raise ValueError("every slate of the log is empty: no item's reward can be learnt")
         reward = place_rewards(log).astype(np.float32)
         if not self.fitted:  # scales are fixed by the first log
             self.state, self.fitted = self.state.fitted(obs), True

@@ -167,6 +167,10 @@ class DecisionTransformer:
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         obs, c = observation_of_log(log, self.serving), self.config
+        if not (log.slate[:, 0] >= 0).any():
+            raise ValueError(
+                "every slate of the log is empty in its first place: there is no item to predict"
+            )
         first_log = self.net is None
         if first_log:
             self.state = self.state.fitted(obs)

@@ -20,7 +20,7 @@ from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.rl.data.collector import encode
-from policies.rl.data.logged import LogBatch, log_batch, logged_transitions
+from policies.rl.data.logged import LogBatch, LoggedTransitions, log_batch, logged_transitions
 from policies.rl.nets import ItemNet
 from policies.rl.offline.losses import (
     METHODS,
@@ -73,17 +73,16 @@ class OfflineLearner:
         return np.asarray(score[self.method.serves].double().numpy())
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
+        c, state, scale = self.config, self.state, self.reward_scale
         if self.net is None:  # scales are fixed by the first log
-            self.state = self.state.fitted(observation_of_log(log, self.serving))
-            self.reward_scale = float(log.reward.std()) or 1.0
-            self._build(item_table(self.serving, self.state.encoder, log))
+            state = state.fitted(observation_of_log(log, self.serving))
+            scale = float(log.reward.std()) or 1.0
+        transitions = logged_transitions(log, state, gamma=c.discount, reward_scale=scale)
+        rows = self._learnable(transitions)
+        if self.net is None:
+            self.state, self.reward_scale = state, scale
+            self._build(item_table(self.serving, state.encoder, log))
         assert self.net is not None
-        c = self.config
-        transitions = logged_transitions(
-            log, self.state, gamma=c.discount, reward_scale=self.reward_scale
-        )
-        every = np.arange(len(log))
-        rows = np.flatnonzero(transitions.whole) if self.method.needs_next else every
         updates = c.epochs * -(-len(rows) // c.batch_size)
         adam = torch.optim.Adam(self.net.parameters(), lr=c.learning_rate)
         schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.05, total_iters=updates)
@@ -92,7 +91,24 @@ class OfflineLearner:
             order = self.rng.permutation(rows)
             parts = [order[i : i + c.batch_size] for i in range(0, len(order), c.batch_size)]
             losses = [self._improve(log_batch(transitions, part), adam, schedule) for part in parts]
-        return {"loss": float(np.mean(losses)) if losses else float("nan")}
+        return {"loss": float(np.mean(losses))}
+
+    def _learnable(self, transitions: LoggedTransitions) -> NDArray[np.int64]:
+        """The rows that the method can learn from; ValueError where there are none."""
+        name = self.config.method
+        shown = (transitions.shown >= 0).any(axis=1)
+        if not shown.any():
+            raise ValueError(f"every slate of the log is empty: {name} has nothing to learn from")
+        if not self.method.needs_next:
+            return np.arange(len(shown))
+        rows = np.flatnonzero(transitions.whole & (transitions.action() >= 0))
+        if not len(rows):
+            raise ValueError(
+                f"{name} has nothing to learn from: no decision of the log is followed by another "
+                "or by its session's end. Mark the last row of a session as terminated where the "
+                "user left; of sessions that were cut after one decision bc and reinforce learn."
+            )
+        return rows
 
     def _improve(self, batch: LogBatch, adam: torch.optim.Adam, schedule: Any) -> float:
         assert self.net is not None

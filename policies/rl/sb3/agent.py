@@ -24,6 +24,7 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
+from policies.learning import learning_log
 from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.one_user import recommend
 from policies.rl.sb3.actor_critic import encoder_score_weights
@@ -97,6 +98,7 @@ class SB3Agent:
 
     def prepare(self, log: LoggedDataset) -> dict[str, float]:
         """Fit the scales of state, items and reward to a log, until `learn` has begun."""
+        log = learning_log(log, self.serving)
         if self.model is None:
             obs = observation_of_log(log, self.serving)
             self.state = self.state.fitted(obs, as_one=True)

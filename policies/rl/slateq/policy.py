@@ -23,6 +23,7 @@ from policies.baselines.uniform import uniform
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
+from policies.learning import learning_log
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.rl.data.collector import Collector, Encoded, encode
@@ -73,6 +74,7 @@ class SlateQ:
 
     def prepare(self, log: LoggedDataset) -> dict[str, float]:
         """Fit the scales of state, items and reward to a log, the first that it is given."""
+        log = learning_log(log, self.serving)
         if self.networks is None:
             self.state = self.state.fitted(observation_of_log(log, self.serving))
             self.reward_scale = float(log.reward.std()) or 1.0
