@@ -38,6 +38,13 @@ def consumed_sequences(
     return replace(sequences, item_features=item_features)
 
 
+def joined(first: Sequences, second: Sequences) -> Sequences:
+    """The users' items of both, those of the first in front."""
+    offsets = np.concatenate([first.offsets, first.offsets[-1] + second.offsets[1:]])
+    items = np.concatenate([first.items, second.items])
+    return Sequences(items=items, offsets=offsets, n_items=first.n_items)
+
+
 def consumed_items(log: LoggedDataset) -> NDArray[np.int32]:
     """The item taken on each row (N,), -1 = none; ValueError where it was not logged."""
     if log.consumed is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from offpolicy import LoggedDataset
-from policies import POLICIES, Banned, Policy, constrained, reranked
+from policies import POLICIES, Banned, Policy, constrained, load, reranked, save
 from policies.learning import session_by_session
 from policies.rules.rerank import FairExposure
 from tests.factories import make_observation, make_serving
@@ -152,3 +153,30 @@ def test_a_log_of_another_catalogue_is_refused(name: str) -> None:
         ):
             with pytest.raises(ValueError, match=rf"has {n_items} items and the policy's has {A}"):
                 one.update(foreign)
+
+
+ADDS_UP = [
+    "popularity",
+    "top_rated",
+    "greedy_encoder",
+    "softmax_encoder",
+    "epsilon_greedy",
+    "ucb1",
+    "cascade_ucb1",
+]
+
+
+@pytest.mark.parametrize("name", ADDS_UP)
+def test_two_logs_teach_what_one_log_of_both_does(name: str, tmp_path: Path) -> None:
+    log = a_log()
+    parts = [log.take(log.session % 3 == 0), log.take(log.session % 3 > 0)]
+    both, whole = POLICIES[name].load()(SERVING), POLICIES[name].load()(SERVING)
+    both.update(parts[0])
+    save(both, tmp_path / "monday")
+    both = load(tmp_path / "monday")  # a night lies between
+    both.update(parts[1])
+    whole.update(log)
+    obs = make_observation(np.array([[-1, -1, 0], [-1, 2, 3]]), user=np.eye(2))
+    one, other = whole.distribution(obs), both.distribution(obs)
+    np.testing.assert_allclose(other.first_place(), one.first_place(), atol=1e-6)
+    np.testing.assert_array_equal(other.ranking(A), one.ranking(A))

@@ -96,11 +96,10 @@ class OfflineLearner:
     def _learnable(self, transitions: LoggedTransitions) -> NDArray[np.int64]:
         """The rows that the method can learn from; ValueError where there are none."""
         name = self.config.method
-        shown = (transitions.shown >= 0).any(axis=1)
-        if not shown.any():
+        if not (transitions.shown >= 0).any():
             raise ValueError(f"every slate of the log is empty: {name} has nothing to learn from")
         if not self.method.needs_next:
-            return np.arange(len(shown))
+            return np.arange(len(transitions.shown))
         rows = np.flatnonzero(transitions.whole & (transitions.action() >= 0))
         if not len(rows):
             raise ValueError(
