@@ -64,7 +64,7 @@ class StateFeatures:
         filled = obs.history_items >= 0
         count = filled.sum(axis=1, keepdims=True)
         mean = obs.history_responses.sum(axis=1) / np.maximum(count, 1)
-        parts = [obs.user, mean, count / filled.shape[1]]
+        parts = [obs.user, mean, count / max(filled.shape[1], 1)]
         parts[:0] = [window_mean(self.serving, obs, n) for n in self.windows]
         if self.encoder is not None:
             known = self.encoder.encode(obs.history_items) if encoded is None else encoded
