@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
 from policies.encoders.data.sequences import Sequences
+from policies.learning import session_by_session
 
 
 def consumption(log: LoggedDataset) -> NDArray[np.float64]:
@@ -20,21 +21,28 @@ def consumption(log: LoggedDataset) -> NDArray[np.float64]:
 def consumed_sequences(
     log: LoggedDataset, *, item_features: NDArray[np.float32] | None = None
 ) -> Sequences:
-    """What each session of a log consumed, in order: what an encoder is fitted to.
+    """What each session of a log consumed, in the order of its steps: what an encoder is fitted to.
 
     item_features: (A, F) what is known of the items, as `Serving.item_features`; a neural encoder
     begins its item vectors there, which it needs where a log is short for its catalogue.
     """
+    log = session_by_session(log)
     consumed = consumed_items(log)
     taken = consumed >= 0
-    order = np.argsort(log.sessions[taken], kind="stable")
-    items = consumed[taken][order]
+    items = consumed[taken]
     lengths = np.bincount(log.sessions[taken], minlength=log.n_sessions)
     lists = np.split(items, np.cumsum(lengths)[:-1])
     sequences = Sequences.from_lists([part for part in lists if len(part)], n_items=log.n_items)
     if item_features is None:
         return sequences
     return replace(sequences, item_features=item_features)
+
+
+def joined(first: Sequences, second: Sequences) -> Sequences:
+    """The users' items of both, those of the first in front."""
+    offsets = np.concatenate([first.offsets, first.offsets[-1] + second.offsets[1:]])
+    items = np.concatenate([first.items, second.items])
+    return Sequences(items=items, offsets=offsets, n_items=first.n_items)
 
 
 def consumed_items(log: LoggedDataset) -> NDArray[np.int32]:

@@ -92,24 +92,31 @@ def columns_of(obs: Observation, slate: I32) -> I32:
 
 
 def serving_of(env: Any) -> Serving:
-    """Read the sizes off any vector environment that has Longplay's attribute names."""
+    """Read the sizes off any vector environment that has Longplay's attribute names, itself or
+    under Gymnasium's wrappers."""
     try:
-        spaces = env.single_observation_space
+        spaces, drawn = env.single_observation_space, attribute(env, "n_candidates")
         return Serving(
-            n_items=int(env.n_items),
-            slate_size=int(env.slate_size),
-            history_length=int(env.history_length),
-            n_candidates=None if env.n_candidates is None else int(env.n_candidates),
-            item_features=np.asarray(env.item_features, dtype=np.float32),
+            n_items=int(attribute(env, "n_items")),
+            slate_size=int(attribute(env, "slate_size")),
+            history_length=int(attribute(env, "history_length")),
+            n_candidates=None if drawn is None else int(drawn),
+            item_features=np.asarray(attribute(env, "item_features"), dtype=np.float32),
             user_size=int(spaces["user"].shape[0]),
-            response_names=tuple(env.response_names),
+            response_names=tuple(attribute(env, "response_names")),
         )
-    except AttributeError as missing:
+    except (AttributeError, KeyError, TypeError) as missing:
         raise ValueError(
             f"{type(env).__name__} cannot be served: {missing}. A policy needs a vector "
             "environment with n_items, slate_size, n_candidates, history_length, item_features and "
-            "response_names; make it with gymnasium.make_vec."
+            "response_names, its own or of env.unwrapped, and `user` among its observations; make "
+            "it with gymnasium.make_vec."
         ) from None
+
+
+def attribute(env: Any, name: str) -> Any:
+    """What an environment says of itself: Gymnasium's wrappers hand on its methods alone."""
+    return getattr(env, name) if hasattr(env, name) else getattr(env.unwrapped, name)
 
 
 def sizes(serving: Serving) -> dict[str, Any]:
@@ -206,13 +213,18 @@ def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
     )
 
 
-def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
-    """Raise unless rows of the log are decisions of the kind the policy takes."""
+def check_catalogue(log: LoggedDataset, serving: Serving) -> None:
+    """Raise ValueError for a log of another number of items than the policy's."""
     if log.n_items != serving.n_items:
         raise ValueError(
             f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
-            "item ids would not mean the same. Score the log with a policy built for its catalogue."
+            "item ids would not mean the same. Build the policy for the catalogue of the log."
         )
+
+
+def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
+    """Raise unless rows of the log are decisions of the kind the policy takes."""
+    check_catalogue(log, serving)
     if log.candidates is None and serving.n_candidates is not None:
         raise ValueError(
             f"the policy chooses among {serving.n_candidates} candidates but the log has no "

@@ -62,15 +62,14 @@ def _observation(
     """One row, as an environment or a log would show it."""
     ids = _known(history, serving.n_items, "history")
     h = serving.history_length
-    recent = ids[-h:]
+    recent = ids[max(len(ids) - h, 0) :]
     items = np.full((1, h), -1, np.int32)
     items[0, h - len(recent) :] = recent
     observed = np.zeros((1, h, len(serving.response_names)), np.float32)
     if responses is not None and len(ids):
         what = f"responses, of each item {', '.join(serving.response_names)},"
-        observed[0, h - len(recent) :] = _numbers(responses, (len(ids), observed.shape[2]), what)[
-            -h:
-        ]
+        given = _numbers(responses, (len(ids), observed.shape[2]), what)
+        observed[0, h - len(recent) :] = given[len(ids) - len(recent) :]
     features = np.zeros((1, serving.user_size), np.float32)
     if user is not None:
         features[0] = _numbers(user, (serving.user_size,), "user")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Decision, Policy, act
 from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
+from policies.validation import COUNT
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
@@ -29,8 +30,8 @@ def collect(
 ) -> LoggedDataset:
     """Serve simulated users with a policy and log every decision with its propensity.
 
-    n_steps: steps of the vector environment; n_steps x num_envs rows, and sessions still open at
-        the end are marked truncated, so session returns are biased towards short sessions.
+    n_steps: whole steps of the vector environment; n_steps x num_envs rows, and sessions still open
+        at the end are marked truncated, so session returns are biased towards short sessions.
     n_sessions: whole sessions instead, split evenly over the users' slots; what a value per session
         needs. Give one of the two.
     seed: users and policy draw from separate streams split off it, so another policy under the
@@ -77,7 +78,7 @@ def collect(
             break
     if quota is None:
         parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
-    return _to_log(parts, n_items=int(env.n_items), logger=logger)  # type: ignore[attr-defined]
+    return _to_log(parts, n_items=policy.serving.n_items, logger=logger)
 
 
 def _check(env: VectorEnv[Any, Any, Any], n_steps: int | None, n_sessions: int | None) -> None:
@@ -85,10 +86,16 @@ def _check(env: VectorEnv[Any, Any, Any], n_steps: int | None, n_sessions: int |
         raise ValueError(
             "give either n_steps= (rows of every user) or n_sessions= (whole sessions)"
         )
-    if (n_steps or n_sessions or 0) < 1:
-        raise ValueError("n_steps and n_sessions must be at least 1")
+    for name, asked in (("n_steps", n_steps), ("n_sessions", n_sessions)):
+        if asked is not None:
+            COUNT.check(name, asked)
+    check_same_step(env)
+
+
+def check_same_step(env: VectorEnv[Any, Any, Any]) -> None:
+    """Raise ValueError for an environment that resets otherwise than by SAME_STEP."""
     mode = env.metadata.get("autoreset_mode")
-    if mode is not AutoresetMode.SAME_STEP:
+    if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
         raise ValueError(
             f"the environment resets by {mode}: one row a session would be a step whose action is "
             "ignored and whose reward is 0. Use an environment with AutoresetMode.SAME_STEP."

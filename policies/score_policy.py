@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
+from policies.learning import learning_log
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -80,7 +81,7 @@ class ScorePolicy:
         return explore(best, scores, places, self.exploration.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        return self.score_model.update(log)
+        return self.score_model.update(learning_log(log, self.serving))
 
     def saved(self) -> Saved:
         return Saved(config=asdict(self.exploration), inner=self.score_model)

@@ -8,6 +8,7 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from policies.base import Policy, conditional
 from policies.observation import columns_of, items_of, observation_of_log
+from policies.validation import COUNT, whole
 
 
 def score_log(
@@ -30,6 +31,8 @@ def score_log(
             "their slates cannot be compared. Build the policy for the slate size that was logged."
         )
     seen = observation_of_log(log, serving)
+    whole(0).check("n_slates", n_slates)
+    COUNT.check("chunk", chunk)
     rng = np.random.default_rng(seed)
     n, k = log.slate.shape
     prefix = np.empty((n, k))

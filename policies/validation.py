@@ -51,7 +51,7 @@ def check_steps(total_steps: int, users: int, least: int, fix: str) -> None:
 
     least: decisions that this update needs; they are taken in whole steps of all users.
     """
-    if not total_steps >= 1:
+    if not 1 <= total_steps < math.inf:
         raise ValueError(f"total_steps is {total_steps}; learning takes at least 1 decision")
     if -(-total_steps // users) * users < least:
         raise ValueError(

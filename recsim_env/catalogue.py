@@ -206,10 +206,22 @@ class Population:
         bad = ~np.isfinite(self.interests).all(1)
         if bad.any():
             raise ValueError(f"interests[{int(np.argmax(bad))}] is not finite")
+        for name, trait in self.traits.items():
+            if np.asarray(trait).dtype.kind == "f" and not np.isfinite(trait).all():
+                raise ValueError(f"trait {name!r} holds a number that is not finite")
         if self.first_items is None:
+            if self.first_responses is not None:
+                raise ValueError("first_responses came without first_items; give both or neither")
             return
-        if len(self.first_items) != n:
-            raise ValueError(f"first_items has {len(self.first_items)} rows for {n} users")
+        if self.first_items.ndim != 2 or len(self.first_items) != n:
+            raise ValueError(
+                f"first_items has {len(self.first_items)} rows for {n} users, shape "
+                f"{self.first_items.shape}: one row each, (U, H0)"
+            )
+        if self.first_items.dtype.kind not in "iu":
+            raise ValueError(
+                f"first_items are {self.first_items.dtype}: item ids are whole numbers, -1 = none"
+            )
         known = self.first_items >= 0
         gap = known[:, :-1] & ~known[:, 1:]
         if gap.any():
@@ -221,6 +233,21 @@ class Population:
                 raise ValueError(
                     f"first_responses {shape} and first_items {self.first_items.shape} must agree"
                 )
+            bad = ~np.isfinite(self.first_responses).reshape(n, -1).all(1)
+            if bad.any():
+                raise ValueError(f"first_responses[{int(np.argmax(bad))}] are not finite")
+
+    def check_catalogue(self, n_items: int) -> None:
+        """Raise ValueError where a first history holds an item outside a catalogue."""
+        if self.first_items is None:
+            return
+        outside = ((self.first_items < -1) | (self.first_items >= n_items)).any(1)
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise ValueError(
+                f"first_items[{row}] = {self.first_items[row].tolist()} leaves the catalogue: ids "
+                f"are -1 (none) or 0..{n_items - 1} ({outside.sum()} of {len(self)} users)"
+            )
 
     def __len__(self) -> int:
         return len(self.interests)

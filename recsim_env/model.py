@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
+from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -167,21 +169,36 @@ class UserModel:
 def check_inside(config: Any, low: float, high: float, *names: str) -> None:
     """Raise ValueError naming the first of these fields of a config that is outside low..high."""
     for name in names:
-        if not low <= getattr(config, name) <= high:
-            raise ValueError(f"{name} = {getattr(config, name)} must lie in {low:g}..{high:g}")
+        value = getattr(config, name)
+        if value != value:
+            raise ValueError(f"{name} = {value} in {type(config).__name__}: give a number")
+        if not low <= value <= high:
+            raise ValueError(f"{name} = {value} must lie in {low:g}..{high:g}")
+
+
+def check_config(config: Any) -> None:
+    """Raise ValueError naming the first field of a config that no world can have: declared a
+    number and not a finite one, or declared a whole number and not one."""
+    where = type(config).__name__
+    for f in fields(config):
+        value, whole = getattr(config, f.name), f.type in ("int", int)
+        if not (whole or f.type in ("float", float)):
+            continue
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise ValueError(f"{f.name} = {value!r} in {where}: give a number, a finite one")
+        if whole and not isinstance(value, Integral):
+            raise ValueError(f"{f.name} = {value!r} in {where}: give a whole number")
 
 
 def constants(config: Any) -> Any:
     """The number fields of a config as one record, which compiled functions read by name.
 
     A field declared `float` is one even where 60 is given for 60.0: else the loops would be
-    compiled anew for it, and divide otherwise. Raises ValueError on a field that is no number.
+    compiled anew for it, and divide otherwise. `check_config` has seen to it that they are numbers.
     """
     numbers = {f: getattr(config, f.name) for f in fields(config)}
     numbers = {f: v for f, v in numbers.items() if isinstance(v, bool | int | float)}
-    for f, value in numbers.items():
-        if value != value:
-            raise ValueError(f"{f.name} = {value} in {type(config).__name__}: give a number")
     real = {f: isinstance(v, float) or f.type in ("float", float) for f, v in numbers.items()}
     dtype = [(f.name, "f8" if real[f] else "i8") for f in numbers]
     return np.array([tuple(numbers.values())], dtype=dtype)[0]

@@ -27,15 +27,17 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
     def __init__(self, render_mode: None = None, **parameters: Any) -> None:
         self.vector = RecVectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **parameters)
         self.render_mode = render_mode
+        self._over = False
         self.observation_space = flat(self.vector.single_observation_space)
         self.action_space = self.vector.single_action_space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start the next session; a seed starts again at session 0."""
+        """Start the next session; a seed starts again at session 0. options: RecVectorEnv's."""
         super().reset(seed=seed)
-        obs, _ = self.vector.reset(seed=seed)
+        obs, _ = self.vector.reset(seed=seed, options=options)
+        self._over = False
         return _flattened(obs), {}
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -44,6 +46,8 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Serve one slate (K,) of candidate indices, or one index when K = 1."""
+        if self._over:
+            raise RuntimeError("the session has ended: call reset() before step()")
         view, out, invalid, _ = self.vector.advance(np.asarray(action)[None])
         info: dict[str, Any] = {
             "consumed": int(out.consumed[0]),
@@ -52,6 +56,7 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         }
         if self.vector.on_invalid == "penalise":
             info["invalid"] = invalid[0]
+        self._over = bool(out.terminated[0] or out.truncated[0])
         obs = _flattened(self.vector.observed(view))
         if "action_mask" in obs:
             info["action_mask"] = obs["action_mask"].astype(np.bool_)

@@ -8,11 +8,84 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from recsim_env.catalogue import Catalogue
 from recsim_env.model import Span
 
 MOST_STEPS, MOST_MINUTES = 1e9, 1e9  # bounds of the session's sums; no session comes near them
+
+
+def allowed_items(mask: Any, n: int, k: int, c: int) -> NDArray[np.bool_]:
+    """A mask of N slates of K from C items as (N, K, C), or (N, 1, C): the same in all positions.
+
+    Raises ValueError for another shape, and for values other than 0 and 1.
+    """
+    try:
+        given = np.asarray(mask)
+        flags = given.astype(np.bool_)
+    except ValueError as error:
+        raise ValueError(f"the mask's arrays differ in length: {error}") from None
+    if given.dtype.kind not in "biuf" or not np.array_equal(flags, given):
+        raise ValueError("the mask holds other values than 0 and 1")
+    shapes: dict[tuple[int, ...], tuple[int, int]] = {
+        (n, k, c): (n, k),
+        (n, k * c): (n, k),
+        (k * c,): (1, k),
+        (n, c): (n, 1),
+        (c,): (1, 1),
+    }
+    if n == 1:
+        shapes[k, c] = (1, k)
+    if given.shape not in shapes:
+        raise ValueError(
+            f"the mask has shape {given.shape}: give {(c,)} for all positions, {(k * c,)} or a "
+            f"tuple of {k} arrays {(c,)} for each, or one of these for each of {n} slates"
+        )
+    rows, places = shapes[given.shape]
+    return np.broadcast_to(flags.reshape(rows, places, c), (n, places, c))
+
+
+def masked_slates(
+    keys: NDArray[np.float64],
+    allowed: NDArray[np.bool_],
+    k: int,
+    rng: np.random.Generator,
+) -> NDArray[np.integer]:
+    """Slates (N, K) of distinct allowed items: the K least keys (N, C) where positions are alike.
+
+    Raises ValueError naming the first slate that the mask leaves too few items for.
+    """
+    alike = (allowed == allowed[:, :1]).all()
+    few = allowed.any(axis=1).sum(axis=1) < k
+    if few.any():
+        row = int(np.argmax(few))
+        raise ValueError(
+            f"the mask allows {int(allowed[row].any(axis=0).sum())} items in slate {row}: a slate "
+            f"of {k} positions needs at least {k}"
+        )
+    if not alike:
+        return np.stack([_distinct(one, rng) for one in allowed])
+    order = np.argpartition(np.where(allowed[:, 0], keys, 2.0), np.arange(k), axis=1)
+    return order[:, :k]
+
+
+def _distinct(allowed: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.integer]:
+    """One slate (K,) of distinct items, each allowed (K, C) in its position: drawn position by
+    position until none repeats, which makes all such slates alike; where that hardly ever happens,
+    by a random assignment."""
+    if allowed.any(axis=1).all():
+        for _ in range(200):
+            keys = np.where(allowed, rng.random(allowed.shape), 2.0)
+            if len(set(slate := keys.argmin(axis=1).tolist())) == len(slate):
+                return np.array(slate)
+    try:
+        cost = np.where(allowed, rng.random(allowed.shape), np.inf)
+        return np.asarray(linear_sum_assignment(cost)[1])
+    except ValueError:
+        raise ValueError(
+            "no slate satisfies the mask: its positions do not have different items to hold"
+        ) from None
 
 
 class SlateSpace(spaces.MultiDiscrete):
@@ -27,15 +100,22 @@ class SlateSpace(spaces.MultiDiscrete):
             )
 
     def sample(self, mask: Any = None, probability: Any = None) -> NDArray[np.int64]:
-        """Distinct items, uniformly among those that `mask` (C,) or (N, C) allows."""
+        """Distinct items, uniformly among the slates that a mask allows.
+
+        mask: 0 or 1 for every item, (C,); for every item in every position, as the (K * C,) of
+        `RecEnv.action_masks` or as Gymnasium's tuple of K arrays (C,); or one of these for each of
+        the N slates. Raises ValueError for another mask, and for one that no slate satisfies.
+        """
         if probability is not None:
             raise ValueError("a slate space samples uniformly; draw weighted slates from a policy")
-        rows = self.nvec.reshape(-1, self.nvec.shape[-1])
-        keys = self.np_random.random((len(rows), int(rows[0, 0])))
-        if mask is not None:
-            keys = np.where(np.asarray(mask, bool), keys, 2.0)
-        order = np.argpartition(keys, np.arange(rows.shape[1]), axis=1)[:, : rows.shape[1]]
-        return order.reshape(self.nvec.shape).astype(np.int64)
+        n, k, c = self.nvec.size // self.nvec.shape[-1], self.nvec.shape[-1], int(self.nvec.min())
+        keys = self.np_random.random((n, c))
+        if mask is None:
+            order = np.argpartition(keys, np.arange(k), axis=1)[:, :k]
+            return order.reshape(self.nvec.shape).astype(np.int64)
+        allowed = allowed_items(mask, n, k, c)
+        slates = masked_slates(keys, allowed, k, self.np_random)
+        return slates.reshape(self.nvec.shape).astype(np.int64)
 
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same slates."""

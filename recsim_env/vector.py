@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.kernel.engine import Engine
-from recsim_env.kernel.sizes import check_sizes
+from recsim_env.kernel.sizes import autoreset_of, check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
-from recsim_env.kernel.streams import name_sessions, seed_users
-from recsim_env.model import load_model, user_dtype
+from recsim_env.kernel.streams import name_sessions, reset_mask, seed_users
+from recsim_env.model import check_config, load_model, user_dtype
 from recsim_env.observations import Observation, final_observations, info_dict, observation_dict
 from recsim_env.random import members
 from recsim_env.spaces import SESSION, action_space, observation_space
@@ -50,12 +50,12 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     max_steps: sessions are truncated after so many decisions; None lets users end them.
     offer: candidates drawn "uniform", or in proportion to "popularity".
     on_invalid: a slate that repeats an item or holds an unavailable one raises ("raise"), or
-        is filled with the first choices that are neither, at the price of `penalty` off the reward
-        and a mark in infos["invalid"] ("penalise").
+        is filled with the first choices that are neither, at the price of `penalty` off the reward,
+        shared by the positions, and a mark in infos["invalid"] ("penalise").
     session_ticks: ticks of the catalogue's calendar from the start of a slot's session to the start
         of its next; a decision takes one. Availability goes by it, not by how long sessions last.
     threads: threads that share the users of a step; results are the same for every number of them.
-    autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED.
+    autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED, or its name as Gymnasium has it.
 
     Raises ValueError on sizes that contradict each other.
     """
@@ -77,7 +77,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         penalty: float = 1.0,
         session_ticks: int = 20,
         threads: int = 1,
-        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: None = None,
         **settings: Any,
     ) -> None:
@@ -86,11 +86,12 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if config is not None and settings:
             raise ValueError(f"give config= or its fields {sorted(settings)}, not both")
         self.config = self.model.config(**settings) if config is None else config
+        check_config(self.config)
         self.catalogue = catalogue or self.model.catalogue(self.config)
         self.population = population
         self.num_envs = num_envs
         default_size = self.model.defaults.get("slate_size") or 1
-        self.slate_size = default_size if slate_size is None else int(slate_size)
+        self.slate_size = default_size if slate_size is None else slate_size
         self.n_candidates = self._default("n_candidates", n_candidates)
         self.max_steps = self._default("max_steps", max_steps)
         self.history_length = history_length
@@ -108,10 +109,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             session_ticks=session_ticks,
             threads=threads,
             on_invalid=on_invalid,
+            penalty=penalty,
             offer=offer,
             catalogue=self.catalogue,
         )
-        self.metadata = {"render_modes": [], "autoreset_mode": autoreset_mode}
+        if population is not None:
+            population.check_catalogue(self.n_items)
+        self.autoreset_mode = autoreset_of(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self._build_spaces()
         self._build_state(offer)
@@ -157,7 +162,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             history_length=h,
             slate_size=self.slate_size,
             max_steps=self.max_steps,
-            autoreset=self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP,
+            autoreset=self.autoreset_mode is AutoresetMode.SAME_STEP,
             threads=self.threads,
         )
         self.kernel, self.live = self.engine.kernel, self.engine.live
@@ -184,6 +189,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         `options["sessions"]`, with an int seed: (N, 2) ints, row i plays the session of that number
         in the slot of that number, as under this seed any environment of this world would.
         """
+        mask = reset_mask(self.num_envs, options)
         if seed is not None or not self._seeded:
             known = seed_users(self.live.users, seed, every=not self._seeded)
             if known is not None:
@@ -192,12 +198,6 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if options and "sessions" in options:
             sessions = np.asarray(options["sessions"])
             name_sessions(self.live.users, sessions, self._np_random_seed)
-        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-            raise ValueError(
-                f"reset_mask must be ({self.num_envs},) bool with a True, got {mask.dtype} "
-                f"{mask.shape}"
-            )
         view = self.engine.view()
         self.engine.begin(mask, view)
         self._ended[mask] = False
@@ -228,7 +228,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
         slates, invalid = self._slates(actions)
-        mode = self.metadata["autoreset_mode"]
+        mode = self.autoreset_mode
         if mode is AutoresetMode.DISABLED and self._ended.any():
             raise RuntimeError(
                 f"session in slot {int(np.argmax(self._ended))} has ended: reset it with "
@@ -238,6 +238,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         counts = self.engine.step(slates, self._ended.view(np.uint8), outcome, view)
         if self.on_invalid == "penalise":
             outcome.reward[invalid] -= self.penalty
+            outcome.position_reward[invalid] -= self.penalty / self.slate_size
         if mode is not AutoresetMode.SAME_STEP:
             np.logical_or(outcome.terminated, outcome.truncated, out=self._ended)
         return Advance(view, outcome, invalid, counts)

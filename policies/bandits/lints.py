@@ -14,6 +14,7 @@ from policies.bandits.draws import Draws
 from policies.bandits.linear import means
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
+from policies.learning import learning_log
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -27,7 +28,7 @@ F64 = NDArray[np.float64]
 class ThompsonConfig:
     """How the posterior is drawn from."""
 
-    width: float = 0.5  # of the posterior, in standard errors
+    width: float = 1.0  # of the posterior, in standard errors
     draws: int = 32  # S; memory and time grow with it, probabilities are multiples of 1 / S
     epsilon: float = 0.02  # share of uniform slates: what no draw shows has a propensity, too
     seed: int = 0
@@ -68,7 +69,7 @@ class LinTS:
         return explore(drawn, mean, places, self.config.epsilon)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        metrics = self.arms.learn(log)
+        metrics = self.arms.learn(learning_log(log, self.serving))
         self.updates += 1
         self.theta = draw(self.arms, self.config, self.updates)
         return metrics
@@ -87,7 +88,7 @@ class LinTS:
 def draw(arms: LinearArms, config: ThompsonConfig, updates: int) -> F64:
     """The S draws after so many updates: a function of the seed and that number."""
     rng = np.random.default_rng([config.seed, updates])
-    return arms.regressions.draws(config.draws, config.width, rng)
+    return arms.regressions.draws(config.draws, config.width * arms.unit, rng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,12 +74,12 @@ class UCB1:
 
 
 def upper(counts: Counts, width: float) -> F64:
-    """Upper confidence bounds (A,); an item never shown stands above all others."""
-    n, t = counts.shown, max(counts.shown.sum(), 1.0)
-    bound = counts.mean(0.0) + width * counts.spread() * np.sqrt(np.log(t) / np.maximum(n, 1.0))
+    """Upper confidence bounds (A,); an item never shown stands above all others, by one spread."""
+    n, t, spread = counts.shown, max(counts.shown.sum(), 1.0), counts.spread()
+    bound = counts.mean(0.0) + width * spread * np.sqrt(np.log(t) / np.maximum(n, 1.0))
     seen = n > 0
     top = bound[seen].max() if seen.any() else 0.0
-    out: F64 = np.where(seen, bound, top + 1.0)
+    out: F64 = np.where(seen, bound, max(top + spread, np.nextafter(top, np.inf)))
     return out
 
 

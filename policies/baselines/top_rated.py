@@ -12,6 +12,7 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
 from policies.configured import configured, part
 from policies.consumption import consumed_items, consumption
+from policies.moments import Moments
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import POSITIVE
@@ -45,8 +46,8 @@ class TopRated:
     def scores(self, obs: Observation) -> Scores:
         overall = self.total.sum() / max(self.counts.sum(), 1)
         mean = (self.total + self.prior * overall) / (self.counts + self.prior)
-        spread = mean.std()
-        return pick((mean - mean.mean()) / (spread if spread > 0 else 1.0), obs)
+        scale = Moments.of(mean[:, None])
+        return pick((mean - scale.mean) / scale.unit(), obs)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         consumed = consumed_items(log)
@@ -55,6 +56,12 @@ class TopRated:
             raise ValueError(
                 "the log has no `responses`: top_rated learns from them, so log what was observed "
                 "of each item taken"
+            )
+        names = self.serving.response_names
+        if log.responses.shape[1] != len(names):
+            raise ValueError(
+                f"the log has {log.responses.shape[1]} responses and the policy reads "
+                f"{', '.join(names)}: log these, in this order"
             )
         rating = log.responses[taken, self.response]
         self.counts = self.counts + consumption(log)

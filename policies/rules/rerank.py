@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Policy
+from policies.learning import learning_log
 from policies.observation import Observation, Serving, candidate_items
 from policies.one_user import recommend
 from policies.rules.slate_states import Bonus, NearestState, VolumeState
@@ -162,6 +163,7 @@ class Reranked:
         return adjusted(self.policy.distribution(obs), adjustments)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
+        log = learning_log(log, self.serving)
         for objective in self.objectives:
             objective.update(log)
         return self.policy.update(log)

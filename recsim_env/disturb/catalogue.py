@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER
 from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
+from recsim_env.kernel.sizes import check_whole
 from recsim_env.oracles.oracle import bare
 
 
@@ -48,6 +49,8 @@ class Churn(Disturbance):
         self, env: Any, *, share: float = 0.3, every: int = 20, ticks: int = 200, **schedule: int
     ) -> None:
         check_chance("share", share)
+        check_whole("every", every, 1, "need 1 <= every <= ticks")
+        check_whole("ticks", ticks, 1, "need 1 <= every <= ticks")
         if not 1 <= every <= ticks:
             raise ValueError(f"every = {every}, ticks = {ticks}: need 1 <= every <= ticks")
         super().__init__(env, **schedule)
@@ -107,13 +110,25 @@ class Churn(Disturbance):
             return obs | {"action_mask": self.action_masks().astype(np.int8)}
         if not self.active:
             return obs
-        there, offer = self.there(), core.live.candidates
+        return obs | self._offered(core.live.candidates, self.rng)
+
+    def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
+        """The same for last observations, whose offers nobody is served."""
+        if bare(self.env).n_candidates is None:
+            return last | {"action_mask": np.tile(self.there().astype(np.int8), (len(rows), 1))}
+        return (
+            last | self._offered(last["candidates"].copy(), self.final_rng) if self.active else last
+        )
+
+    def _offered(self, offer: NDArray[np.int32], rng: np.random.Generator) -> Obs:
+        """Offers (n, C), in place with others for what is not there, and their features."""
+        there = self.there()
         missing = ~there[offer]
         while missing.any():
-            offer[missing] = self.rng.choice(np.flatnonzero(there), int(missing.sum()))
+            offer[missing] = rng.choice(np.flatnonzero(there), int(missing.sum()))
             missing = repeats(offer)
-        features = core.item_features[offer]
-        return obs | {"candidates": offer.copy(), "candidate_features": features}
+        features = bare(self.env).item_features[offer]
+        return {"candidates": offer.copy(), "candidate_features": features}
 
 
 def repeats(rows: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
+
+from recsim_env.kernel.sizes import check_whole
 
 Obs = dict[str, NDArray[Any]]
 
@@ -28,7 +30,9 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
         self, env: VectorEnv[Any, Any, Any], *, start: int = 0, stop: int = 2**62, seed: int = 0
     ) -> None:
         super().__init__(env)
-        if not 0 <= start < stop:
+        for name, step in (("start", start), ("stop", stop), ("seed", seed)):
+            check_whole(name, step, 0, "at least 0")
+        if not start < stop:
             raise ValueError(f"start = {start}, stop = {stop}: need 0 <= start < stop")
         self.start, self.stop, self.seed = start, stop, seed
         self._restart()
@@ -42,6 +46,8 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
     def _restart(self) -> None:
         self.clock = 0
         self.rng = np.random.default_rng(np.random.SeedSequence([self.seed, 77]))
+        self.final_rng = np.random.default_rng(np.random.SeedSequence([self.seed, 76]))
+        self._ended = np.zeros(self.num_envs, np.bool_)
 
     @property
     def active(self) -> bool:
@@ -53,7 +59,10 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
         if seed is not None:
             self._restart()
         obs, infos = self.env.reset(seed=seed, options=options)
-        return self.observations(obs, np.ones(self.num_envs, np.bool_)), infos
+        begun = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
+        self._ended[begun] = False
+        self.forget(begun)
+        return self.observations(obs, begun), infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Serve what becomes of the actions, and return what becomes of the answer."""
@@ -64,7 +73,37 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
         ended = terminated | truncated
         reward = self.rewards(reward, ended, infos)
         self.clock += 1
-        return self.observations(obs, ended), reward, terminated, truncated, infos
+        self._finals(ended, infos)
+        obs = self.observations(obs, self._fresh(ended))
+        if "action_mask" in obs:
+            infos["action_mask"] = obs["action_mask"].astype(np.bool_)
+            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
+        return obs, reward, terminated, truncated, infos
+
+    def _fresh(self, ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows (N,) of what a step observed are the first of a session."""
+        before, self._ended = self._ended, ended
+        mode = self.env.metadata.get("autoreset_mode")
+        if mode is AutoresetMode.SAME_STEP:
+            return ended
+        return before if mode is AutoresetMode.NEXT_STEP else np.zeros_like(ended)
+
+    def _finals(self, ended: NDArray[np.bool_], infos: dict[str, Any]) -> None:
+        """Sessions that ended: their last observation is disturbed like any other."""
+        rows = np.flatnonzero(ended & infos.get("_final_obs", False))
+        if rows.size == 0:
+            return
+        every = [infos["final_obs"][row] for row in rows]
+        last = self.final({key: np.stack([one[key] for one in every]) for key in every[0]}, rows)
+        for nth, row in enumerate(rows):
+            infos["final_obs"][row] = {key: array[nth] for key, array in last.items()}
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Drop what is remembered of the sessions that a reset broke off."""
+
+    def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
+        """What is seen instead of the last observations, of the rows whose sessions ended."""
+        return last
 
     def before_step(self) -> None:
         """Change the world before a step."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
+from recsim_env.kernel.sizes import check_finite, check_whole
 from recsim_env.oracles.oracle import bare
 
 
@@ -23,13 +24,17 @@ class Bots(Disturbance):
         self, env: Any, *, share: float = 0.05, reward: float = 5.0, **schedule: int
     ) -> None:
         check_chance("share", share)
+        check_finite("reward", reward)
         super().__init__(env, **schedule)
+        high = np.broadcast_to(bare(env).model.responses.high, len(bare(env).response_names))
+        self.response = np.minimum([1.0, reward, *high[2:] * 0.0][: len(high)], high)
         self.bots = np.random.default_rng([self.seed, 79]).random(self.num_envs) < share
         self.reward = reward
 
     def _restart(self) -> None:
         super()._restart()
         self.past: Obs = {}
+        self.acted = False
 
     def actions(self, actions: NDArray[Any]) -> NDArray[Any]:
         """Slates as they are; the first item is what bots take."""
@@ -44,17 +49,15 @@ class Bots(Disturbance):
         self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
     ) -> NDArray[Any]:
         """Bots click, for a full reward, and their click joins the history they show."""
-        if not self.active:
+        self.acted = self.active
+        if not self.acted:
             return reward
         bots = self.bots
         infos["consumed"][bots] = self.first[bots]
-        infos["responses"][bots] = 0.0
-        infos["responses"][bots, :2] = 1.0, self.reward
+        infos["responses"][bots] = self.response
         infos["position_reward"][bots] = 0.0
         infos["position_reward"][bots, 0] = self.reward
         self._remember(infos["responses"])
-        for row in np.flatnonzero(bots & ended & infos.get("_final_obs", False)):
-            infos["final_obs"][row] |= {key: old[row].copy() for key, old in self.past.items()}
         return np.where(bots, self.reward, reward)
 
     def _remember(self, responses: NDArray[Any]) -> None:
@@ -64,7 +67,17 @@ class Bots(Disturbance):
             if self.past[key].shape[1]:
                 self.past[key][self.bots, :-1] = self.past[key][self.bots, 1:]
                 self.past[key][self.bots, -1] = newest[self.bots]
-        self.past["user"][self.bots, -3:-1] += 1.0, self.reward
+        watched = self.response[1] if len(self.response) > 1 else 0.0
+        self.past["user"][self.bots, -3:-1] += 1.0, watched
+
+    def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
+        """Where a bot's session ends, what it did is what it shows."""
+        if not (self.acted and self.past):
+            return last
+        out, bots = {key: array.copy() for key, array in last.items()}, self.bots[rows]
+        for key, old in self.past.items():
+            out[key][bots] = old[rows[bots]]
+        return out
 
     def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """What a bot shows is what it did; everything else is the user's, and so is a new start."""
@@ -79,33 +92,51 @@ class Bots(Disturbance):
 
 
 class DelayedRewards(Disturbance):
-    """Stands for: conversions that arrive late. A reward comes `delay` steps later, or at the end.
+    """Stands for: conversions that arrive late. A reward comes `delay` steps later, or at the end,
+    at the positions that earned it.
 
     Signal: mean reward by step of the session: none before the delay. One-step estimators credit
     the wrong slate; the log doctor's "maturity" knows where ages of rewards are logged.
     """
 
     def __init__(self, env: Any, *, delay: int = 3, **schedule: int) -> None:
-        if delay < 1:
-            raise ValueError(f"delay = {delay}: at least one step")
+        check_whole("delay", delay, 1, "at least one step")
         self.delay = delay
         super().__init__(env, **schedule)
 
     def _restart(self) -> None:
         super()._restart()
         self.owed = np.zeros((self.delay, self.num_envs))
+        self.owed_positions = np.zeros((self.delay, self.num_envs, bare(self.env).slate_size))
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Sessions that were broken off are not paid any more."""
+        self.owed[:, rows], self.owed_positions[:, rows] = 0.0, 0.0
 
     def rewards(
         self, reward: NDArray[Any], ended: NDArray[np.bool_], infos: dict[str, Any]
     ) -> NDArray[Any]:
         """What was owed is paid; a session's end settles everything, so nothing is lost."""
-        now = reward if not self.active else np.zeros_like(reward)
-        due = self.owed[0] + now
-        self.owed = np.roll(self.owed, -1, axis=0)
-        self.owed[-1] = reward - now
-        due = due + np.where(ended, self.owed.sum(0), 0.0)
-        self.owed[:, ended] = 0.0
-        return np.asarray(due)
+        earned = infos["position_reward"]
+        due, self.owed = late(self.owed, reward, ended, self.active)
+        infos["position_reward"], self.owed_positions = late(
+            self.owed_positions, earned, ended, self.active
+        )
+        return due
+
+
+def late(
+    owed: NDArray[np.float64], earned: NDArray[Any], ended: NDArray[np.bool_], held: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is due (N, ...) of owed amounts (delay, N, ...), and what is owed next; held: what was
+    earned (N, ...) joins them."""
+    now = np.zeros_like(earned) if held else earned
+    due = owed[0] + now
+    owed = np.roll(owed, -1, axis=0)
+    owed[-1] = earned - now
+    due[ended] += owed[:, ended].sum(0)
+    owed[:, ended] = 0.0
+    return due, owed
 
 
 class LostRows(Disturbance):
@@ -141,8 +172,7 @@ class LatencyBudget(Disturbance):
 
     def __init__(self, env: Any, *, rate: float = 0.2, places: int = 1, **schedule: int) -> None:
         check_chance("rate", rate)
-        if places < 0:
-            raise ValueError(f"places = {places} must not be negative")
+        check_whole("places", places, 0, "which must not be negative")
         super().__init__(env, **schedule)
         self.rate, self.places = rate, places
 

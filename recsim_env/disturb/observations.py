@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
+from recsim_env.kernel.sizes import check_finite, check_whole
 from recsim_env.oracles.oracle import bare
 
 
@@ -32,8 +33,8 @@ class Drift(Disturbance):
     ) -> None:
         if kind not in ("sudden", "gradual", "seasonal"):
             raise ValueError(f"kind = {kind!r}: choose 'sudden', 'gradual' or 'seasonal'")
-        if period < 1:
-            raise ValueError(f"period = {period}: at least one step")
+        check_whole("period", period, 1, "at least one step")
+        check_finite("size", size)
         if "interest" not in (bare(env).live.users.dtype.names or ()):
             raise ValueError(
                 f"{bare(env).model_name} users have no `interest` that could drift: take a world "
@@ -82,8 +83,7 @@ class StaleObservations(Disturbance):
     """
 
     def __init__(self, env: Any, *, lag: int = 3, **schedule: int) -> None:
-        if lag < 0:
-            raise ValueError(f"lag = {lag} steps must not be negative")
+        check_whole("lag", lag, 0, "steps must not be negative")
         self.lag = lag
         super().__init__(env, **schedule)
 
@@ -100,6 +100,13 @@ class StaleObservations(Disturbance):
         self.past.append({key: array.copy() for key, array in mine.items()})
         return obs | {k: v.copy() for k, v in self.past[0].items()} if self.active else obs
 
+    def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
+        """The same for last observations: what was seen `lag` steps before."""
+        before = list(self.past)[-self.lag :] if self.lag else []
+        if not (before and self.active):
+            return last
+        return last | {key: array[rows].copy() for key, array in before[0].items()}
+
 
 class MissingFeatures(Disturbance):
     """Stands for: a broken join. Each row loses its user vector and features with chance `rate`.
@@ -115,13 +122,20 @@ class MissingFeatures(Disturbance):
     def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """Zeros where the join failed."""
         lost = self.rng.random(self.num_envs) < self.rate
-        if not self.active:
-            return obs
+        return self._without(obs, np.flatnonzero(lost), lost) if self.active else obs
+
+    def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
+        """The same for last observations."""
+        lost = self.final_rng.random(len(rows)) < self.rate
+        return self._without(last, rows[lost], lost) if self.active else last
+
+    def _without(self, obs: Obs, slots: NDArray[np.int64], lost: NDArray[np.bool_]) -> Obs:
+        """Observations whose `lost` rows, of these slots, have no features."""
         out = dict(obs)
         for key in ("user", "candidate_features"):
             if key in out:
                 out[key] = out[key].copy()
-                out[key][lost] = np.clip(0, self._low(key)[lost], None)
+                out[key][lost] = np.clip(0, self._low(key)[slots], None)
         return out
 
     def _low(self, key: str) -> NDArray[Any]:
@@ -138,8 +152,14 @@ class ColdStart(Disturbance):
 
     def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:
         """Nobody is known."""
-        if not self.active:
-            return obs
+        return self._unknown(obs) if self.active else obs
+
+    def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
+        """Nor where a session ends."""
+        return self._unknown(last) if self.active else last
+
+    def _unknown(self, obs: Obs) -> Obs:
+        """The same users without histories."""
         empty = np.full_like(obs["history_items"], -1)
         blank = np.zeros_like(obs["history_responses"])
         return obs | {"history_items": empty, "history_responses": blank}

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Integral, Real
+from typing import Any
+
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from recsim_env.catalogue import Catalogue
 
 RAREST = 1e-5  # share of popularity among which the last candidate of an offer may be sought
+
+
+def check_whole(name: str, value: Any, least: int, rule: str) -> None:
+    """Raise ValueError unless the value is a whole number from `least` on; `rule` says so."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise ValueError(f"{name} = {value!r}: give a whole number, {rule}")
+
+
+def check_finite(name: str, value: Any) -> None:
+    """Raise ValueError unless the value is a number, and finite."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{name} = {value!r}: give a finite number")
+
+
+def autoreset_of(mode: AutoresetMode | str) -> AutoresetMode:
+    """A mode or its name, as Gymnasium takes them; ValueError for another."""
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        names = ", ".join(repr(one.value) for one in AutoresetMode)
+        raise ValueError(f"autoreset_mode = {mode!r}: choose one of {names}") from None
 
 
 def check_sizes(
@@ -19,22 +45,21 @@ def check_sizes(
     session_ticks: int,
     threads: int,
     on_invalid: str,
+    penalty: float,
     offer: str,
     catalogue: Catalogue,
 ) -> None:
     """Raise ValueError at the first setting that no world can have."""
-    if num_envs < 1:
-        raise ValueError(f"num_envs = {num_envs}: at least one user")
-    if slate_size < 1:
-        raise ValueError(f"slate_size = {slate_size}: at least one position")
-    if history_length < 0:
-        raise ValueError(f"history_length = {history_length} must not be negative")
-    if max_steps is not None and max_steps < 1:
-        raise ValueError(f"max_steps = {max_steps}: at least one decision, or None")
-    if session_ticks < 0:
-        raise ValueError(f"session_ticks = {session_ticks} must not be negative")
-    if threads < 1:
-        raise ValueError(f"threads = {threads}: at least one")
+    check_whole("num_envs", num_envs, 1, "at least one user")
+    check_whole("slate_size", slate_size, 1, "at least one position")
+    check_whole("history_length", history_length, 0, "which must not be negative")
+    if max_steps is not None:
+        check_whole("max_steps", max_steps, 1, "at least one decision, or None")
+    if n_candidates is not None:
+        check_whole("n_candidates", n_candidates, 1, "or None for the whole catalogue")
+    check_whole("session_ticks", session_ticks, 0, "which must not be negative")
+    check_whole("threads", threads, 1, "at least one")
+    check_finite("penalty", penalty)
     if on_invalid not in ("raise", "penalise"):
         raise ValueError(f"on_invalid = {on_invalid!r}: choose 'raise' or 'penalise'")
     _check_offer(catalogue, n_candidates, slate_size)

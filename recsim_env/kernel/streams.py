@@ -33,6 +33,19 @@ def seed_users(
     return None
 
 
+def reset_mask(n: int, options: dict[str, Any] | None) -> NDArray[np.bool_]:
+    """Which of N slots (N,) a reset begins anew; ValueError for options that it does not take."""
+    known = options or {}
+    if unknown := sorted(known.keys() - {"reset_mask", "sessions"}):
+        raise ValueError(f"reset has no option {unknown[0]!r}: it takes reset_mask and sessions")
+    mask = np.asarray(known.get("reset_mask", np.ones(n, np.bool_)))
+    if mask.shape != (n,) or mask.dtype != np.bool_ or not mask.any():
+        raise ValueError(
+            f"reset_mask must be ({n},) bool with a True, got {mask.dtype} {mask.shape}"
+        )
+    return mask
+
+
 def name_sessions(users: NDArray[Any], sessions: NDArray[np.int64], seed: int | None) -> None:
     """Make the next sessions of N users those of (slot, session) pairs (N, 2) under a seed."""
     whole = sessions.dtype.kind in "iu"

@@ -13,6 +13,7 @@ pays by spreading advertisers and by sparing the loud ones.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue
 from recsim_env.choice import position_based, sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Row, User, UserModel, World
+from recsim_env.model import Row, User, UserModel, World, check_inside
 from recsim_env.random import normal, uniform
 
 
@@ -42,6 +43,11 @@ class AdSlotsConfig:
     annoy: float = 0.25  # per unit of loudness shown
     calm: float = 0.9  # of annoyance kept per step
     leave: float = -4.0  # logit
+
+    def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items", "n_advertisers")
+        check_inside(self, 0, 1, "examine", "recover", "calm")
+        check_inside(self, 0, math.inf, "taste_sd", "cap")
 
 
 def build_catalogue(config: AdSlotsConfig) -> Catalogue:

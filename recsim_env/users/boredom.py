@@ -15,6 +15,7 @@ With slates every position is clicked by itself; the history then shows the last
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import sigmoid
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, Span, User, UserModel, World, plain_world
+from recsim_env.model import Row, Span, User, UserModel, World, check_inside, plain_world
 from recsim_env.random import integer, uniform
 
 CLICKS = 10  # that boredom remembers
@@ -50,6 +51,9 @@ class BoredomConfig:
     scalar_mean: bool = False  # as published: a click pulls all interests to one number
 
     def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items", "n_topics")
+        check_inside(self, 0, 1, "attention", "fade", "influence")
+        check_inside(self, 0, math.inf, "threshold", "recent", "bored_for")
         if self.variant not in ("car", "topic", "off"):
             raise ValueError(f"variant = {self.variant!r}: choose 'car', 'topic' or 'off'")
         if self.observe not in ("history", "latent"):

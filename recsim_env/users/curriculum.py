@@ -18,6 +18,7 @@ cognitive structure for adaptive learning"): `targets_only`.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Law, Row, Span, User, UserModel, World, plain_world
+from recsim_env.model import Law, Row, Span, User, UserModel, World, check_inside, plain_world
 from recsim_env.random import uniform
 
 MOST_SKILLS = 16  # of which a table of all sets is made
@@ -50,6 +51,11 @@ class CurriculumConfig:
     foresight: float = 0.5  # share of what a skill opens that `plan` counts
     refuse: float = -1.0  # logit of not practising
     tedium: float = 1.0  # logit lost by an exercise of a known skill
+
+    def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_skills", "exercises")
+        chances = ("learn", "blocked", "slip", "guess", "forget", "known_at_start", "foresight")
+        check_inside(self, 0, 1, *chances)
 
 
 def targets_only() -> CurriculumConfig:

@@ -13,6 +13,7 @@ not.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
 from recsim_env.jit import njit
-from recsim_env.model import Law, Row, Span, User, UserModel, World, plain_world
+from recsim_env.model import Law, Row, Span, User, UserModel, World, check_inside, plain_world
 from recsim_env.random import integer, uniform
 
 STAGES = ("view", "cart", "checkout", "purchase")
@@ -44,6 +45,10 @@ class FunnelConfig:
     margin: float = 0.02  # largest, of a consumed item
     leave_idle: float = 0.12  # chance of leaving after a step without a choice
     leave_busy: float = 0.03  # and after one with
+
+    def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items", "n_topics")
+        check_inside(self, 0, 1, "leave_idle", "leave_busy")
 
 
 class FunnelWorld(NamedTuple):

@@ -11,6 +11,7 @@ the slate that suits the user best now.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from recsim_env.catalogue import Catalogue
 from recsim_env.choice import proportional
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World
+from recsim_env.model import Row, Span, User, UserModel, World, check_inside
 from recsim_env.random import normal_of, uniform
 
 TOPICS = 20
@@ -40,6 +41,8 @@ class InterestEvolutionConfig:
     plan_minute: float = 1.4  # reward that a minute of budget earns, as the planner guesses it
 
     def __post_init__(self) -> None:
+        check_inside(self, 0, 1, "drift")
+        check_inside(self, 0, math.inf, "budget", "step_penalty", "quality_sd", "no_click")
         if self.n_items % TOPICS or self.n_items <= 0:
             raise ValueError(f"n_items = {self.n_items} must be a multiple of the {TOPICS} topics")
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recsim_env.catalogue import Catalogue
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Row, User, UserModel, World
+from recsim_env.model import Row, User, UserModel, World, check_inside
 from recsim_env.random import normal, uniform
 
 
@@ -37,6 +37,11 @@ class InterestExplorationConfig:
     quality_second: float = 0.2
     quality_sd: float = 0.1  # of the log
     no_click: float = 5.0  # logit
+
+    def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items")
+        check_inside(self, 0, 1, "first_topic", "first_type")
+        check_inside(self, 0, math.inf, "affinity_sd", "quality_sd")
 
 
 def build_catalogue(config: InterestExplorationConfig) -> Catalogue:

@@ -37,6 +37,8 @@ class LongTermSatisfactionConfig:
     kale_sd: float = 1.0
 
     def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items")
+        check_inside(self, 0, math.inf, "exposure_sd", "choc_sd", "kale_sd")
         check_inside(self, 0, 0.999, "memory")
 
 

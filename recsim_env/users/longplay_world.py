@@ -83,6 +83,8 @@ class LongplayConfig:
     plan_dull: float = 5.0
 
     def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items", "n_topics", "n_dims", "item_life")
+        check_inside(self, 0, math.inf, "item_spread", "quality_sd", "budget", "days")
         if not 0 < self.shortest <= self.longest:
             raise ValueError(
                 f"lengths {self.shortest}..{self.longest} minutes: need 0 < shortest <= longest"
@@ -90,7 +92,7 @@ class LongplayConfig:
         if not self.concentration > 0:
             raise ValueError(f"concentration = {self.concentration} must be above 0")
         shares = ("boredom_keep", "satisfaction_keep", "drift", "watch_floor", "newcomers", "churn")
-        check_inside(self, 0, 1, *shares)
+        check_inside(self, 0, 1, *shares, "return_habit", "day_memory", "newcomer_learn")
 
 
 ITEM = np.dtype([("quality", "f4"), ("length", "f4"), ("clickbait", "f4"), ("topic", "i4")])

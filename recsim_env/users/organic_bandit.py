@@ -40,8 +40,14 @@ class OrganicBanditConfig:
     bandit_to_stop: float = 0.01
 
     def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items", "n_dims")
+        check_inside(self, 0, math.inf, "popularity_sd", "drift_sd")
         chances = ("organic_to_bandit", "organic_to_stop", "bandit_to_organic", "bandit_to_stop")
         check_inside(self, 0, 1, *chances)
+        for one in ("organic", "bandit"):
+            leave = [getattr(self, name) for name in chances if name.startswith(one)]
+            if sum(leave) > 1:
+                raise ValueError(f"{one}_to_... = {leave}: chances of one step add up to at most 1")
         if self.organic_to_bandit == 0:
             raise ValueError("organic_to_bandit = 0: nobody would ever be recommended anything")
 

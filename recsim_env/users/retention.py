@@ -18,7 +18,7 @@ import numpy as np
 from recsim_env.catalogue import Catalogue
 from recsim_env.choice import multinomial_logit
 from recsim_env.jit import njit
-from recsim_env.model import Row, Span, User, UserModel, World
+from recsim_env.model import Row, Span, User, UserModel, World, check_inside
 from recsim_env.random import normal, uniform
 
 LONGEST = 10  # days away at most
@@ -42,6 +42,9 @@ class RetentionConfig:
     days: float = 30.0  # that an episode lasts
 
     def __post_init__(self) -> None:
+        check_inside(self, 1, math.inf, "n_items", "n_topics")
+        check_inside(self, 0, 1, "habit")
+        check_inside(self, 0, math.inf, "quality_sd", "taste_sd", "days")
         if self.temper < 1:
             raise ValueError(f"temper = {self.temper} must be at least 1 for a visit to begin")
 

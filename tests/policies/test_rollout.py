@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import ClipReward, RecordEpisodeStatistics
 
 from policies import Observation, act, build, collect, observation_of
 from policies.rollout import _split
@@ -148,3 +151,36 @@ def test_a_length_is_asked_for_once(sizes: dict[str, int]) -> None:
     env = make_env()
     with pytest.raises(ValueError, match="n_steps"):
         collect(env, build("uniform", env), seed=0, **sizes)
+
+
+@pytest.mark.parametrize("asked", [1000 / 64, 2.0, float("nan"), True, "3", -1])
+@pytest.mark.parametrize("name", ["n_steps", "n_sessions"])
+def test_a_length_is_a_whole_number(name: str, asked: Any) -> None:
+    env = make_env()
+    with pytest.raises(ValueError, match=rf"{name} is .*; give a whole number"):
+        collect(env, build("uniform", env), seed=0, **{name: asked})
+
+
+def test_under_gymnasiums_wrappers_the_log_is_the_same_and_agents_learn() -> None:
+    plain = collect(make_env(), build("uniform", make_env()), n_sessions=20, seed=0)
+    for wrapper in (RecordEpisodeStatistics, partial(ClipReward, min_reward=-9, max_reward=99)):
+        env = wrapper(make_env())
+        assert collect(env, build("uniform", env), n_sessions=20, seed=0).hash() == plain.hash()
+    agent: Any = build("slateq", env, warm=32, batch_size=8, hidden=4)
+    agent.learn(env, total_steps=48, seed=0)
+    assert agent.steps == 48
+
+
+def test_an_environment_without_the_sizes_is_told_what_it_lacks() -> None:
+    env = gymnasium.make_vec("CartPole-v1", num_envs=2)
+    with pytest.raises(ValueError, match=r"cannot be served: .*n_candidates.*env\.unwrapped"):
+        build("uniform", env)
+
+
+@pytest.mark.parametrize("name", ["ppo", "slateq"])
+def test_agents_learn_only_where_no_step_is_dead(name: str) -> None:
+    dead = make_env(autoreset_mode="NextStep")
+    agent: Any = build(name, dead)
+    agent.update(collect(make_env(), build("uniform", make_env()), n_steps=20, seed=0))
+    with pytest.raises(ValueError, match="SAME_STEP"):
+        agent.learn(dead, total_steps=5_120, seed=0)

@@ -1,4 +1,6 @@
-"""GRU4Rec: a recurrent state that one event updates at constant cost. Hidasi et al. (2016).
+"""GRU4Rec: a recurrent state that one event updates at constant cost, up to `length` of them.
+
+Hidasi et al. (2016).
 
 With the softmax losses it comes close to attention (Klenitskiy & Vasilev 2023; Petrov &
 Macdonald 2022).
@@ -16,14 +18,14 @@ from torch import Tensor, nn
 from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.layers import Dropout, Noise, item_table, last_norm, seeded
 from policies.encoders.nets.network import Network
-from policies.encoders.nets.packed import Packed
+from policies.encoders.nets.packed import Packed, pack
 from policies.encoders.nets.recurrence import gru, gru_step
 from policies.encoders.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GRU4RecConfig(TrainConfig):
-    """One layer, as published; `length` limits the gradient in time and the history of `encode`."""
+    """One layer, as published; `length` limits the gradient in time and the history that counts."""
 
     SMALL: ClassVar[Mapping[str, Any]] = {"dim": 32}
     dim: int = 64  # D
@@ -46,15 +48,24 @@ class Hidden:
     """The serving state; advanced in place."""
 
     value: Tensor  # (B, R)
+    recent: Tensor  # (B, L) ids of the last events, oldest first
+    count: Tensor  # (B,) events so far
 
     @property
     def nbytes(self) -> int:
         """Size in memory."""
-        return self.value.nbytes
+        return self.value.nbytes + self.recent.nbytes + self.count.nbytes
 
     def reset(self, rows: Tensor) -> None:
         """Users that start anew."""
         self.value[rows] = 0
+        self.count[rows] = 0
+
+    def append(self, items: Tensor, active: Tensor) -> Tensor:
+        """One more event of these users (rows); those whose window the oldest event has left."""
+        self.recent[active] = torch.cat([self.recent[active, 1:], items[active, None]], dim=1)
+        self.count[active] += 1
+        return active[self.count[active] > self.recent.shape[1]]
 
 
 class GRUNet(Network):
@@ -69,6 +80,7 @@ class GRUNet(Network):
             self.state = nn.Linear(config.memory, 3 * config.memory)
             self.project = nn.Linear(config.memory, config.dim)
         self.norm = last_norm(config.dim, config.temperature)
+        self.window = config.length
 
     def forward(self, packed: Packed) -> Tensor:
         """(N, D): the state after each event."""
@@ -80,17 +92,27 @@ class GRUNet(Network):
 
     def start(self, batch: int) -> Hidden:
         """The serving state of `batch` users without events."""
-        return Hidden(self.table.new_zeros(batch, self.project.in_features))
+        value = self.table.new_zeros(batch, self.project.in_features)
+        recent = torch.zeros(batch, self.window, dtype=torch.int64)
+        return Hidden(value, recent, torch.zeros(batch, dtype=torch.int64))
 
     def step(self, cache: Hidden, items: Tensor, active: Tensor) -> Tensor:
         """Add one event, items (B,), to the users in `active` (rows) -> (B, D), undefined
-        elsewhere."""
+        elsewhere. Where an event leaves the window of `length`, the others are read again: a
+        recurrence cannot forget one of them."""
+        full = cache.append(items, active)
         inputs = self.event(self.embed(items))
         after = gru_step(inputs, self.state.weight, self.state.bias, cache.value)
         if len(active) == len(after):  # the usual case, without looking rows up
             cache.value.copy_(after)
         else:
             cache.value[active] = after[active]
+        if len(full):
+            stop = (full.numpy() + 1) * self.window
+            packed = pack(cache.recent.flatten().numpy(), stop - self.window, stop)
+            rows = full[torch.from_numpy(packed.order)]
+            cache.value[rows] = self._recur(packed)[packed.last]
+            after = cache.value
         return self._project(after)
 
     def _recur(self, packed: Packed) -> Tensor:

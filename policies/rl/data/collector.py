@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from policies.features import StateFeatures
 from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
 from policies.rl.data.replay import Transitions, place_of
+from policies.rollout import check_same_step
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -45,6 +46,7 @@ class Collector:
         seed: int,
     ) -> None:
         check_same_world(features.serving, serving_of(env))
+        check_same_step(env)
         self.env, self.features, self.reward_scale = env, features, reward_scale
         obs, _ = env.reset(seed=seed)
         self.now = encode(features, observation_of(obs))

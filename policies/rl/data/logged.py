@@ -33,6 +33,10 @@ class LoggedTransitions(NamedTuple):
     later: I64  # (N,) row of the session's next decision; -1 = the user left
     whole: NDArray[np.bool_]  # (N,) False = what came next was not logged: no next row, no end
 
+    def action(self) -> I64:
+        """The column (N,) that stands for the slate: what was taken, or else the first place."""
+        return action_columns(self.shown, self.place)
+
 
 class LogBatch(NamedTuple):
     """Some rows as tensors, with the next decision's state beside them."""
@@ -59,13 +63,20 @@ class LogBatch(NamedTuple):
 def logged_transitions(
     log: LoggedDataset, features: StateFeatures, *, gamma: float, reward_scale: float
 ) -> LoggedTransitions:
-    """Decisions of a log in order; `observation_of_log` says what it must hold."""
+    """Decisions of a log, session by session; `observation_of_log` says what it must hold.
+
+    A session's last row ends it unless the row is truncated; in a log that has `terminated` rows it
+    must be one of them. What came after any other last row was not logged.
+    """
     obs = observation_of_log(log, features.serving)
     encoded = encode(features, obs)
     n = len(log)
     last = np.append(log.session[1:] != log.session[:-1], True)
+    if last.sum() != log.n_sessions:
+        raise ValueError("sessions interleave: order the log by policies.learning.learning_log")
     reward = (log.reward / reward_scale).astype(np.float32)
-    cut = last & ~log.terminated
+    # where no row says that its user left, the flag was not logged: sessions end with their rows
+    cut = last & (~log.terminated if log.terminated.any() else log.truncated)
     consumed = np.full(n, -1) if log.consumed is None else log.consumed
     place = place_of(log.slate, consumed.astype(np.int32))
     shown = columns_of(obs, log.slate).astype(np.int64)
@@ -75,7 +86,7 @@ def logged_transitions(
         shown=shown,
         place=place.astype(np.int64),
         propensity=log.propensity.astype(np.float32),
-        first=_first_place(log, shown, place),
+        first=_first_place(log, action_columns(shown, place)),
         reward=reward,
         to_go=returns_to_go(reward, last, gamma),
         later=np.where(last, -1, np.arange(n) + 1),
@@ -83,13 +94,18 @@ def logged_transitions(
     )
 
 
-def _first_place(log: LoggedDataset, shown: I64, place: NDArray[np.int32]) -> F32:
+def action_columns(shown: I64, place: NDArray[np.integer]) -> I64:
+    """Of slates of columns (N, K) the one (N,) that was taken, or else the first; -1 = empty."""
+    at = np.where(place < shown.shape[1], place, 0)
+    return np.take_along_axis(shown, at[:, None], axis=1)[:, 0]
+
+
+def _first_place(log: LoggedDataset, column: I64) -> F32:
     """(N,) the logged chance of the action's item to stand first."""
     if log.candidate_propensity is None:
         return np.full(len(log), np.nan, np.float32)
-    rows = np.arange(len(log))
-    column = shown[rows, np.where(place < shown.shape[1], place, 0)]
-    first: F32 = log.candidate_propensity[rows, column].astype(np.float32)
+    logged = log.candidate_propensity[np.arange(len(log)), np.maximum(column, 0)]
+    first: F32 = np.where(column >= 0, logged, 1.0).astype(np.float32)
     return first
 
 

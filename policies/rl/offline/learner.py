@@ -6,7 +6,7 @@ A method is a loss and its config (losses.py), run by this loop.
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -18,9 +18,10 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
+from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.rl.data.collector import encode
-from policies.rl.data.logged import LogBatch, log_batch, logged_transitions
+from policies.rl.data.logged import LogBatch, LoggedTransitions, log_batch, logged_transitions
 from policies.rl.nets import ItemNet
 from policies.rl.offline.losses import (
     METHODS,
@@ -45,7 +46,12 @@ from policies.score_policy import Exploration, ScorePolicy, Scores
 
 @dataclass(slots=True, eq=False)
 class OfflineLearner:
-    """A score model that every `update` trains for `epochs` over the log it is given."""
+    """A score model that every `update` trains for `epochs` over the log it is given.
+
+    It goes on from what earlier logs taught, without seeing them again: the last log counts most.
+    Give one log of all (`LoggedDataset.concat`) where all shall count alike. Scales of state and
+    reward are those of all logs so far: the networks are changed to give the same values.
+    """
 
     config: OfflineConfig
     state: StateFeatures
@@ -53,6 +59,7 @@ class OfflineLearner:
     reward_scale: float = 1.0
     net: ItemNet | None = None
     target: ItemNet | None = None
+    rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of rows, in all logs
 
     @property
     def serving(self) -> Serving:
@@ -73,17 +80,21 @@ class OfflineLearner:
         return np.asarray(score[self.method.serves].double().numpy())
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        if self.net is None:  # scales are fixed by the first log
-            self.state = self.state.fitted(observation_of_log(log, self.serving))
-            self.reward_scale = float(log.reward.std()) or 1.0
-            self._build(item_table(self.serving, self.state.encoder, log))
+        c, state, scale, rewards = self.config, self.state, self.reward_scale, self.rewards
+        if self.net is None or state.seen is not None:  # or a folder of 0.1 kept only the scales
+            state = state.fitted(observation_of_log(log, self.serving))
+            rewards = rewards.plus(Moments.of(log.reward[:, None]))
+            scale = float(rewards.unit()[0])
+        transitions = logged_transitions(log, state, gamma=c.discount, reward_scale=scale)
+        rows = self._learnable(transitions)
+        for net in (self.net, self.target):
+            if net is not None and state is not self.state:
+                self.state.rescaled(state).into(net.entrance)
+                net.scale_outputs(self.reward_scale / scale, self.method.values)
+        self.state, self.reward_scale, self.rewards = state, scale, rewards
+        if self.net is None:
+            self._build(item_table(self.serving, state.encoder, log))
         assert self.net is not None
-        c = self.config
-        transitions = logged_transitions(
-            log, self.state, gamma=c.discount, reward_scale=self.reward_scale
-        )
-        every = np.arange(len(log))
-        rows = np.flatnonzero(transitions.whole) if self.method.needs_next else every
         updates = c.epochs * -(-len(rows) // c.batch_size)
         adam = torch.optim.Adam(self.net.parameters(), lr=c.learning_rate)
         schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.05, total_iters=updates)
@@ -92,7 +103,23 @@ class OfflineLearner:
             order = self.rng.permutation(rows)
             parts = [order[i : i + c.batch_size] for i in range(0, len(order), c.batch_size)]
             losses = [self._improve(log_batch(transitions, part), adam, schedule) for part in parts]
-        return {"loss": float(np.mean(losses)) if losses else float("nan")}
+        return {"loss": float(np.mean(losses))}
+
+    def _learnable(self, transitions: LoggedTransitions) -> NDArray[np.int64]:
+        """The rows that the method can learn from; ValueError where there are none."""
+        name = self.config.method
+        if not (transitions.shown >= 0).any():
+            raise ValueError(f"every slate of the log is empty: {name} has nothing to learn from")
+        if not self.method.needs_next:
+            return np.arange(len(transitions.shown))
+        rows = np.flatnonzero(transitions.whole & (transitions.action() >= 0))
+        if not len(rows):
+            raise ValueError(
+                f"{name} has nothing to learn from: no decision of the log is followed by another "
+                "or by its session's end. Mark the last row of a session as terminated where the "
+                "user left; of sessions that were cut after one decision bc and reinforce learn."
+            )
+        return rows
 
     def _improve(self, batch: LogBatch, adam: torch.optim.Adam, schedule: Any) -> float:
         assert self.net is not None
@@ -124,6 +151,7 @@ class OfflineLearner:
         if self.net is not None and self.target is not None:
             arrays |= prefixed("net.", module_arrays(self.net))
             arrays |= prefixed("target.", module_arrays(self.target))
+            arrays |= prefixed("rewards.", self.rewards.to_arrays())
         config = asdict(self.config) | state
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
@@ -139,10 +167,14 @@ class OfflineLearner:
             assert learner.target is not None
             set_module_arrays(learner.net, net)
             set_module_arrays(learner.target, under("target.", saved.arrays))
+        if kept := under("rewards.", saved.arrays):
+            learner.rewards = Moments(**kept)
         return learner
 
 
 def _policy(serving: Serving, config: OfflineConfig, encoder: Encoder | None) -> ScorePolicy:
+    """A policy learnt from logs alone. Each log is learnt after the others, not with them: the last
+    one counts most."""
     state, rng = state_features(serving, encoder), np.random.default_rng(config.seed)
     exploration = part(config, Exploration)
     return ScorePolicy(OfflineLearner(config, state, rng), exploration)

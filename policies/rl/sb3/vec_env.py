@@ -13,7 +13,15 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from policies.encoders.serving.follow import Follower
 from policies.features import StateFeatures
-from policies.observation import Serving, check_same_world, observation_of, offered, serving_of
+from policies.observation import (
+    Serving,
+    attribute,
+    check_same_world,
+    observation_of,
+    offered,
+    serving_of,
+)
+from policies.rollout import check_same_step
 
 F32 = NDArray[np.float32]
 Decode = Callable[[NDArray[Any], F32], NDArray[Any]]
@@ -52,6 +60,7 @@ class EncodedVecEnv(VecEnv):
     ) -> None:
         """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
         check_same_world(state.serving, serving_of(env), "the agent")
+        check_same_step(env)
         self.env, self.state, self.reward_scale = env, state, reward_scale
         self._follow = None if state.encoder is None else Follower(state.encoder)
         space = slate_space(state.serving) if space is None else space
@@ -112,7 +121,7 @@ class EncodedVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         if attr_name == "action_masks":
             return [self.action_masks] * len(self._indices(indices))
-        return [getattr(self.env, attr_name)] * len(self._indices(indices))
+        return [attribute(self.env, attr_name)] * len(self._indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         raise ValueError(

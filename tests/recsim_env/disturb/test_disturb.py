@@ -161,9 +161,13 @@ def test_gradual_and_seasonal_drift_go_where_they_say() -> None:
     [
         (disturb.LostRows, {"rate": 1.5}, "rate = 1.5 must lie in 0..1"),
         (disturb.Bots, {"share": -0.1}, "share = -0.1 must lie in 0..1"),
-        (disturb.StaleObservations, {"lag": -1}, "lag = -1 steps must not be negative"),
-        (disturb.DelayedRewards, {"delay": 0}, "delay = 0: at least one step"),
-        (disturb.Drift, {"period": 0}, "period = 0: at least one step"),
+        (
+            disturb.StaleObservations,
+            {"lag": -1},
+            "lag = -1: give a whole number, steps must",
+        ),
+        (disturb.DelayedRewards, {"delay": 0}, "delay = 0: give a whole number, at least one step"),
+        (disturb.Drift, {"period": 0}, "period = 0: give a whole number, at least one step"),
         (disturb.Churn, {"every": 0}, "need 1 <= every <= ticks"),
         (disturb.LatencyBudget, {"start": 3, "stop": 3}, "need 0 <= start < stop"),
     ],

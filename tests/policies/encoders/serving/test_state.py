@@ -35,8 +35,6 @@ def test_steps_equal_the_full_recomputation_far_beyond_the_window(
     name: str, more: dict[str, int]
 ) -> None:
     made, coming = fitted(name, **more), events(40)
-    if name == "gru4rec":
-        made.context_length = 40  # type: ignore[misc]  # a recurrent state forgets nothing
     state = made.initial_state(len(coming))
     for t in range(coming.shape[1]):
         state = made.step(state, coming[:, t])
@@ -71,3 +69,17 @@ def test_an_item_outside_the_catalogue_is_refused_by_row() -> None:
         made.step(made.initial_state(2), np.array([1, 20]))
     with pytest.raises(ValueError, match=r"items must be \(2,\) integers"):
         made.step(made.initial_state(2), np.array([1, 2, 3]))
+
+
+@pytest.mark.parametrize("length", [2, 3])
+@every
+def test_a_short_window_forgets_what_leaves_it_at_every_length(name: str, length: int) -> None:
+    """From no event to two beyond the last that counts, for users who start at different times."""
+    made = fitted(name, **({} if name in LIGHT else {"length": length, "dim": 8, "epochs": 1}))
+    state, coming = made.initial_state(3), events(made.context_length + 4, users=3)
+    coming[0, :2] = -1
+    for t in range(coming.shape[1] + 1):
+        seen = np.pad(coming[:, :t], ((0, 0), (1, 0)), constant_values=-1)
+        np.testing.assert_allclose(state.vectors, made.encode(seen), atol=1e-5)
+        if t < coming.shape[1]:
+            state = made.step(state, coming[:, t])
