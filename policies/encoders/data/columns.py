@@ -93,7 +93,8 @@ def seconds(times: NDArray[Any]) -> NDArray[np.float64]:
 
 def _one_column(name: str, values: ArrayLike) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
-        values = np.where(np.ma.getmaskarray(values), None, np.asarray(values).astype(object))
+        entries = np.asarray(values).astype(object)
+        values = np.where(np.ma.getmaskarray(values), np.array(None, object), entries)
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; pass one column, one entry each")
