@@ -125,9 +125,10 @@ def fit(
         def report(line: Any) -> None:
             update((line.epoch + 1) / epochs)
             write(line)
+            score = "" if valid is None else f", validation NDCG@10 {line.score:.4f}"
             show.note(
-                f"epoch {line.epoch + 1:>3} of {epochs}: loss {line.loss:.4f}, validation NDCG@10 "
-                f"{line.score:.4f}, {line.targets / line.cpu_seconds:,.0f} targets per CPU-second"
+                f"epoch {line.epoch + 1:>3} of {epochs}: loss {line.loss:.4f}{score}, "
+                f"{line.targets / line.cpu_seconds:,.0f} targets per CPU-second"
             )
 
         learned: Any = learn

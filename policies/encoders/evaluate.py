@@ -231,6 +231,11 @@ def ndcg(encoder: Encoder, held: Heldout, *, k: int = 10) -> float:
     Raises:
         ValueError: no queries.
     """
+    check_queries(held)
+    return float(gains(ranks(encoder, held), k)[f"NDCG@{k}"].mean())
+
+
+def check_queries(held: Heldout) -> None:
+    """Raise ValueError where there is nothing to validate on."""
     if not len(held):
         raise ValueError("no queries to validate on: leave `valid` out, or hold events out for it")
-    return float(gains(ranks(encoder, held), k)[f"NDCG@{k}"].mean())

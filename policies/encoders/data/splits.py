@@ -131,6 +131,10 @@ def global_time(sequences: Sequences, *, valid: float = 0.8, test: float = 0.9) 
 
     train = sequences.cut(start, until(first), users)
     rule = f"global time: train before {first:.0f}, validate before {second:.0f}, test after"
-    needs = f"Times must tell events apart: {len(np.unique(sequences.times)):,} of them differ."
+    needs = (
+        "Somebody must have two events before the first instant; there are "
+        f"{len(np.unique(sequences.times)):,} different times to tell {sequences.n_events:,} "
+        "events apart."
+    )
     test_part = held(second, sequences.offsets[1:])
     return Split(train, held(first, until(second)), test_part, rule, needs)
