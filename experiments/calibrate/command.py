@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.calibrate import pictures as draw
-from experiments.calibrate.fidelity import Lists, Marginal, fidelity, telltales
+from experiments.calibrate.fidelity import Lists, compare
+from experiments.calibrate.report import Attention, pictures_of, write
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
-from experiments.common.tables import markdown_table, text_table
 from experiments.data.datasets import Interactions, data_root, load
 from experiments.data.open_bandit import load_open_bandit, positions
-from offpolicy import page
-from offpolicy.pictures import png
 from policies import Sequences
 from recsim_env.calibration.calibrate import CalibratedWorld, calibrate, position_effect, simulate
 
 FEWEST = 5  # items of a user whose list says anything of order
+FEWEST_USERS = 20  # of each half, and to simulate
 MOST_TOPICS = 50  # of a data set's own; above, item vectors are clustered
 
 
@@ -60,7 +57,7 @@ def topics_of(data: Interactions) -> NDArray[np.int32] | None:
     return np.asarray(rare.argmax(axis=1), np.int32)
 
 
-def attention_of(settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def attention_of(settings: Settings) -> Attention | None:
     """Attention by place and its standard errors, from uniformly drawn slates."""
     if not settings.positions:
         return None
@@ -69,25 +66,38 @@ def attention_of(settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.fl
     return position_effect(positions(log), log.reward)
 
 
+def users_of(settings: Settings, data: Any) -> Lists:
+    """The lists of users that are long enough.
+
+    Raises:
+        ValueError: no interactions, or too few users to fit half of them and judge by the others.
+    """
+    if not isinstance(data, Interactions):
+        raise ValueError(f"{settings.data} holds decisions, not interactions: see --positions")
+    lists = lists_of(data.sequences)
+    if len(lists) < 2 * FEWEST_USERS:
+        raise ValueError(
+            f"{settings.data}: {len(lists)} users have {FEWEST} items or more; half of them must "
+            f"be {FEWEST_USERS} at least"
+        )
+    if settings.simulated < FEWEST_USERS:
+        raise ValueError(
+            f"--simulated {settings.simulated}: simulate {FEWEST_USERS} users at least"
+        )
+    return lists
+
+
 def run(settings: Settings) -> int:
     """Fit on half of the users, report against the other half, fit on all and save."""
     show = Show()
     data = load(settings.data, settings.data_root)
-    if not isinstance(data, Interactions):
-        raise ValueError(f"{settings.data} holds decisions, not interactions: see --positions")
-    lists, n_items = lists_of(data.sequences), data.sequences.n_items
-    topics, seen = topics_of(data), attention_of(settings)
-    if len(lists) < 40:
-        raise ValueError(
-            f"{settings.data}: {len(lists)} users have {FEWEST} items or more; half of them must "
-            "be 20 at least"
-        )
-    rng = np.random.default_rng(settings.seed)
-    order = rng.permutation(len(lists))
+    lists, seen = users_of(settings, data), attention_of(settings)
+    topics, n_items = topics_of(data), data.sequences.n_items
+    order = np.random.default_rng(settings.seed).permutation(len(lists))
     half = [[lists[n] for n in part] for part in np.array_split(order, 2)]
-    share = None if seen is None else seen[0]
 
-    def fitted(users: Sequence[NDArray[Any]]) -> CalibratedWorld:
+    def fitted(users: Lists) -> CalibratedWorld:
+        share = None if seen is None else seen[0]
         return calibrate(
             users, n_items, topics=topics, dims=settings.dims, attention=share, seed=settings.seed
         )
@@ -98,68 +108,11 @@ def run(settings: Settings) -> int:
         n = min(len(half[1]), settings.simulated)
         fake, real = simulate(judged, n, seed=settings.seed + 1), half[1][:n]
     with show.stage("compare"):
-        catalogue = judged.catalogue
-        known: dict[str, Any] = {"topics": catalogue.topics, "popularity": catalogue.popularity}
-        rows = fidelity(real, fake, n_items=n_items, seed=settings.seed, **known)
-        floor = fidelity(real, half[0][:n], n_items=n_items, seed=settings.seed, **known)
-        tells = telltales(real, fake, **known)
+        compared = compare(judged, real, fake, half[0][:n], settings.seed)
     with show.stage("fit to all users and save"):
         fitted(lists).save(settings.out)
-    pictures = {
-        "Share of all consumption by rank of the item": draw.popularity_curve(real, fake, n_items),
-        "Share of users with at least so many items": draw.session_lengths(real, fake),
-        "From topic to next topic, the twelve most frequent": draw.topic_pairs(
-            real, fake, catalogue.topics
-        ),
-    }
-    if seen is not None:
-        caption = "Attention by place with 95 % intervals (Open Bandit, uniform policy)"
-        pictures[caption] = draw.attention(*seen)
-    lines = table(rows, floor)
-    coefficients = {k: round(v, 3) for k, v in asdict(judged.config).items()}
+    pictures = pictures_of(real, fake, judged, seen)
     title = f"{data.name}: {n} held-out real users and {n} simulated"
-    print(f"\n{title}\n\n{text_table(lines)}\n\n{said(coefficients)}\n{said(tells, TELLS)}")
-    folder = RunFolder(settings.out)
-    tables = {
-        name: [row._asdict() for row in table]
-        for name, table in (("fidelity", rows), ("floor", floor))
-    }
-    folder.write_json("fidelity.json", tables | {"coefficients": coefficients, "tells": tells})
-    folder.write_text("fidelity.md", markdown_table(lines))
-    parts = [
-        page.section("Real and simulated", page.table(lines), page.paragraph(NOTE)),
-        page.section("Pictures", *(page.picture(png(f), name) for name, f in pictures.items())),
-        page.section(
-            "Fitted", page.paragraph(said(coefficients)), page.paragraph(said(tells, TELLS))
-        ),
-    ]
-    folder.write_text("report.html", page.page(f"A world fitted to {data.name}", title, parts))
+    write(RunFolder(settings.out), data.name, title, compared, pictures)
     print(f"\nworld and report in {settings.out} (report.html)")
     return 0
-
-
-NOTE = (
-    "Fitted to one half of the users and compared with the other half. The column real halves "
-    "compares the two halves with each other: what no simulator can beat."
-)
-TELLS = "AUC of each feature alone, .5 = tells nothing:"
-
-
-def table(rows: Sequence[Marginal], floor: Sequence[Marginal]) -> list[dict[str, str]]:
-    """Lines of the report."""
-    return [
-        {
-            "marginal": row.name,
-            "real": f"{row.real:.3f}",
-            "simulated": f"{row.simulated:.3f}",
-            "distance": f"{row.distance:.3f}",
-            "real halves": f"{least.distance:.3f}",
-            "measured as": row.measure,
-        }
-        for row, least in zip(rows, floor, strict=True)
-    ]
-
-
-def said(values: dict[str, float], before: str = "coefficients:") -> str:
-    """Names and numbers in one sentence."""
-    return f"{before} " + ", ".join(f"{name} {value:.3g}" for name, value in values.items())

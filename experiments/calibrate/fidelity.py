@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies import ENCODERS, Sequences
+from policies.encoders.data.splits import Heldout
+from policies.encoders.evaluate import ranks
+from recsim_env.calibration.calibrate import CalibratedWorld
 
 Lists = list[NDArray[Any]]
 FEATURES = ("log length", "mean log popularity", "its spread", "topic entropy", "topic runs")
@@ -22,6 +26,30 @@ class Marginal(NamedTuple):
     simulated: float
     distance: float
     measure: str  # what the distance is
+
+
+class Comparison(NamedTuple):
+    """Held-out real users beside simulated ones, and beside the users that were fitted."""
+
+    rows: list[Marginal]
+    floor: list[Marginal]  # real against real: what no simulator can beat
+    tells: dict[str, float]
+    coefficients: dict[str, float]
+
+
+def compare(
+    world: CalibratedWorld, real: Lists, fake: Lists, fitted: Lists, seed: int
+) -> Comparison:
+    """Every marginal, the floor of each, and what tells real from simulated."""
+    catalogue = world.catalogue
+    known: dict[str, Any] = {"topics": catalogue.topics, "popularity": catalogue.popularity}
+    n_items = len(catalogue)
+    return Comparison(
+        fidelity(real, fake, n_items=n_items, seed=seed, **known),
+        fidelity(real, fitted, n_items=n_items, seed=seed, **known),
+        telltales(real, fake, **known),
+        {name: round(value, 3) for name, value in asdict(world.config).items()},
+    )
 
 
 def fidelity(
@@ -109,19 +137,10 @@ def predictability(lists: Lists, n_items: int) -> float:
     if not usable:
         return float("nan")
     train = Sequences.from_lists([items[:-1] for items in usable], n_items=n_items)
+    last = np.array([items[-1] for items in usable], np.int32)
     encoder = ENCODERS["markov"]().fit(train)
-    hits = []
-    for start in range(0, len(usable), 500):
-        part = usable[start : start + 500]
-        history = np.full((len(part), 20), -1, np.int64)
-        for row, items in enumerate(part):
-            recent = items[:-1][-20:]
-            history[row, 20 - len(recent) :] = recent
-        scores = np.asarray(encoder.scores(history), float)
-        target = scores[np.arange(len(part)), [items[-1] for items in part]][:, None]
-        rank = (scores > target).sum(1) + 0.5 * ((scores == target).sum(1) - 1)
-        hits.append(rank < 10)
-    return float(np.concatenate(hits).mean())
+    rank = ranks(encoder, Heldout(train, last, filter_seen=False))
+    return float((rank < 10).mean())
 
 
 def features(

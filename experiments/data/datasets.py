@@ -222,6 +222,8 @@ def _file(path: Path) -> Interactions:
             f"{path} has columns {', '.join(table.column_names)}; {', '.join(sorted(missing))} "
             "missing. Name the columns user, item, timestamp and, if there is one, reward."
         )
+    if not table.num_rows:
+        raise ValueError(f"{path} has no rows below its header: write one row for each event")
     for name in ("user", "item", "timestamp"):
         if table[name].null_count:
             row = int(np.argmax(table[name].is_null().to_numpy()))
@@ -230,7 +232,7 @@ def _file(path: Path) -> Interactions:
     item, names = _coded(table["item"])
     reward = table["reward"].to_numpy() if "reward" in table.column_names else None
     sequences = Sequences.from_events(
-        user, item, time=_seconds(table["timestamp"], path), reward=reward, n_items=len(names)
+        user, item, time=_times(table["timestamp"], path), reward=reward, n_items=len(names)
     )
     return Interactions(path.stem, sequences, names)
 
@@ -245,16 +247,14 @@ def _coded(column: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     return place[encoded.indices.to_numpy()], tuple(map(str, values[order]))
 
 
-def _seconds(column: Any, path: Path) -> NDArray[np.float64]:
-    """Numbers as they are, dates as seconds since 1970."""
+def _times(column: Any, path: Path) -> NDArray[Any]:
+    """Numbers or dates, as they are: `Sequences` puts them in order before they become seconds."""
     values = column.to_numpy()
-    if values.dtype.kind == "M":
-        return np.asarray(values.astype("datetime64[us]").astype(np.float64) / 1e6)
-    if values.dtype.kind not in "iuf":
+    if values.dtype.kind not in "iufM":
         raise ValueError(
             f"{path}: timestamp holds {column.type}, such as {values[0]!r}; need seconds"
         )
-    return np.asarray(values, np.float64)
+    return np.asarray(values)
 
 
 def _id_lines(path: Path) -> list[NDArray[np.int64]]:

@@ -14,13 +14,13 @@ from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import preset
-from experiments.train.train_encoder import PROTOCOL, Tested, describe, figures, fit
+from experiments.train.train_encoder import Tested, describe, figures, fit
 from offpolicy.page import page, paragraph
 from offpolicy.page import table as html_table
 from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
-from policies.encoders.evaluate import gains, paired_difference
+from policies.encoders.evaluate import gains, paired_difference, protocol
 from policies.saving.checkpoint import load as load_checkpoint
 from policies.saving.checkpoint import save
 
@@ -59,6 +59,7 @@ def run(settings: Settings) -> int:
     """Train what is missing, test all, print and write the table."""
     data = load(settings.data, settings.data_root)
     split = data.split(settings.split)
+    split.check()
     folder = RunFolder(settings.out or Path("results") / f"leaderboard-{data.name}")
     print(f"{data.name}: {describe(split)}")
     tested = {}
@@ -150,7 +151,7 @@ def _write(
     folder.write_json("settings.json", made)
     folder.write_json(
         "leaderboard.json",
-        {"data": data.name, "split": split.rule, "protocol": PROTOCOL, "rows": rows},
+        {"data": data.name, "split": split.rule, "protocol": protocol(split.test), "rows": rows},
     )
     folder.write_text("leaderboard.md", text)
     body = [html_table(rows), paragraph(verdict(rows)), paragraph("Intervals: 95 %, bootstrap.")]

@@ -18,10 +18,8 @@ from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import preset
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
-from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics
+from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics, protocol
 from policies.saving.checkpoint import save
-
-PROTOCOL = "full ranking, seen items filtered, ties at mid-rank"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +66,7 @@ def run(settings: Settings) -> int:
     world = ProcessGroup.join()
     data = load(settings.data, settings.data_root)
     split = data.split(settings.split)
+    split.check()
     if settings.known_items:
         split = begun_at_topics(split, data)
     chosen = preset(data.name, settings.model, settings.set)
@@ -109,7 +108,8 @@ def fit(
     board: Path | None = None,
     world: Any = None,
 ) -> Encoder:
-    """Build and train; networks stop early on the validation queries and report every epoch.
+    """Build and train; networks stop early on the validation queries, where there are any, and
+    report every epoch.
 
     With `board`, the learning curve also goes to TensorBoard there.
     """
@@ -117,19 +117,23 @@ def fit(
     if not hasattr(encoder, "curve"):
         return encoder.fit(split.train)
     epochs, learn, write = encoder.config.epochs, encoder.fit, _writer(board)
+    valid = split.valid if len(split.valid) else None
+    if valid is None:
+        show.note(f"no validation queries under {split.rule}: all {epochs} epochs are trained")
     with show.stage(f"{model}, at most {epochs} epochs") as update:
 
         def report(line: Any) -> None:
             update((line.epoch + 1) / epochs)
             write(line)
+            score = "" if valid is None else f", validation NDCG@10 {line.score:.4f}"
             show.note(
-                f"epoch {line.epoch + 1:>3} of {epochs}: loss {line.loss:.4f}, validation NDCG@10 "
-                f"{line.score:.4f}, {line.targets / line.cpu_seconds:,.0f} targets per CPU-second"
+                f"epoch {line.epoch + 1:>3} of {epochs}: loss {line.loss:.4f}{score}, "
+                f"{line.targets / line.cpu_seconds:,.0f} targets per CPU-second"
             )
 
         learned: Any = learn
         trained: Encoder = learned(
-            split.train, valid=split.valid, report=report, folder=folder, world=world
+            split.train, valid=valid, report=report, folder=folder, world=world
         )
     return trained
 
@@ -185,7 +189,7 @@ def write(
         {
             "data": data.name,
             "split": split.rule,
-            "protocol": PROTOCOL,
+            "protocol": protocol(split.test),
             "queries": len(split.test),
             "encoder": encoder.name,
             "config": dataclasses.asdict(encoder.config),
@@ -202,7 +206,8 @@ def describe(split: Split) -> str:
     """Sizes and protocol in one line."""
     return (
         f"{len(split.train):,} users, {split.train.n_events:,} training events, "
-        f"{split.train.n_items:,} items; {split.rule}; {len(split.test):,} test queries; {PROTOCOL}"
+        f"{split.train.n_items:,} items; {split.rule}; {len(split.test):,} test queries; "
+        f"{protocol(split.test)}"
     )
 
 

@@ -8,7 +8,7 @@ users, so that a coefficient does not pay for what its factor has memorised.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from recsim_env.calibration.checks import Histories, check_topics, usable
 from recsim_env.calibration.choice_fit import best_fit, choice_table
 from recsim_env.calibration.factors import chain_factors, item_vectors, pulls
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.users.calibrated import CalibratedConfig
 from recsim_env.vector import RecVectorEnv
 
-Histories = Sequence[NDArray[np.integer]]
 COLUMNS = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
 OFFER: dict[str, Any] = {"n_candidates": 50, "offer": "popularity"}
 
@@ -118,10 +118,15 @@ def calibrate(
     The first `first` items of a user become the first history, or fewer where lists are short;
     sessions are the rest. `attention` (K,): how well each position of a slate is seen (see
     `position_effect`); without it all positions are alike.
+
+    Raises:
+        ValueError: too few users or items, an id outside 0..A-1, topics of another length, or
+            dims or n_topics below 1.
     """
-    used = [np.asarray(h) for h in histories if len(h) >= 2]
-    if len(used) < 10:
-        raise ValueError(f"{len(used)} users have 2 items or more: a world needs at least 10")
+    if dims < 1 or n_topics < 1:
+        raise ValueError(f"dims = {dims}, n_topics = {n_topics}: both are 1 or more")
+    used = usable(histories, n_items)
+    check_topics(topics, n_items)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(used))
     cut = max(len(used) * 4 // 5, 5)
@@ -168,10 +173,19 @@ def smoothed(counts: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def cluster(vectors: NDArray[np.float32], n_topics: int, seed: int) -> NDArray[np.int32]:
-    """Topics (A,) where the data has none: k-means of the item vectors."""
+    """Topics (A,) from 0 on where the data has none: k-means of the item vectors.
+
+    No more than `n_topics` different vectors are a topic each: k-means needs a distance to divide.
+    """
     from scipy.cluster.vq import kmeans2
 
-    return np.asarray(kmeans2(vectors, n_topics, seed=seed, minit="++")[1], np.int32)
+    different, code = np.unique(vectors, axis=0, return_inverse=True)
+    if len(different) <= n_topics:
+        return np.asarray(code, np.int32)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # closed up below
+        nearest = kmeans2(vectors, n_topics, seed=seed, minit="++")[1]
+    return np.asarray(np.unique(nearest, return_inverse=True)[1], np.int32)
 
 
 def position_effect(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-Histories = Sequence[NDArray[np.integer]]
+from recsim_env.calibration.checks import Histories
+
 F32 = NDArray[np.float32]
 
 
@@ -54,8 +54,13 @@ def balanced(table: Any) -> Any:
 
 
 def largest(table: Any, k: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The k largest singular values and their vectors (fewer where the table is small)."""
+    """The k largest singular values and their vectors (fewer where the table is small).
+
+    A table of zeros, of which the iteration cannot begin, has values and vectors of zeros.
+    """
     k = min(k, min(table.shape) - 1)
+    if not table.count_nonzero():
+        return np.zeros(k), np.zeros((table.shape[0], k)), np.zeros((k, table.shape[1]))
     left, size, right = svds(table, k=k, v0=np.ones(min(table.shape)))
     return size, left, right
 
@@ -73,6 +78,8 @@ def pulls(
     fame = np.log(popularity)
     fame = fame - share @ fame
     spread = float(share @ fame**2)
+    if spread < 1e-12:
+        return fame, np.zeros(len(histories))
     longest = max(len(h) for h in histories)
     means = np.zeros(longest)
     for _ in range(50):

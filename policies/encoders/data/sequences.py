@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+
+from policies.encoders.data.checks import (
+    ITEMS,
+    OFFSETS,
+    USERS,
+    catalogue_size,
+    check_features,
+    check_items,
+    check_length,
+    check_offsets,
+    check_order,
+    rewards32,
+)
+from policies.encoders.data.columns import instants, order_keys, seconds, whole_numbers
+from policies.encoders.data.order import group_by_user, time_order, user_codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +42,28 @@ class Sequences:
     item_features: NDArray[np.float32] | None = None  # (A, F) in networks' initial item vectors
 
     def __post_init__(self) -> None:
-        _check_offsets(self.offsets, len(self.items))
-        _check_items(self.items, self.offsets, self.n_items)
-        for name, size in (("times", len(self.items)), ("rewards", len(self.items))):
-            column = getattr(self, name)
-            if column is not None and len(column) != size:
-                raise ValueError(f"{name} has {len(column)} entries for {size} events")
-        if self.users is not None and len(self.users) != len(self):
-            raise ValueError(f"users has {len(self.users)} entries for {len(self)} sequences")
-        if self.item_features is not None:
-            _check_features(self.item_features, self.n_items)
+        put: Callable[[str, Any], None] = partial(object.__setattr__, self)
+        put("n_items", catalogue_size(self.n_items))
+        items = whole_numbers("items", self.items, ITEMS)
+        put("offsets", whole_numbers("offsets", self.offsets, OFFSETS).astype(np.int64, copy=False))
+        check_offsets(self.offsets, len(items))
+        check_items(items, self.offsets, self.n_items)
+        put("items", items.astype(np.int32, copy=False))
         if self.times is not None:
-            _check_times(self.times, self.offsets)
+            times = instants("times", self.times)
+            check_length("times", times, len(items), "events")
+            check_order(order_keys(times), self.offsets)
+            put("times", seconds(times))
+        if self.rewards is not None:
+            put("rewards", rewards32("rewards", self.rewards))
+            check_length("rewards", self.rewards, len(items), "events")
+        if self.users is not None:
+            put("users", whole_numbers("users", self.users, USERS).astype(np.int64, copy=False))
+            check_length("users", self.users, len(self), "sequences")
+        if self.item_features is not None:
+            with np.errstate(over="ignore"):  # what overflows is refused as not finite
+                put("item_features", np.asarray(self.item_features, np.float32))
+            check_features(self.item_features, self.n_items)
 
     @classmethod
     def from_lists(
@@ -50,16 +75,20 @@ class Sequences:
         rewards: Iterable[ArrayLike] | None = None,
         users: ArrayLike | None = None,
     ) -> Sequences:
-        """One list of item ids (0..n_items-1, oldest first) for each user."""
-        parts = [np.asarray(one, dtype=np.int64) for one in lists]
-        offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
+        """One list of item ids (0..n_items-1, oldest first) for each user.
+
+        `times` and `rewards` are lists of the same lengths. Raises ValueError naming the first
+        entry that breaks a rule.
+        """
+        parts = [whole_numbers(f"lists[{u}]", one, ITEMS) for u, one in enumerate(lists)]
+        lengths = [len(p) for p in parts]
         return cls(
-            items=_concatenated(parts, np.int64).astype(np.int32),
-            offsets=offsets,
-            n_items=int(n_items),
-            times=None if times is None else _concatenated(times, np.float64),
-            rewards=None if rewards is None else _concatenated(rewards, np.float32),
-            users=None if users is None else np.asarray(users, dtype=np.int64),
+            items=_concatenated("items", parts, np.int64),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            n_items=n_items,
+            times=None if times is None else _beside("times", times, lengths, instants),
+            rewards=None if rewards is None else _beside("rewards", rewards, lengths, rewards32),
+            users=None if users is None else whole_numbers("users", users, USERS),
         )
 
     @classmethod
@@ -72,21 +101,29 @@ class Sequences:
         time: ArrayLike | None = None,
         reward: ArrayLike | None = None,
     ) -> Sequences:
-        """One row per event, in any order; ties in time keep the order of the rows."""
-        user, item = np.asarray(user, dtype=np.int64), np.asarray(item, dtype=np.int64)
-        if user.shape != item.shape:
-            raise ValueError(f"user has shape {user.shape}, item {item.shape}: one entry per event")
-        times = None if time is None else np.asarray(time, dtype=np.float64)
-        users, code = _user_codes(user)
-        order = _group_by_user(code, len(users), _time_order(times, len(user)))
+        """One row per event, in any order; ties in time keep the order of the rows.
+
+        user and item: whole numbers. time: seconds, or dates, which become seconds since 1970;
+        whole numbers and dates are put in order exactly, whatever their unit. Raises ValueError
+        naming the first row that breaks a rule.
+        """
+        user, item = whole_numbers("user", user, USERS), whole_numbers("item", item, ITEMS)
+        check_length("user", user, len(item), "events")
+        when = None if time is None else instants("time", time)
+        rewards = None if reward is None else rewards32("reward", reward)
+        for name, column in (("time", when), ("reward", rewards)):
+            if column is not None:
+                check_length(name, column, len(item), "events")
+        keys = None if when is None else order_keys(when)
+        users, code = user_codes(user.astype(np.int64, copy=False))
+        order = group_by_user(code, len(users), time_order(keys, len(user)))
         lengths = np.bincount(code, minlength=len(users))
-        rewards = None if reward is None else np.asarray(reward, dtype=np.float32)[order]
         return cls(
-            items=item[order].astype(np.int32),
+            items=item[order],
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            n_items=int(n_items),
-            times=None if times is None else times[order],
-            rewards=rewards,
+            n_items=n_items,
+            times=None if when is None else when[order],
+            rewards=None if rewards is None else rewards[order],
             users=users,
         )
 
@@ -118,6 +155,12 @@ class Sequences:
     def owner(self) -> NDArray[np.int64]:
         """The user of each event, (T,)."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def repeats(self) -> int:
+        """The number of events whose item their user had before."""
+        pairs = np.sort(self.owner * self.n_items + self.items)
+        return int((pairs[1:] == pairs[:-1]).sum())
 
     def counts(self) -> NDArray[np.int64]:
         """How often each item occurs, (A,)."""
@@ -181,82 +224,25 @@ class Sequences:
         return self.cut(start[keep], stop[keep], rows[keep])
 
 
-def _concatenated(parts: Iterable[ArrayLike], dtype: type[np.generic]) -> NDArray[Any]:
-    arrays = [np.asarray(p, dtype=dtype) for p in parts]
-    return np.concatenate(arrays) if arrays else np.empty(0, dtype)
+def _concatenated(name: str, parts: list[NDArray[Any]], dtype: Any = None) -> NDArray[Any]:
+    filled = [p for p in parts if len(p)]
+    if not filled:
+        return np.empty(0, np.int64)
+    try:
+        return np.concatenate(filled, dtype=dtype)
+    except TypeError:
+        raise ValueError(f"{name} mix dates and numbers: use one of them throughout") from None
 
 
-def _user_codes(user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(distinct users in order, (T,) place of each event's user among them)."""
-    if len(user) and user.min() >= 0 and user.max() < 16 * len(user):  # no sort is needed
-        occurs = np.bincount(user) > 0
-        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[user]
-    users, code = np.unique(user, return_inverse=True)
-    return users, code
-
-
-def _time_order(when: NDArray[np.float64] | None, count: int) -> NDArray[np.int64]:
-    """(T,) rows in order of time; ties keep the order of the rows."""
-    if when is None:
-        return np.arange(count)
-    if count and np.isfinite(when).all() and (when == np.floor(when)).all():
-        since, span = (when - when.min()), int(when.max() - when.min()) + 1
-        if span < (1 << 62) // count:  # distinct whole keys: any sort will do, the fastest does
-            return np.argsort(since.astype(np.int64) * count + np.arange(count))
-    return np.argsort(when, kind="stable")
-
-
-def _group_by_user(
-    code: NDArray[np.int64], users: int, order: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """`order` grouped by user, stable inside each: a counting sort in compiled code."""
-    cells = (order, (code[order], np.arange(len(order))))
-    rows: NDArray[np.int64] = sparse.coo_array(cells, shape=(users, len(order))).tocsr().data
-    return rows
-
-
-def _check_offsets(offsets: NDArray[np.int64], n_events: int) -> None:
-    if offsets.ndim != 1 or not len(offsets) or offsets[0] != 0 or offsets[-1] != n_events:
-        raise ValueError(f"offsets must run from 0 to the {n_events} events, one more than users")
-    if (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets fall after user {int(np.argmax(np.diff(offsets) < 0))}")
-
-
-def _check_items(items: NDArray[np.int32], offsets: NDArray[np.int64], n_items: int) -> None:
-    if n_items < 1:
-        raise ValueError(f"a catalogue needs at least one item, n_items = {n_items}")
-    wrong = np.flatnonzero((items < 0) | (items >= n_items))
-    if wrong.size:
-        at = int(wrong[0])
-        user = int(np.searchsorted(offsets, at, side="right")) - 1
-        raise ValueError(
-            f"user {user}, event {at - int(offsets[user])}: item {items[at]} is outside "
-            f"0..{n_items - 1} ({wrong.size} of {len(items)} events). Code items as 0..n_items-1, "
-            "or pass the true n_items."
-        )
-
-
-def _check_features(features: NDArray[np.float32], n_items: int) -> None:
-    if features.ndim != 2 or len(features) != n_items:
-        raise ValueError(f"item_features has shape {features.shape} for {n_items} items")
-    wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if wrong.size:
-        raise ValueError(
-            f"item_features of item {int(wrong[0])} are not finite ({wrong.size} of {n_items} "
-            "items): fill what is not known, for instance with the column's mean"
-        )
-
-
-def _check_times(times: NDArray[np.float64], offsets: NDArray[np.int64]) -> None:
-    if not np.isfinite(times).all():
-        raise ValueError(f"times[{int(np.argmin(np.isfinite(times)))}] is not a finite number")
-    falls = np.diff(times) < 0
-    starts = offsets[(offsets > 0) & (offsets < len(times))]
-    falls[starts - 1] = False
-    if falls.any():
-        at = int(np.argmax(falls)) + 1
-        user = int(np.searchsorted(offsets, at, side="right")) - 1
-        raise ValueError(
-            f"user {user}: event {at - int(offsets[user])} is older than the one before it. "
-            "Sort each user's events by time, or build with Sequences.from_events."
-        )
+def _beside(
+    name: str,
+    parts: Iterable[ArrayLike],
+    lengths: list[int],
+    checked: Callable[[str, ArrayLike], NDArray[Any]],
+) -> NDArray[Any]:
+    """A column given as one list for each user, as long as the user's list of items."""
+    arrays = [checked(f"{name}[{u}]", part) for u, part in enumerate(parts)]
+    check_length(name, arrays, len(lengths), "lists of items")
+    for u, (array, length) in enumerate(zip(arrays, lengths, strict=True)):
+        check_length(f"{name}[{u}]", array, length, "events of the user")
+    return _concatenated(name, arrays)

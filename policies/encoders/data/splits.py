@@ -7,22 +7,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.encoders.data.checks import check_length
 from policies.encoders.data.sequences import Sequences
 
 
 @dataclass(frozen=True, slots=True)
 class Heldout:
-    """Queries: predict `target[i]` from `history[i]`."""
+    """Queries: predict `target[i]` from `history[i]`, the seen items in the ranking or out of it.
+
+    `filter_seen`: the items of a query's own history leave its ranking, and a target among them is
+    missed. By default they leave it unless any query repeats an item, in its history or as target.
+    """
 
     history: Sequences  # Q queries' histories
     target: NDArray[np.int32]  # (Q,) the item that came next
+    filter_seen: bool | None = None  # one rule of all queries; None becomes the default
 
     def __post_init__(self) -> None:
-        if len(self.history) != len(self.target):
-            raise ValueError(f"{len(self.history)} histories for {len(self.target)} targets")
+        check_length("target", self.target, len(self.history), "histories")
+        if self.filter_seen is None:
+            object.__setattr__(self, "filter_seen", not repeated(self.history, self.target))
 
     def __len__(self) -> int:
         return len(self.target)
+
+
+def repeated(history: Sequences, target: NDArray[np.int32]) -> bool:
+    """Whether any history holds an item twice, or its own target."""
+    return bool(history.repeats or (history.items == target[history.owner]).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,21 @@ class Split:
     valid: Heldout
     test: Heldout
     rule: str
+    needs: str = ""  # what a user must have to be learnt from and tested, as a sentence
+
+    def check(self) -> None:
+        """Raise ValueError where nobody can be learnt from or tested, with the reason."""
+        users, longest = len(self.train), int(self.train.lengths.max(initial=0))
+        if longest < 2:
+            raise ValueError(
+                f"nothing to learn: none of {users:,} users has two training events under the "
+                f"split {self.rule} ({self.train.n_events:,} training events). {self.needs}"
+            )
+        if not len(self.test):
+            raise ValueError(
+                f"nothing to test: 0 of {users:,} users can be tested under the split {self.rule} "
+                f"(the longest training history has {longest:,} events). {self.needs}"
+            )
 
 
 def development(split: Split) -> Split:
@@ -46,8 +73,10 @@ def development(split: Split) -> Split:
     low, high, rows = train.offsets[:-1], train.offsets[1:], np.arange(len(train))
     long = np.flatnonzero(train.lengths >= 2)
     rest = train.cut(low, np.where(train.lengths >= 2, high - 1, high), rows)
-    queries = Heldout(train.cut(low[long], high[long] - 1, long), train.items[high[long] - 1])
-    return Split(rest, queries, queries, f"development, the last training event of: {split.rule}")
+    histories = train.cut(low[long], high[long] - 1, long)
+    queries = Heldout(histories, train.items[high[long] - 1], split.test.filter_seen)
+    rule = f"development, the last training event of: {split.rule}"
+    return Split(rest, queries, queries, rule, f"{split.needs} Development takes one event more.")
 
 
 def leave_one_out(sequences: Sequences) -> Split:
@@ -59,12 +88,14 @@ def leave_one_out(sequences: Sequences) -> Split:
     rows = np.arange(len(sequences))
     long = np.flatnonzero(sequences.lengths >= 3)
     train = sequences.cut(low, np.where(sequences.lengths >= 3, high - 2, high), rows)
+    filter_seen = not sequences.repeats
 
     def held(back: int) -> Heldout:
         stop = high[long] - back
-        return Heldout(sequences.cut(low[long], stop, long), sequences.items[stop])
+        return Heldout(sequences.cut(low[long], stop, long), sequences.items[stop], filter_seen)
 
-    return Split(train, held(2), held(1), "leave-one-out by user")
+    needs = "Leave-one-out tests users of 3 events and learns from them beginning with 4."
+    return Split(train, held(2), held(1), "leave-one-out by user", needs)
 
 
 def global_time(sequences: Sequences, *, valid: float = 0.8, test: float = 0.9) -> Split:
@@ -74,14 +105,16 @@ def global_time(sequences: Sequences, *, valid: float = 0.8, test: float = 0.9) 
     instant, so no event after it is seen by anybody.
 
     Raises:
-        ValueError: the sequences carry no times, or 0 < valid < test < 1 does not hold.
+        ValueError: no times, no events, or not 0 < valid < test < 1.
     """
     if sequences.times is None:
         raise ValueError("a split by global time needs times; these sequences have none")
     if not 0 < valid < test < 1:
         raise ValueError(f"need 0 < valid < test < 1, got valid={valid}, test={test}")
+    if not sequences.n_events:
+        raise ValueError("a split by global time needs events; these sequences have none")
     first, second = np.quantile(sequences.times, [valid, test], method="lower")
-    users = np.arange(len(sequences))
+    users, filter_seen = np.arange(len(sequences)), not sequences.repeats
     start = sequences.offsets[:-1]
 
     def until(instant: float) -> NDArray[np.int64]:
@@ -93,8 +126,15 @@ def global_time(sequences: Sequences, *, valid: float = 0.8, test: float = 0.9) 
     def held(instant: float, end: NDArray[np.int64]) -> Heldout:
         stop = until(instant)
         rows = np.flatnonzero(stop < end)
-        return Heldout(sequences.cut(start[rows], stop[rows], rows), sequences.items[stop[rows]])
+        histories = sequences.cut(start[rows], stop[rows], rows)
+        return Heldout(histories, sequences.items[stop[rows]], filter_seen)
 
     train = sequences.cut(start, until(first), users)
     rule = f"global time: train before {first:.0f}, validate before {second:.0f}, test after"
-    return Split(train, held(first, until(second)), held(second, sequences.offsets[1:]), rule)
+    needs = (
+        "Somebody must have two events before the first instant; there are "
+        f"{len(np.unique(sequences.times)):,} different times to tell {sequences.n_events:,} "
+        "events apart."
+    )
+    test_part = held(second, sequences.offsets[1:])
+    return Split(train, held(first, until(second)), test_part, rule, needs)

@@ -23,7 +23,7 @@ from policies.encoders.base import (
 )
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.data.splits import Heldout
-from policies.encoders.evaluate import ndcg
+from policies.encoders.evaluate import check_queries, ndcg
 from policies.encoders.nets.network import Incremental, Network
 from policies.encoders.nets.packed import pack
 from policies.encoders.serving.state import HistoryState, NetworkState, check_events
@@ -69,6 +69,8 @@ class NeuralEncoder(ABC):
 
         `folder` and `world` as in `policies.encoders.training.train.train`.
         """
+        if valid is not None:
+            check_queries(valid)
         self._build(sequences.n_items, sequences.counts())
         if sequences.item_features is not None:
             self._net.begin_at(torch.from_numpy(sequences.item_features))

@@ -51,7 +51,11 @@ def train(
 
     With `folder`, every epoch leaves curve.csv and the whole state of training there, and a run
     that was killed goes on as if it had not been. With `world`, processes share each batch.
+
+    Raises:
+        ValueError: no sequence has two events, the loss needs more items, or it is not finite.
     """
+    _check_task(sequences, config)
     world, device = world or ProcessGroup(), chosen_device(config.device)
     network.to(device)
     for noise in noises(network):
@@ -79,6 +83,17 @@ def train(
     return progress.curve
 
 
+def _check_task(sequences: Sequences, config: TrainConfig) -> None:
+    """There is something to learn, and the loss is defined."""
+    if not (sequences.lengths >= 2).any():
+        raise ValueError(
+            f"nothing to learn: none of {len(sequences):,} sequences has two events, so no event "
+            "has one before it to be predicted from"
+        )
+    if config.loss == "gbce" and sequences.n_items < 2:
+        raise ValueError("the loss gbce needs two items or more; full takes a catalogue of one")
+
+
 def _epoch(
     number: int,
     network: Network,
@@ -104,6 +119,11 @@ def _epoch(
         total, count = total + loss.item() * size, count + batch.n_targets
     network.eval()
     total = world.sum(total)
+    if not math.isfinite(total):
+        raise ValueError(
+            f"the loss is {total} in epoch {number + 1}: the network diverged; lower lr "
+            f"(it is {config.lr})"
+        )
     cpu, wall = time.process_time() - cpu_start, time.perf_counter() - wall_start
     return Epoch(number, total / max(count, 1), count, cpu, wall, math.nan)
 

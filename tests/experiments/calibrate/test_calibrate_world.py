@@ -43,6 +43,31 @@ def test_too_few_users_are_refused(tmp_path: Path) -> None:
         run(Settings(data=str(file), out=tmp_path / "world"))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_catalogue_smaller_than_the_topics_is_calibrated(tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(0), ["user,item,timestamp"]
+    rows += [f"u{u},i{rng.integers(4)},{t}" for u in range(50) for t in range(8)]
+    (tmp_path / "few.csv").write_text("\n".join(rows))
+    assert run(Settings(data=str(tmp_path / "few.csv"), out=tmp_path / "world")) == 0
+    report = json.loads((tmp_path / "world" / "fidelity.json").read_text())
+    assert all(np.isfinite(row["simulated"]) for row in report["fidelity"])
+
+
+def test_too_few_simulated_users_are_refused(tmp_path: Path) -> None:
+    file = written(tmp_path / "log.csv", 60)
+    with pytest.raises(ValueError, match="--simulated 3: simulate 20 users at least"):
+        run(Settings(data=str(file), out=tmp_path / "world", simulated=3))
+
+
+def test_predictability_is_the_hit_rate_of_last_items() -> None:
+    ring = [(np.arange(8) + start) % 30 for start in range(30)]
+    assert fidelity.predictability(ring, 30) == 1.0
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(100, size=8) for _ in range(500)]
+    assert fidelity.predictability(noise, 100) == pytest.approx(0.1, abs=0.04)
+    assert np.isnan(fidelity.predictability([np.arange(3)], 30))
+
+
 def test_distances_by_hand() -> None:
     assert fidelity.tv(np.array([0.5, 0.5]), np.array([0.8, 0.2])) == pytest.approx(0.3)
     assert fidelity.gini(np.array([0.0, 0.0, 1.0])) == pytest.approx(2 / 3)

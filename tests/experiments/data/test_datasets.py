@@ -127,6 +127,20 @@ def test_parquet_and_csv_of_the_same_events_load_alike(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.sequences.times, two.sequences.times)
 
 
+def test_nanoseconds_of_a_file_keep_their_order(tmp_path: Path) -> None:
+    import pandas as pd
+
+    tick = 1_700_000_000_000_000_000
+    table = pd.DataFrame(
+        {"user": 1, "item": ["c", "b", "a"], "timestamp": [tick + 2, tick + 1, tick]}
+    )
+    table.to_csv(tmp_path / "whole.csv", index=False)
+    dates = table.assign(timestamp=table.timestamp.to_numpy().astype("datetime64[ns]"))
+    dates.to_parquet(tmp_path / "dates.parquet")
+    for name in ("whole.csv", "dates.parquet"):
+        assert load(str(tmp_path / name)).sequences.items.tolist() == [0, 1, 2]
+
+
 def test_a_split_of_a_file_leaks_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [f"{rng.integers(20)},{rng.integers(50)},{t}" for t in range(1000)]
@@ -146,6 +160,8 @@ def test_a_split_of_a_file_leaks_nothing(tmp_path: Path) -> None:
         ("user,item,timestamp\n1,2,3\n1,,4\n", "row 1: item is empty"),
         ("user,item,timestamp\n1,2,soon\n", "need seconds"),
         ("user,item,timestamp\n1,2\n", "cannot be read as csv"),
+        ("user,item,timestamp\n", "has no rows"),
+        ("user,item,timestamp,reward\n1,2,3,4\n1,2,4,\n", r"reward\[1\] = nan is missing"),
     ],
 )
 def test_a_bad_file_is_refused_by_its_fault(text: str, said: str, tmp_path: Path) -> None:

@@ -140,3 +140,83 @@ def test_the_benchmark_measures_learning_and_serving(
     assert row["serve_best"] >= row["serve_median"] > 0
     assert row["state_bytes"] == 2 * 16 * 64 * 4  # hidden state and vector, float32
     assert "gru4rec" in capsys.readouterr().out
+
+
+def table_of(path: Path, rows: list[tuple[int, int, int]]) -> str:
+    path.write_text("user,item,timestamp\n" + "".join(f"u{u},i{i},{t}\n" for u, i, t in rows))
+    return str(path)
+
+
+@pytest.mark.parametrize("split", ["leave-one-out", "global-time", "development"])
+@pytest.mark.parametrize(("users", "n_items"), [(12, 1), (12, 5), (1, 20)])
+def test_small_catalogues_and_single_users_have_figures(
+    split: datasets.SplitName,
+    users: int,
+    n_items: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(u, int(rng.integers(n_items)), 10 * k + u) for u in range(users) for k in range(20)]
+    data = table_of(tmp_path / "few.csv", rows)
+    settings = leaderboard.Settings(
+        data=data, models=("sasrec",), set=SMALL, split=split, out=tmp_path / "it"
+    )
+    assert leaderboard.run(settings) == 0
+    printed = capsys.readouterr().out
+    assert "nan" not in printed
+    assert "nothing filtered" in printed
+    assert f"coverage@{min(n_items, 10)}" in printed
+
+
+def test_the_rule_of_the_ranking_is_printed_and_written(
+    shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    again = [(u, int(i), t) for u in range(30) for t, i in enumerate(rng.integers(20, size=8))]
+    for data, rule in (
+        (shop, "seen items filtered"),
+        (table_of(tmp_path / "x.csv", again), "nothing"),
+    ):
+        settings = pretrain_encoder.Settings(data=data, model="markov", out=tmp_path / rule)
+        assert pretrain_encoder.run(settings) == 0
+        assert rule in json.loads((tmp_path / rule / "report.json").read_text())["protocol"]
+        assert rule in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "split", "said"),
+    [
+        (
+            [(u, u % 7, k) for u in range(9) for k in range(2)],
+            "leave-one-out",
+            "0 of 9 users can be",
+        ),
+        ([(u, u % 7, 5) for u in range(9) for k in range(9)], "global-time", "1 different times"),
+        ([(u, u % 7, k) for u in range(9) for k in range(3)], "leave-one-out", "nothing to learn"),
+        ([], "leave-one-out", "has no rows"),
+    ],
+)
+def test_nothing_to_learn_or_test_is_refused_before_training(
+    rows: list[tuple[int, int, int]], split: datasets.SplitName, said: str, tmp_path: Path
+) -> None:
+    data, out = table_of(tmp_path / "it.csv", rows), tmp_path / "run"
+    with pytest.raises(ValueError, match=said):
+        pretrain_encoder.run(pretrain_encoder.Settings(data=data, split=split, out=out))
+    with pytest.raises(ValueError, match=said):
+        leaderboard.run(leaderboard.Settings(data=data, split=split, out=out))
+    assert not out.exists()
+
+
+def test_without_validation_all_epochs_are_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = table_of(tmp_path / "one.csv", [(0, k, k) for k in range(4)])
+    settings = pretrain_encoder.Settings(
+        data=data, model="gru4rec", set=SMALL, split="global-time", out=tmp_path / "run"
+    )
+    assert pretrain_encoder.run(settings) == 0
+    printed = capsys.readouterr().out
+    assert "no validation queries" in printed
+    assert "epoch   2 of 2" in printed
+    assert "nan" not in printed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -11,7 +12,13 @@ import pytest
 
 import recsim_env
 from recsim_env import Catalogue, Population
-from recsim_env.calibration.calibrate import CalibratedWorld, calibrate, position_effect, simulate
+from recsim_env.calibration.calibrate import (
+    CalibratedWorld,
+    calibrate,
+    cluster,
+    position_effect,
+    simulate,
+)
 from recsim_env.calibration.choice_fit import best_fit, choice_table
 from recsim_env.users.calibrated import CalibratedConfig
 
@@ -148,3 +155,60 @@ def test_too_short_a_log_and_an_unfitted_world_are_refused() -> None:
         calibrate([np.array([0])] * 50, 5)
     with pytest.raises(ValueError, match="comes from a log"):
         recsim_env.RecVectorEnv(2, model="calibrated")
+
+
+def test_items_whose_vectors_coincide_are_one_topic() -> None:
+    vectors = np.eye(5, 3, dtype=np.float32)[[0, 1, 2, 0, 1, 4, 4]]  # the last two: all zeros
+    codes = cluster(vectors, 20, seed=0)
+    same = (vectors[:, None] == vectors).all(axis=2)
+    np.testing.assert_array_equal(codes[:, None] == codes, same)
+    fewer = cluster(vectors, 3, seed=0)
+    assert sorted(set(fewer.tolist())) == list(range(len(set(fewer.tolist()))))
+    assert (fewer[:, None] == fewer)[same].all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "shape",
+    ["three items", "ten items", "most items unseen", "one list", "equal popularity", "no chain"],
+)
+@pytest.mark.parametrize("dims", [1, 16])
+def test_small_and_even_logs_make_finite_worlds(shape: str, dims: int) -> None:
+    rng = np.random.default_rng(0)
+    lists: list[np.ndarray] = {
+        "three items": [rng.integers(3, size=8) for _ in range(40)],
+        "ten items": [rng.integers(10, size=8) for _ in range(40)],
+        "most items unseen": [rng.integers(5, size=8) for _ in range(40)],
+        "one list": [np.arange(6)] * 40,
+        "equal popularity": [rng.permutation(25) for _ in range(40)],
+        "no chain": [np.array([u % 3, u % 3]) for u in range(40)],
+    }[shape]
+    n_items = 60 if shape == "most items unseen" else 1 + max(int(one.max()) for one in lists)
+    world = calibrate(lists, n_items, dims=dims)
+    parts = (
+        world.catalogue.vectors, world.population.interests, world.population.traits["pull"],
+        *world.catalogue.columns.values(),
+    )  # fmt: skip
+    assert all(np.isfinite(part).all() for part in parts)
+    topics = np.unique(world.catalogue.topics)
+    assert topics.tolist() == list(range(len(topics)))
+    assert len(simulate(world, 3, seed=0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"histories": [np.zeros(5, int)] * 20}, "users took 1 different items"),
+        ({"histories": [np.array([0, 1, 9])] * 20}, r"histories\[0\] holds item 9; .* 0\.\.3"),
+        (
+            {"histories": [np.array([0, 1, 2])] * 15 + [np.array([0.5, 1])]},
+            r"histories\[15\] .*float64",
+        ),
+        ({"dims": 0}, "dims = 0"),
+        ({"topics": np.zeros(3, int)}, r"shape \(3,\); pass one whole number .* of the 4 items"),
+    ],
+)
+def test_a_log_without_choices_is_refused(changes: dict[str, Any], said: str) -> None:
+    lists = [np.array([0, 1, 2])] * 20
+    with pytest.raises(ValueError, match=said):
+        calibrate(**{"histories": lists, "n_items": 4} | changes)

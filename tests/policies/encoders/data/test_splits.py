@@ -58,3 +58,32 @@ def test_global_time_validation_targets_lie_before_the_test_instant() -> None:
 def test_global_time_without_times_is_refused() -> None:
     with pytest.raises(ValueError, match="needs times"):
         global_time(Sequences.from_lists([[0, 1]], n_items=2))
+
+
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        ([[0, 1]] * 60, r"0 of 60 users can be tested .*Leave-one-out tests users of 3 events"),
+        ([[0, 1, 2]] * 60, r"none of 60 users has two training events .*beginning with 4"),
+        ([[0]] * 60, "none of 60 users has two training events"),
+        ([], r"none of 0 users has two training events .*\(0 training events\)"),
+    ],
+)
+def test_a_split_without_learning_or_testing_says_why(lists: list[list[int]], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        leave_one_out(Sequences.from_lists(lists, n_items=9)).check()
+    leave_one_out(Sequences.from_lists([*lists, [0, 1, 2, 3]], n_items=9)).check()
+
+
+def test_development_needs_one_event_more() -> None:
+    split = leave_one_out(Sequences.from_lists([[0, 1, 2, 3]] * 5, n_items=9))
+    with pytest.raises(ValueError, match=r"nothing to learn: .*Development takes one event more"):
+        development(split).check()
+
+
+def test_times_that_do_not_tell_events_apart_are_named() -> None:
+    tied = Sequences.from_lists([[0, 1, 2]] * 4, n_items=3, times=[[7, 7, 7]] * 4)
+    with pytest.raises(ValueError, match="1 different times to tell 12 events apart"):
+        global_time(tied).check()
+    with pytest.raises(ValueError, match="needs events"):
+        global_time(Sequences.from_lists([[]], n_items=3, times=[[]]))

@@ -47,6 +47,38 @@ def test_bfloat16_products_learn_too() -> None:
     assert made.scores(np.array([[3, 4, 5]])).argmax() == 6
 
 
+def test_nothing_to_learn_is_refused_before_training() -> None:
+    for lists in ([], [[]], [[3], [4], []]):
+        with pytest.raises(
+            ValueError, match="nothing to learn: none of . sequences has two events"
+        ):
+            build().fit(Sequences.from_lists(lists, n_items=20))
+    nobody = leave_one_out(Sequences.from_lists([[0, 1]], n_items=20)).valid
+    reported: list[Epoch] = []
+    with pytest.raises(ValueError, match="no queries to validate on"):
+        build().fit(data(), valid=nobody, report=reported.append)
+    assert not reported
+
+
+def test_a_loss_without_an_end_is_refused_by_its_epoch_and_rate() -> None:
+    with pytest.raises(ValueError, match=r"diverged; lower lr \(it is 1e\+30\)"):
+        build(lr=1e30, epochs=4).fit(data())
+
+
+@pytest.mark.parametrize("loss", ["sampled", "full", "bce", "gbce"])
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec", "bert4rec", "average"])
+def test_one_user_of_a_tiny_catalogue_is_learnt_from(name: str, loss: str) -> None:
+    for n_items in (1, 2):
+        sequences = Sequences.from_lists([[0, n_items - 1, 0]], n_items=n_items)
+        if (loss, n_items) == ("gbce", 1):
+            with pytest.raises(ValueError, match="gbce needs two items"):
+                build(name, loss=loss).fit(sequences)
+            continue
+        made = build(name, loss=loss, epochs=1).fit(sequences)
+        assert np.isfinite(made.scores(np.array([[0]]))).all()
+        assert made.scores(np.array([[-1]])).shape == (1, n_items)
+
+
 class KilledError(Exception):
     """The process ends here."""
 
