@@ -18,6 +18,7 @@ from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
 BLOCK = 1 << 15  # rows; a dozen float64 columns of it fit a core's cache
+SMALL = 1e-4  # relative step of the numeric slope in weights; values are linear in most
 FormOf = Callable[[Rows], Form]
 
 
@@ -81,6 +82,10 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
         for name, form_of in forms.items():
             moved = _derivative(form_of(block), block, ratios[name], sums[name].bottom)
             _add_by_unit(psi[name], code, moved, units)
+    if t.learned is not None:
+        for name, form_of in forms.items():
+            slopes = _slopes(form_of, t, ratios[name], sums[name].bottom)
+            psi[name] += np.bincount(units.code, t.learned(*slopes), units.n)
     ids = t.unit[units.first]
     return {
         name: Estimate(
@@ -108,6 +113,24 @@ def _derivative(form: Form, t: Rows, ratios: list[F64], bottoms: list[F64]) -> F
     for r, ratio, bottom in parts:
         moved += _one_derivative(r, ratio, bottom, t)
     return moved
+
+
+def _slopes(form_of: FormOf, t: Terms, ratios: list[F64], bottoms: list[F64]) -> tuple[F64, F64]:
+    """Derivative (N,) of the value in each row's weight, and in its weight_before."""
+    slopes = []
+    for column in ("weight", "weight_before"):
+        slope = np.empty(len(t))
+        for block, rows in _blocks(t):
+            own = getattr(block, column)
+            step = SMALL * (np.abs(own) + 1)
+            sides = []
+            for side in (1, -1):
+                beside = block.copy()
+                setattr(beside, column, own + side * step)
+                sides.append(_derivative(form_of(beside), beside, ratios, bottoms))
+            slope[rows] = (sides[0] - sides[1]) / (2 * step)
+        slopes.append(slope)
+    return slopes[0], slopes[1]
 
 
 def _one_derivative(r: Ratio, ratio: F64, bottom: F64, t: Rows) -> F64:

@@ -37,12 +37,17 @@ def bootstrap(
     MacGibbon (2006) for Poisson counts.
 
     Raises:
-        ValueError: fewer than 2 units or draws.
+        ValueError: fewer than 2 units or draws, or weights that were learned from these rows.
         NoOverlapError: draws without any weight, of a self-normalised estimator.
     """
     check_level(level)
     if terms.layout.units.n < 2 or draws < 2:
         raise ValueError("a bootstrap needs 2 independent units and 2 draws; log more sessions")
+    if terms.learned is not None:
+        raise ValueError(
+            "these weights were learned from the rows, and a bootstrap would hold them fixed; "
+            "interval(estimate(terms, name)) counts their error"
+        )
     names = list(names)
     forms = {k: f for k, f in forms_of(terms, names, hyper).items() if k in names}
     columns, drawn, observed = _sums(terms, forms, draws, np.random.default_rng(seed))
