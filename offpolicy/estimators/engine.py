@@ -6,20 +6,27 @@ Memory beyond the terms: one number per unit and estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import Form, Lost, Ratio, Rows
+from offpolicy.estimators.forms import Form, FormOf, Lost, Ratio, Rows, bound_names, with_bounds
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
 BLOCK = 1 << 15  # rows; a dozen float64 columns of it fit a core's cache
 SMALL = 1e-4  # relative step of the numeric slope in weights; values are linear in most
-FormOf = Callable[[Rows], Form]
+
+
+class End(NamedTuple):
+    """A bound on the truth: its estimate, and how each unit moves it."""
+
+    value: float
+    psi: F64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +39,7 @@ class Estimate:
     bias: tuple[float, float] = (0.0, 0.0)  # truth minus expectation lies in here; (0, 0): unbiased
     name: str = ""
     horizon: str = ""  # the estimand
+    ends: tuple[End, End] | None = None  # the bounds that `bias` leads to are estimates themselves
 
 
 class _Sums:
@@ -70,6 +78,7 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
     Raises:
         NoOverlapError: a self-normalised estimator finds no weight at all.
     """
+    asked, forms = list(forms), with_bounds(Rows(t, slice(0, 1)), forms)
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
         for name, form_of in forms.items():
@@ -87,7 +96,7 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
             slopes = _slopes(form_of, t, ratios[name], sums[name].bottom)
             psi[name] += np.bincount(units.code, t.learned(*slopes), units.n)
     ids = t.unit[units.first]
-    return {
+    found = {
         name: Estimate(
             float(sum(r.sum() for r in ratios[name])),
             psi[name] * units.n,
@@ -98,6 +107,23 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
         )
         for name in forms
     }
+    return {name: _with_ends(name, found, sums[name].lost) for name in asked}
+
+
+def _with_ends(name: str, found: Mapping[str, Estimate], lost: Lost) -> Estimate:
+    """The estimate with the bounds of the truth, where it changed its weights."""
+    e = found[name]
+    if not lost.rows:
+        return e
+    missed, gained = (found[key] for key in bound_names(name))
+    low, high = (
+        End(
+            e.value + cut * missed.value + more * gained.value,
+            e.psi + cut * missed.psi + more * gained.psi,
+        )
+        for cut, more in lost.ends()
+    )
+    return replace(e, ends=(low, high))
 
 
 def _blocks(t: Terms) -> Iterator[tuple[Rows, slice]]:

@@ -7,7 +7,7 @@ import numpy as np
 from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.likelihood import cr, least_divergence, value_range
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.intervals.inference import Interval, between, check_level, standard_error
+from offpolicy.intervals.inference import Interval, between, check_level, standard_error, within
 
 Range = tuple[float, float]  # low, high
 
@@ -55,10 +55,9 @@ def confidence_sequence(
         raise ValueError(f"tuned_at = {tuned_at}; it is a number of units, above 0")
     n, alpha = len(estimate.psi), 1 - level
     rho2 = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_at
-    scale = standard_error(estimate) * np.sqrt(n)
     t = n * rho2 + 1
-    radius = scale * np.sqrt(2 * t / (n**2 * rho2) * np.log(np.sqrt(t) / alpha))
-    return _around(estimate, float(radius), level)
+    errors = np.sqrt(2 * t / (n * rho2) * np.log(np.sqrt(t) / alpha))
+    return within(estimate, float(errors), level)
 
 
 def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators.engine import End, Estimate
+from offpolicy.estimators.terms import F64
 
 Side = Literal["both", "lower", "upper"]
 Method = Literal["t", "normal"]
@@ -32,7 +33,7 @@ def interval(
     """Confidence interval from the influence of units, ratio-correct for self-normalised forms.
 
     An estimator that clips or shrinks its weights is biased: its bounds are moved out by the bound
-    on that bias, and the interval says so.
+    on that bias, which is estimated itself and counts with its own noise, and the interval says so.
 
     Raises:
         ValueError: fewer than 2 independent units, or a level outside (0, 1).
@@ -41,11 +42,28 @@ def interval(
     if units < 2:
         raise ValueError(f"an interval needs 2 independent units, got {units}; log more sessions")
     check_level(level)
-    se = standard_error(estimate)
-    half = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method) * se
-    low = -np.inf if side == "upper" else estimate.value - half
-    high = np.inf if side == "lower" else estimate.value + half
-    return between(estimate, low, high, se, level)
+    errors = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method)
+    i = within(estimate, errors, level)
+    return replace(
+        i,
+        low=-np.inf if side == "upper" else i.low,
+        high=np.inf if side == "lower" else i.high,
+    )
+
+
+def within(estimate: Estimate, errors: float, level: float) -> Interval:
+    """The interval of so many standard errors each way; of an estimator that changes its weights,
+    from the bounds that its bias leaves, each with its own standard error."""
+    se, units = standard_error(estimate), len(estimate.psi)
+    sides = []
+    for k, sign in enumerate((-1, 1)):
+        bound, error = estimate.value + sign * max(sign * estimate.bias[k], 0.0), se
+        if estimate.ends is not None:
+            end = estimate.ends[k]
+            bound = sign * max(sign * bound, sign * end.value)
+            error = standard_error(replace(estimate, psi=end.psi))
+        sides.append(bound + sign * errors * error)
+    return Interval(estimate.value, sides[0], sides[1], se, level, units, estimate.bias)
 
 
 def between(estimate: Estimate, low: float, high: float, se: float, level: float) -> Interval:
@@ -91,14 +109,19 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
             f"{a.name or 'a'} and {b.name or 'b'} were estimated on different units "
             f"({len(a.unit)} and {len(b.unit)}); a paired difference needs the same rows"
         )
-    return Estimate(
-        a.value - b.value,
-        a.psi - b.psi,
-        a.unit,
-        (a.bias[0] - b.bias[1], a.bias[1] - b.bias[0]),
-        f"{a.name} - {b.name}",
-        a.horizon,
-    )
+    bias = (a.bias[0] - b.bias[1], a.bias[1] - b.bias[0])
+    e = Estimate(a.value - b.value, a.psi - b.psi, a.unit, bias, f"{a.name} - {b.name}", a.horizon)
+    if a.ends is None and b.ends is None:
+        return e
+    ends = [
+        End(above.value - below.value, above.psi - below.psi)
+        for above, below in zip(_ends(a), reversed(_ends(b)), strict=True)
+    ]
+    return replace(e, ends=(ends[0], ends[1]))
+
+
+def _ends(e: Estimate) -> tuple[End, End]:
+    return e.ends or (End(e.value + e.bias[0], e.psi), End(e.value + e.bias[1], e.psi))
 
 
 def adjust(estimate: Estimate, control: Estimate, known: float = 0.0) -> Estimate:
@@ -107,9 +130,14 @@ def adjust(estimate: Estimate, control: Estimate, known: float = 0.0) -> Estimat
     spread = float(control.psi @ control.psi)
     if spread == 0:
         return estimate
-    beta = float(estimate.psi @ control.psi) / spread
-    return replace(
-        estimate,
-        value=estimate.value - beta * (control.value - known),
-        psi=estimate.psi - beta * control.psi,
-    )
+
+    def adjusted(value: float, psi: F64) -> End:
+        beta = float(psi @ control.psi) / spread
+        return End(value - beta * (control.value - known), psi - beta * control.psi)
+
+    value, psi = adjusted(estimate.value, estimate.psi)
+    if estimate.ends is None:
+        return replace(estimate, value=value, psi=psi)
+    low, high = (adjusted(*end) for end in estimate.ends)
+    bias = (min(low.value - value, 0.0), max(high.value - value, 0.0))
+    return replace(estimate, value=value, psi=psi, bias=bias, ends=(low, high))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from offpolicy.estimators.engine import Estimate
-from offpolicy.intervals.inference import Interval, between, check_level, interval, standard_error
+from offpolicy.intervals.inference import Interval, check_level, quantile, within
 
 DRAWS = 20_000  # of the largest |z|; its 95 % quantile is then known to about .02
 
@@ -41,7 +41,6 @@ def simultaneous(
     critical = float(np.quantile(np.abs(z).max(1), level))
     result = {}
     for name, e in estimates.items():
-        widest, se = interval(e, bonferroni(level, len(estimates))), standard_error(e)
-        half = min(critical * se, (widest.high - widest.low) / 2)
-        result[name] = between(e, e.value - half, e.value + half, se, level)
+        widest = quantile(0.5 + bonferroni(level, len(estimates)) / 2, len(e.psi) - 1)
+        result[name] = within(e, min(critical, widest), level)
     return result

@@ -55,7 +55,9 @@ def choose_setting(
         ValueError: no such estimator or setting.
     """
     sampled = [
-        interval(replace(estimate(terms, name, **{setting: value}), bias=(0.0, 0.0)), level)
+        interval(
+            replace(estimate(terms, name, **{setting: value}), bias=(0.0, 0.0), ends=None), level
+        )
         for value in grid
     ]
     return float(grid[slope(sampled)])

@@ -15,7 +15,7 @@ import numpy as np
 
 from offpolicy.diagnostics import SURE, trusted
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import Lost, is_staged
+from offpolicy.estimators.forms import Lost, bound_names, is_staged
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.estimators.unit_totals import (
     CONTROL,
@@ -59,19 +59,43 @@ class Moments:
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
         """Clustered t interval of the estimate, moved out by the bound on its bias."""
-        return self._interval(name, self.value(name), self._gradient(name), level)
+        bias = self.lost.get(name, Lost()).bounds()
+        return self._interval([self._own(name), *self._ends(name)], bias, level)
 
     def uplift(self, name: str, level: float = 0.95) -> Interval:
         """Paired difference to the logging policy; with the control variate where weights can be
         trusted, as in `evaluate`."""
-        slope = self._gradient(name) - self._gradient(LOGGED)
-        if not trusted(self.ess, self.interval(MEAN_WEIGHT, SURE)):
-            return self._interval(name, self.value(name) - self.value(LOGGED), slope, level)
+        logged = self._own(LOGGED)
+        points = [
+            (value - logged[0], slope - logged[1])
+            for value, slope in (self._own(name), *self._ends(name))
+        ]
+        bias = self.lost.get(name, Lost()).bounds()
+        if trusted(self.ess, self.interval(MEAN_WEIGHT, SURE)):
+            points = [self._adjusted(*point) for point in points]
+            value, low, high = (points * 3)[:3] if len(points) == 1 else points
+            bias = (min(low[0] - value[0], 0.0), max(high[0] - value[0], 0.0))
+        return self._interval(points, bias, level)
+
+    def _own(self, name: str) -> tuple[float, F64]:
+        return self.value(name), self._gradient(name)
+
+    def _ends(self, name: str) -> list[tuple[float, F64]]:
+        """The bounds of the truth, where the estimator changed its weights."""
+        if name not in self.lost:
+            return []
+        value, slope = self._own(name)
+        missed, gained = (self._own(key) for key in bound_names(name))
+        return [
+            (value + cut * missed[0] + more * gained[0], slope + cut * missed[1] + more * gained[1])
+            for cut, more in self.lost[name].ends()
+        ]
+
+    def _adjusted(self, value: float, slope: F64) -> tuple[float, F64]:
         control = self._gradient(CONTROL)
         spread = float(control @ self.cross @ control)
         beta = float(slope @ self.cross @ control) / spread if spread > 0 else 0.0
-        value = self.value(name) - self.value(LOGGED) - beta * self.value(CONTROL)
-        return self._interval(name, value, slope - beta * control, level)
+        return value - beta * self.value(CONTROL), slope - beta * control
 
     @property
     def ess(self) -> float:
@@ -114,14 +138,23 @@ class Moments:
                 slope[c.bottom] -= self._ratio(c) * per
         return slope
 
-    def _interval(self, name: str, value: float, slope: F64, level: float) -> Interval:
+    def _interval(
+        self, points: list[tuple[float, F64]], bias: tuple[float, float], level: float
+    ) -> Interval:
+        """Of a value, or of a value and the bounds that its bias leaves."""
         n = self.units
         if n < 2:
             raise ValueError(f"an interval needs 2 independent units, got {n}; log more sessions")
-        se = float(np.sqrt(max(float(slope @ self.cross @ slope), 0.0) * n / (n - 1)))
-        half = quantile(0.5 + level / 2, n - 1) * se
-        low, high = bias = self.lost.get(name, Lost()).bounds()
-        return Interval(value, value - half + low, value + half + high, se, level, n, bias)
+        errors = [
+            float(np.sqrt(max(float(slope @ self.cross @ slope), 0.0) * n / (n - 1)))
+            for _, slope in points
+        ]
+        value, se, quantiles = points[0][0], errors[0], quantile(0.5 + level / 2, n - 1)
+        low, high = value + min(bias[0], 0.0), value + max(bias[1], 0.0)
+        low, high = min(low, points[min(1, len(points) - 1)][0]), max(high, points[-1][0])
+        low -= quantiles * errors[min(1, len(points) - 1)]
+        high += quantiles * errors[-1]
+        return Interval(value, low, high, se, level, n, bias)
 
 
 def partial(
