@@ -78,12 +78,11 @@ def notes_on(
         notes.append(
             f"the effective sample is {ess:.0f} units: the intervals below are not to be trusted."
         )
-    alone = [n for n in estimators if ESTIMATORS[n].model_only]
-    if alone:
-        notes.append(
-            f"the interval of {', '.join(alone)} speaks of the states that were reached, not of "
-            "the error of the model: it does not cover the truth at its level."
-        )
+    notes += [
+        f"the interval of {n} {ESTIMATORS[n].interval}."
+        for n in estimators
+        if ESTIMATORS[n].interval
+    ]
     return notes + _on_slates(log, [n for n in estimators if ESTIMATORS[n].weighting])
 
 

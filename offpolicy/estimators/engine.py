@@ -19,6 +19,11 @@ from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
 BLOCK = 1 << 15  # rows; a dozen float64 columns of it fit a core's cache
+NO_WEIGHT = (
+    "no weight is left: the target policy never serves what was logged, or the product of its "
+    "ratios over so many steps is lost to rounding; the log says nothing about it. Log with more "
+    'exploration, try a closer policy, or ask for one_step or horizon="marginal".'
+)
 SMALL = 1e-4  # relative step of the numeric slope in weights; values are linear in most
 
 
@@ -75,9 +80,24 @@ class _Sums:
 def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
     """Every estimator on the same terms.
 
+    Where no weight is left (`Terms.weightless`), those that weigh have no value: not a number,
+    within infinite bounds.
+
     Raises:
         NoOverlapError: a self-normalised estimator finds no weight at all.
     """
+    asked, probe = list(forms), Rows(t, slice(0, 1))
+    if t.weightless:
+        bare = {name for name, form_of in forms.items() if form_of(probe).weighs}
+        if any(_normalised(forms[name], t) for name in bare):
+            raise NoOverlapError(NO_WEIGHT)
+        forms = {name: form_of for name, form_of in forms.items() if name not in bare}
+        valued = _estimate_forms(t, forms) if forms else {}
+        return {n: without_value(t, n) if n in bare else valued[n] for n in asked}
+    return _estimate_forms(t, forms)
+
+
+def _estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
     asked, forms = list(forms), with_bounds(Rows(t, slice(0, 1)), forms)
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
@@ -124,6 +144,26 @@ def _with_ends(name: str, found: Mapping[str, Estimate], lost: Lost) -> Estimate
         for cut, more in lost.ends()
     )
     return replace(e, ends=(low, high))
+
+
+def _normalised(form_of: FormOf, t: Terms) -> bool:
+    """Divides by weights: where there are none it has nothing to divide by."""
+    end = int(t.layout.last.argmax())
+    bottoms = []
+    for size in (1.0, 2.0):
+        probe = Rows(t, slice(end, end + 1))
+        probe.weight = np.array([size])
+        bottoms.append([r.bottom for r in form_of(probe).ratios])
+    pairs = zip(*bottoms, strict=True)
+    return any(a is not None and b is not None and bool((a != b).any()) for a, b in pairs)
+
+
+def without_value(t: Terms, name: str) -> Estimate:
+    """No value: not a number, between bounds that are infinite."""
+    units = t.layout.units
+    unbounded = (-np.inf, np.inf)
+    ids = t.unit[units.first]
+    return Estimate(np.nan, np.zeros(units.n), ids, unbounded, name, t.horizon)
 
 
 def _blocks(t: Terms) -> Iterator[tuple[Rows, slice]]:
@@ -176,10 +216,7 @@ def _one_derivative(r: Ratio, ratio: F64, bottom: F64, t: Rows) -> F64:
 
 def _divide(a: F64, b: F64) -> F64:
     if not b.any():
-        raise NoOverlapError(
-            "all weights are 0: the target policy never serves what was logged, and the log says "
-            "nothing about it. Log with more exploration, or try a closer policy."
-        )
+        raise NoOverlapError(NO_WEIGHT)
     return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
 
 

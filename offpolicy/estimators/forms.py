@@ -76,12 +76,14 @@ class Form(NamedTuple):
     """An estimator on some rows: value = sum of its ratios.
 
     `used` are the weights an estimator really used where it changed them, `residual` what they
-    multiply: from these comes the bound on the bias.
+    multiply: from these comes the bound on the bias. Without `weighs` it has a value where no
+    weight is left.
     """
 
     ratios: tuple[Ratio, ...]
     used: F64 | None = None
     residual: F64 | None = None
+    weighs: bool = True
 
 
 class Lost(NamedTuple):
@@ -145,7 +147,7 @@ def missed(form_of: FormOf) -> FormOf:
     def form(t: Rows) -> Form:
         used = form_of(t).used
         assert used is not None
-        return Form((Ratio(1 - used + np.maximum(used - t.weight, 0)),))
+        return Form((Ratio(1 - used + np.maximum(used - t.weight, 0)),), weighs=False)
 
     return form
 
@@ -156,7 +158,7 @@ def gained(form_of: FormOf) -> FormOf:
     def form(t: Rows) -> Form:
         used = form_of(t).used
         assert used is not None
-        return Form((Ratio(np.maximum(used - t.weight, 0)),))
+        return Form((Ratio(np.maximum(used - t.weight, 0)),), weighs=False)
 
     return form
 

@@ -29,8 +29,8 @@ def dm(t: Rows) -> Form:
     """Direct method: the model's prediction, unweighted; sessions: at their first step.
     Beygelzimer & Langford (2009)."""
     if t.staged:
-        return Form((Ratio(t.v_target * t.first, per_session(t)),))
-    return Form((Ratio(t.v_target),))
+        return Form((Ratio(t.v_target * t.first, per_session(t)),), weighs=False)
+    return Form((Ratio(t.v_target),), weighs=False)
 
 
 def dr(t: Rows) -> Form:
@@ -169,12 +169,12 @@ def martingale(t: Rows) -> Form:
     """Sum of weight increments, each with the number of steps still to come: expectation 0 under
     right propensities, and correlated with every weighted sum. The control variate."""
     grown = (t.weight - t.weight_before) * (t.n_strata - t.stratum if t.staged else 1.0)
-    return Form((Ratio(grown, _count(t)),))
+    return Form((Ratio(grown, _count(t)),), weighs=False)
 
 
 def mean_weight(t: Rows) -> Form:
     """Mean weight of decisions, or of whole sessions: 1 under right propensities."""
-    return Form((Ratio(t.weight * t.last if t.staged else t.weight, _count(t)),))
+    return Form((Ratio(t.weight * t.last if t.staged else t.weight, _count(t)),), weighs=False)
 
 
 def _count(t: Rows) -> F64 | None:

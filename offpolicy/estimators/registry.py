@@ -33,6 +33,7 @@ class Estimator:
     model_only: bool = False  # weighs nothing: its interval is silent about the model's error
     weighting: Weighting | None = None  # of its slates, a row per position
     by_action: bool = False  # weights are averaged over cells of state and action
+    interval: str = ""  # what its interval leaves out, so that it does not hold at its level
     from_zero: bool = False  # its settings may be 0, which changes nothing
     about: str = ""  # what it is and its source, where a shared formula cannot say
     terms: str = ""  # the function that makes its terms, where a log and scores do not suffice
@@ -112,11 +113,15 @@ ESTIMATORS: dict[str, Estimator] = {
     ),
     "dice": Estimator(
         form=formulas.pdis, horizons=STATE, terms="dice_terms",
+        interval="takes its ratios as known, though they are fitted to the same rows",
         about="Stationary ratios that are linear in features. Yang et al. (2020).",
     ),
     "dm": Estimator(
         form=formulas.dm, horizons=ONE + SESSION + STATE, needs_model=True, model_only=True,
-        usual=True,
+        usual=True, interval=(
+            "speaks of the states that were reached, not of the error of the model: it does not "
+            "cover the truth at its level"
+        ),
     ),
     "dr": Estimator(form=formulas.dr, horizons=ONE, needs_model=True, usual=True, rank=1),
     "sndr": Estimator(form=formulas.sndr, horizons=ONE, needs_model=True, usual=True, rank=2),

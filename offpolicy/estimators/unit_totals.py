@@ -140,7 +140,7 @@ def _unit_blocks(code: I64, size: int) -> Iterator[slice]:
 def increments(t: Rows) -> Form:
     """Weight increments per stratum: the control variate before its strata are summed."""
     bottom = per_session(t) if t.staged else None
-    return Form((Ratio(t.weight - t.weight_before, bottom, staged=t.staged),))
+    return Form((Ratio(t.weight - t.weight_before, bottom, staged=t.staged),), weighs=False)
 
 
 def _logged(form: FormOf) -> FormOf:

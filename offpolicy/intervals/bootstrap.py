@@ -8,6 +8,7 @@ import numpy as np
 
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.forms import FormOf, bound_names
+from offpolicy.estimators.registry import estimate_all
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.estimators.unit_totals import (
     Columns,
@@ -17,7 +18,7 @@ from offpolicy.estimators.unit_totals import (
     lost_of,
     unit_totals,
 )
-from offpolicy.intervals.inference import Interval, check_level
+from offpolicy.intervals.inference import Interval, check_level, interval
 
 UNITS = 2048  # whose counts of all draws stand in memory together
 
@@ -37,7 +38,7 @@ def bootstrap(
 
     Raises:
         ValueError: fewer than 2 units or draws, or weights that were learned from these rows.
-        NoOverlapError: draws without any weight, of a self-normalised estimator.
+        NoOverlapError: a self-normalised estimator finds no weight, in the log or in a draw.
     """
     check_level(level)
     if terms.layout.units.n < 2 or draws < 2:
@@ -48,6 +49,8 @@ def bootstrap(
             "interval(estimate(terms, name)) counts their error"
         )
     names = list(names)
+    if terms.weightless:
+        return {n: interval(e, level) for n, e in estimate_all(terms, names, hyper).items()}
     keys = {k for name in names for k in (name, *bound_names(name))}
     forms = {k: f for k, f in forms_of(terms, names, hyper).items() if k in keys}
     columns, drawn, observed = _sums(terms, forms, draws, np.random.default_rng(seed))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from offpolicy.estimators.engine import Estimate
+from offpolicy.errors import NoOverlapError
+from offpolicy.estimators.engine import NO_WEIGHT, Estimate
 from offpolicy.estimators.likelihood import cr, least_divergence, value_range
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.intervals.inference import Interval, between, check_level, standard_error, within
@@ -13,7 +14,13 @@ Range = tuple[float, float]  # low, high
 
 
 def contributions(estimate: Estimate) -> F64:
-    """(G,) one number per unit whose plain mean is the value."""
+    """(G,) one number per unit whose plain mean is the value.
+
+    Raises:
+        NoOverlapError: the estimate has no value.
+    """
+    if np.isnan(estimate.value):
+        raise NoOverlapError(f"{estimate.name or 'the estimate'} has no value: {NO_WEIGHT}")
     return np.asarray(estimate.value + estimate.psi)
 
 

@@ -18,7 +18,7 @@ Method = Literal["t", "normal"]
 class Interval:
     """A value between bounds."""
 
-    value: float
+    value: float  # not a number where no weight is left; its bounds are then infinite
     low: float  # -inf for an upper bound alone
     high: float
     se: float  # of the value, clustered by unit
@@ -55,6 +55,8 @@ def within(estimate: Estimate, errors: float, level: float) -> Interval:
     """The interval of so many standard errors each way; of an estimator that changes its weights,
     from the bounds that its bias leaves, each with its own standard error."""
     se, units = standard_error(estimate), len(estimate.psi)
+    if np.isnan(estimate.value):
+        return Interval(estimate.value, -np.inf, np.inf, se, level, units, estimate.bias)
     sides = []
     for k, sign in enumerate((-1, 1)):
         bound, error = estimate.value + sign * max(sign * estimate.bias[k], 0.0), se
@@ -84,10 +86,13 @@ def check_level(level: float) -> None:
 
 
 def standard_error(estimate: Estimate) -> float:
-    """Clustered standard error, with the small-sample factor G / (G - 1)."""
+    """Clustered standard error, with the small-sample factor G / (G - 1); infinite where the
+    estimate has no value."""
     n = len(estimate.psi)
     if n < 2:
         raise ValueError(f"a standard error needs 2 independent units, got {n}; log more sessions")
+    if np.isnan(estimate.value):
+        return np.inf
     return float(np.sqrt(estimate.psi @ estimate.psi / (n - 1) / n))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from offpolicy.diagnostics import SURE, trusted
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.forms import Lost, bound_names, is_staged
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, LEAST, Terms
 from offpolicy.estimators.unit_totals import (
     CONTROL,
     LOGGED,
@@ -46,11 +46,14 @@ class Moments:
     lost: Mapping[str, Lost]  # of the estimators that change their weights
 
     def value(self, name: str) -> float:
-        """The estimate."""
+        """The estimate; not a number where no weight is left."""
         if name == CONTROL:
             return float(self._steps_left() @ self._control[0]) / float(self._control[1].sum())
         own = [c for c in self.columns if c.name == name]
-        if any(not self.sums[c.bottom].any() for c in own):
+        weightless = name[0] != "(" and self._weight <= LEAST
+        if weightless and not any(_staged(c) or abs(self.sums[c.bottom][0]) <= LEAST for c in own):
+            return np.nan
+        if weightless or any(not self.sums[c.bottom].any() for c in own):
             raise NoOverlapError(
                 f"{name} has no value: the target policy never serves what was logged. Log with "
                 "more exploration, or try a closer policy."
@@ -100,9 +103,18 @@ class Moments:
     @property
     def ess(self) -> float:
         """Effective number of units, as `diagnose` counts them."""
-        at = next(c.top for c in self.columns if c.name == MEAN_WEIGHT).start
+        at = self._mean_weight
         square = float(self.cross[at, at])
         return float(self.sums[at]) ** 2 / square if square > 0 else 0.0
+
+    @property
+    def _mean_weight(self) -> int:
+        return int(next(c.top for c in self.columns if c.name == MEAN_WEIGHT).start)
+
+    @property
+    def _weight(self) -> float:
+        """Of all sessions at their end; none is left at some step only where none is at the end."""
+        return float(self.sums[self._mean_weight])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,6 +157,8 @@ class Moments:
         n = self.units
         if n < 2:
             raise ValueError(f"an interval needs 2 independent units, got {n}; log more sessions")
+        if np.isnan(points[0][0]):
+            return Interval(np.nan, -np.inf, np.inf, np.inf, level, n, (-np.inf, np.inf))
         errors = [
             float(np.sqrt(max(float(slope @ self.cross @ slope), 0.0) * n / (n - 1)))
             for _, slope in points
@@ -155,6 +169,11 @@ class Moments:
         low -= quantiles * errors[min(1, len(points) - 1)]
         high += quantiles * errors[-1]
         return Interval(value, low, high, se, level, n, bias)
+
+
+def _staged(c: Columns) -> bool:
+    """A ratio a stratum: it divides by weights."""
+    return int(c.top.stop - c.top.start) > 1
 
 
 def partial(

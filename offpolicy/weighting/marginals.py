@@ -82,7 +82,7 @@ def marginal_terms(
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon="marginal",
-        rows="steps",
+        rows="visits" if kind == "stationary" else "steps",
         learned=learned,
     )
 
