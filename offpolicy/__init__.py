@@ -31,7 +31,8 @@ from offpolicy.selection.importance_fitting import pas_if
 from offpolicy.selection.redraw import score_estimators, score_session_estimators
 from offpolicy.storage.parquet import append_log, read_log, write_log
 from offpolicy.streaming.compaction import compact
-from offpolicy.streaming.moments import Moments, merge, partial
+from offpolicy.streaming.merging import merge, partial
+from offpolicy.streaming.moments import Moments
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
 from offpolicy.weighting.balancing import balanced_terms
 from offpolicy.weighting.continuous import kernel_terms

@@ -218,7 +218,13 @@ def _estimates(
         )
     if lost:
         notes.append(
-            f"the target policy never serves what was logged: {lost} have no value and are left "
-            "out."
+            "no weight is left (the target policy never serves what was logged, or its weights "
+            f"underflow over so many steps): {lost} have no value and are left out."
+        )
+    bare = ", ".join(n for n, e in estimates.items() if np.isnan(e.value))
+    if bare:
+        notes.append(
+            "no weight is left (the target policy never serves what was logged, or its weights "
+            f"underflow over so many steps): {bare} have no value, and their intervals no bounds."
         )
     return {n: estimates[n] for n in by_name if n in estimates}

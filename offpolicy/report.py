@@ -164,7 +164,7 @@ class Report:
             f"[{x.value.bias[0]:+.4g}, {x.value.bias[1]:+.4g}] for rewards as seen in this log, "
             "and its interval is moved out by that."
             for x in self.lines
-            if x.biased
+            if x.biased and x.settings
         ]
 
 

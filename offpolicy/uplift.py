@@ -132,12 +132,11 @@ def notes_on(
             f"the effective sample is {ess:.0f} units: intervals are rough below {JUDGED:.0f}, "
             "bounds may be off by a fifth of their width; log more before deciding on them."
         )
-    alone = [n for n in estimators if ESTIMATORS[n].model_only]
-    if alone:
-        notes.append(
-            f"the interval of {', '.join(alone)} speaks of the states that were reached, not of "
-            "the error of the model: it does not cover the truth at its level."
-        )
+    notes += [
+        f"the interval of {n} {ESTIMATORS[n].interval}."
+        for n in estimators
+        if ESTIMATORS[n].interval
+    ]
     return notes + _on_slates(log, [n for n in estimators if ESTIMATORS[n].weighting])
 
 

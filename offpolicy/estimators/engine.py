@@ -6,19 +6,32 @@ Memory beyond the terms: one number per unit and estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import Form, Lost, Ratio, Rows
+from offpolicy.estimators.forms import Form, FormOf, Lost, Ratio, Rows, bound_names, with_bounds
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
 BLOCK = 1 << 15  # rows; a dozen float64 columns of it fit a core's cache
-FormOf = Callable[[Rows], Form]
+NO_WEIGHT = (
+    "no weight is left: the target policy never serves what was logged, or the product of its "
+    "ratios over so many steps is lost to rounding; the log says nothing about it. Log with more "
+    'exploration, try a closer policy, or ask for one_step or horizon="marginal".'
+)
+SMALL = 1e-4  # relative step of the numeric slope in weights; values are linear in most
+
+
+class End(NamedTuple):
+    """A bound on the truth: its estimate, and how each unit moves it."""
+
+    value: float
+    psi: F64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +44,7 @@ class Estimate:
     bias: tuple[float, float] = (0.0, 0.0)  # truth minus expectation lies in here; (0, 0): unbiased
     name: str = ""
     horizon: str = ""  # the estimand
+    ends: tuple[End, End] | None = None  # the bounds that `bias` leads to are estimates themselves
 
 
 class _Sums:
@@ -66,9 +80,25 @@ class _Sums:
 def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
     """Every estimator on the same terms.
 
+    Where no weight is left (`Terms.weightless`), those that weigh have no value: not a number,
+    within infinite bounds.
+
     Raises:
         NoOverlapError: a self-normalised estimator finds no weight at all.
     """
+    asked, probe = list(forms), Rows(t, slice(0, 1))
+    if t.weightless:
+        bare = {name for name, form_of in forms.items() if form_of(probe).weighs}
+        if any(_normalised(forms[name], t) for name in bare):
+            raise NoOverlapError(NO_WEIGHT)
+        forms = {name: form_of for name, form_of in forms.items() if name not in bare}
+        valued = _estimate_forms(t, forms) if forms else {}
+        return {n: without_value(t, n) if n in bare else valued[n] for n in asked}
+    return _estimate_forms(t, forms)
+
+
+def _estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
+    asked, forms = list(forms), with_bounds(Rows(t, slice(0, 1)), forms)
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
         for name, form_of in forms.items():
@@ -81,8 +111,12 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
         for name, form_of in forms.items():
             moved = _derivative(form_of(block), block, ratios[name], sums[name].bottom)
             _add_by_unit(psi[name], code, moved, units)
+    if t.learned is not None:
+        for name, form_of in forms.items():
+            slopes = _slopes(form_of, t, ratios[name], sums[name].bottom)
+            psi[name] += np.bincount(units.code, t.learned(*slopes), units.n)
     ids = t.unit[units.first]
-    return {
+    found = {
         name: Estimate(
             float(sum(r.sum() for r in ratios[name])),
             psi[name] * units.n,
@@ -93,6 +127,43 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
         )
         for name in forms
     }
+    return {name: _with_ends(name, found, sums[name].lost) for name in asked}
+
+
+def _with_ends(name: str, found: Mapping[str, Estimate], lost: Lost) -> Estimate:
+    """The estimate with the bounds of the truth, where it changed its weights."""
+    e = found[name]
+    if not lost.rows:
+        return e
+    missed, gained = (found[key] for key in bound_names(name))
+    low, high = (
+        End(
+            e.value + cut * missed.value + more * gained.value,
+            e.psi + cut * missed.psi + more * gained.psi,
+        )
+        for cut, more in lost.ends()
+    )
+    return replace(e, ends=(low, high))
+
+
+def _normalised(form_of: FormOf, t: Terms) -> bool:
+    """Divides by weights: where there are none it has nothing to divide by."""
+    end = int(t.layout.last.argmax())
+    bottoms = []
+    for size in (1.0, 2.0):
+        probe = Rows(t, slice(end, end + 1))
+        probe.weight = np.array([size])
+        bottoms.append([r.bottom for r in form_of(probe).ratios])
+    pairs = zip(*bottoms, strict=True)
+    return any(a is not None and b is not None and bool((a != b).any()) for a, b in pairs)
+
+
+def without_value(t: Terms, name: str) -> Estimate:
+    """No value: not a number, between bounds that are infinite."""
+    units = t.layout.units
+    unbounded = (-np.inf, np.inf)
+    ids = t.unit[units.first]
+    return Estimate(np.nan, np.zeros(units.n), ids, unbounded, name, t.horizon)
 
 
 def _blocks(t: Terms) -> Iterator[tuple[Rows, slice]]:
@@ -108,6 +179,24 @@ def _derivative(form: Form, t: Rows, ratios: list[F64], bottoms: list[F64]) -> F
     for r, ratio, bottom in parts:
         moved += _one_derivative(r, ratio, bottom, t)
     return moved
+
+
+def _slopes(form_of: FormOf, t: Terms, ratios: list[F64], bottoms: list[F64]) -> tuple[F64, F64]:
+    """Derivative (N,) of the value in each row's weight, and in its weight_before."""
+    slopes = []
+    for column in ("weight", "weight_before"):
+        slope = np.empty(len(t))
+        for block, rows in _blocks(t):
+            own = getattr(block, column)
+            step = SMALL * (np.abs(own) + 1)
+            sides = []
+            for side in (1, -1):
+                beside = block.copy()
+                setattr(beside, column, own + side * step)
+                sides.append(_derivative(form_of(beside), beside, ratios, bottoms))
+            slope[rows] = (sides[0] - sides[1]) / (2 * step)
+        slopes.append(slope)
+    return slopes[0], slopes[1]
 
 
 def _one_derivative(r: Ratio, ratio: F64, bottom: F64, t: Rows) -> F64:
@@ -127,10 +216,7 @@ def _one_derivative(r: Ratio, ratio: F64, bottom: F64, t: Rows) -> F64:
 
 def _divide(a: F64, b: F64) -> F64:
     if not b.any():
-        raise NoOverlapError(
-            "all weights are 0: the target policy never serves what was logged, and the log says "
-            "nothing about it. Log with more exploration, or try a closer policy."
-        )
+        raise NoOverlapError(NO_WEIGHT)
     return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
 
 

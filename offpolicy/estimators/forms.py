@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -75,12 +76,14 @@ class Form(NamedTuple):
     """An estimator on some rows: value = sum of its ratios.
 
     `used` are the weights an estimator really used where it changed them, `residual` what they
-    multiply: from these comes the bound on the bias.
+    multiply: from these comes the bound on the bias. Without `weighs` it has a value where no
+    weight is left.
     """
 
     ratios: tuple[Ratio, ...]
     used: F64 | None = None
     residual: F64 | None = None
+    weighs: bool = True
 
 
 class Lost(NamedTuple):
@@ -128,6 +131,52 @@ class Lost(NamedTuple):
         low = min(lost * self.low, 0.0) - max(gained * self.high, 0.0)
         high = max(lost * self.high, 0.0) - min(gained * self.low, 0.0)
         return min(low, high), max(low, high)
+
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """By how much the means of `missed` and of `gained` move each bound of the truth."""
+        low, high = min(self.low, 0.0), max(self.high, 0.0)
+        return (low, -high), (high, -low)
+
+
+FormOf = Callable[[Rows], Form]
+
+
+def missed(form_of: FormOf) -> FormOf:
+    """Mean of 1 - used + gained: what the used weights cut, of the true ones that average 1."""
+
+    def form(t: Rows) -> Form:
+        used = form_of(t).used
+        assert used is not None
+        return Form((Ratio(1 - used + np.maximum(used - t.weight, 0)),), weighs=False)
+
+    return form
+
+
+def gained(form_of: FormOf) -> FormOf:
+    """Mean of what the used weights are above the true ones."""
+
+    def form(t: Rows) -> Form:
+        used = form_of(t).used
+        assert used is not None
+        return Form((Ratio(np.maximum(used - t.weight, 0)),), weighs=False)
+
+    return form
+
+
+def with_bounds(probe: Rows, forms: Mapping[str, FormOf]) -> dict[str, FormOf]:
+    """The forms, and for each that changes its weights what bounds its bias, named by
+    `bound_names`."""
+    more: dict[str, FormOf] = {}
+    for name, form_of in forms.items():
+        if form_of(probe).used is not None:
+            for key, of in zip(bound_names(name), (missed, gained), strict=True):
+                more[key] = of(form_of)
+    return {**forms, **more}
+
+
+def bound_names(name: str) -> tuple[str, str]:
+    """Keys of an estimator's `missed` and `gained`."""
+    return f"({name} missed)", f"({name} gained)"
 
 
 def per_session(t: Rows) -> F64:

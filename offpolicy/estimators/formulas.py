@@ -29,8 +29,8 @@ def dm(t: Rows) -> Form:
     """Direct method: the model's prediction, unweighted; sessions: at their first step.
     Beygelzimer & Langford (2009)."""
     if t.staged:
-        return Form((Ratio(t.v_target * t.first, per_session(t)),))
-    return Form((Ratio(t.v_target),))
+        return Form((Ratio(t.v_target * t.first, per_session(t)),), weighs=False)
+    return Form((Ratio(t.v_target),), weighs=False)
 
 
 def dr(t: Rows) -> Form:
@@ -50,16 +50,18 @@ def sndr(t: Rows) -> Form:
 
 def clipped_ips(t: Rows, *, cap: float = 10.0) -> Form:
     """Weights above `cap` are cut: less variance, biased by what was cut. Strehl et al. (2010)."""
-    return _changed_ips(t, np.minimum(t.weight, cap))
+    return _changed_ips(t, _clipped(t.weight, cap))
 
 
 def clipped_dr(t: Rows, *, cap: float = 10.0) -> Form:
     """DR with weights cut at `cap`; pessimistic shrinkage of Su et al. (2020)."""
-    return _changed_dr(t, np.minimum(t.weight, cap))
+    return _changed_dr(t, _clipped(t.weight, cap))
 
 
 def switch_dr(t: Rows, *, threshold: float = 10.0) -> Form:
     """DR where w <= threshold, the model alone elsewhere. Wang, Agarwal & Dudik (2017)."""
+    if np.isinf(threshold):
+        return _changed_dr(t, t.weight)
     return _changed_dr(t, np.where(t.weight <= threshold, t.weight, 0.0))
 
 
@@ -71,13 +73,13 @@ def dros(t: Rows, *, shrinkage: float = 100.0) -> Form:
 
 
 def subgaussian_ips(t: Rows, *, strength: float = 0.05) -> Form:
-    """w / (1 - l + l w), l in (0, 1]: weights below 1 / l, and above themselves below 1.
+    """w / (1 - l + l w), l in [0, 1]: weights below 1 / l, and above themselves below 1; 0 is IPS.
     Metelli, Russo & Restelli (2021), s = 1."""
     return _changed_ips(t, _subgaussian(t.weight, strength))
 
 
 def subgaussian_dr(t: Rows, *, strength: float = 0.05) -> Form:
-    """DR with sub-Gaussian weights. Metelli, Russo & Restelli (2021)."""
+    """DR with sub-Gaussian weights; strength 0 is DR. Metelli, Russo & Restelli (2021)."""
     return _changed_dr(t, _subgaussian(t.weight, strength))
 
 
@@ -86,30 +88,42 @@ def exponential_ips(t: Rows, *, strength: float = 0.9) -> Form:
     al. (2023) smooth the logging probability alone."""
     if not strength <= 1:
         raise ValueError(f"strength = {strength} of exponential weights must be at most 1")
-    return _changed_ips(t, t.weight**strength)
+    return _changed_ips(t, t.weight if strength == 1 else t.weight**strength)
 
 
 def log_smoothing_ips(t: Rows, *, strength: float = 0.05) -> Form:
-    """log(1 + l w |r|) / l with the sign of r: pessimistic for r >= 0. Sakhi et al. (2024)."""
+    """log(1 + l w |r|) / l with the sign of r: pessimistic for r >= 0; l = 0 is IPS.
+    Sakhi et al. (2024)."""
     if not np.isfinite(strength):
         raise ValueError(f"strength = {strength} of log smoothing must be finite")
+    if strength == 0:
+        return _changed_ips(t, t.weight)
     size = np.abs(t.reward)
     scale = strength * np.where(size > 0, size, 1.0)
     smoothed = np.log1p(scale * t.weight) / scale
     return _changed_ips(t, np.where(size > 0, smoothed, t.weight))
 
 
+def _clipped(w: F64, cap: float) -> F64:
+    return w if np.isinf(cap) else np.asarray(np.minimum(w, cap))
+
+
 def _subgaussian(w: F64, strength: float) -> F64:
     if not strength <= 1:
         raise ValueError(f"strength = {strength} of sub-Gaussian weights must be at most 1")
-    return np.asarray(w / (1 - strength + strength * w))
+    return w if strength == 0 else np.asarray(w / (1 - strength + strength * w))
 
 
 def _changed_ips(t: Rows, used: F64) -> Form:
+    """A setting that leaves the weights as they are, whatever they are, leaves no bias."""
+    if used is t.weight:
+        return ips(t)
     return Form((Ratio(used * t.reward),), used, t.reward)
 
 
 def _changed_dr(t: Rows, used: F64) -> Form:
+    if used is t.weight:
+        return dr(t)
     residual = t.reward - t.q_logged
     return Form((Ratio(t.v_target + used * residual),), used, residual)
 
@@ -155,12 +169,12 @@ def martingale(t: Rows) -> Form:
     """Sum of weight increments, each with the number of steps still to come: expectation 0 under
     right propensities, and correlated with every weighted sum. The control variate."""
     grown = (t.weight - t.weight_before) * (t.n_strata - t.stratum if t.staged else 1.0)
-    return Form((Ratio(grown, _count(t)),))
+    return Form((Ratio(grown, _count(t)),), weighs=False)
 
 
 def mean_weight(t: Rows) -> Form:
     """Mean weight of decisions, or of whole sessions: 1 under right propensities."""
-    return Form((Ratio(t.weight * t.last if t.staged else t.weight, _count(t)),))
+    return Form((Ratio(t.weight * t.last if t.staged else t.weight, _count(t)),), weighs=False)
 
 
 def _count(t: Rows) -> F64 | None:

@@ -22,7 +22,7 @@ def cr(t: Terms) -> Estimate:
     Raises:
         NoOverlapError: all weights are 0.
     """
-    if not t.weight.any():
+    if t.weightless:
         raise NoOverlapError(
             "all weights are 0: no shares of the rows make their weights average 1. Log with more "
             "exploration, or try a closer policy."

@@ -33,6 +33,8 @@ class Estimator:
     model_only: bool = False  # weighs nothing: its interval is silent about the model's error
     weighting: Weighting | None = None  # of its slates, a row per position
     by_action: bool = False  # weights are averaged over cells of state and action
+    interval: str = ""  # what its interval leaves out, so that it does not hold at its level
+    from_zero: bool = False  # its settings may be 0, which changes nothing
     about: str = ""  # what it is and its source, where a shared formula cannot say
     terms: str = ""  # the function that makes its terms, where a log and scores do not suffice
 
@@ -44,9 +46,9 @@ ESTIMATORS: dict[str, Estimator] = {
     "ips": Estimator(form=formulas.ips, horizons=ONE, usual=True, rank=4),
     "clipped_ips": Estimator(form=formulas.clipped_ips, horizons=ONE, usual=True),
     "snips": Estimator(form=formulas.snips, horizons=ONE, usual=True, rank=3),
-    "subgaussian_ips": Estimator(form=formulas.subgaussian_ips, horizons=ONE),
+    "subgaussian_ips": Estimator(form=formulas.subgaussian_ips, horizons=ONE, from_zero=True),
     "exponential_ips": Estimator(form=formulas.exponential_ips, horizons=ONE),
-    "log_smoothing_ips": Estimator(form=formulas.log_smoothing_ips, horizons=ONE),
+    "log_smoothing_ips": Estimator(form=formulas.log_smoothing_ips, horizons=ONE, from_zero=True),
     "cr": Estimator(form=cr, horizons=ONE, whole=True),
     "mips": Estimator(
         form=formulas.ips, horizons=ONE, terms=MIPS,
@@ -111,18 +113,24 @@ ESTIMATORS: dict[str, Estimator] = {
     ),
     "dice": Estimator(
         form=formulas.pdis, horizons=STATE, terms="dice_terms",
+        interval="takes its ratios as known, though they are fitted to the same rows",
         about="Stationary ratios that are linear in features. Yang et al. (2020).",
     ),
     "dm": Estimator(
         form=formulas.dm, horizons=ONE + SESSION + STATE, needs_model=True, model_only=True,
-        usual=True,
+        usual=True, interval=(
+            "speaks of the states that were reached, not of the error of the model: it does not "
+            "cover the truth at its level"
+        ),
     ),
     "dr": Estimator(form=formulas.dr, horizons=ONE, needs_model=True, usual=True, rank=1),
     "sndr": Estimator(form=formulas.sndr, horizons=ONE, needs_model=True, usual=True, rank=2),
     "clipped_dr": Estimator(form=formulas.clipped_dr, horizons=ONE, needs_model=True),
     "switch_dr": Estimator(form=formulas.switch_dr, horizons=ONE, needs_model=True),
     "dros": Estimator(form=formulas.dros, horizons=ONE, needs_model=True),
-    "subgaussian_dr": Estimator(form=formulas.subgaussian_dr, horizons=ONE, needs_model=True),
+    "subgaussian_dr": Estimator(
+        form=formulas.subgaussian_dr, horizons=ONE, needs_model=True, from_zero=True,
+    ),
     "offcem": Estimator(
         form=formulas.dr, horizons=ONE, needs_model=True, terms="offcem_terms",
         about="Weights of clusters, a model inside them. Saito, Ren & Joachims (2023).",
@@ -206,8 +214,9 @@ def estimator(name: str, **hyper: float) -> Callable[..., Any]:
         if key not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes no settings"
             raise ValueError(f"{name} has no setting {key!r}; {takes}")
-        if not value > 0:
-            raise ValueError(f"{key} = {value} of {name} must be above 0")
+        if not (value > 0 or (value == 0 and ESTIMATORS[name].from_zero)):
+            least = "0 or more" if ESTIMATORS[name].from_zero else "above 0"
+            raise ValueError(f"{key} = {value} of {name} must be {least}")
     return partial(ESTIMATORS[name].form, **hyper)
 
 

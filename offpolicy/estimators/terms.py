@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,10 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.log.groups import Groups, group, in_group_order, rank_in_group
 
 LARGEST = 1e120  # size whose square, summed, is still a number
+LEAST = 1 / LARGEST  # a weight below it is none: its square is lost to rounding
 NUMBERS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discount")
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-RowKind = Literal["decisions", "steps", "positions"]
+RowKind = Literal["decisions", "steps", "positions", "visits"]  # visits: weights of all steps
+Learned = Callable[[F64, F64], F64]
+# (N,) slopes of a value in each row's weight and weight_before -> (N,) what a unit of mass on each
+# row adds to the value through the weights that were learned from it
 
 
 class Layout:
@@ -119,6 +124,7 @@ class Terms:
     session: I64 | None  # (N,) the session or slate of the row where units are wider (users)
     horizon: str  # the estimand, when weights.terms made these
     rows: RowKind  # what a row is; the value is per decision, per session or per slate
+    learned: Learned | None  # how weights that were estimated from these rows move with them
     layout: Layout = field(init=False, repr=False)
 
     def __init__(
@@ -134,6 +140,7 @@ class Terms:
         session: ArrayLike | None = None,
         horizon: str = "",
         rows: RowKind | None = None,
+        learned: Learned | None = None,
     ) -> None:
         n = len(np.asarray(weight))
         zero, one = np.broadcast_to(0.0, n), np.broadcast_to(1.0, n)
@@ -155,11 +162,28 @@ class Terms:
         if rows is None:  # a step or a session on every row says that decisions belong together
             rows = "decisions" if stratum is None and session is None else "steps"
         object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "learned", learned)
         layout = Layout(self.unit, self.session, self.stratum)
         object.__setattr__(self, "layout", layout)
 
     def __len__(self) -> int:
         return len(self.weight)
+
+    @property
+    def weightless(self) -> bool:
+        """At some step (position, or at all) every weight is 0, or below LEAST: nothing is known of
+        it. A session that ended keeps its last weight."""
+        w = self.weight
+        if w.min() > LEAST:
+            return False
+        heavy = np.abs(w) > LEAST
+        if self.rows in ("decisions", "visits"):
+            return not heavy.any()
+        step, n = self.layout.strata
+        there, left = np.bincount(step, minlength=n), np.bincount(step[heavy], minlength=n)
+        ended = np.bincount(step[heavy & self.layout.last], minlength=n)
+        left[1:] += np.cumsum(ended)[:-1]
+        return bool(((there > 0) & (left == 0)).any())
 
 
 def _check(columns: dict[str, Any]) -> None:

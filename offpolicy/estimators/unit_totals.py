@@ -7,8 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.estimators.engine import FormOf
-from offpolicy.estimators.forms import Form, Lost, Ratio, Rows, is_staged, per_session
+from offpolicy.estimators.forms import (
+    Form,
+    FormOf,
+    Lost,
+    Ratio,
+    Rows,
+    is_staged,
+    per_session,
+    with_bounds,
+)
 from offpolicy.estimators.formulas import ips, mean_weight, pdis
 from offpolicy.estimators.registry import ESTIMATORS, estimator
 from offpolicy.estimators.terms import F64, I64, Terms
@@ -31,13 +39,14 @@ class Columns(NamedTuple):
 def forms_of(
     terms: Terms, names: Iterable[str], hyper: Mapping[str, Mapping[str, float]] | None = None
 ) -> dict[str, FormOf]:
-    """The named forms, and those that diagnostics and uplift need."""
+    """The named forms, and those that bounds on bias, diagnostics and uplift need."""
     names = list(names)
     whole = [n for n in names if ESTIMATORS[n].whole]
     if whole:
         raise ValueError(f"{', '.join(whole)} needs all terms at once and cannot be streamed")
     wanted: dict[str, FormOf] = {n: estimator(n, **(hyper or {}).get(n, {})) for n in names}
     logging = _logged(pdis if is_staged(terms) else ips)
+    wanted = with_bounds(Rows(terms, slice(0, 1)), wanted)
     return wanted | {CONTROL: increments, MEAN_WEIGHT: mean_weight, LOGGED: logging}
 
 
@@ -131,7 +140,7 @@ def _unit_blocks(code: I64, size: int) -> Iterator[slice]:
 def increments(t: Rows) -> Form:
     """Weight increments per stratum: the control variate before its strata are summed."""
     bottom = per_session(t) if t.staged else None
-    return Form((Ratio(t.weight - t.weight_before, bottom, staged=t.staged),))
+    return Form((Ratio(t.weight - t.weight_before, bottom, staged=t.staged),), weighs=False)
 
 
 def _logged(form: FormOf) -> FormOf:

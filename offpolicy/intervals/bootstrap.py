@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.engine import FormOf
-from offpolicy.estimators.forms import Lost
+from offpolicy.estimators.forms import FormOf, bound_names
+from offpolicy.estimators.registry import estimate_all
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.estimators.unit_totals import (
     Columns,
@@ -18,7 +18,7 @@ from offpolicy.estimators.unit_totals import (
     lost_of,
     unit_totals,
 )
-from offpolicy.intervals.inference import Interval, check_level
+from offpolicy.intervals.inference import Interval, check_level, interval
 
 UNITS = 2048  # whose counts of all draws stand in memory together
 
@@ -37,30 +37,45 @@ def bootstrap(
     MacGibbon (2006) for Poisson counts.
 
     Raises:
-        ValueError: fewer than 2 units or draws.
-        NoOverlapError: draws without any weight, of a self-normalised estimator.
+        ValueError: fewer than 2 units or draws, or weights that were learned from these rows.
+        NoOverlapError: a self-normalised estimator finds no weight, in the log or in a draw.
     """
     check_level(level)
     if terms.layout.units.n < 2 or draws < 2:
         raise ValueError("a bootstrap needs 2 independent units and 2 draws; log more sessions")
+    if terms.learned is not None:
+        raise ValueError(
+            "these weights were learned from the rows, and a bootstrap would hold them fixed; "
+            "interval(estimate(terms, name)) counts their error"
+        )
     names = list(names)
-    forms = {k: f for k, f in forms_of(terms, names, hyper).items() if k in names}
+    if terms.weightless:
+        return {n: interval(e, level) for n, e in estimate_all(terms, names, hyper).items()}
+    keys = {k for name in names for k in (name, *bound_names(name))}
+    forms = {k: f for k, f in forms_of(terms, names, hyper).items() if k in keys}
     columns, drawn, observed = _sums(terms, forms, draws, np.random.default_rng(seed))
-    intervals, lost = {}, lost_of(terms, forms)
+    intervals, lost = {}, lost_of(terms, {k: forms[k] for k in names})
+
+    def of(name: str, sums: F64) -> F64:
+        parts = [_ratio(sums[:, c.top], sums[:, c.bottom]) for c in columns if c.name == name]
+        return np.asarray(np.sum(parts, axis=0))
+
     for name in names:
-        own = [c for c in columns if c.name == name]
-        values = np.sum([_ratio(drawn[:, c.top], drawn[:, c.bottom]) for c in own], axis=0)
-        value = float(np.sum([_ratio(observed[:, c.top], observed[:, c.bottom]) for c in own]))
+        values, value = of(name, drawn), float(of(name, observed)[0])
         if np.isnan(values).any() or np.isnan(value):
             raise NoOverlapError(
                 f"{name} has no value in {np.isnan(values).mean():.0%} of the draws: too few units "
                 "carry weight to be drawn again. Log with more exploration, or try a closer policy."
             )
-        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
-        bias = lost.get(name, Lost()).bounds()
+        bias, sides = (0.0, 0.0), [values, values]
+        if name in lost:
+            bias, extra = lost[name].bounds(), [of(k, drawn) for k in bound_names(name)]
+            sides = [values + cut * extra[0] + more * extra[1] for cut, more in lost[name].ends()]
+        low, high = np.quantile(sides[0], 0.5 - level / 2), np.quantile(sides[1], 0.5 + level / 2)
+        low = min(low, np.quantile(values, 0.5 - level / 2) + bias[0])
+        high = max(high, np.quantile(values, 0.5 + level / 2) + bias[1])
         se, units = float(values.std(ddof=1)), terms.layout.units.n
-        bounds = float(low) + bias[0], float(high) + bias[1]
-        intervals[name] = Interval(value, *bounds, se, level, units, bias)
+        intervals[name] = Interval(value, float(low), float(high), se, level, units, bias)
     return intervals
 
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from offpolicy.estimators.engine import Estimate
+from offpolicy.errors import NoOverlapError
+from offpolicy.estimators.engine import NO_WEIGHT, Estimate
 from offpolicy.estimators.likelihood import cr, least_divergence, value_range
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.intervals.gamma import Unseen, gamma_bounds
+from offpolicy.intervals.gamma import Unseen, gamma_within
 from offpolicy.intervals.inference import Interval, between, check_level, standard_error
 
 Range = tuple[float, float]  # low, high
 
 
 def contributions(estimate: Estimate) -> F64:
-    """(G,) one number per unit whose plain mean is the value."""
+    """(G,) one number per unit whose plain mean is the value.
+
+    Raises:
+        NoOverlapError: the estimate has no value.
+    """
+    if np.isnan(estimate.value):
+        raise NoOverlapError(f"{estimate.name or 'the estimate'} has no value: {NO_WEIGHT}")
     return np.asarray(estimate.value + estimate.psi)
 
 
@@ -75,8 +82,7 @@ def confidence_sequence(
     se = standard_error(estimate)
     if se == 0 and not any(unseen or ()):
         return between(estimate, -np.inf, np.inf, 0.0, level)
-    low, high = gamma_bounds(estimate, float(ndtr(-radius)), unseen or (0.0, 0.0))
-    return between(estimate, low, high, se, level)
+    return gamma_within(estimate, float(ndtr(-radius)), level, unseen or (0.0, 0.0))
 
 
 def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:

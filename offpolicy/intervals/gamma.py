@@ -8,7 +8,6 @@ from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.terms import F64
 from offpolicy.intervals.inference import (
     Interval,
-    between,
     check_level,
     interval,
     quantile,
@@ -40,25 +39,41 @@ def gamma_interval(
         raise ValueError(f"unseen = {unseen}; it is two sizes, none below 0")
     if not estimate.psi.any() and not any(unseen):
         return interval(estimate, level)
-    low, high = gamma_bounds(estimate, 0.5 - level / 2, unseen)
-    return between(estimate, low, high, standard_error(estimate), level)
+    return gamma_within(estimate, 0.5 - level / 2, level, unseen)
 
 
-def gamma_bounds(estimate: Estimate, miss: float, unseen: Unseen) -> tuple[float, float]:
-    """Bounds that each miss with probability `miss`, of 2 units or more."""
-    units = len(estimate.psi)
+def gamma_within(estimate: Estimate, miss: float, level: float, unseen: Unseen) -> Interval:
+    """Bounds that each miss with probability `miss`, of 2 units or more; of an estimator that
+    changes its weights, from the bounds that its bias leaves, each with its own influence."""
+    se, units, bias = standard_error(estimate), len(estimate.psi), estimate.bias
+    if np.isnan(estimate.value):
+        return Interval(estimate.value, -np.inf, np.inf, se, level, units, bias)
+    value = estimate.value
+    low, high = (value + d for d in _distances(estimate.psi, miss, unseen))
+    low, high = low + min(bias[0], 0.0), high + max(bias[1], 0.0)
+    if estimate.ends is not None:
+        below, above = estimate.ends
+        low = min(value + bias[0], below.value) + _distances(below.psi, miss, unseen)[0]
+        high = max(value + bias[1], above.value) + _distances(above.psi, miss, unseen)[1]
+    return Interval(value, low, high, se, level, units, bias)
+
+
+def _distances(psi: F64, miss: float, unseen: Unseen) -> tuple[float, float]:
+    """From the value down (below 0) and up to its bounds."""
+    units = len(psi)
     scale = quantile(miss, units - 1) / quantile(miss, units - 1, "normal") / units
-    down, up = (_distances(part, size, miss) for part, size in _parts(estimate.psi, unseen))
-    low = float(np.hypot(up[0], down[1])) * scale
-    high = float(np.hypot(up[1], down[0])) * scale
-    return estimate.value - low, estimate.value + high
+    down, up = (_of_sum(part, size, miss) for part, size in _parts(psi, unseen))
+    return (
+        -float(np.hypot(up[0], down[1])) * scale,
+        float(np.hypot(up[1], down[0])) * scale,
+    )
 
 
 def _parts(psi: F64, unseen: Unseen) -> tuple[tuple[F64, float], tuple[F64, float]]:
     return (np.maximum(-psi, 0.0), unseen[0]), (np.maximum(psi, 0.0), unseen[1])
 
 
-def _distances(x: F64, unseen: float, miss: float) -> tuple[float, float]:
+def _of_sum(x: F64, unseen: float, miss: float) -> tuple[float, float]:
     """From the sum of x >= 0 down and up to its bounds."""
     from scipy.special import chdtri
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from offpolicy.estimators.engine import Estimate
+from offpolicy.estimators.engine import End, Estimate
 from offpolicy.estimators.terms import F64
 
 Side = Literal["both", "lower", "upper"]
@@ -19,7 +19,7 @@ ROUNDING = 1e-12  # relative error of float64 sums and of products over some tho
 class Interval:
     """A value between bounds."""
 
-    value: float
+    value: float  # not a number where no weight is left; its bounds are then infinite
     low: float  # -inf for an upper bound alone
     high: float
     se: float  # of the value, clustered by unit
@@ -34,7 +34,7 @@ def interval(
     """Confidence interval from the influence of units, ratio-correct for self-normalised forms.
 
     An estimator that clips or shrinks its weights is biased: its bounds are moved out by the bound
-    on that bias, and the interval says so.
+    on that bias, which is estimated itself and counts with its own noise, and the interval says so.
 
     Raises:
         ValueError: fewer than 2 independent units, or a level outside (0, 1).
@@ -43,11 +43,30 @@ def interval(
     if units < 2:
         raise ValueError(f"an interval needs 2 independent units, got {units}; log more sessions")
     check_level(level)
-    se = standard_error(estimate)
-    half = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method) * se
-    low = -np.inf if side == "upper" else estimate.value - half
-    high = np.inf if side == "lower" else estimate.value + half
-    return between(estimate, low, high, se, level)
+    errors = quantile(0.5 + level / 2 if side == "both" else level, units - 1, method)
+    i = within(estimate, errors, level)
+    return replace(
+        i,
+        low=-np.inf if side == "upper" else i.low,
+        high=np.inf if side == "lower" else i.high,
+    )
+
+
+def within(estimate: Estimate, errors: float, level: float) -> Interval:
+    """The interval of so many standard errors each way; of an estimator that changes its weights,
+    from the bounds that its bias leaves, each with its own standard error."""
+    se, units = standard_error(estimate), len(estimate.psi)
+    if np.isnan(estimate.value):
+        return Interval(estimate.value, -np.inf, np.inf, se, level, units, estimate.bias)
+    sides = []
+    for k, sign in enumerate((-1, 1)):
+        bound, error = estimate.value + sign * max(sign * estimate.bias[k], 0.0), se
+        if estimate.ends is not None:
+            end = estimate.ends[k]
+            bound = sign * max(sign * bound, sign * end.value)
+            error = standard_error(replace(estimate, psi=end.psi))
+        sides.append(bound + sign * errors * error)
+    return Interval(estimate.value, sides[0], sides[1], se, level, units, estimate.bias)
 
 
 def between(estimate: Estimate, low: float, high: float, se: float, level: float) -> Interval:
@@ -68,10 +87,13 @@ def check_level(level: float) -> None:
 
 
 def standard_error(estimate: Estimate) -> float:
-    """Clustered standard error, with the small-sample factor G / (G - 1)."""
+    """Clustered standard error, with the small-sample factor G / (G - 1); infinite where the
+    estimate has no value."""
     n = len(estimate.psi)
     if n < 2:
         raise ValueError(f"a standard error needs 2 independent units, got {n}; log more sessions")
+    if np.isnan(estimate.value):
+        return np.inf
     return float(np.sqrt(estimate.psi @ estimate.psi / (n - 1) / n))
 
 
@@ -94,15 +116,20 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
             f"({len(a.unit)} and {len(b.unit)}); a paired difference needs the same rows"
         )
     scale = max(abs(a.value), abs(b.value), _size(a.psi), _size(b.psi))
+    bias = (a.bias[0] - b.bias[1], a.bias[1] - b.bias[0])
     value, psi = without_rounding(a.value - b.value, a.psi - b.psi, scale)
-    return Estimate(
-        value,
-        psi,
-        a.unit,
-        (a.bias[0] - b.bias[1], a.bias[1] - b.bias[0]),
-        f"{a.name} - {b.name}",
-        a.horizon,
-    )
+    e = Estimate(value, psi, a.unit, bias, f"{a.name} - {b.name}", a.horizon)
+    if a.ends is None and b.ends is None:
+        return e
+    ends = [
+        End(*without_rounding(above.value - below.value, above.psi - below.psi, scale))
+        for above, below in zip(_ends(a), reversed(_ends(b)), strict=True)
+    ]
+    return replace(e, ends=(ends[0], ends[1]))
+
+
+def _ends(e: Estimate) -> tuple[End, End]:
+    return e.ends or (End(e.value + e.bias[0], e.psi), End(e.value + e.bias[1], e.psi))
 
 
 def adjust(estimate: Estimate, control: Estimate, known: float = 0.0) -> Estimate:
@@ -110,13 +137,20 @@ def adjust(estimate: Estimate, control: Estimate, known: float = 0.0) -> Estimat
     variance that the two share removed. Of use where weights average 1 (trust them first)."""
     if _size(control.psi) <= ROUNDING * max(abs(known), 1.0):
         return estimate
-    beta = float(estimate.psi @ control.psi) / float(control.psi @ control.psi)
-    value, psi = without_rounding(
-        estimate.value - beta * (control.value - known),
-        estimate.psi - beta * control.psi,
-        max(abs(estimate.value), _size(estimate.psi)),
-    )
-    return replace(estimate, value=value, psi=psi)
+    spread = float(control.psi @ control.psi)
+    scale = max(abs(estimate.value), _size(estimate.psi))
+
+    def adjusted(value: float, psi: F64) -> End:
+        beta = float(psi @ control.psi) / spread
+        moved = value - beta * (control.value - known), psi - beta * control.psi
+        return End(*without_rounding(*moved, scale))
+
+    value, psi = adjusted(estimate.value, estimate.psi)
+    if estimate.ends is None:
+        return replace(estimate, value=value, psi=psi)
+    low, high = (adjusted(*end) for end in estimate.ends)
+    bias = (min(low.value - value, 0.0), max(high.value - value, 0.0))
+    return replace(estimate, value=value, psi=psi, bias=bias, ends=(low, high))
 
 
 def without_rounding(value: float, psi: F64, scale: float) -> tuple[float, F64]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from offpolicy.estimators.engine import Estimate
 from offpolicy.intervals.gamma import Unseen, gamma_interval
-from offpolicy.intervals.inference import Interval, check_level, interval
+from offpolicy.intervals.inference import Interval, check_level, quantile, within
 
 DRAWS = 20_000  # of the largest |z|; its 95 % quantile is then known to about .02
 
@@ -51,8 +51,9 @@ def simultaneous(
     result = {}
     for name, e in estimates.items():
         if unseen is None:
-            one = interval(e, each, method="normal")
+            widest = quantile(0.5 + bonferroni(level, len(estimates)) / 2, len(e.psi) - 1)
+            one = within(e, min(critical, widest), level)
         else:
-            one = gamma_interval(e, each, unseen=unseen[name])
-        result[name] = replace(one, level=level)
+            one = replace(gamma_interval(e, each, unseen=unseen[name]), level=level)
+        result[name] = one
     return result

@@ -63,6 +63,8 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
     the logging policy. Where rewards are 0 (or 1) throughout, one unit of the other kind is
     reckoned with.
     """
+    if np.isnan(estimate.value):
+        return 0.0, 0.0
     seen = max(-float(estimate.psi.min()), 0.0), max(float(estimate.psi.max()), 0.0)
     n, units = len(p.weight), len(estimate.psi)
     change = p.weight - against

@@ -21,6 +21,7 @@ from offpolicy.models.reward_model import assign_folds, next_rows
 FeaturesOf = Callable[[slice], F64]  # rows -> (b, P)
 BLOCK = 1 << 15
 MOST = 10_000  # backups until values must have settled
+EXCESS = 3.0  # times the largest return there can be: a fit that leaves it so far diverges
 
 
 def fitted_q(
@@ -44,9 +45,13 @@ def fitted_q(
     asks for gamma < 1 or for sessions that end. Memory: P x P per fold and two numbers per row and
     fold; features are read in blocks.
 
+    Where the target's features are larger than the logged ones, repeated fits may diverge
+    (Tsitsiklis & Van Roy 1997): values above EXCESS times max |r| (1 + gamma + gamma^2 ...), which
+    no return exceeds, are refused.
+
     Raises:
-        ValueError: values that do not settle, or gamma = 1 without a horizon in a log whose
-            sessions never end.
+        ValueError: values that diverge or do not settle, or gamma = 1 without a horizon in a log
+            whose sessions never end.
     """
     if horizon is None and gamma == 1 and not log.terminated.any():
         raise ValueError("gamma = 1 and no session ever ends: the value is infinite. Set horizon")
@@ -61,6 +66,7 @@ def fitted_q(
     values = np.zeros((folds, n))
     theta = solve.fit(np.broadcast_to(log.reward, (folds, n)))
     sweeps = MOST if after is not None else int(log.step.max())
+    most = highest = float(np.abs(log.reward).max())
     for _ in range(sweeps if horizon is None else horizon):
         ahead = np.broadcast_to(log.reward, (folds, n)).copy()
         before = values.copy()
@@ -68,6 +74,8 @@ def fitted_q(
             values[:, rows] = theta @ target(rows).T
             if after is not None and cut[rows].any():
                 ahead[:, rows] += gamma * cut[rows] * (theta @ after(rows).T)
+        _check_bounded(values, most)
+        most = highest + gamma * most
         ahead[:, goes_on] += gamma * values[:, following[goes_on]]
         theta = solve.fit(ahead)
         if float(np.abs(values - before).max()) <= tolerance * max(float(np.abs(values).max()), 1):
@@ -78,7 +86,21 @@ def fitted_q(
                 f"values have not settled in {MOST:,} backups: sessions go on for ever under this "
                 "target. Set gamma below 1, or a horizon"
             )
-    return Predictions(_own(theta, logged, fold, n), _own(theta, target, fold, n))
+    q, v = _own(theta, logged, fold, n), _own(theta, target, fold, n)
+    _check_bounded(v, most)
+    return Predictions(q, v)
+
+
+def _check_bounded(values: F64, most: float) -> None:
+    """Raise where values leave `most`, the largest return of so many backups, by far."""
+    largest = float(np.abs(values).max())
+    if not largest <= EXCESS * most:
+        raise ValueError(
+            f"fitted Q diverges: values reach {largest:.4g}, though no return exceeds {most:.4g} "
+            "(max |r| times 1 + gamma + gamma^2 ... over the backups). The target's features are "
+            "larger than the logged ones (Tsitsiklis & Van Roy 1997): scale features alike, use "
+            "indicators, a larger ridge, a smaller gamma or a shorter horizon"
+        )
 
 
 class _Solver:

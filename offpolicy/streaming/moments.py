@@ -8,29 +8,23 @@ that large values of small spread do not cancel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
 from offpolicy.diagnostics import SURE, trusted
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import Lost, is_staged
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.forms import Lost, bound_names
+from offpolicy.estimators.terms import F64, LEAST
 from offpolicy.estimators.unit_totals import (
     CONTROL,
     LOGGED,
     MEAN_WEIGHT,
     Columns,
-    any_staged,
-    forms_of,
-    lay_out,
-    lost_of,
-    unit_totals,
 )
 from offpolicy.intervals.inference import Interval, quantile
-from offpolicy.streaming.shifts import change_shift, common_shift, first_shift, subtract_shift
+from offpolicy.streaming.shifts import change_shift
 
 ROUNDING = 1e-14  # of a square, relative to what its terms could add up to
 
@@ -51,11 +45,16 @@ class Moments:
     lost: Mapping[str, Lost]  # of the estimators that change their weights
 
     def value(self, name: str) -> float:
-        """The estimate."""
+        """The estimate; not a number where no weight is left."""
         if name == CONTROL:
             return float(self._steps_left() @ self._control[0]) / float(self._control[1].sum())
         own = [c for c in self.columns if c.name == name]
-        if any(not self.shifted_sums[c.bottom].any() for c in own):
+        weightless = name[0] != "(" and self._weight <= LEAST
+        bottoms = [self.shifted_sums[c.bottom] for c in own]
+        divides = (_staged(c) or abs(x[0]) <= LEAST for c, x in zip(own, bottoms, strict=True))
+        if weightless and not any(divides):
+            return np.nan
+        if weightless or any(not x.any() for x in bottoms):
             raise NoOverlapError(
                 f"{name} has no value: the target policy never serves what was logged. Log with "
                 "more exploration, or try a closer policy."
@@ -66,30 +65,48 @@ class Moments:
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
         """Clustered t interval of the estimate, moved out by the bound on its bias."""
-        return self._interval(name, self.value(name), self._gradient(name), level)
+        bias = self.lost.get(name, Lost()).bounds()
+        return self._interval([self._own(name), *self._ends(name)], bias, level)
 
     def uplift(self, name: str, level: float = 0.95) -> Interval:
         """Paired difference to the logging policy; with the control variate where weights can be
         trusted, as in `evaluate`."""
-        slope = self._gradient(name) - self._gradient(LOGGED)
-        if not trusted(self.ess, self.interval(MEAN_WEIGHT, SURE)):
-            return self._interval(name, self._difference(name), slope, level)
+        logged = self._own(LOGGED)
+        points = [
+            (without_rounding(value, logged[0]), slope - logged[1])
+            for value, slope in (self._own(name), *self._ends(name))
+        ]
+        bias = self.lost.get(name, Lost()).bounds()
+        if trusted(self.ess, self.interval(MEAN_WEIGHT, SURE)):
+            points = [self._adjusted(*point) for point in points]
+            value, low, high = (points * 3)[:3] if len(points) == 1 else points
+            bias = (min(low[0] - value[0], 0.0), max(high[0] - value[0], 0.0))
+        return self._interval(points, bias, level)
+
+    def _own(self, name: str) -> tuple[float, F64]:
+        return self.value(name), self._gradient(name)
+
+    def _ends(self, name: str) -> list[tuple[float, F64]]:
+        """The bounds of the truth, where the estimator changed its weights."""
+        if name not in self.lost:
+            return []
+        value, slope = self._own(name)
+        missed, gained = (self._own(key) for key in bound_names(name))
+        return [
+            (value + cut * missed[0] + more * gained[0], slope + cut * missed[1] + more * gained[1])
+            for cut, more in self.lost[name].ends()
+        ]
+
+    def _adjusted(self, value: float, slope: F64) -> tuple[float, F64]:
         control = self._gradient(CONTROL)
         spread = self._square(control)
         beta = float(slope @ self.shifted_cross @ control) / spread if spread > 0 else 0.0
-        value = self._difference(name) - beta * self.value(CONTROL)
-        return self._interval(name, value, slope - beta * control, level)
-
-    def _difference(self, name: str) -> float:
-        """To the logging policy; 0 where it is below the rounding of the two values."""
-        value, logged = self.value(name), self.value(LOGGED)
-        equal = abs(value - logged) <= ROUNDING * (abs(value) + abs(logged))
-        return 0.0 if equal else value - logged
+        return value - beta * self.value(CONTROL), slope - beta * control
 
     @property
     def ess(self) -> float:
         """Effective number of units, as `diagnose` counts them."""
-        c = next(c for c in self.columns if c.name == MEAN_WEIGHT)
+        c = self._mean_weight
         at = np.zeros(len(self.shifted_sums))  # of the weights themselves
         at[c.top], at[c.bottom] = 1.0, self.shift[c.top]
         square = self._square(at)
@@ -98,12 +115,23 @@ class Moments:
     @property
     def sums(self) -> F64:
         """(P,) sums of the columns as they are."""
-        return _shifted(self, np.zeros_like(self.shift)).shifted_sums
+        return shifted(self, np.zeros_like(self.shift)).shifted_sums
 
     @property
     def cross(self) -> F64:
         """(P, P) cross-products of the columns as they are."""
-        return _shifted(self, np.zeros_like(self.shift)).shifted_cross
+        return shifted(self, np.zeros_like(self.shift)).shifted_cross
+
+    @property
+    def _mean_weight(self) -> Columns:
+        return next(c for c in self.columns if c.name == MEAN_WEIGHT)
+
+    @property
+    def _weight(self) -> float:
+        """Of all sessions at their end; none is left at some step only where none is at the end."""
+        c = self._mean_weight
+        shifted, count = self.shifted_sums[c.top], self.shifted_sums[c.bottom]
+        return float((shifted + self.shift[c.top] * count).sum())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,123 +175,39 @@ class Moments:
                 slope[c.bottom] -= self._ratio(c) * per
         return slope
 
-    def _interval(self, name: str, value: float, slope: F64, level: float) -> Interval:
+    def _interval(
+        self, points: list[tuple[float, F64]], bias: tuple[float, float], level: float
+    ) -> Interval:
+        """Of a value, or of a value and the bounds that its bias leaves."""
         n = self.units
         if n < 2:
             raise ValueError(f"an interval needs 2 independent units, got {n}; log more sessions")
-        se = float(np.sqrt(self._square(slope) * n / (n - 1)))
-        half = quantile(0.5 + level / 2, n - 1) * se
-        low, high = bias = self.lost.get(name, Lost()).bounds()
-        return Interval(value, value - half + low, value + half + high, se, level, n, bias)
+        if np.isnan(points[0][0]):
+            return Interval(np.nan, -np.inf, np.inf, np.inf, level, n, (-np.inf, np.inf))
+        errors = [float(np.sqrt(self._square(slope) * n / (n - 1))) for _, slope in points]
+        value, se, quantiles = points[0][0], errors[0], quantile(0.5 + level / 2, n - 1)
+        low, high = value + min(bias[0], 0.0), value + max(bias[1], 0.0)
+        low, high = min(low, points[min(1, len(points) - 1)][0]), max(high, points[-1][0])
+        low -= quantiles * errors[min(1, len(points) - 1)]
+        high += quantiles * errors[-1]
+        return Interval(value, low, high, se, level, n, bias)
 
 
-def partial(
-    terms: Terms,
-    names: Iterable[str],
-    hyper: Mapping[str, Mapping[str, float]] | None = None,
-    *,
-    like: Moments | None = None,
-) -> Moments:
-    """Moments of one shard. `names` as in ESTIMATORS, without those that need all terms at once.
-
-    `like` are moments of a shard before: with its shifts the two are added up and nothing else.
-    """
-    forms = forms_of(terms, names, hyper)
-    strata = terms.layout.strata[1] if any_staged(terms, forms) else 1
-    if like is not None:
-        strata = max(strata, like.strata)
-        like = _stretch(like, strata)
-    columns, width = lay_out(terms, forms, strata)
-    shift = np.zeros(width) if like is None else like.shift.copy()
-    sums, cross = np.zeros(width), np.zeros((width, width))
-    seen = sums if like is None else like.shifted_sums
-    for totals in unit_totals(terms, forms, columns, width, strata):
-        own = totals.sum(0)
-        shift = first_shift(columns, shift, seen, own)
-        subtract_shift(columns, totals, shift)
-        seen = seen + own
-        sums += totals.sum(0)
-        cross += totals.T @ totals
-    return Moments(
-        tuple(columns),
-        strata,
-        len(terms),
-        terms.layout.sessions.n if is_staged(terms) else len(terms),
-        terms.layout.units.n,
-        float(terms.weight.max()),
-        sums,
-        cross,
-        shift,
-        lost_of(terms, forms),
-    )
+def without_rounding(value: float, logged: float) -> float:
+    """Their difference; 0 where it is below the rounding of the two."""
+    equal = abs(value - logged) <= ROUNDING * (abs(value) + abs(logged))
+    return 0.0 if equal else value - logged
 
 
-def merge(*shards: Moments) -> Moments:
-    """Moments of all shards together; order does not matter.
-
-    Raises:
-        ValueError: shards of different estimators.
-    """
-    if not shards:
-        raise ValueError("nothing to merge; pass the moments of at least one shard")
-    return reduce(_merge_two, shards)
+def _staged(c: Columns) -> bool:
+    """A ratio a stratum: it divides by weights."""
+    return int(c.top.stop - c.top.start) > 1
 
 
-def _merge_two(a: Moments, b: Moments) -> Moments:
-    strata = max(a.strata, b.strata)
-    a, b = _stretch(a, strata), _stretch(b, strata)
-    if a.columns != b.columns:
-        raise ValueError("shards hold different estimators; make all with the same names")
-    large, small = (a, b) if a.units >= b.units else (b, a)
-    shift = common_shift(large.columns, large.shift, large.shifted_sums, small.shift)
-    a, b = _shifted(a, shift), _shifted(b, shift)
-    return Moments(
-        a.columns,
-        strata,
-        a.rows + b.rows,
-        a.sessions + b.sessions,
-        a.units + b.units,
-        max(a.max_weight, b.max_weight),
-        a.shifted_sums + b.shifted_sums,
-        a.shifted_cross + b.shifted_cross,
-        shift,
-        {k: x.with_(b.lost[k]) for k, x in a.lost.items()},
-    )
-
-
-def _shifted(m: Moments, shift: F64) -> Moments:
+def shifted(m: Moments, shift: F64) -> Moments:
     """The same moments with other shifts."""
     change = m.shift - shift
     if not change.any():
         return m
     sums, cross = change_shift(m.columns, m.shifted_sums, m.shifted_cross, change)
     return replace(m, shifted_sums=sums, shifted_cross=cross, shift=shift)
-
-
-def _stretch(m: Moments, strata: int) -> Moments:
-    """The moments over more strata: no session of this shard reaches the added ones."""
-    if m.strata == strata:
-        return m
-    source: list[int] = []
-    columns = []
-    for c in m.columns:
-        width = c.top.stop - c.top.start
-        more = strata - m.strata if width == m.strata + 1 and width > 1 else 0
-        start = len(source)
-        for part in (c.top, c.bottom):
-            own = list(range(part.start, part.stop))
-            source += own + [own[-1]] * more
-        half = (len(source) - start) // 2
-        columns.append(
-            Columns(c.name, slice(start, start + half), slice(start + half, len(source)))
-        )
-    sums, cross = m.shifted_sums[source], m.shifted_cross[np.ix_(source, source)]
-    shift = m.shift[source]
-    return replace(
-        m,
-        columns=tuple(columns),
-        strata=strata,
-        shifted_sums=sums,
-        shifted_cross=cross,
-        shift=shift,
-    )

@@ -25,7 +25,8 @@ from offpolicy.intervals.inference import Interval
 from offpolicy.storage.manifest import Part, damage, unreadable, verify_part
 from offpolicy.storage.parquet import parquet_parts
 from offpolicy.streaming.executors import run_on
-from offpolicy.streaming.moments import Moments, merge, partial
+from offpolicy.streaming.merging import merge, partial
+from offpolicy.streaming.moments import Moments
 from offpolicy.streaming.raw_terms import raw_terms, unit_column
 from offpolicy.streaming.units import UnitSpan, check_units, joined, span_of, whole_ids
 

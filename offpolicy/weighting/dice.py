@@ -67,6 +67,7 @@ def dice_terms(
         stratum=log.step.astype(np.int64),
         session=log.sessions,
         horizon="marginal",
+        rows="visits",
     )
 
 

@@ -8,12 +8,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from offpolicy.errors import LogError
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, I64, Learned, Terms
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
+from offpolicy.models.reward_model import assign_folds
 
-PRIOR = 10.0  # rows of the pooled variance added to each logging policy's own
+PRIOR = 10.0  # rows of the pooled mean of w^2 added to each logging policy's own
 Mode = Literal["naive", "balanced", "weighted"]
 
 
@@ -24,17 +25,23 @@ def logger_terms(
     mode: Mode,
     logger_propensity: F64 | None = None,
     model: Predictions | None = None,
+    folds: int = 5,
+    seed: int = 0,
 ) -> Terms:
     """One-decision terms of a log that several policies served (`log.logger`).
 
     naive: pi_e over the propensity under the policy that served the row. balanced: over the mixture
     sum_k (n_k / n) pi_k, with `logger_propensity` (N, L) the logged slate's probability under every
     logging policy, in the order of their first appearance: never more variance than naive.
-    weighted: naive with each policy's rows scaled by its precision, n_k / var_k of w r. Agarwal et
-    al. (2018), Kallus, Saito & Uehara (2021).
+    weighted: naive with each policy's rows scaled by its precision, n_k over the mean of w^2 in the
+    rows of other folds (`folds` of units, drawn by `seed`): no row's reward and no row's own weight
+    has a say in its share, so that a policy that happened to earn little does not look precise and
+    the value keeps the expectation of naive. After Agarwal et al. (2018), Kallus, Saito & Uehara
+    (2021), who divide by the variance of w r.
 
     Raises:
         LogError: the log names no logging policies, or the probabilities do not fit.
+        ValueError: weighted, and fewer units than folds.
     """
     check_scores(log, scores)
     if log.logger is None:
@@ -43,29 +50,53 @@ def logger_terms(
         )
     loggers = group(log.logger)
     weight = scores.propensity / log.propensity
+    learned: Learned | None = None
     if mode == "balanced":
         weight = scores.propensity / _mixture(log, loggers.code, loggers.n, logger_propensity)
     elif mode == "weighted":
-        weight = weight * precision_shares(weight * log.reward, loggers.code, loggers.n)
+        cell = assign_folds(log.unit, folds, seed) * loggers.n + loggers.code
+        weight = weight * precision_shares(weight, cell, folds, loggers.n)
+        learned = Shares(weight, cell, loggers.n)
     elif mode != "naive":
         raise ValueError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}")
     q, v = (None, None) if model is None else model
     unit = log.unit
-    return Terms(weight, log.reward, q, v, unit, horizon="one_step")
+    return Terms(weight, log.reward, q, v, unit, horizon="one_step", learned=learned)
 
 
-def precision_shares(x: F64, code: np.ndarray[tuple[int], np.dtype[np.int64]], n: int) -> F64:
-    """(N,) factors, constant within a logging policy, such that the mean of factor * x is the
-    precision-weighted mean of the policies' means. Variances are drawn to the pooled one by PRIOR
-    rows: a policy of few rows that all paid nothing is not infinitely precise."""
-    size = np.bincount(code, minlength=n).astype(np.float64)
-    mean = np.bincount(code, x, n) / size
-    square = np.bincount(code, (x - mean[code]) ** 2, n)
-    pooled = float(((x - x.mean()) ** 2).mean())
-    spread = (square + PRIOR * pooled) / (size - 1 + PRIOR)
-    precision = size / spread if pooled > 0 else size
-    share = precision / precision.sum()
-    return np.asarray((share * len(x) / size)[code])
+def precision_shares(w: F64, cell: I64, folds: int, n: int) -> F64:
+    """(N,) factors, constant within a fold's logging policy (`cell` = fold * n + policy): in each
+    fold the mean of factor * x is a mean of the policies' means of x, weighted by their rows over
+    the mean of w^2 in the OTHER folds; those are drawn to the pooled one by PRIOR rows."""
+    size = np.bincount(cell, minlength=folds * n).reshape(folds, n).astype(np.float64)
+    square = np.bincount(cell, w**2, folds * n).reshape(folds, n)
+    elsewhere, squares = size.sum(0) - size, square.sum(0) - square
+    pooled = squares.sum(1, keepdims=True) / elsewhere.sum(1, keepdims=True)
+    spread = (squares + PRIOR * pooled) / (elsewhere + PRIOR)
+    precision = np.divide(size, spread, out=size.copy(), where=spread > 0)
+    share = precision / precision.sum(1, keepdims=True)
+    rows = size.sum(1, keepdims=True)
+    factor = share * np.divide(rows, size, out=np.zeros_like(size), where=size > 0)
+    return np.asarray(factor.ravel()[cell])
+
+
+class Shares:
+    """How a value moves with the numbers of rows that the factors of `precision_shares` divide by,
+    their shares held: as `Terms.learned`."""
+
+    def __init__(self, weight: F64, cell: I64, n: int) -> None:
+        self.weight, self.cell, self.n = weight, cell, n
+
+    def __call__(self, slope: F64, slope_before: F64) -> F64:
+        """(N,): a row more makes those of its policy count less, and its fold more."""
+        moved = slope * self.weight
+        fold = self.cell // self.n
+        return np.asarray(_means(moved, fold) - _means(moved, self.cell))
+
+
+def _means(x: F64, cell: I64) -> F64:
+    size = np.maximum(np.bincount(cell), 1)
+    return np.asarray((np.bincount(cell, x) / size)[cell])
 
 
 def _mixture(

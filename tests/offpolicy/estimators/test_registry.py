@@ -19,7 +19,7 @@ from offpolicy import (
 )
 from offpolicy.estimators import Estimator
 from offpolicy.estimators.forms import Form, Ratio, Rows
-from offpolicy.estimators.magic import _least_on_simplex
+from offpolicy.estimators.mixing import least_on_simplex
 from offpolicy.estimators.registry import fitting, preferred
 
 
@@ -74,14 +74,14 @@ def test_usual_lists_and_the_deciding_estimator_come_from_the_records() -> None:
 def test_the_least_quadratic_form_on_the_simplex_is_exact() -> None:
     """By hand: with the second weight 0 the least of 8.1 x^2 + 8 x (1-x) + 5.1 (1-x)^2."""
     m = np.array([[8.1, 0, 4], [0, 27.1, 9], [4, 9, 5.1]])
-    x = _least_on_simplex(m)
+    x = least_on_simplex(m)
     np.testing.assert_allclose(x, [1.1 / 5.2, 0, 4.1 / 5.2], atol=1e-6)
     assert x @ m @ x == pytest.approx(4.8673, abs=1e-4)
     rng = np.random.default_rng(0)
     for _ in range(20):  # no point of the simplex is lower
         root = rng.normal(size=(5, 5))
         m = root @ root.T
-        best = _least_on_simplex(m)
+        best = least_on_simplex(m)
         others = rng.dirichlet(np.full(5, 0.5), 2000)
         assert best.sum() == pytest.approx(1)
         assert best.min() >= 0

@@ -77,11 +77,32 @@ def test_undiscounted_values_settle_beyond_the_longest_logged_session() -> None:
 
 
 def test_values_that_never_settle_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The target would see three times what was logged: values grow for ever."""
+    """Cut sessions that never end pay 1 a step for ever."""
     monkeypatch.setattr(fqe, "MOST", 30)
     with pytest.raises(ValueError, match="have not settled in 30 backups"):
-        fitted_q(cut_or_ended(), logged=one, target=one, after=lambda r: 3 * one(r))
+        fitted_q(cut_or_ended(), logged=one, target=one, after=lambda r: 2 * one(r))
     with pytest.raises(ValueError, match="gamma = 2 is outside"):
         fitted_q(cut_or_ended(), logged=one, target=one, gamma=2)
     with pytest.raises(ValueError, match="horizon = -1"):
         fitted_q(cut_or_ended(), logged=one, target=one, horizon=-1)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "horizon"), [(0.9, None), (0.9, 50), (0.9, 2000), (0.45, None), (1.0, 100)]
+)
+@pytest.mark.filterwarnings("error")
+def test_values_that_no_return_can_reach_are_refused(gamma: float, horizon: int | None) -> None:
+    """Rewards of 1; the target's features are twice the logged ones, so that a backup multiplies
+    what is ahead by 2 gamma, at .45 by .9: that settles, at 10, where no return exceeds 1.82."""
+    log = LoggedDataset.from_columns(
+        session=np.arange(600), step=np.zeros(600), slate=np.zeros(600), propensity=np.ones(600),
+        reward=np.ones(600), n_items=1, truncated=np.ones(600, bool),
+    )  # fmt: skip
+
+    def twice(rows: slice) -> np.ndarray:
+        return 2 * one(rows)
+
+    with pytest.raises(ValueError, match="fitted Q diverges: values reach"):
+        fitted_q(log, logged=one, target=one, after=twice, gamma=gamma, horizon=horizon)
+    near = fitted_q(log, logged=one, target=one, after=one, gamma=0.9, ridge=1e-9)
+    np.testing.assert_allclose(near.v_target, 10.0, rtol=1e-3)  # 1 / (1 - .9), not refused

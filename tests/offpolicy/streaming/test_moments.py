@@ -10,7 +10,8 @@ from offpolicy.estimators import unit_totals
 from offpolicy.estimators.engine import estimate_forms
 from offpolicy.estimators.formulas import pdis
 from offpolicy.intervals.bootstrap import bootstrap
-from offpolicy.streaming.moments import Moments, merge, partial
+from offpolicy.streaming.merging import merge, partial
+from offpolicy.streaming.moments import Moments
 from offpolicy.uplift import compare, logged_value
 from tests.offpolicy.factories import decisions, uneven_sessions
 
@@ -85,6 +86,11 @@ def test_a_changed_weight_moves_the_bounds_of_shards_and_draws_too(name: str) ->
     here, there = interval(e), merge(*parts).interval(name)
     assert there.bias == pytest.approx(here.bias)
     assert (there.low, there.high) == pytest.approx((here.low, here.high))
+    line = compare({name: e}, {name: t}, hyper, 0.95, controlled=True)[0]
+    uplift = merge(*parts).uplift(name)
+    if merge(*parts).ess >= 100:
+        assert (uplift.low, uplift.high) == pytest.approx((line.uplift.low, line.uplift.high))
+        assert uplift.bias == pytest.approx(line.uplift.bias)
     drawn = bootstrap(t, [name], hyper=hyper)[name]
     assert drawn.bias == pytest.approx(here.bias)
     assert drawn.high - drawn.value > e.bias[1]

@@ -12,6 +12,7 @@ from offpolicy import (
     balanced_terms,
     estimate,
     evaluate,
+    interval,
     opera,
     terms,
 )
@@ -101,16 +102,35 @@ def test_robust_weights_are_refused_where_they_mean_nothing() -> None:
         predict_rewards(log, never, horizon="one_step", robust=True)
 
 
-def test_opera_is_the_inverse_variance_mean_of_independent_estimates() -> None:
-    """Influences at right angles with lengths 1 and 2: weights 4/5 and 1/5."""
+def test_opera_is_the_inverse_variance_mean_of_estimates_that_agree() -> None:
+    """Influences at right angles with lengths 1 and 2: weights 4/5 and 1/5. The first has the least
+    error and no name: its interval stands."""
     unit = np.arange(4)
     a = Estimate(1.0, np.array([1.0, -1.0, 0.0, 0.0]), unit)
-    b = Estimate(2.0, np.array([0.0, 0.0, 2.0, -2.0]), unit)
+    b = Estimate(1.0, np.array([0.0, 0.0, 2.0, -2.0]), unit)
     mixture, weight = opera([a, b])
     np.testing.assert_allclose(weight, [0.8, 0.2], atol=1e-6)
-    assert mixture.value == pytest.approx(1.2, abs=1e-6)
-    np.testing.assert_allclose(mixture.psi, 0.8 * a.psi + 0.2 * b.psi, atol=1e-6)
+    assert mixture.value == pytest.approx(1)
+    assert interval(mixture).low == pytest.approx(interval(a).low)
     same, _ = opera([a, a])
     assert same.value == pytest.approx(1.0)
     with pytest.raises(ValueError, match="different units"):
         opera([a, Estimate(1.0, np.zeros(3), np.arange(3))])
+
+
+def test_opera_sees_the_bias_of_a_part_and_never_extrapolates() -> None:
+    """The direct method does not vary and is off by ten standard errors of dr. By hand: with the
+    gap g less .1257 standard errors, weight v / (v + g^2) goes to it, v the variance of dr."""
+    unit, noise = np.arange(400), np.tile([2.0, -2.0], 200)  # standard error .1
+    dm = Estimate(0.0, np.zeros(400), unit, name="dm")
+    dr = Estimate(1.0, noise, unit, name="dr")
+    mixture, weight = opera([dm, dr])
+    v, g = 0.01, 1 - 0.1257 * interval(dr).se
+    assert weight[0] == pytest.approx(v / (v + g**2), rel=1e-4)
+    assert weight.min() >= 0
+    i = interval(mixture)
+    assert i.low < mixture.value < 1 < i.high
+    assert i.high == pytest.approx(interval(dr).high)
+    assert i.low == pytest.approx(interval(dr).low - weight[0], rel=1e-4)
+    with pytest.raises(ValueError, match="dm: all are biased"):
+        opera([dm])

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offpolicy import LogError, LoggedDataset, TargetScores, estimate, evaluate, terms
+from offpolicy import (
+    Estimate,
+    LogError,
+    LoggedDataset,
+    TargetScores,
+    bootstrap,
+    diagnose,
+    estimate,
+    evaluate,
+    interval,
+    terms,
+)
+from offpolicy.estimators.engine import estimate_forms
+from offpolicy.estimators.formulas import martingale, mean_weight
 from offpolicy.log.scores import Predictions
 from offpolicy.weighting.marginals import marginal_terms
 from tests.offpolicy.factories import P_E, TO_1, chain_log, chain_value
@@ -27,14 +40,15 @@ def test_unbiased_within_a_z_test_and_lighter_than_pdis(name: str, kind: str) ->
 
 
 def test_weights_by_hand() -> None:
-    """Two sessions meet in one state at step 1: both carry the mean of their first ratios."""
+    """Two sessions meet in one state at step 1: both carry the mean of their first ratios. The
+    weight of reaching a row is the weight of the row before it."""
     log = LoggedDataset.from_columns(
         session=[0, 0, 1, 1], step=[0, 1, 0, 1], slate=[0, 1, 1, 1], propensity=[0.5] * 4,
         reward=[1.0, 2, 3, 4], n_items=2,
     )  # fmt: skip
     scores = TargetScores(np.array([1.0, 0.25, 0.5, 0.75]))
     t = marginal_terms(log, scores, state=[7, 9, 7, 9])
-    assert t.weight_before.tolist() == [1, 1.5, 1, 1.5]
+    assert t.weight_before.tolist() == [1, 2, 1, 1]
     assert t.weight.tolist() == [2, 0.75, 1, 2.25]
     both = marginal_terms(log, scores, state=[7, 9, 7, 9], kind="state_action")
     assert both.weight.tolist() == [2, 1.5, 1, 1.5]
@@ -52,8 +66,7 @@ def test_evaluate_takes_the_marginal_estimand() -> None:
     report = evaluate(log, scores, horizon="marginal", state=state)
     assert [x.estimator for x in report.lines] == ["mis_state", "mis_state_action"]
     for line in report.lines:
-        low, high = line.value.low - 0.1, line.value.high + 0.1  # rho's own error is not in
-        assert low < chain_value() < high
+        assert line.value.low < chain_value() < line.value.high
     assert report.horizon == "marginal"
     by_hand = estimate(marginal_terms(log, scores, state=state), "mis_state").value
     assert report["mis_state"].value.value == pytest.approx(by_hand)
@@ -76,7 +89,7 @@ def test_lagged_ratios_lie_between_the_marginal_and_the_product() -> None:
     scores = TargetScores(np.array([1.0, 0.25, 0.5, 0.5, 0.75, 1.0]))  # ratios 2 .5 1, 1 1.5 2
     state = [7, 9, 5, 7, 9, 5]  # rho: 1, 1.5, (1.5 * .5 + 1.5 * 1.5) / 2 = 1.5
     one = marginal_terms(log, scores, state=state, steps=1)
-    assert one.weight_before.tolist() == [1, 2, 0.75, 1, 1, 2.25]
+    assert one.weight_before.tolist() == [1, 2, 1, 1, 1, 1.5]
     assert one.weight.tolist() == [2, 1, 0.75, 1, 1.5, 4.5]
     none, all_ = (marginal_terms(log, scores, state=state, steps=k) for k in (0, 9))
     assert none.weight.tolist() == marginal_terms(log, scores, state=state).weight.tolist()
@@ -156,3 +169,85 @@ def test_terms_of_the_marginal_horizon_are_the_double_ones() -> None:
     np.testing.assert_array_equal(one.weight, other.weight)
     with pytest.raises(ValueError, match='horizon="marginal" needs state'):
         terms(log, scores, horizon="marginal")
+
+
+def uneven_visits(seed: int = 4) -> tuple[LoggedDataset, TargetScores, np.ndarray, np.ndarray]:
+    """Eight users of two sessions of one to four steps, three states, and a model's q and v."""
+    rng = np.random.default_rng(seed)
+    length = rng.integers(1, 5, 16)
+    n = int(length.sum())
+    p = rng.uniform(0.3, 0.9, n)
+    log = LoggedDataset.from_columns(
+        session=np.repeat(np.arange(16), length),
+        step=np.concatenate([np.arange(k) for k in length]),
+        user=np.repeat(np.arange(16) // 2, length), slate=rng.integers(0, 2, n), propensity=p,
+        reward=rng.normal(1, 1, n), n_items=2,
+    )  # fmt: skip
+    scores = TargetScores(np.clip(p * rng.uniform(0.6, 1.5, n), 0, 1))
+    return log, scores, rng.integers(0, 3, n), rng.normal(0, 1, (2, n))
+
+
+KINDS = {"mis_state": "state", "mis_state_action": "state_action", "drl": "double"}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize("name", [*KINDS, "stationary", "mean weight", "control"])
+def test_influence_counts_the_learning_of_the_state_weights(name: str, steps: int) -> None:
+    """One user more or less among 100 copies of all: the weights are learned again, and the value
+    moves as the influence says."""
+    log, scores, state, model = uneven_visits()
+    kind = KINDS.get(name, "stationary" if name == "stationary" else "state")
+
+    def value(mass: np.ndarray) -> Estimate:
+        rows = np.concatenate(
+            [np.tile(np.flatnonzero(np.asarray(log.user) == u), m) for u, m in enumerate(mass)]
+        )
+        copy = np.concatenate(
+            [np.repeat(np.arange(m), (np.asarray(log.user) == u).sum()) for u, m in enumerate(mass)]
+        )
+        more = LoggedDataset.from_columns(
+            session=np.asarray(log.session)[rows] * 1000 + copy, step=np.asarray(log.step)[rows],
+            user=np.asarray(log.user)[rows] * 1000 + copy, slate=log.slate[rows],
+            propensity=log.propensity[rows], reward=log.reward[rows], n_items=2,
+        )  # fmt: skip
+        t = marginal_terms(
+            more, TargetScores(scores.propensity[rows]), state=state[rows], kind=kind,  # type: ignore[arg-type]
+            steps=steps, gamma=0.9, model=Predictions(*model[:, rows]) if name == "drl" else None,
+        )  # fmt: skip
+        if name in ("mean weight", "control"):
+            return estimate_forms(t, {"": mean_weight if name == "mean weight" else martingale})[""]
+        return estimate(t, "mis_state" if name == "stationary" else name)
+
+    found = value(np.ones(8, int))
+    assert abs(found.psi.sum()) < 1e-8
+    for u in range(8):
+        bump = np.eye(8, dtype=int)[u]
+        up, down = (value(np.full(8, 100) + sign * bump).value for sign in (1, -1))
+        assert found.psi[u] == pytest.approx((up - down) * 100 * 8 / 2, rel=2e-3, abs=2e-3)
+
+
+def test_intervals_of_the_marginal_horizon_hold_and_are_not_too_wide() -> None:
+    """60 logs of 250 sessions; the model is a constant, so that drl rests on its weights. With 95 %
+    intervals 52 of 60 hold but once in 2,000; and an honest mean weight is not refused."""
+    truth, found = chain_value(), {name: [] for name in KINDS}
+    refused = 0
+    for seed in range(60):
+        log, scores, state = chain_log(250, 500 + seed)
+        constant = Predictions(np.ones(len(log)), np.ones(len(log)))
+        for name, kind in KINDS.items():
+            t = marginal_terms(log, scores, state=state, kind=kind, model=constant)  # type: ignore[arg-type]
+            i = interval(estimate(t, name))
+            found[name].append((i.value, i.low <= truth <= i.high, i.high - i.low))
+            mean = diagnose(t).mean_weight
+            refused += mean is None or not mean.low <= 1 <= mean.high
+    assert refused <= 2
+    for rows in found.values():
+        value, held, width = np.array(rows).T
+        assert held.sum() >= 52
+        assert width.mean() < 1.35 * 3.92 * value.std()
+
+
+def test_a_bootstrap_does_not_hold_learned_weights_fixed() -> None:
+    log, scores, state = chain_log(50, 3)
+    with pytest.raises(ValueError, match="learned from the rows"):
+        bootstrap(terms(log, scores, horizon="marginal", state=state), ["mis_state"])
