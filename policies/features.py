@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.encoders.base import Encoder
+from policies.moments import Moments
 from policies.observation import Observation, Serving, require
-from policies.saved import Saved
+from policies.saved import Saved, prefixed, under
+
+if TYPE_CHECKING:
+    from torch import nn
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 
 CLIP = 5.0  # standard deviations; a feature far outside what was logged must not run away
 LIVE_CLIP = 20.0  # the same where the policy learns in a world, and leads users far from the log
+CONSTANT = 1e-6  # of a number: a spread below it is rounding in single precision
+
+
+class Rescaling(NamedTuple):
+    """What inputs x in an old scale are of those z in a new one: x = slope z + offset."""
+
+    slope: F64  # (D,)
+    offset: F64  # (D,)
+
+    @classmethod
+    def of(cls, old: Moments, new: Moments, *, most: float) -> Rescaling:
+        """Between numbers in units of what was seen until one log, and until a later one.
+
+        What never varied, or less than a `most`-th of what it does now, keeps its weight: inputs
+        are cut at `most`, so that a network has learnt nothing of such differences.
+        """
+        known = old.spread() > CONSTANT * np.abs(old.mean)
+        slope = scale_of(new) / scale_of(old)
+        slope = np.where(known & (slope <= most), slope, 1.0)
+        return cls(slope, slope * (new.mean - old.mean) / scale_of(new))
+
+    def into(self, layer: nn.Linear) -> None:
+        """Make a layer give for z what it gave for x."""
+        import torch
+
+        slope, offset = (torch.from_numpy(part).to(layer.weight) for part in self)
+        with torch.no_grad():
+            layer.bias.add_(layer.weight @ offset)
+            layer.weight.mul_(slope)
+
+
+def scale_of(seen: Moments) -> F64:
+    """(D,) spreads to divide by; 1 for what does not vary."""
+    spread = seen.spread()
+    return np.where(spread > CONSTANT * np.abs(seen.mean), spread, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +70,7 @@ class StateFeatures:
     windows: tuple[int, ...] = ()  # means of the last so many items' vectors join the state
     clip: float = CLIP
     trail: int = 0  # ids of the last so many items lead the state as they are, -1 = none
+    seen: Moments | None = None  # of the raw state in the logs so far
 
     @property
     def size(self) -> int:
@@ -46,21 +87,35 @@ class StateFeatures:
         return np.concatenate([ids, state], axis=1, dtype=np.float32)
 
     def fitted(self, obs: Observation, *, as_one: bool = False) -> StateFeatures:
-        """The same features, standardised to these observations.
+        """The same features, standardised to these observations and all that they were before.
 
         as_one: the encoder's state has variance 1 in all, not 1 for each of its numbers. Networks
         that learn from reward drown in many numbers of which few matter.
         """
-        raw = self.raw(obs)
-        spread = raw.std(axis=0)
-        scale = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
-        if as_one and self.encoder is not None:
-            scale[: self.encoder.state_size] *= self.encoder.state_size**0.5
-        return replace(self, centre=raw.mean(axis=0), scale=scale)
+        now = Moments.of(self.raw(obs))
+        seen = now if self.seen is None else self.seen.plus(now)
+        scale = scale_of(seen)
+        if self.encoder is not None:
+            size = self.encoder.state_size
+            scale[:size] = np.where(seen.spread()[:size] > CONSTANT, scale[:size], 1.0)
+            scale[:size] *= size**0.5 if as_one else 1.0
+        centre = seen.mean.astype(np.float32)
+        return replace(self, centre=centre, scale=scale.astype(np.float32), seen=seen)
+
+    def rescaled(self, new: StateFeatures) -> Rescaling:
+        """What states in these scales are of states in newer ones."""
+        assert self.seen is not None
+        assert new.seen is not None
+        return Rescaling.of(self.seen, new.seen, most=self.clip)
 
     def raw(self, obs: Observation, encoded: F32 | None = None) -> F32:
         """(B, D): [encoder state | windows | user | mean response | filled share of history]."""
         require(obs, "consumed", "responses", "context")
+        if obs.history_responses.shape[2] != len(self.serving.response_names):
+            raise ValueError(
+                f"{obs.history_responses.shape[2]} responses of each item were observed and the "
+                f"policy reads {', '.join(self.serving.response_names)}: log these, in this order"
+            )
         filled = obs.history_items >= 0
         count = filled.sum(axis=1, keepdims=True)
         mean = obs.history_responses.sum(axis=1) / np.maximum(count, 1)
@@ -79,7 +134,7 @@ class StateFeatures:
             "windows": np.array(self.windows, np.int32),
             "clip": np.array(self.clip),
             "trail": np.array(self.trail),
-        }
+        } | ({} if self.seen is None else prefixed("seen.", self.seen.to_arrays()))
 
 
 def state_features(
@@ -129,7 +184,10 @@ def features_of(saved: Saved, serving: Serving) -> StateFeatures:
     a = saved.arrays
     windows = tuple(int(n) for n in a["windows"])
     clip, trail = float(a["clip"]), int(a["trail"])
-    return StateFeatures(serving, saved.encoder, a["centre"], a["scale"], windows, clip, trail)
+    seen = Moments(**kept) if (kept := under("seen.", a)) else None
+    return StateFeatures(
+        serving, saved.encoder, a["centre"], a["scale"], windows, clip, trail, seen
+    )
 
 
 def item_table(
@@ -144,18 +202,19 @@ def item_table(
     same_catalogue(serving, encoder)
     parts = [standardised(serving.item_features)]
     if encoder is not None:
-        vectors = standardised(encoder.item_vectors)
+        vectors = standardised(encoder.item_vectors, least=CONSTANT)
         parts.append(vectors / np.float32(vectors.shape[1] ** 0.5) if as_one else vectors)
     if log is not None:
         parts.append(standardised(item_statistics(log)))
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def standardised(table: F32) -> F32:
-    """Columns of mean 0 and variance 1, or 0 where a column is constant."""
-    spread = table.std(axis=0)
-    scale = np.where(spread > 1e-6, spread, 1.0)
-    columns: F32 = ((table - table.mean(axis=0)) / scale).astype(np.float32)
+def standardised(table: F32, *, least: float = 0.0) -> F32:
+    """Columns of mean 0 and variance 1, or 0 where a column is constant, or varies no more than by
+    `least`."""
+    seen = Moments.of(table)
+    scale = np.where(seen.spread() > least, scale_of(seen), 1.0)
+    columns: F32 = ((table - seen.mean) / scale).astype(np.float32)
     return columns
 
 

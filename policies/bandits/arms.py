@@ -6,7 +6,7 @@ every item; shared weights see an item only as its vector, and speak of items ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.linear import Regressions
+from policies.bandits.scatter import Scatter, best_map, between
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
+from policies.moments import Moments
 from policies.observation import (
     Observation,
     Serving,
@@ -23,7 +25,7 @@ from policies.observation import (
     check_known_items,
     observation_of_log,
 )
-from policies.saved import Saved
+from policies.saved import Saved, prefixed, under
 from policies.validation import COUNT, POSITIVE
 
 F64 = NDArray[np.float64]
@@ -64,6 +66,9 @@ class LinearArms:
     axes: F64  # (D, P) directions of the state that meet the items; (D, 0) for disjoint arms
     items: F64  # (A, Q + 1) a constant, then the items' leading directions
     fitted: bool = False
+    ridge: float | None = None  # None: of a folder of version 0.1, whose scales stay as they are
+    rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of places, in all logs
+    scatter: Scatter | None = None  # of the states in all logs, where weights are shared
 
     @property
     def serving(self) -> Serving:
@@ -80,15 +85,22 @@ class LinearArms:
 
     def learn(self, log: LoggedDataset) -> dict[str, float]:
         """Every shown place is one observation of its item; the reward is the place's own."""
-        return self.add(log, log.slate, place_rewards(log))
+        reward = place_rewards(log)
+        if self.ridge is not None:
+            self.rewards = self.rewards.plus(Moments.of(reward[log.slate >= 0][:, None]))
+        return self.add(log, log.slate, reward)
+
+    @property
+    def unit(self) -> float:
+        """What a standard error is measured in: the deviation of a place's reward; 1 where no
+        rewards were learnt from."""
+        return float(self.rewards.unit()[0])
 
     def add(self, log: LoggedDataset, item: I32, reward: F64) -> dict[str, float]:
         """Observations (N, K) of items, -1 = none, and what each brought, in the log's states."""
         obs = observation_of_log(log, self.serving)
-        if not self.fitted:  # scales and directions are fixed by the first log
-            self.state, self.fitted = self.state.fitted(obs), True
-            if self.kind == "shared":
-                self.axes = directions(self.state(obs).astype(np.float64), self.axes.shape[1])
+        if not self.fitted or self.ridge is not None:
+            self._rescale(obs)
         x = self.state(obs)
         if self.kind == "disjoint":
             self.regressions.add(with_constant(x), item, reward)
@@ -97,6 +109,28 @@ class LinearArms:
             none = np.where(item.ravel() >= 0, 0, -1).astype(np.int32)[:, None]
             self.regressions.add(joint, none, reward.reshape(-1, 1))
         return {"observations": float((item >= 0).sum())}
+
+    def _rescale(self, obs: Observation) -> None:
+        """Take the scales and directions of a log's states into account: what was learnt is put
+        into the features that there would have been."""
+        old, new, before = self.state, self.state.fitted(obs), self.scatter
+        to = between(old, new) if self.fitted else None
+        self.state, self.fitted = new, True
+        if self.kind == "disjoint":
+            if to is not None and self.ridge is not None:
+                self.regressions = self.regressions.changed(to, self.ridge)
+            return
+        now = Scatter.of(new(obs).astype(np.float64))
+        if to is None or before is None or self.ridge is None:
+            self.scatter, self.axes = now, now.directions(self.axes.shape[1])
+            return
+        moved = before.through(to)
+        self.scatter = moved.plus(now)
+        axes = self.scatter.directions(self.axes.shape[1])
+        left, residual = best_map(before, self.axes, to, axes)
+        every = np.kron(left, np.eye(self.items.shape[1])).astype(np.float64)
+        self.regressions = self.regressions.changed(every, self.ridge, residual)
+        self.axes = axes
 
     def products(self, x: NDArray[np.float32], item: I32) -> F64:
         """(1, state directions) x (1, item directions) for R states (R, D) and items (R,)."""
@@ -108,7 +142,10 @@ class LinearArms:
         """With the bandit's own settings."""
         arrays = self.state.to_arrays() | self.regressions.to_arrays()
         arrays |= {"axes": self.axes, "items": self.items}
-        own = {"kind": self.kind, "fitted": self.fitted}
+        arrays |= prefixed("rewards.", self.rewards.to_arrays())
+        if self.scatter is not None:
+            arrays |= prefixed("scatter.", self.scatter._asdict())
+        own = {"kind": self.kind, "fitted": self.fitted, "ridge": self.ridge}
         return Saved(config=config | own, arrays=arrays, encoder=self.state.encoder)
 
     @classmethod
@@ -121,6 +158,9 @@ class LinearArms:
             arrays["axes"],
             arrays["items"],
             config["fitted"],
+            config.get("ridge"),
+            Moments(**kept) if (kept := under("rewards.", arrays)) else Moments.none(1),
+            Scatter(**states) if (states := under("scatter.", arrays)) else None,
         )
 
 
@@ -129,23 +169,20 @@ def linear_arms(serving: Serving, config: ArmsConfig, encoder: Encoder | None) -
     state = state_features(serving, encoder)
     if config.arms == "disjoint":
         own = Regressions.empty(serving.n_items, state.size + 1, config.ridge)
-        return LinearArms(config.arms, state, own, np.zeros((state.size, 0)), np.zeros((0, 1)))
+        none = np.zeros((state.size, 0)), np.zeros((0, 1))
+        return LinearArms(config.arms, state, own, *none, ridge=config.ridge)
     table = item_table(serving, encoder).astype(np.float64)
     lead = table @ directions(table, config.rank)
     lead /= np.maximum(lead.std(axis=0), 1e-9)
     items = np.concatenate([np.ones((len(table), 1)), lead], axis=1)
     axes = np.eye(state.size)[:, : min(config.rank, state.size)]
     joint = Regressions.empty(1, (axes.shape[1] + 1) * items.shape[1], config.ridge)
-    return LinearArms(config.arms, state, joint, axes, items)
+    return LinearArms(config.arms, state, joint, axes, items, ridge=config.ridge)
 
 
 def directions(rows: F64, rank: int) -> F64:
     """(D, P) leading principal directions of rows (N, D), each signed so that it sums to >= 0."""
-    centred = rows - rows.mean(axis=0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    lead = vectors[:, ::-1][:, : min(rank, rows.shape[1])]
-    signed: F64 = lead * np.where(lead.sum(axis=0) < 0, -1.0, 1.0)
-    return signed
+    return Scatter.of(rows).directions(rank)
 
 
 def with_constant(x: NDArray[np.float32]) -> F64:

@@ -47,6 +47,27 @@ class Regressions:
         self.theta[seen] = np.einsum("aij,aj->ai", self.inverse[seen], self.moment[seen])
         self.packed[seen] = triangles(self.inverse[seen])
 
+    def changed(self, to: F64, ridge: float, residual: F64 | None = None) -> Regressions:
+        """The same observations in other features, which are `to` (e, d) times these.
+
+        ridge: the prior precision of every weight, before and after. residual: where features are
+        products, (P, P) variances of the left factors that `to` does not explain.
+        """
+        seen = np.flatnonzero((self.inverse != np.eye(self.inverse.shape[1]) / ridge).any((1, 2)))
+        squares = np.linalg.inv(self.inverse[seen]) - ridge * np.eye(to.shape[1])
+        new = Regressions.empty(len(self.theta), len(to), ridge)
+        sums = to @ squares @ to.T
+        if residual is not None:
+            right = len(to) // len(residual)
+            for one, old in zip(sums, squares, strict=True):
+                one += np.kron(residual, old[:right, :right])
+        inverse = np.linalg.inv((sums + sums.transpose(0, 2, 1)) / 2 + ridge * np.eye(len(to)))
+        new.inverse[seen] = (inverse + inverse.transpose(0, 2, 1)) / 2
+        new.moment[seen] = self.moment[seen] @ to.T
+        new.theta[seen] = np.einsum("aij,aj->ai", new.inverse[seen], new.moment[seen])
+        new.packed[seen] = triangles(new.inverse[seen])
+        return new
+
     def bounds(self, x: F64, arms: I32 | None, alpha: float) -> F64:
         """theta_a.x + alpha sqrt(x' A_a^-1 x) of arms (B, C) for rows x (B, d); 0 for arm -1.
 

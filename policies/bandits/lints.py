@@ -28,7 +28,7 @@ F64 = NDArray[np.float64]
 class ThompsonConfig:
     """How the posterior is drawn from."""
 
-    width: float = 0.5  # of the posterior, in standard errors
+    width: float = 1.0  # of the posterior, in standard errors
     draws: int = 32  # S; memory and time grow with it, probabilities are multiples of 1 / S
     epsilon: float = 0.02  # share of uniform slates: what no draw shows has a propensity, too
     seed: int = 0
@@ -88,7 +88,7 @@ class LinTS:
 def draw(arms: LinearArms, config: ThompsonConfig, updates: int) -> F64:
     """The S draws after so many updates: a function of the seed and that number."""
     rng = np.random.default_rng([config.seed, updates])
-    return arms.regressions.draws(config.draws, config.width, rng)
+    return arms.regressions.draws(config.draws, config.width * arms.unit, rng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from policies.validation import FROM_0
 class LinUCBConfig(ArmsConfig, Exploration):
     """The regressions, the bonus and the exploration on top of it."""
 
-    alpha: float = 0.5  # width of the bonus in standard errors
+    alpha: float = 2.36  # width of the bonus in standard errors: 1 + sqrt(ln(2 / d) / 2), d = .05
 
     def __post_init__(self) -> None:
         Exploration.__post_init__(self)
@@ -29,7 +29,11 @@ class LinUCBConfig(ArmsConfig, Exploration):
 
 @dataclass(slots=True)
 class LinUCB:
-    """theta_a.x + alpha sqrt(x' A_a^-1 x), whatever is counted as x and as an arm."""
+    """theta_a.x + alpha s sqrt(x' A_a^-1 x), whatever is counted as x and as an arm.
+
+    s is the standard deviation of a place's reward, so that the order of items does not depend on
+    the unit of rewards; the paper's are of spread 1.
+    """
 
     arms: LinearArms
     alpha: float
@@ -40,7 +44,8 @@ class LinUCB:
 
     def scores(self, obs: Observation) -> Scores:
         x, arms, shape = self.arms.contexts(obs)
-        return self.arms.regressions.bounds(x, arms, self.alpha).reshape(shape)
+        width = self.alpha * self.arms.unit
+        return self.arms.regressions.bounds(x, arms, width).reshape(shape)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.arms.learn(log)

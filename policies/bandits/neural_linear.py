@@ -6,7 +6,7 @@ regression shared by all items, computed anew from the remembered decisions afte
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ class PosteriorConfig(ThompsonConfig):
     """The posterior's draws, and what it is computed from."""
 
     ridge: float = 10.0  # prior precision of every last-layer weight
-    memory: int = 50_000  # shown places remembered, the newest
+    memory: int = 50_000  # shown places remembered: the newest logs', the last sessions' of one
 
     def __post_init__(self) -> None:
         ThompsonConfig.__post_init__(self)
@@ -96,7 +96,9 @@ class NeuralLinear:
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         log = learning_log(log, self.serving)
+        old = replace(self.model)
         metrics = self.model.update(log)
+        self.memory = rescaled(self.memory, old, self.model)
         self.memory = remember(self.memory, self.model, log, self.config.memory)
         self.updates += 1
         self._refit()
@@ -135,6 +137,15 @@ class NeuralLinear:
         bandit.memory, bandit.updates = memory, updates
         bandit._refit()
         return bandit
+
+
+def rescaled(memory: Memory, old: RewardModel, new: RewardModel) -> Memory:
+    """What a model remembered, in the scales of the same model after one more log."""
+    state = old.state.centre + old.state.scale * memory.state
+    reward = old.centre + old.scale * memory.reward.astype(np.float64)
+    z = np.clip((state - new.state.centre) / new.state.scale, -new.state.clip, new.state.clip)
+    units = ((reward - new.centre) / new.scale).astype(np.float32)
+    return Memory(z.astype(np.float32), memory.item, units)
 
 
 def remember(memory: Memory, model: RewardModel, log: LoggedDataset, size: int) -> Memory:

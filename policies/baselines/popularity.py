@@ -60,5 +60,10 @@ def popularity(
     """Most consumed first; `sequences` are the counts it starts from."""
     counts = np.zeros(serving.n_items)
     if sequences is not None:
+        if sequences.n_items != serving.n_items:
+            raise ValueError(
+                f"the sequences are of {sequences.n_items} items and the policy's catalogue has "
+                f"{serving.n_items}: give sequences of this catalogue"
+            )
         counts += np.bincount(sequences.items, minlength=serving.n_items)
     return ScorePolicy(Popularity(serving, counts, config.keep), part(config, Exploration))

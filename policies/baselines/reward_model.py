@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from policies.features import (
     place_rewards,
     state_features,
 )
+from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.saved import (
     Saved,
@@ -74,7 +75,12 @@ class RewardNet(nn.Module):
 
 @dataclass(slots=True)
 class RewardModel:
-    """Regression of a shown place's reward on state and item, by minibatch Adam."""
+    """Regression of a shown place's reward on state and item, by minibatch Adam.
+
+    Every `update` trains on the log it is given, from what earlier ones taught; they are not seen
+    again, so give one log of all (`LoggedDataset.concat`) where all shall count alike. Scales of
+    state and reward are those of all logs so far: the network is changed to give the same values.
+    """
 
     state: StateFeatures
     net: RewardNet
@@ -85,6 +91,7 @@ class RewardModel:
     fitted: bool = False
     centre: float = 0.0
     scale: float = 1.0
+    rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of places, in all logs
 
     @property
     def serving(self) -> Serving:
@@ -105,15 +112,28 @@ class RewardModel:
         obs = observation_of_log(log, self.serving)
         if not (log.slate >= 0).any():
             raise ValueError("every slate of the log is empty: no item's reward can be learnt")
-        reward = place_rewards(log).astype(np.float32)
-        if not self.fitted:  # scales are fixed by the first log
-            self.state, self.fitted = self.state.fitted(obs), True
-            self.centre, self.scale = float(reward.mean()), float(reward.std()) or 1.0
+        place = place_rewards(log)
+        self._rescale(obs, place[log.slate >= 0])
         x = torch.from_numpy(self.state(obs))
         shown = torch.from_numpy(log.slate.astype(np.int64))
-        target = torch.from_numpy((reward - self.centre) / np.float32(self.scale))
+        target = torch.from_numpy(((place - self.centre) / self.scale).astype(np.float32))
         loss = fit(self, x, shown, target)
         return {"loss": loss, "explained": 1.0 - loss}
+
+    def _rescale(self, obs: Observation, reward: NDArray[np.float64]) -> None:
+        """Take the scales of a log's states, and of its places' rewards (M,), into account."""
+        if self.fitted and self.state.seen is None:
+            return  # of a folder of version 0.1: only the scales were kept
+        state, rewards = self.state.fitted(obs), self.rewards.plus(Moments.of(reward[:, None]))
+        centre, scale = float(rewards.mean[0]), float(rewards.unit()[0])
+        if self.fitted:
+            self.state.rescaled(state).into(self.net.of_state)
+            with torch.no_grad():
+                for part in (self.net.head.weight, self.net.head.bias, self.net.bias):
+                    part.mul_(self.scale / scale)
+                self.net.head.bias.add_((self.centre - centre) / scale)
+        self.state, self.rewards, self.fitted = state, rewards, True
+        self.centre, self.scale = centre, scale
 
     def saved(self) -> Saved:
         config = {
@@ -127,6 +147,7 @@ class RewardModel:
         }
         arrays = self.state.to_arrays() | {"random_state": generator_array(self.rng)}
         arrays |= prefixed("net.", module_arrays(self.net))
+        arrays |= prefixed("rewards.", self.rewards.to_arrays())
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
     @classmethod
@@ -135,6 +156,8 @@ class RewardModel:
         net = RewardNet(state.size, arrays["items"], saved.config["hidden"])
         set_module_arrays(net, arrays)
         rest = {k: v for k, v in saved.config.items() if k != "hidden"}
+        if kept := under("rewards.", saved.arrays):
+            rest["rewards"] = Moments(**kept)
         return cls(state, net, rng=generator_from_array(saved.arrays["random_state"]), **rest)
 
 
@@ -191,7 +214,8 @@ class SoftmaxRewardConfig(GreedyRewardConfig):
 
 def _policy(serving: Serving, config: GreedyRewardConfig, encoder: Encoder | None) -> ScorePolicy:
     """The K items of highest predicted immediate reward, or, with a temperature in units of the
-    reward, Plackett-Luce over the predictions."""
+    reward, Plackett-Luce over the predictions. Each log is learnt after the others, not with them:
+    the last one counts most."""
     return ScorePolicy(reward_model(serving, config, encoder), part(config, Exploration))
 
 

@@ -57,6 +57,12 @@ class TopRated:
                 "the log has no `responses`: top_rated learns from them, so log what was observed "
                 "of each item taken"
             )
+        names = self.serving.response_names
+        if log.responses.shape[1] != len(names):
+            raise ValueError(
+                f"the log has {log.responses.shape[1]} responses and the policy reads "
+                f"{', '.join(names)}: log these, in this order"
+            )
         rating = log.responses[taken, self.response]
         self.counts = self.counts + consumption(log)
         self.total = self.total + np.bincount(consumed[taken], rating, minlength=log.n_items)

@@ -67,6 +67,23 @@ class ItemNet(nn.Module):
             score = torch.stack([tied_scores(q, bias, self.items, known) for q, bias in pairs])
         return score + base, out[:, self.width :]
 
+    @property
+    def entrance(self) -> nn.Linear:
+        """The layer that reads the state."""
+        layer = self.body[0]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    @torch.no_grad()
+    def scale_outputs(self, by: float, heads: tuple[int, ...]) -> None:
+        """Multiply what these heads and all extras give."""
+        size = self.width // self.heads
+        rows = [torch.arange(h * size, (h + 1) * size) for h in heads]
+        every = torch.cat([*rows, torch.arange(self.width, len(self.out.weight))])
+        self.out.weight[every] *= by
+        self.out.bias[every] *= by
+        self.item_bias[list(heads)] *= by
+
     def vectors(self) -> Tensor:
         """(A, Dx): given and learned parts side by side."""
         return torch.cat([self.items, self.learned], dim=1) if self.learned.numel() else self.items

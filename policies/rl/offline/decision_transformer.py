@@ -9,7 +9,7 @@ blocks are those of SASRec.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -24,7 +24,8 @@ from policies.encoders.models.sasrec import SASRecBlock, SASRecConfig
 from policies.encoders.nets.attention import CausalNet
 from policies.encoders.nets.layers import Noise, item_table, seeded
 from policies.encoders.nets.packed import Packed, pack
-from policies.features import StateFeatures, features_of, state_features
+from policies.features import CLIP, Rescaling, StateFeatures, features_of, state_features
+from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.rl.data.logged import logged_transitions
 from policies.rl.offline.losses import masked_logits
@@ -143,14 +144,19 @@ def loss(
 
 @dataclass(slots=True, eq=False)
 class DecisionTransformer:
-    """A score model that every `update` trains for `epochs` over the log it is given."""
+    """A score model that every `update` trains for `epochs` over the log it is given.
+
+    It goes on from what earlier logs taught, without seeing them again: the last log counts most.
+    Scales of state and returns are those of all logs so far: the network is changed to fit them.
+    """
 
     config: DecisionConfig
     state: StateFeatures
     rng: np.random.Generator
-    centre: float = 0.0  # mean and deviation of the first log's returns to go
+    centre: float = 0.0  # mean and deviation of the returns to go
     scale: float = 1.0
     net: DecisionNet | None = None
+    returns: Moments = field(default_factory=lambda: Moments.none(1))  # to go, in all logs
 
     @property
     def serving(self) -> Serving:
@@ -171,15 +177,12 @@ class DecisionTransformer:
             raise ValueError(
                 "every slate of the log is empty in its first place: there is no item to predict"
             )
-        first_log = self.net is None
-        if first_log:
-            self.state = self.state.fitted(obs)
-            self._build()
+        known = self.net is None or self.state.seen is not None  # or 0.1 kept only the scales
+        state = self.state.fitted(obs) if known else self.state
+        transitions = logged_transitions(log, state, gamma=c.gamma, reward_scale=1.0)
+        if known:
+            self._rescale(state, transitions.to_go)
         assert self.net is not None
-        transitions = logged_transitions(log, self.state, gamma=c.gamma, reward_scale=1.0)
-        if first_log:  # which fixes the scales
-            to_go = transitions.to_go
-            self.centre, self.scale = float(to_go.mean()), float(to_go.std()) or 1.0
         inputs = as_inputs(self.state, obs)
         returns = torch.from_numpy((transitions.to_go - self.centre) / self.scale)
         first = torch.from_numpy(transitions.shown[:, 0])
@@ -198,6 +201,20 @@ class DecisionTransformer:
                 adam.step()
         return {"loss": total.item()}
 
+    def _rescale(self, state: StateFeatures, to_go: NDArray[np.float32]) -> None:
+        """Take the scales of a log's states and of its returns (N,) into account."""
+        returns = self.returns.plus(Moments.of(to_go[:, None].astype(np.float64)))
+        centre, scale = float(returns.mean[0]), float(returns.unit()[0])
+        if self.net is not None:
+            self.state.rescaled(state).into(self.net.state)
+            Rescaling.of(self.returns, returns, most=CLIP).into(self.net.ask)
+            with torch.no_grad():
+                self.net.outlook.weight.mul_(self.scale / scale)
+                self.net.outlook.bias.mul_(self.scale / scale).add_((self.centre - centre) / scale)
+        self.state, self.returns, self.centre, self.scale = state, returns, centre, scale
+        if self.net is None:
+            self._build()
+
     def _build(self) -> None:
         with seeded(self.config.seed):
             self.net = DecisionNet(self.config, self.serving, self.state.size)
@@ -207,6 +224,7 @@ class DecisionTransformer:
         arrays = self.state.to_arrays() | {"random_state": generator_array(self.rng)}
         if self.net is not None:
             arrays |= prefixed("net.", module_arrays(self.net))
+            arrays |= prefixed("returns.", self.returns.to_arrays())
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
     @classmethod
@@ -219,6 +237,8 @@ class DecisionTransformer:
             learner._build()
             assert learner.net is not None
             set_module_arrays(learner.net, net)
+        if kept := under("returns.", saved.arrays):
+            learner.returns = Moments(**kept)
         return learner
 
 
@@ -238,7 +258,8 @@ def as_inputs(features: StateFeatures, obs: Observation) -> Inputs:
 def decision_transformer(
     serving: Serving, config: DecisionConfig, encoder: Encoder | None
 ) -> ScorePolicy:
-    """What the log did where it went well; quantile: how well, among returns from such states."""
+    """What the log did where it went well; quantile: how well, among returns from such states. Each
+    log is learnt after the others, not with them: the last one counts most."""
     state, rng = state_features(serving, encoder), np.random.default_rng(config.seed)
     exploration = part(config, Exploration)
     return ScorePolicy(DecisionTransformer(config, state, rng), exploration)

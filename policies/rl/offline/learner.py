@@ -6,7 +6,7 @@ A method is a loss and its config (losses.py), run by this loop.
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, state_features
+from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.rl.data.collector import encode
 from policies.rl.data.logged import LogBatch, LoggedTransitions, log_batch, logged_transitions
@@ -45,7 +46,12 @@ from policies.score_policy import Exploration, ScorePolicy, Scores
 
 @dataclass(slots=True, eq=False)
 class OfflineLearner:
-    """A score model that every `update` trains for `epochs` over the log it is given."""
+    """A score model that every `update` trains for `epochs` over the log it is given.
+
+    It goes on from what earlier logs taught, without seeing them again: the last log counts most.
+    Give one log of all (`LoggedDataset.concat`) where all shall count alike. Scales of state and
+    reward are those of all logs so far: the networks are changed to give the same values.
+    """
 
     config: OfflineConfig
     state: StateFeatures
@@ -53,6 +59,7 @@ class OfflineLearner:
     reward_scale: float = 1.0
     net: ItemNet | None = None
     target: ItemNet | None = None
+    rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of rows, in all logs
 
     @property
     def serving(self) -> Serving:
@@ -73,14 +80,19 @@ class OfflineLearner:
         return np.asarray(score[self.method.serves].double().numpy())
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
-        c, state, scale = self.config, self.state, self.reward_scale
-        if self.net is None:  # scales are fixed by the first log
+        c, state, scale, rewards = self.config, self.state, self.reward_scale, self.rewards
+        if self.net is None or state.seen is not None:  # or a folder of 0.1 kept only the scales
             state = state.fitted(observation_of_log(log, self.serving))
-            scale = float(log.reward.std()) or 1.0
+            rewards = rewards.plus(Moments.of(log.reward[:, None]))
+            scale = float(rewards.unit()[0])
         transitions = logged_transitions(log, state, gamma=c.discount, reward_scale=scale)
         rows = self._learnable(transitions)
+        for net in (self.net, self.target):
+            if net is not None and state is not self.state:
+                self.state.rescaled(state).into(net.entrance)
+                net.scale_outputs(self.reward_scale / scale, self.method.values)
+        self.state, self.reward_scale, self.rewards = state, scale, rewards
         if self.net is None:
-            self.state, self.reward_scale = state, scale
             self._build(item_table(self.serving, state.encoder, log))
         assert self.net is not None
         updates = c.epochs * -(-len(rows) // c.batch_size)
@@ -139,6 +151,7 @@ class OfflineLearner:
         if self.net is not None and self.target is not None:
             arrays |= prefixed("net.", module_arrays(self.net))
             arrays |= prefixed("target.", module_arrays(self.target))
+            arrays |= prefixed("rewards.", self.rewards.to_arrays())
         config = asdict(self.config) | state
         return Saved(config=config, arrays=arrays, encoder=self.state.encoder)
 
@@ -154,10 +167,14 @@ class OfflineLearner:
             assert learner.target is not None
             set_module_arrays(learner.net, net)
             set_module_arrays(learner.target, under("target.", saved.arrays))
+        if kept := under("rewards.", saved.arrays):
+            learner.rewards = Moments(**kept)
         return learner
 
 
 def _policy(serving: Serving, config: OfflineConfig, encoder: Encoder | None) -> ScorePolicy:
+    """A policy learnt from logs alone. Each log is learnt after the others, not with them: the last
+    one counts most."""
     state, rng = state_features(serving, encoder), np.random.default_rng(config.seed)
     exploration = part(config, Exploration)
     return ScorePolicy(OfflineLearner(config, state, rng), exploration)

@@ -271,13 +271,14 @@ class Method:
     serves: int = 0  # the head whose K largest are shown
     extras: int = 0  # numbers of the state alone
     needs_next: bool = True  # rows whose successor was not logged are left out
+    values: tuple[int, ...] = ()  # the heads that are in units of the reward; so are all extras
 
 
 METHODS: dict[str, Method] = {
     "bc": Method(BCConfig, bc_loss, needs_next=False),
     "reinforce": Method(ReinforceConfig, reinforce_loss, extras=1, needs_next=False),
     "reinforce_top_k": Method(ReinforceConfig, top_k_loss, extras=1, needs_next=False),
-    "cql": Method(CQLConfig, cql_loss),
-    "snqn": Method(SNQNConfig, snqn_loss, heads=2, serves=PREDICT),
-    "sa2c": Method(SNQNConfig, sa2c_loss, heads=2, serves=PREDICT),
+    "cql": Method(CQLConfig, cql_loss, values=(0,)),
+    "snqn": Method(SNQNConfig, snqn_loss, heads=2, serves=PREDICT, values=(VALUE,)),
+    "sa2c": Method(SNQNConfig, sa2c_loss, heads=2, serves=PREDICT, values=(VALUE,)),
 }

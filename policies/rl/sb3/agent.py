@@ -25,6 +25,7 @@ from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
 from policies.learning import learning_log
+from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
 from policies.one_user import recommend
 from policies.rl.sb3.actor_critic import encoder_score_weights
@@ -64,6 +65,7 @@ class SB3Agent:
     model: BaseAlgorithm | None = None
     items: F32 | None = None  # (A, Di), once a log has been seen
     encoder_scores: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
+    rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of rows, in all logs
 
     recommend = recommend
 
@@ -97,12 +99,14 @@ class SB3Agent:
         return explore(best, scores, places, self.config.epsilon)
 
     def prepare(self, log: LoggedDataset) -> dict[str, float]:
-        """Fit the scales of state, items and reward to a log, until `learn` has begun."""
+        """Fit the scales of state and reward to all logs so far, and the items' vectors to the last
+        of them, until `learn` has begun: from then on they stay."""
         log = learning_log(log, self.serving)
         if self.model is None:
             obs = observation_of_log(log, self.serving)
             self.state = self.state.fitted(obs, as_one=True)
-            self.reward_scale = float(log.reward.std()) or 1.0
+            self.rewards = self.rewards.plus(Moments.of(log.reward[:, None]))
+            self.reward_scale = float(self.rewards.unit()[0])
             self.items = item_table(self.serving, self.encoder, log, as_one=True)
             if self.encoder is not None:
                 self.encoder_scores = self._score_weights(
@@ -161,6 +165,7 @@ class SB3Agent:
         arrays: Arrays = dict(self.state.to_arrays()) | {"encoder_scores": self.encoder_scores}
         if self.items is not None:
             arrays["items"] = self.items
+            arrays |= prefixed("rewards.", self.rewards.to_arrays())
         state = {"name": self.name, "reward_scale": self.reward_scale, "users": 0}
         if self.model is not None:
             state["users"] = self.model.n_envs
@@ -179,6 +184,8 @@ class SB3Agent:
             saved.arrays.get("items"),
             saved.arrays["encoder_scores"],
         )
+        if kept := under("rewards.", saved.arrays):
+            agent.rewards = Moments(**kept)
         if users:
             agent.model = agent._rebuilt(
                 under("model.", saved.arrays), agent.placeholder_env(users)

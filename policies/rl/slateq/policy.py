@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
 from policies.learning import learning_log
+from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.rl.data.collector import Collector, Encoded, encode
@@ -57,6 +58,7 @@ class SlateQ:
     reward_scale: float = 1.0
     steps: int = 0  # decisions learnt from
     networks: Networks | None = None  # once scales are known
+    rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of rows, in all logs
 
     recommend = recommend
 
@@ -73,11 +75,13 @@ class SlateQ:
         return explore(TopK(score, places), flat, places, self.config.epsilon)
 
     def prepare(self, log: LoggedDataset) -> dict[str, float]:
-        """Fit the scales of state, items and reward to a log, the first that it is given."""
+        """Fit the scales of state and reward to all logs so far, and the items' vectors to the last
+        of them, until `learn` has begun: from then on they stay."""
         log = learning_log(log, self.serving)
-        if self.networks is None:
+        if self.steps == 0:
             self.state = self.state.fitted(observation_of_log(log, self.serving))
-            self.reward_scale = float(log.reward.std()) or 1.0
+            self.rewards = self.rewards.plus(Moments.of(log.reward[:, None]))
+            self.reward_scale = float(self.rewards.unit()[0])
             self._build(item_table(self.serving, self.encoder, log))
         return {"reward_scale": self.reward_scale}
 
@@ -94,6 +98,7 @@ class SlateQ:
         arrays = dict(self.state.to_arrays())
         if self.networks is not None:
             arrays |= prefixed("networks.", self.networks.to_arrays())
+            arrays |= prefixed("rewards.", self.rewards.to_arrays())
         return Saved(config=asdict(self.config) | counts, arrays=arrays, encoder=self.encoder)
 
     @classmethod
@@ -106,6 +111,8 @@ class SlateQ:
         )
         if arrays := under("networks.", saved.arrays):
             agent._build(arrays["net.value.items"]).set_arrays(arrays)
+        if kept := under("rewards.", saved.arrays):
+            agent.rewards = Moments(**kept)
         return agent
 
     def check_learn(self, total_steps: int, users: int) -> None:
