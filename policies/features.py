@@ -35,11 +35,12 @@ class Rescaling(NamedTuple):
     def of(cls, old: Moments, new: Moments, *, most: float) -> Rescaling:
         """Between numbers in units of what was seen until one log, and until a later one.
 
-        What never varied keeps its weight, and no slope exceeds `most`: a network that saw inputs
-        cut there has learnt nothing of larger ones.
+        What never varied, or less than a `most`-th of what it does now, keeps its weight: inputs
+        are cut at `most`, so that a network has learnt nothing of such differences.
         """
         known = old.spread() > CONSTANT * np.abs(old.mean)
-        slope = np.where(known, np.minimum(scale_of(new) / scale_of(old), most), 1.0)
+        slope = scale_of(new) / scale_of(old)
+        slope = np.where(known & (slope <= most), slope, 1.0)
         return cls(slope, slope * (new.mean - old.mean) / scale_of(new))
 
     def into(self, layer: nn.Linear) -> None:
@@ -48,8 +49,8 @@ class Rescaling(NamedTuple):
 
         slope, offset = (torch.from_numpy(part).to(layer.weight) for part in self)
         with torch.no_grad():
-            layer.bias += layer.weight @ offset
-            layer.weight *= slope
+            layer.bias.add_(layer.weight @ offset)
+            layer.weight.mul_(slope)
 
 
 def scale_of(seen: Moments) -> F64:

@@ -128,7 +128,7 @@ class LinearArms:
         self.scatter = moved.plus(now)
         axes = self.scatter.directions(self.axes.shape[1])
         left, residual = best_map(before, self.axes, to, axes)
-        every = np.kron(left, np.eye(self.items.shape[1]))
+        every = np.kron(left, np.eye(self.items.shape[1])).astype(np.float64)
         self.regressions = self.regressions.changed(every, self.ridge, residual)
         self.axes = axes
 

@@ -15,7 +15,7 @@ F64 = NDArray[np.float64]
 class Scatter(NamedTuple):
     """Of N states (D,)."""
 
-    count: F64  # ()
+    n: F64  # () N
     mean: F64  # (D,)
     squares: F64  # (D, D) sum of products of deviations from the mean
 
@@ -28,15 +28,15 @@ class Scatter(NamedTuple):
 
     def plus(self, other: Scatter) -> Scatter:
         """Of both. Chan, Golub & LeVeque (1983)."""
-        count = self.count + other.count
-        gap, share = other.mean - self.mean, other.count / count
-        squares = self.squares + other.squares + np.outer(gap, gap) * self.count * share
-        return Scatter(count, self.mean + share * gap, squares)
+        n = self.n + other.n
+        gap, share = other.mean - self.mean, other.n / n
+        squares = self.squares + other.squares + np.outer(gap, gap) * self.n * share
+        return Scatter(n, self.mean + share * gap, squares)
 
     def through(self, to: F64) -> Scatter:
         """The same states as (to (D + 1, D + 1)) times (state, 1)."""
         linear, offset = to[:-1, :-1], to[:-1, -1]
-        return Scatter(self.count, linear @ self.mean + offset, linear @ self.squares @ linear.T)
+        return Scatter(self.n, linear @ self.mean + offset, linear @ self.squares @ linear.T)
 
     def directions(self, rank: int) -> F64:
         """(D, P) leading principal directions, each signed so that it sums to >= 0."""
@@ -63,7 +63,7 @@ def best_map(states: Scatter, axes: F64, to: F64, new_axes: F64) -> tuple[F64, F
     The map (P' + 1, P + 1) of least squares over these states, and the covariance (P' + 1, P' + 1)
     of what it leaves: none, where the new directions lie among the old ones.
     """
-    covariance = states.squares / states.count
+    covariance = states.squares / states.n
     moved = to[:-1, :-1].T @ new_axes  # (D, P') new directions of old states
     inner = axes.T @ covariance @ axes
     slope = moved.T @ covariance @ axes @ np.linalg.pinv(inner, rcond=1e-9, hermitian=True)

@@ -130,8 +130,8 @@ class RewardModel:
             self.state.rescaled(state).into(self.net.of_state)
             with torch.no_grad():
                 for part in (self.net.head.weight, self.net.head.bias, self.net.bias):
-                    part *= self.scale / scale
-                self.net.head.bias += (self.centre - centre) / scale
+                    part.mul_(self.scale / scale)
+                self.net.head.bias.add_((self.centre - centre) / scale)
         self.state, self.rewards, self.fitted = state, rewards, True
         self.centre, self.scale = centre, scale
 

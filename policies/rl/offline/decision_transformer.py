@@ -209,9 +209,8 @@ class DecisionTransformer:
             self.state.rescaled(state).into(self.net.state)
             Rescaling.of(self.returns, returns, most=CLIP).into(self.net.ask)
             with torch.no_grad():
-                self.net.outlook.weight *= self.scale / scale
-                self.net.outlook.bias *= self.scale / scale
-                self.net.outlook.bias += (self.centre - centre) / scale
+                self.net.outlook.weight.mul_(self.scale / scale)
+                self.net.outlook.bias.mul_(self.scale / scale).add_((self.centre - centre) / scale)
         self.state, self.returns, self.centre, self.scale = state, returns, centre, scale
         if self.net is None:
             self._build()
