@@ -75,6 +75,10 @@ COMMANDS: dict[str, Command] = {
     "benchmark faults": Command(
         "experiments.benchmark.faults", "how often the log doctor sees each fault"
     ),
+    "benchmark estimators": Command(
+        "experiments.benchmark.estimators.command",
+        "how far each estimator errs, over worlds of known value",
+    ),
     "benchmark agents": Command(
         "experiments.benchmark.agents", "what agents reach in the classic worlds, over seeds"
     ),

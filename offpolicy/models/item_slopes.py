@@ -82,7 +82,8 @@ class ItemSlopes:
 
     def penalty(self, k: int, e: F64, moments: F64) -> float:
         """A share of sigma^2 / tau^2 in rows, with the estimate of tau^2 times 1 - (its relative
-        error)^2; infinite where that is not above 0. `e` (N,) is 0 in fold k, moments (folds, A, C) are X'We."""
+        error)^2; infinite where that is not above 0. `e` (N,) is 0 in fold k, moments (folds, A, C)
+        are X'We."""
         slopes = moments[:, :, 1:]
         by_item = (slopes.sum(0) ** 2 - (slopes**2).sum(0)).sum(1)
         others = np.delete(self._grams, k, axis=0)

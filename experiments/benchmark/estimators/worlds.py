@@ -25,7 +25,8 @@ class World(NamedTuple):
     name: str
     horizon: Horizon
     draw: Draw
-    truth: float
+    truth: float  # value of the target policy
+    logged: float  # value of the logging policy
 
 
 class Decisions(NamedTuple):
@@ -73,7 +74,8 @@ def bandit(name: str, rows: int, d: Decisions) -> World:
         every = np.broadcast_to(np.arange(n_items, dtype=np.int32)[:, None], (rows, n_items, 1))
         return log, TargetScores(d.target[c, a], slates=every, slate_weight=d.target[c])
 
-    return World(name, "one_step", draw, float((d.target * d.reward).sum(1).mean()))
+    truth, logged = (float((p * d.reward).sum(1).mean()) for p in (d.target, d.logging))
+    return World(name, "one_step", draw, truth, logged)
 
 
 def policies(x: F64, liked: F64, rng: np.random.Generator, sharp: float) -> tuple[F64, F64]:
@@ -165,8 +167,11 @@ def slates(name: str, rows: int, seed: int, n_items: int = 15, size: int = 3) ->
         return log, TargetScores(target.prod(1), target, slates=shown)
 
     many = np.repeat(np.arange(STATES), 400)
-    served = np.take_along_axis(click[many], drawn(ahead[many], rng), 1)
-    return World(name, "one_step", draw, float(served.sum(1).mean()))
+    truth, logged = (
+        float(np.take_along_axis(click[many], drawn(worth[many], rng), 1).sum(1).mean())
+        for worth in (ahead, behind)
+    )
+    return World(name, "one_step", draw, truth, logged)
 
 
 def sessions(name: str, users: int, seed: int, *, length: int, n_items: int, tired: float) -> World:
@@ -200,24 +205,34 @@ def sessions(name: str, users: int, seed: int, *, length: int, n_items: int, tir
         every = np.broadcast_to(np.arange(n_items, dtype=np.int32)[:, None], (len(i), n_items, 1))
         return log, TargetScores(c["q"][i, a], slates=every, slate_weight=c["q"])
 
-    truth = float(play(100_000, rng, True)["pay"].sum(1).mean())
-    return World(name, "per_decision", draw, truth)
+    truth, logged = (
+        float(play(100_000, rng, target)["pay"].sum(1).mean()) for target in (True, False)
+    )
+    return World(name, "per_decision", draw, truth, logged)
 
 
-WORLDS: dict[str, Callable[[], World]] = {
-    "linear, 10 items": lambda: bandit("linear, 10 items", 4000, linear(1, 10, -1.0)),
-    "linear, large rewards": lambda: bandit(
-        "linear, large rewards", 4000, linear(2, 10, 0.0, "normal")
+def _session_world(name: str, k: int, length: int, n_items: int, tired: float) -> World:
+    return sessions(name, 1500, k, length=length, n_items=n_items, tired=tired)
+
+
+# name -> seed -> world
+WORLDS: dict[str, Callable[[int], World]] = {
+    "linear": lambda k: bandit("linear", 4000, linear(k + 1, 10, -1.0)),
+    "linear, large rewards": lambda k: bandit(
+        "linear, large rewards", 4000, linear(k + 2, 10, 0.0, "normal")
     ),
-    "waves, 10 items": lambda: bandit("waves, 10 items", 4000, waves(3, 10, -1.0)),
-    "steps, 8 items": lambda: bandit("steps, 8 items", 6000, steps(4, 8)),
-    "rare rewards": lambda: bandit("rare rewards", 10_000, linear(5, 10, -5.5)),
-    "heavy tails": lambda: bandit("heavy tails", 6000, linear(6, 8, -1.0, "lognormal")),
-    "200 items": lambda: bandit("200 items", 6000, linear(7, 200, -1.5)),
-    "1000 items, few rows": lambda: bandit("1000 items, few rows", 3000, linear(8, 1000, -1.5)),
-    "no context": lambda: bandit("no context", 2000, without_context(9, 20)),
-    "little overlap": lambda: bandit("little overlap", 5000, sharp(10, 10)),
-    "slates of 3 of 15": lambda: slates("slates of 3 of 15", 5000, 11),
-    "sessions of 4": lambda: sessions("sessions of 4", 2000, 12, length=4, n_items=6, tired=1.0),
-    "sessions of 10": lambda: sessions("sessions of 10", 1500, 13, length=10, n_items=4, tired=2.0),
+    "waves": lambda k: bandit("waves", 4000, waves(k + 3, 10, -1.0)),
+    "steps": lambda k: bandit("steps", 6000, steps(k + 4, 8)),
+    "rare rewards": lambda k: bandit("rare rewards", 10_000, linear(k + 5, 10, -5.5)),
+    "heavy tails": lambda k: bandit("heavy tails", 6000, linear(k + 6, 8, -1.0, "lognormal")),
+    "200 items": lambda k: bandit("200 items", 6000, linear(k + 7, 200, -1.5)),
+    "1000 items, few rows": lambda k: bandit(
+        "1000 items, few rows", 3000, linear(k + 8, 1000, -1.5)
+    ),
+    "no context": lambda k: bandit("no context", 2000, without_context(k + 9, 20)),
+    "little overlap": lambda k: bandit("little overlap", 5000, sharp(k + 10, 10)),
+    "slates of 3 of 15": lambda k: slates("slates of 3 of 15", 5000, k + 11),
+    "sessions of 3": lambda k: _session_world("sessions of 3", k + 12, 3, 6, 1.0),
+    "sessions of 6": lambda k: _session_world("sessions of 6", k + 13, 6, 4, 2.0),
+    "sessions of 10": lambda k: _session_world("sessions of 10", k + 14, 10, 3, 2.0),
 }
