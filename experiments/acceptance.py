@@ -36,6 +36,7 @@ RUNS = (
     Run("calibrate-ml-100k", "calibrate --data ml-100k --positions", data=True),
     Run("benchmark-offpolicy", "benchmark offpolicy"),
     Run("faults", "benchmark faults"),
+    Run("estimators", "benchmark estimators"),
     Run("published-digits", "published digits"),
     Run("published-mips", "published mips"),
     Run("published-coverage", "published coverage"),

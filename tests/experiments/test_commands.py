@@ -43,6 +43,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",
     "benchmark training": "--users 32 --epochs 1 --dim 4 --steps 1100 --repeats 1",
     "benchmark faults": "--logs 1 --clean-logs 2",
+    "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
     "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
     "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "

@@ -9,12 +9,16 @@ import numpy as np
 
 from experiments.benchmark.estimators.worlds import WORLDS, World
 from experiments.common.tables import text_table
-from offpolicy import evaluate
+from experiments.logs.which_estimator import NAMES
+from offpolicy import evaluate, score_estimators, score_session_estimators
 from offpolicy.estimators.registry import ESTIMATORS, fitting
 from offpolicy.weighting.horizons import Horizon
 
 HORIZONS: tuple[Horizon, ...] = ("one_step", "per_decision")
 ENOUGH = 0.92  # share of 95 % intervals of an uplift that must hold it
+
+
+TILT, REDRAWS = 2.0, 40  # of the logs on which which-estimator chooses
 
 
 class Score(NamedTuple):
@@ -29,10 +33,12 @@ class Score(NamedTuple):
 class Settings:
     """Tables over worlds, and which estimators err least."""
 
-    logs: int = 100
+    logs: int = 40
     """Logs of each world; more have narrower errors."""
     seed: int = 1000
     """Of the worlds and their logs; the default reward model was chosen on worlds of seed 0."""
+    choices: int = 3
+    """Logs of each world on which `which-estimator` chooses; 0 leaves that out."""
     worlds: tuple[str, ...] = ()
     """Only worlds whose names begin so; all without it."""
 
@@ -49,6 +55,9 @@ def run(settings: Settings) -> int:
             names = compared(horizon)
             scores = {w.name: world_scores(w, names, settings.logs, settings.seed) for w in own}
             print(f"# {horizon}, {settings.logs} logs of each world\n\n{report(scores)}\n")
+            if settings.choices:
+                lines = [chosen(w, scores[w.name], settings.choices, settings.seed) for w in own]
+                print(f"what which-estimator chooses\n\n{text_table(lines)}\n")
     return 0
 
 
@@ -71,6 +80,25 @@ def world_scores(world: World, names: list[str], logs: int, seed: int) -> dict[s
     error, uplift = (np.sqrt(np.mean(np.square(x), axis=0)) for x in (values, uplifts))
     share = np.mean(held, axis=0)
     return {n: Score(*x) for n, *x in zip(names, error, uplift, share, strict=True)}
+
+
+def chosen(world: World, scores: dict[str, Score], logs: int, seed: int) -> dict[str, str]:
+    """What `which-estimator` recommends on single logs, and how its error compares."""
+    one = world.horizon == "one_step"
+    names = [n for n in (NAMES if one else fitting("per_decision")) if n in scores]
+    least = min(scores[n].error for n in names)
+    picked = []
+    for k in range(logs):
+        log, _ = world.draw(np.random.default_rng([seed, k, 1]))
+        score = score_estimators if one else score_session_estimators
+        picked.append(score(log, names, tilt=TILT, redraws=REDRAWS, seed=k)[0][0].estimator)
+    ratio = [scores[n].error / least for n in picked]
+    return {
+        "world": world.name,
+        "choices": ", ".join(dict.fromkeys(picked)),
+        "median error / least": f"{np.median(ratio):.2f}",
+        "worst": f"{max(ratio):.2f}",
+    }
 
 
 def report(scores: dict[str, dict[str, Score]]) -> str:
