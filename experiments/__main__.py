@@ -79,6 +79,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.benchmark.referee.command",
         "coverage, wrong verdicts, false alarms and detections of the evaluator",
     ),
+    "benchmark estimators": Command(
+        "experiments.benchmark.estimators.command",
+        "how far each estimator errs, over worlds of known value",
+    ),
     "benchmark agents": Command(
         "experiments.benchmark.agents", "what agents reach in the classic worlds, over seeds"
     ),

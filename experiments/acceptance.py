@@ -37,6 +37,7 @@ RUNS = (
     Run("benchmark-offpolicy", "benchmark offpolicy"),
     Run("faults", "benchmark faults"),
     Run("referee", "benchmark referee"),
+    Run("estimators", "benchmark estimators"),
     Run("published-digits", "published digits"),
     Run("published-mips", "published mips"),
     Run("published-coverage", "published coverage"),

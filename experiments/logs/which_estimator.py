@@ -16,7 +16,9 @@ from offpolicy.estimators.registry import fitting
 from offpolicy.selection.redraw import score_estimators, score_session_estimators
 
 Horizon = Literal["one_step", "per_decision"]
-NAMES = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian_dr")
+NAMES = (
+    "ips", "clipped_ips", "snips", "cr", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian_dr",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +44,24 @@ class Settings:
 
 
 def run(settings: Settings) -> int:
-    """A table per target."""
+    """A table per target, the estimator to choose first; its regret is the ratio of its error to
+    the least one, in the reward surface that suits it worst."""
     from rich.console import Console
     from rich.table import Table
 
     log = open_log(settings.log, settings.columns, settings.n_items)
     log = log.take(whole_sessions(log, settings.rows))
     one = settings.horizon == "one_step"
+    if log.candidate_propensity is None and one:
+        print("the log holds no candidate_propensity: estimators that need a model are left out")
     score = score_estimators if one else score_session_estimators
     names = NAMES if one else fitting("per_decision")
     for tilt in settings.tilt:
         scored, share = score(log, names, tilt=tilt, redraws=settings.redraws, seed=settings.seed)
         title = f"{settings.horizon}, target tilted by {tilt:g} sd; effective share {share:.1%}"
-        table = Table("estimator", "rmse", "bias", "coverage of 95 %", "width", title=title)
+        table = Table(
+            "estimator", "rmse", "bias", "coverage of 95 %", "width", "regret", title=title
+        )
         for s in scored:
             table.add_row(
                 s.estimator,
@@ -62,9 +69,14 @@ def run(settings: Settings) -> int:
                 f"{s.bias:+.3g}",
                 f"{s.coverage:.1%}",
                 f"{s.width:.4g}",
+                f"{s.regret:.2f} (<= {s.regret_high:.2f})",
             )
         Console().print(table)
-        print(f"least error: {scored[0].estimator}\n")
+        best = scored[0]
+        print(
+            f"choose {best.estimator}: {best.regret:.2f} times the least error of these estimators "
+            f"where it does worst (at most {best.regret_high:.2f} at 95 %)\n"
+        )
     return 0
 
 

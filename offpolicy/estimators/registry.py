@@ -49,7 +49,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "subgaussian_ips": Estimator(form=formulas.subgaussian_ips, horizons=ONE, from_zero=True),
     "exponential_ips": Estimator(form=formulas.exponential_ips, horizons=ONE),
     "log_smoothing_ips": Estimator(form=formulas.log_smoothing_ips, horizons=ONE, from_zero=True),
-    "cr": Estimator(form=cr, horizons=ONE, whole=True),
+    "cr": Estimator(form=cr, horizons=ONE, whole=True, usual=True, rank=5),
     "mips": Estimator(
         form=formulas.ips, horizons=ONE, terms=MIPS,
         about="IPS over action embeddings. Saito & Joachims (2022).",

@@ -33,9 +33,14 @@ class Slates:
 
 
 def state_features(log: LoggedDataset, item_features: F64 | None) -> F64:
-    """(N, D): 1, the step, context, and the history's mean responses and mean item features,
-    each scaled to unit variance; constant columns are left out."""
-    parts = [log.step[:, None].astype(np.float64), _step_columns(log.step)]
+    """(N, D): 1, the step, context, and the history's mean responses and mean item features, then
+    a column for each step; each scaled to unit variance, constant columns left out."""
+    return np.concatenate([crossed_features(log, item_features), step_columns(log)], axis=1)
+
+
+def crossed_features(log: LoggedDataset, item_features: F64 | None) -> F64:
+    """(N, C): the first columns of `state_features`, on which items have slopes of their own."""
+    parts = [log.step[:, None].astype(np.float64)]
     if log.context is not None:
         parts.append(log.context.astype(np.float64))
     if log.consumed is not None and _whole(log):
@@ -45,11 +50,16 @@ def state_features(log: LoggedDataset, item_features: F64 | None) -> F64:
         parts += [held.mean(1), responses.sum(1) / size]
         if item_features is not None:
             parts.append((item_features[np.maximum(items, 0)] * held).sum(1) / size)
-    x = np.concatenate(parts, axis=1)
-    spread = x.std(0)
-    keep = spread > 1e-9 * (1 + np.abs(x).max(0))
-    x = (x[:, keep] - x[:, keep].mean(0)) / spread[keep]
+    x = _scaled(np.concatenate(parts, axis=1))
     return np.concatenate([np.ones((len(x), 1)), x], axis=1)
+
+
+def step_columns(log: LoggedDataset) -> F64:
+    """(N, T): a column for each step but the first and the last, scaled to unit variance."""
+    if log.step.max() == 0:
+        return np.zeros((len(log), 0))
+    own = np.arange(1, min(int(log.step.max()), STEPS))
+    return _scaled(np.asarray(np.minimum(log.step, STEPS)[:, None] == own, np.float64))
 
 
 def shown(slates: NDArray[np.int32], n_items: int, item_features: F64 | None) -> Slates:
@@ -75,11 +85,13 @@ def expected(
     return Slates(z, counts)
 
 
-def _step_columns(step: NDArray[np.int32]) -> F64:
-    if step.max() == 0:
-        return np.zeros((len(step), 0))
-    own = np.arange(1, min(int(step.max()), STEPS))
-    return np.asarray(np.minimum(step, STEPS)[:, None] == own, np.float64)
+def _scaled(x: F64) -> F64:
+    """Columns that vary, with mean 0 and variance 1."""
+    if not x.shape[1]:
+        return x
+    spread = x.std(0)
+    keep = spread > 1e-9 * (1 + np.abs(x).max(0))
+    return np.asarray((x[:, keep] - x[:, keep].mean(0)) / spread[keep])
 
 
 def _whole(log: LoggedDataset) -> bool:

@@ -18,7 +18,7 @@ from offpolicy.estimators.terms import F64, check_gamma
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64, group, in_group_order
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
-from offpolicy.models.features import Slates, expected, shown, state_features
+from offpolicy.models.features import Slates, crossed_features, expected, shown, step_columns
 from offpolicy.models.ridge import CrossFit
 from offpolicy.models.sklearn_adapter import Regressor, sklearn_predictions
 
@@ -42,7 +42,9 @@ def predict_rewards(
     """Fit and apply reward models to every row of the log.
 
     The default is a ridge regression (`ridge` in rows) on state, shown items and, with
-    `item_features` (A, F), their features crossed with the state. `estimator` plugs in a
+    `item_features` (A, F), their features crossed with the state; each item then has coefficients
+    of its own on the state (but not on single steps), shrunk to that model as far as the log says
+    (`ItemSlopes`; this takes 3 folds or more). `estimator` plugs in a
     scikit-learn regressor or classifier instead (cloned per fold). For sessions the ridge looks at
     most 200 steps ahead. `robust` fits the ridge where
     the doubly robust estimate needs it: squared errors weighted by pi_e (1 - p) / p^2, for one
@@ -60,7 +62,7 @@ class RewardData:
     """Of a log, all that its reward models share whatever the target: features, folds, and the
     normal equations, factored on first use. Make it once to judge many targets from one log.
 
-    Memory: N (D + 2 F) + folds (D + A)^2 numbers.
+    Memory: N (D + 2 F) + folds (D + A)^2 + folds A C^2 numbers.
     """
 
     def __init__(
@@ -74,14 +76,16 @@ class RewardData:
     ) -> None:
         self.log, self.ridge = log, ridge
         self.table = None if item_features is None else _item_table(item_features, log.n_items)
-        self.dense = state_features(log, self.table)
+        state = crossed_features(log, self.table)
+        self.crossed = state.shape[1]
+        self.dense = np.concatenate([state, step_columns(log)], axis=1)
         self.logged = shown(log.slate, log.n_items, self.table)
         self.fold = assign_folds(log.unit, folds, seed)
 
     @cached_property
     def fit(self) -> CrossFit:
         """The ridge regressions, ready for any target of the rows."""
-        return CrossFit(self.dense, self.logged, self.fold, ridge=self.ridge)
+        return CrossFit(self.dense, self.logged, self.fold, ridge=self.ridge, crossed=self.crossed)
 
     def predict(
         self,
@@ -127,7 +131,12 @@ class RewardData:
                 "the target never serves what was logged with a choice: no row has a robust weight"
             )
         return CrossFit(
-            self.dense, self.logged, self.fold, ridge=self.ridge, weight=weight / weight.mean()
+            self.dense,
+            self.logged,
+            self.fold,
+            ridge=self.ridge,
+            weight=weight / weight.mean(),
+            crossed=self.crossed,
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from offpolicy.estimators.terms import F64, I64
 from offpolicy.models.features import Slates
+from offpolicy.models.item_slopes import ItemSlopes, product
 
 BLOCK = 1 << 14  # rows whose interactions stand in memory together
 
@@ -20,16 +21,26 @@ class Coefficients(NamedTuple):
     z: F64  # (F,)
     cross: F64  # (F, D)
     item: F64  # (A,)
+    slopes: F64  # (A, C) of each item on the first C columns of the state; (0, 0) without
 
 
 class CrossFit:
-    """Ridge models that never saw the rows they speak about. Memory: folds x P^2 numbers."""
+    """Ridge models that never saw the rows they speak about. Memory: folds x P^2 numbers, and those
+    of `ItemSlopes`."""
 
     def __init__(
-        self, dense: F64, shown: Slates, fold: I64, *, ridge: float, weight: F64 | None = None
+        self,
+        dense: F64,
+        shown: Slates,
+        fold: I64,
+        *,
+        ridge: float,
+        weight: F64 | None = None,
+        crossed: int = 0,
     ) -> None:
         """dense (N, D), shown slates of N rows, fold (N,) 0..K-1 of each row's unit, weight (N,) of
-        each row's squared error."""
+        each row's squared error; each item has slopes of its own on the first `crossed` columns of
+        dense."""
         from scipy.linalg import cho_factor
 
         self.dense, self.shown, self.fold, self.weight = dense, shown, fold, weight
@@ -37,6 +48,10 @@ class CrossFit:
         self.cross = shown.z.shape[1] > 0
         grams = [self._gram(np.flatnonzero(fold == k)) for k in range(self.folds)]
         total = sum(grams[1:], grams[0].copy())
+        self.state = dense[:, :crossed]
+        self._slopes = (
+            ItemSlopes(self.state, shown, fold, least=ridge, weight=weight) if crossed else None
+        )
         self._factors = []
         for gram in grams:
             left = total - gram
@@ -47,7 +62,7 @@ class CrossFit:
     def fit(self, target: F64) -> list[Coefficients]:
         """Targets: (N,) the same for all models, or (folds, N) each its own."""
         each = np.broadcast_to(target, (self.folds, len(self.fold)))
-        return [self._solve(k, each[k]) for k in range(self.folds)]
+        return [self._with_slopes(k, self._solve(k, each[k]), each[k]) for k in range(self.folds)]
 
     def predict(self, models: list[Coefficients], slates: Slates) -> F64:
         """(N,): each row by the model that did not see its unit."""
@@ -64,7 +79,15 @@ class CrossFit:
         if self.cross:
             z = slates.z[rows]
             value += z @ model.z + ((z @ model.cross) * d).sum(1)
+        if model.slopes.any():
+            value += product(slates.counts[rows], model.slopes, self.state[rows])
         return np.asarray(value)
+
+    def _with_slopes(self, k: int, shared: Coefficients, target: F64) -> Coefficients:
+        if self._slopes is None or not self._slopes.useful:
+            return shared
+        left_over = target - self.apply(shared, self.shown, slice(None))
+        return shared._replace(slopes=self._slopes.fit(k, left_over))
 
     def _solve(self, k: int, target: F64) -> Coefficients:
         from scipy.linalg import cho_solve
@@ -80,7 +103,7 @@ class CrossFit:
         n_d, n_f = d.shape[1], z.shape[1]
         a, b, c = n_d, n_d + n_f, n_d + n_f + (n_f * n_d if self.cross else 0)
         cross = theta[b:c].reshape(n_f, n_d) if self.cross else np.zeros((0, n_d))
-        return Coefficients(theta[:a], theta[a:b], cross, theta[c:])
+        return Coefficients(theta[:a], theta[a:b], cross, theta[c:], np.zeros((0, 0)))
 
     def _gram(self, rows: NDArray[np.int64]) -> F64:
         """X'X of some rows, a block at a time."""

@@ -45,6 +45,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark faults": "--logs 1 --clean-logs 2",
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "
     "clean-rare fault-clock watch-daily-rate-20 terms-pairs --workers 1 --out {d}/runs",
+    "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
     "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
     "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "

@@ -17,8 +17,8 @@ def test_one_step_report_holds_the_truth_and_passes() -> None:
     report = evaluate(log, target(log), horizon="one_step")
     truth = 0.8 * 0.7 + 0.2 * 0.3
     frame = report.to_frame().set_index("estimator")
-    assert list(frame.index) == ["ips", "clipped_ips", "snips", "dm", "dr", "sndr"]
-    for name in ("ips", "snips", "dr", "sndr"):
+    assert list(frame.index) == ["ips", "clipped_ips", "snips", "cr", "dm", "dr", "sndr"]
+    for name in ("ips", "snips", "cr", "dr", "sndr"):
         assert frame.low[name] < truth < frame.high[name]
         assert frame.uplift_low[name] < truth - 0.5 < frame.uplift_high[name]
     assert set(frame.horizon) == {"one_step"}
@@ -77,7 +77,7 @@ def test_settings_are_chosen_on_the_log_when_asked() -> None:
 def test_without_slates_the_model_estimators_are_left_out_and_that_is_said() -> None:
     log = sessions_log()
     report = evaluate(log, target(log).propensity, horizon="one_step")
-    assert list(report.to_frame().estimator) == ["ips", "clipped_ips", "snips"]
+    assert list(report.to_frame().estimator) == ["ips", "clipped_ips", "snips", "cr"]
     assert "no reward model was fitted" in report.notes[0]
     with pytest.raises(ValueError, match="dr need a reward model"):
         evaluate(log, target(log).propensity, horizon="one_step", estimators=["dr"])

@@ -62,13 +62,15 @@ def test_one_line_makes_every_reader_know_it(
 
 
 def test_usual_lists_and_the_deciding_estimator_come_from_the_records() -> None:
-    assert fitting("one_step", usual=True) == ["ips", "clipped_ips", "snips", "dm", "dr", "sndr"]
+    usual = ["ips", "clipped_ips", "snips", "cr", "dm", "dr", "sndr"]
+    assert fitting("one_step", usual=True) == usual
     assert fitting("per_decision", usual=True) == ["pdis", "snpdis", "dm", "seq_dr"]
     assert fitting("trajectory", usual=True) == ["tis", "sntis"]
     assert fitting("marginal", usual=True) == ["mis_state", "mis_state_action", "dm", "drl"]
     assert preferred(["ips", "dm", "sndr", "dr"]) == "dr"
     assert preferred(["pdis", "snpdis"]) == "snpdis"
-    assert preferred(["dm", "cr"]) == "dm"
+    assert preferred(["ips", "clipped_ips", "snips", "cr"]) == "snips"
+    assert preferred(["dm", "cr"]) == "cr"
 
 
 def test_the_least_quadratic_form_on_the_simplex_is_exact() -> None:
