@@ -96,6 +96,11 @@ def score_blocks(
     encoder: Encoder, held: Heldout, *, filter_seen: bool | None = None
 ) -> Iterator[QueryBlock]:
     """All queries with their scores, a block at a time; `filter_seen` None: as the queries say."""
+    if encoder.n_items != held.history.n_items:
+        raise ValueError(
+            f"the encoder knows {encoder.n_items} items, the queries are of "
+            f"{held.history.n_items}: fit and judge on parts of one catalogue"
+        )
     size = max(1, CELLS // encoder.n_items)
     leave_out = held.filter_seen if filter_seen is None else filter_seen
     for first in range(0, len(held), size):
@@ -125,7 +130,7 @@ def judge(
     filter_seen: whether a query's own history leaves both; None: as the queries say.
 
     Raises:
-        ValueError: k < 1, or a score is NaN.
+        ValueError: k < 1, an encoder of another catalogue, or a score is NaN.
     """
     if k < 1:
         raise ValueError(f"no list of k = {k} items: k is 1 or more")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.encoders.data.checks import check_length
+from policies.encoders.data.checks import ITEMS, check_items, check_length
+from policies.encoders.data.columns import whole_numbers
 from policies.encoders.data.sequences import Sequences
 
 
@@ -24,7 +25,10 @@ class Heldout:
     filter_seen: bool | None = None  # one rule of all queries; None becomes the default
 
     def __post_init__(self) -> None:
-        check_length("target", self.target, len(self.history), "histories")
+        target = whole_numbers("target", self.target, ITEMS)
+        check_length("target", target, len(self.history), "histories")
+        check_items(target, np.arange(len(target) + 1), self.history.n_items)
+        object.__setattr__(self, "target", target.astype(np.int32, copy=False))
         if self.filter_seen is None:
             object.__setattr__(self, "filter_seen", not repeated(self.history, self.target))
 

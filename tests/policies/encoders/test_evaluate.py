@@ -162,6 +162,18 @@ def test_lists_are_as_long_as_there_are_items_to_list() -> None:
         judge(encoder, held, k=0)
 
 
+def test_queries_of_another_catalogue_are_refused() -> None:
+    held = leave_one_out(Sequences.from_lists([[0, 1, 2, 3]], n_items=9)).test
+    other = SkipMarkov().fit(Sequences.from_lists([[0, 1]], n_items=5))
+    for use in (judge, ranks, ndcg):
+        with pytest.raises(ValueError, match="knows 5 items, the queries are of 9"):
+            use(other, held)
+    with pytest.raises(ValueError, match=r"item 9 is outside 0\.\.8"):
+        Heldout(held.history, np.array([9]))
+    with pytest.raises(ValueError, match=r"target\[0\] = 1.5 is not a whole number"):
+        Heldout(held.history, np.array([1.5]))
+
+
 def test_nothing_tested_is_no_figure() -> None:
     none = leave_one_out(Sequences.from_lists([[0, 1]], n_items=3)).test
     encoder = SkipMarkov().fit(none.history)
