@@ -83,6 +83,15 @@ def build_world(
     lead, trail, fame, offset, pull, steps = (
         np.ascontiguousarray(columns[name], np.float32) for name in NEEDED
     )
+    for name in NEEDED:
+        owner, of = (population, "users") if name in population.traits else (catalogue, "items")
+        if len(columns[name]) != len(owner):
+            raise ValueError(f"{name} has {len(columns[name])} rows for {len(owner)} {of}")
+    if population.interests.shape[1] != catalogue.vectors.shape[1]:
+        raise ValueError(
+            f"interests have {population.interests.shape[1]} dimensions and item vectors "
+            f"{catalogue.vectors.shape[1]}"
+        )
     past = population.first_items
     attention = np.asarray(population.traits.get("attention", np.zeros(0)), np.float32)
     return CalibratedWorld(

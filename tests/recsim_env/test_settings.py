@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from recsim_env import USERS, Catalogue, Population, RecVectorEnv
 from recsim_env.model import check_config, load_model
+from recsim_env.users.calibrated import CalibratedConfig, build_world
 
 WORLD = "recsim_env/Longplay-v0"
 
@@ -171,3 +172,18 @@ def test_first_histories_are_held_against_the_catalogue(given: Any, message: str
             catalogue=items,
             population=Population(interests=np.eye(5, dtype=np.float32)[:2], **given),
         )
+
+
+def test_a_calibrated_world_has_a_row_for_every_user_and_item() -> None:
+    items, users = 6, 4
+    columns = {name: np.zeros(items, np.float32) for name in ("lead", "trail", "fame", "offset")}
+    columns |= {"lead": np.zeros((items, 2)), "trail": np.zeros((items, 2))}
+    catalogue = Catalogue.of(np.arange(items) % 2, columns=columns)
+    traits = {"pull": np.zeros(users), "steps": np.full(users, 3.0)}
+    for wrong, message in (
+        ({"interests": np.eye(users, 3), "traits": traits}, "3 dimensions and item vectors 2"),
+        ({"interests": np.eye(users, 2), "traits": traits | {"pull": np.zeros(2)}}, "pull has 2"),
+    ):
+        people = Population(**wrong)
+        with pytest.raises(ValueError, match=message):
+            build_world(CalibratedConfig(), catalogue, people)

@@ -19,6 +19,7 @@ from policies.encoders.nets.layers import Dropout, Noise, item_table, last_norm,
 from policies.encoders.nets.network import Network
 from policies.encoders.nets.packed import Packed
 from policies.encoders.training.config import TrainConfig
+from policies.validation import COUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class AverageConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
+        COUNT.check("dim", self.dim)
         if self.dim < 1 or not 0 <= self.dropout < 1:
             raise ValueError(f"need dim >= 1 and 0 <= dropout < 1: {self}")
 

@@ -30,6 +30,7 @@ from policies.encoders.nets.layers import (
 from policies.encoders.nets.network import Examples, Network
 from policies.encoders.nets.packed import Packed, full_attention, pack
 from policies.encoders.training.config import TrainConfig
+from policies.validation import COUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class BERT4RecConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
+        COUNT.check_all(self, "dim", "blocks", "heads")
         if self.dim % (2 * self.heads) or self.blocks < 1:
             raise ValueError(f"need an even dim / heads and blocks >= 1: {self}")
         if not (0 < self.masked < 1 and 0 <= self.dropout < 1):

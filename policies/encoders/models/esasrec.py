@@ -18,6 +18,7 @@ from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.attention import Attention, Block, CausalNet
 from policies.encoders.nets.layers import Dropout, Noise, item_table, seeded
 from policies.encoders.training.config import TrainConfig
+from policies.validation import COUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class ESASRecConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
+        COUNT.check_all(self, "dim", "blocks", "heads", "widen")
         if self.dim % (2 * self.heads) or min(self.blocks, self.widen) < 1:
             raise ValueError(f"need an even dim / heads, blocks >= 1, widen >= 1: {self}")
         if not 0 <= self.dropout < 1:

@@ -21,6 +21,7 @@ from policies.encoders.nets.network import Network
 from policies.encoders.nets.packed import Packed, pack
 from policies.encoders.nets.recurrence import gru, gru_step
 from policies.encoders.training.config import TrainConfig
+from policies.validation import COUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class GRU4RecConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
+        COUNT.check("dim", self.dim)
+        COUNT.check("hidden", self.memory)
         if min(self.dim, self.memory) < 1 or not 0 <= self.dropout < 1:
             raise ValueError(f"need dim >= 1, hidden >= 1 or None, 0 <= dropout < 1: {self}")
 

@@ -24,6 +24,7 @@ from policies.encoders.base import (
 )
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.serving.state import ServesHistory
+from policies.validation import COUNT, POSITIVE
 
 DENSE_BYTES = 64 << 20  # transition matrices below this size are kept dense: faster look-ups
 
@@ -43,6 +44,8 @@ class MarkovConfig:
         return cls()
 
     def __post_init__(self) -> None:
+        COUNT.check_all(self, "skip", "state_size")
+        POSITIVE.check_all(self, "smoothing", "decay")
         if self.skip < 1 or not 0 < self.decay <= 1 or self.smoothing <= 0 or self.state_size < 1:
             raise ValueError(
                 f"need skip >= 1, 0 < decay <= 1, smoothing > 0, state_size >= 1: {self}"

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from policies.encoders.base import F32, check_histories, log_shares, not_fitted
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.serving.state import ServesHistory
+from policies.validation import COUNT, POSITIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,11 @@ class PopularityConfig:
     def __post_init__(self) -> None:
         if self.window is not None and self.tail is not None:
             raise ValueError("give window (seconds) or tail (events per user), not both")
-        if min(self.window or 1, self.tail or 1, self.prior) <= 0:
-            raise ValueError(f"window, tail and prior must be positive: {self}")
+        if self.window is not None:
+            POSITIVE.check("window", self.window)
+        if self.tail is not None:
+            COUNT.check("tail", self.tail)
+        POSITIVE.check("prior", self.prior)
 
 
 class Popularity(ServesHistory):

@@ -17,6 +17,7 @@ from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.attention import Attention, Block, CausalNet
 from policies.encoders.nets.layers import Dropout, Noise, item_table, seeded
 from policies.encoders.training.config import TrainConfig
+from policies.validation import COUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class SASRecConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         TrainConfig.__post_init__(self)
+        COUNT.check_all(self, "dim", "blocks", "heads")
         if self.dim % (2 * self.heads) or self.blocks < 1 or not 0 <= self.dropout < 1:
             raise ValueError(f"need an even dim / heads, blocks >= 1, 0 <= dropout < 1: {self}")
 
