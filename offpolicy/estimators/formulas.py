@@ -26,8 +26,8 @@ def snips(t: Rows) -> Form:
 
 
 def dm(t: Rows) -> Form:
-    """Direct method: the model's prediction, unweighted; sessions: at their first step.
-    Beygelzimer & Langford (2009)."""
+    """Direct method: the model's prediction, unweighted; sessions: at their first step. Its
+    interval leaves out the model's error and does not hold. Beygelzimer & Langford (2009)."""
     if t.staged:
         return Form((Ratio(t.v_target * t.first, per_session(t)),), weighs=False)
     return Form((Ratio(t.v_target),), weighs=False)

@@ -40,6 +40,7 @@ class Estimator:
 
 
 MIPS = "mips_terms or estimated_mips_terms"
+CLASSIFIER = "leaves out the error of the classifier, where estimated_mips_terms made the weights"
 # fmt: off
 # A shared formula on Terms of its own weights is an estimator of its own: `about` says which.
 ESTIMATORS: dict[str, Estimator] = {
@@ -51,11 +52,11 @@ ESTIMATORS: dict[str, Estimator] = {
     "log_smoothing_ips": Estimator(form=formulas.log_smoothing_ips, horizons=ONE, from_zero=True),
     "cr": Estimator(form=cr, horizons=ONE, whole=True, usual=True, rank=5),
     "mips": Estimator(
-        form=formulas.ips, horizons=ONE, terms=MIPS,
+        form=formulas.ips, horizons=ONE, terms=MIPS, interval=CLASSIFIER,
         about="IPS over action embeddings. Saito & Joachims (2022).",
     ),
     "snmips": Estimator(
-        form=formulas.snips, horizons=ONE, terms=MIPS,
+        form=formulas.snips, horizons=ONE, terms=MIPS, interval=CLASSIFIER,
         about="MIPS divided by the sum of its weights.",
     ),
     "lips": Estimator(

@@ -17,7 +17,7 @@ from offpolicy.log.groups import group
 
 GRID = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of caps, thresholds, shrinkages
 FEWEST = 20  # units that a random split leaves some of on both sides
-LEVEL = 0.5  # of SLOPE's intervals
+LEVEL = 0.25  # of SLOPE's intervals
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -54,7 +54,9 @@ def choose_setting(
     """The value of one setting by SLOPE on these terms; nothing is remembered between calls.
 
     `level` of the intervals that must agree: they share their rows, and at 95 % a setting may be
-    off by 2.4 half-widths before they disagree, which is more bias than the variance it saves.
+    off by 2.4 half-widths before they disagree, which is more bias than the variance it saves. Over
+    six worlds and five estimators the error was 2.4 times the best setting's at 95 %, 1.4 at 50 %
+    and 1.15 at 25 %.
 
     Raises:
         ValueError: no such estimator or setting.

@@ -39,7 +39,8 @@ def dice_terms(
     every feature balances, and where the log cannot tell, zeta stays at the log's own 1. strength 0
     is minimax weight learning (Uehara, Huang & Jiang 2020), whose value is LSTD-Q's; infinity is
     the logging policy's value. With a constant among the features no normalisation is needed.
-    Ratios may be negative, and their own error is not in the interval.
+    Ratios may be negative. The interval takes them as known, though they are fitted to the same
+    rows, and does not hold at its level.
 
     Raises:
         LogError: missing steps, or a target that goes where the log has no features.

@@ -10,14 +10,17 @@ from offpolicy import (
     LoggedDataset,
     StreamSpec,
     TargetScores,
+    balanced_terms,
     bootstrap,
+    dice_terms,
     estimate,
+    estimated_mips_terms,
     evaluate,
     interval,
     partial,
     terms,
 )
-from offpolicy.estimators import Estimator
+from offpolicy.estimators import Estimator, formulas
 from offpolicy.estimators.forms import Form, Ratio, Rows
 from offpolicy.estimators.mixing import least_on_simplex
 from offpolicy.estimators.registry import fitting, preferred
@@ -88,3 +91,20 @@ def test_the_least_quadratic_form_on_the_simplex_is_exact() -> None:
         assert best.sum() == pytest.approx(1)
         assert best.min() >= 0
         assert best @ m @ best <= np.einsum("ni,ij,nj->n", others, m, others).min() + 1e-7
+
+
+def test_an_interval_that_does_not_hold_is_marked_where_it_is_read(log: LoggedDataset) -> None:
+    """In the record, in the report's notes and in the docstring of what makes the estimate."""
+    marked = {name for name, record in ESTIMATORS.items() if record.interval}
+    assert marked == {"dm", "dice", "mips", "snmips"}
+    assert {name for name, record in ESTIMATORS.items() if record.model_only} <= marked
+    for maker in (formulas.dm, dice_terms, estimated_mips_terms, balanced_terms):
+        assert "does not hold" in " ".join((maker.__doc__ or "").split())
+    scores = TargetScores(
+        np.where(log.slate[:, 0] == 0, 0.7, 0.3), slates=np.zeros((len(log), 1, 1), np.int32)
+    )
+    report = evaluate(log, scores, horizon="one_step", estimators=["ips", "dm"], check=False)
+    notes = [x for x in report.notes if x.startswith("the interval of")]
+    assert len(notes) == 1
+    assert "the interval of dm" in notes[0]
+    assert "does not cover the truth" in notes[0]
