@@ -88,7 +88,7 @@ def check_log(
         checks.structure(log, event),
         context.duplicates(log),
         checks.deterministic(log),
-        weights.mean_weight_uniform(log),
+        *weights.uniform_weights(log),
     ]
     if scores is not None:
         findings += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
