@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from offpolicy.doctor.context_checks import daily_means
+from offpolicy.doctor.clock_checks import daily_means
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.intervals.inference import Interval
 from offpolicy.line import Line

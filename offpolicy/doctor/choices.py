@@ -25,6 +25,11 @@ class Place(NamedTuple):
     above: NDArray[np.int32]  # (M, k) items of the places above, which cannot
 
 
+def inverse(p: F64) -> F64:
+    """1 / p, of vanishing p a number whose square is finite."""
+    return np.asarray(1 / np.maximum(p, 1e-100))
+
+
 def listed(log: LoggedDataset) -> F64:
     """(N,) items on offer: the candidates, or the whole catalogue."""
     if log.candidates is None:

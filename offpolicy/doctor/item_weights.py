@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.doctor.candidate_table import ENTRY, places_logged
-from offpolicy.doctor.choices import ordered_slates, place
+from offpolicy.doctor.choices import inverse, ordered_slates, place
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 
 SHOWN = 10  # times, of an item that is judged
+UNEVEN = 1e-3  # p-value below which items differ in how much less often they are shown
 LOW = 4.0  # standard errors below 1 at which an item is surely shown less often than is logged
 
 
@@ -25,7 +26,7 @@ class ItemWeights(NamedTuple):
     mean: float
     item: int
     place: int  # from 0
-    all_low: bool  # every item is shown at the first place less often than is logged
+    all_low: bool  # every item stands at the first place less often than is logged, by one factor
 
 
 class _Shown(NamedTuple):
@@ -49,7 +50,7 @@ def item_weights(log: LoggedDataset, options: F64, replaced: bool) -> ItemWeight
         often = np.bincount(item, minlength=log.n_items) >= SHOWN
         if not often.any():
             continue
-        total = np.bincount(item, w, log.n_items)
+        total: F64 = np.bincount(item, w, log.n_items).astype(np.float64)
         spread = np.sqrt(np.bincount(item, w * np.maximum(w - 1, 0), log.n_items))
         z = _over(total - shown.due * (1 + ENTRY), spread)
         z[~often] = -np.inf
@@ -57,8 +58,20 @@ def item_weights(log: LoggedDataset, options: F64, replaced: bool) -> ItemWeight
         judged += int(often.sum())
         best = max(best, (float(z[at]), float(total[at] / max(shown.due[at], 1)), at, k))
         if k == 0:
-            all_low = bool((_over(total - shown.due * (1 - ENTRY), spread)[often] < -LOW).all())
+            all_low = _low(total[often], shown.due[often], spread[often])
     return ItemWeights(judged, *best, all_low)
+
+
+def _low(total: F64, due: F64, spread: F64) -> bool:
+    """All surely below what is due, and by one factor: rules that close items close some more than
+    others."""
+    from scipy.special import chdtrc
+
+    if not (_over(total - due * (1 - ENTRY), spread) < -LOW).all():
+        return False
+    factor = float(total.sum() / due.sum())
+    apart = float((_over(total - factor * due, spread) ** 2).sum())
+    return bool(chdtrc(max(len(total) - 1, 1), apart) > UNEVEN)
 
 
 def _over(gap: F64, spread: F64) -> F64:
@@ -71,7 +84,7 @@ def _places(log: LoggedDataset, options: F64, replaced: bool) -> Iterator[_Shown
         due = _on_offer(log, at.row)
         for item in at.above.T:
             due -= np.bincount(item, minlength=log.n_items)
-        yield _Shown(at.item, 1 / at.p, due)
+        yield _Shown(at.item, inverse(at.p), due)
 
 
 def _whole_slates(log: LoggedDataset, options: F64, replaced: bool) -> Iterator[_Shown]:
@@ -80,7 +93,8 @@ def _whole_slates(log: LoggedDataset, options: F64, replaced: bool) -> Iterator[
     full = (size >= np.minimum(options, log.slate_size)) & (size > 0)
     rest = options if replaced else np.maximum(options - 1, 0)
     weight = np.zeros(len(log))
-    weight[full] = 1 / (ordered_slates(rest[full], size[full] - 1, replaced) * log.propensity[full])
+    others = ordered_slates(rest[full], size[full] - 1, replaced)
+    weight[full] = inverse(others * log.propensity[full])
     due = _on_offer(log, np.flatnonzero(options > 0))
     for k in range(log.slate_size):
         yield _Shown(np.where(full, log.slate[:, k], -1).astype(np.int32), weight, due)

@@ -19,7 +19,7 @@ from offpolicy.doctor.candidate_table import (
     places_logged,
     propensity_mismatch,
 )
-from offpolicy.doctor.choices import offered, ordered_slates, place, with_replacement
+from offpolicy.doctor.choices import inverse, offered, ordered_slates, place, with_replacement
 from offpolicy.doctor.findings import ADVICE, Finding, Level, above, by_p_value, two_sided
 from offpolicy.doctor.item_weights import ItemWeights, item_weights
 from offpolicy.estimators.terms import F64, LARGEST
@@ -86,12 +86,13 @@ def _per_size(name: str, log: LoggedDataset, weight: F64, size: NDArray[np.int64
     return by_p_value(name, above(float(z[at]), len(kinds)), observed, RULE, ADVICE)
 
 
-def _exact_variance(log: LoggedDataset, options: F64) -> F64:
-    """(N,) of T2's weights if the logged table is right."""
+def _exact_variance(log: LoggedDataset, options: F64) -> F64 | None:
+    """(N,) of T2's weights if the logged table is right and serves all `options`."""
     square = np.zeros(len(log))
     for c in candidate_columns(log):
         square += np.divide(1.0, c.p, out=np.zeros(len(log)), where=(c.item >= 0) & (c.p > 0))
-    return np.asarray(np.maximum(square / np.maximum(options, 1) ** 2 - 1, 0.0))
+    variance = square / np.maximum(options, 1) ** 2 - 1
+    return None if (variance < -ENTRY).any() else np.maximum(variance, 0.0)
 
 
 def _later_places(log: LoggedDataset, options: F64, replaced: bool) -> Finding:
@@ -102,7 +103,7 @@ def _later_places(log: LoggedDataset, options: F64, replaced: bool) -> Finding:
         at = place(log, k, options, replaced)
         if not len(at.row):
             continue
-        weight = np.where(at.item >= 0, 1 / (at.options * at.p), 0.0)
+        weight = np.where(at.item >= 0, inverse(at.options * at.p), 0.0)
         mean = _own(weight)
         if mean.thin or (mean.z < 0 and bool((at.item < 0).any())):
             continue  # who may leave a place empty need not support every item there
