@@ -97,7 +97,7 @@ def heavy_units(log: LoggedDataset) -> Finding:
     se = float(rest.std() / np.sqrt(g))
     moved = -float(e.psi[top].sum()) / (g - TOP)
     level = Level.WARN if se > 0 and abs(moved) > 3 * se else Level.PASS
-    who = ", ".join(str(u) for u in e.unit[top])
+    who = ", ".join(log.unit_names(e.unit[top]))
     return Finding(
         "heavy units",
         level,
