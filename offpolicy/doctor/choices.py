@@ -64,8 +64,9 @@ def had_choice(log: LoggedDataset) -> NDArray[np.bool_]:
 
 
 def with_replacement(log: LoggedDataset) -> bool:
-    """An item may stand in several places of a slate: in some slate one does."""
-    return log.slate_size > 1 and bool(repeats(log.slate).any())
+    """An item may stand in several places of a slate, and in some slate one does: where the log
+    only allows it, the logger may have chosen without."""
+    return log.slate_size > 1 and log.repeats and bool(repeats(log.slate).any())
 
 
 def ordered_slates(options: F64, size: NDArray[np.int64], replaced: bool) -> F64:

@@ -10,6 +10,7 @@ from offpolicy.doctor.times import DAY
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import Groups, group
+from offpolicy.log.names import name_of
 
 GAP = 30.0  # days without a row that set a clock apart
 MINORITY = 0.1  # share of rows beyond a gap, at most, whose clock is doubted
@@ -29,7 +30,8 @@ def order_in_sessions(log: LoggedDataset, time: F64) -> Finding:
     observed = f"time falls at {len(back)} of {int(same.sum())} steps inside sessions"
     if first is not None:
         observed += (
-            f"; the first is row {first} (session {log.session[first]}, step {log.step[first]})"
+            f"; the first is row {first} (session "
+            f"{name_of(log.names, 'session', log.session[first])}, step {log.step[first]})"
         )
     return by_share(
         "order in time", len(back), int(same.sum()), observed,

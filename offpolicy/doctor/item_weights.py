@@ -10,63 +10,102 @@ from numpy.typing import NDArray
 
 from offpolicy.doctor.candidate_table import ENTRY, places_logged
 from offpolicy.doctor.choices import inverse, ordered_slates, place
+from offpolicy.doctor.splits import Split, splits
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 
-SHOWN = 10  # times, of an item that is judged
+SHOWN = 10  # times, of an item that may be shown too seldom
 UNEVEN = 1e-3  # p-value below which items differ in how much less often they are shown
 LOW = 4.0  # standard errors below 1 at which an item is surely shown less often than is logged
 
 
 class ItemWeights(NamedTuple):
-    """The item and place whose mean weight is most significantly above 1."""
+    """The item, place and group of rows whose mean weight is most significantly above 1."""
 
-    judged: int  # items and places
+    judged: int  # items, places and groups
     z: float
     mean: float
     item: int
     place: int  # from 0
+    group: str  # of rows; "" = all
     all_low: bool  # every item stands at the first place less often than is logged, by one factor
 
 
 class _Shown(NamedTuple):
+    row: NDArray[np.int64]  # (M,) rows that could have shown something there
     item: NDArray[np.int32]  # (M,) -1 = none
     weight: F64  # (M,) 1 / probability
-    due: F64  # (A,) rows on which each item could have stood there
+    above: NDArray[np.int32]  # (M, k) items that could not stand there
 
 
 def item_weights(log: LoggedDataset, options: F64, replaced: bool) -> ItemWeights:
-    """Of all items and places. The error is of the weights of the rows that show the item, which
-    are 1 / p (1 / p - 1) in the mean: heavy rows widen it, so that a z above 0 errs to the safe
-    side. Below 0 it does not, and an item may lack support: such z accuse nobody.
+    """Of all items and places, on all rows and on halves of them by context. The error is of the
+    weights of the rows that show the item, which are 1 / p (1 / p - 1) in the mean: heavy rows
+    widen it, so that a z above 0 errs to the safe side. Below 0 it does not, and an item may lack
+    support: such z accuse nobody.
 
     `options` (N,) items that could stand at the first place; `replaced`: in every place.
     """
-    judged, best, all_low = 0, (-np.inf, 0.0, 0, 0), False
+    judged, best, all_low = 0, (-np.inf, 0.0, 0, 0, ""), False
     places = _places if places_logged(log) else _whole_slates
+    parts = list(splits(log))
     for k, shown in enumerate(places(log, options, replaced)):
-        live = shown.item >= 0
-        item, w = shown.item[live], shown.weight[live]
-        often = np.bincount(item, minlength=log.n_items) >= SHOWN
-        if not often.any():
-            continue
-        total: F64 = np.bincount(item, w, log.n_items).astype(np.float64)
-        spread = np.sqrt(np.bincount(item, w * np.maximum(w - 1, 0), log.n_items))
-        z = _over(total - shown.due * (1 + ENTRY), spread)
-        z[~often] = -np.inf
-        at = int(z.argmax())
-        judged += int(often.sum())
-        best = max(best, (float(z[at]), float(total[at] / max(shown.due[at], 1)), at, k))
-        if k == 0:
-            all_low = _low(total[often], shown.due[often], spread[often])
+        for part in parts:
+            total, due, spread = _sums(log, shown, part)
+            z = _over(total - due * (1 + ENTRY), spread)
+            at = int(z.argmax())
+            judged += int((total > 0).sum())
+            item, cell = divmod(at, part.kinds)
+            mean = float(total[at] / max(due[at], 1e-300))
+            best = max(best, (float(z[at]), mean, item, k, part.name(cell)))
+            if k == 0 and part.kinds == 1:
+                all_low = _low(log, shown, total, due, spread)
     return ItemWeights(judged, *best, all_low)
 
 
-def _low(total: F64, due: F64, spread: F64) -> bool:
-    """All surely below what is due, and by one factor: rules that close items close some more than
-    others."""
+def _sums(log: LoggedDataset, shown: _Shown, part: Split) -> tuple[F64, F64, F64]:
+    """Weight, rows due, and standard error of the weight, of each item and group.
+
+    Rows that were kept with a known chance count by their row_weight; the error is then of their
+    own residuals."""
+    kinds, cells = part.kinds, log.n_items * part.kinds
+    group = part.code if len(shown.row) == len(log) else part.code[shown.row]
+    h = None if log.row_weight is None else log.row_weight[shown.row]
+
+    def add(item: NDArray[np.int32], x: F64 | None) -> F64:
+        key = item if kinds == 1 else item * kinds + group
+        if int(item.min(initial=0)) < 0:
+            live = item >= 0
+            key, x = key[live], None if x is None else x[live]
+        return np.bincount(key, x, cells).astype(np.float64)
+
+    def offer(x: F64 | None) -> F64:
+        if log.candidates is None:
+            due = np.tile(np.bincount(group, x, kinds), log.n_items).astype(np.float64)
+        else:
+            offered = log.candidates if len(group) == len(log) else log.candidates[shown.row]
+            due = np.sum([add(item, x) for item in offered.T], axis=0)
+        for item in shown.above.T:
+            due -= add(item, x)
+        return due
+
+    w = shown.weight
+    if h is None:
+        square = add(shown.item, w * np.maximum(w - 1, 0))
+        return add(shown.item, w), offer(None), np.sqrt(square)
+    square = add(shown.item, h**2 * ((w - 1) ** 2 - 1)) + offer(h**2)
+    return add(shown.item, h * w), offer(h), np.sqrt(np.maximum(square, 0))
+
+
+def _low(log: LoggedDataset, shown: _Shown, total: F64, due: F64, spread: F64) -> bool:
+    """All items shown often enough are surely below what is due, and by one factor: rules that
+    close items close some more than others."""
     from scipy.special import chdtrc
 
+    often = np.bincount(shown.item[shown.item >= 0], minlength=log.n_items) >= SHOWN
+    if not often.any():
+        return False
+    total, due, spread = total[often], due[often], spread[often]
     if not (_over(total - due * (1 - ENTRY), spread) < -LOW).all():
         return False
     factor = float(total.sum() / due.sum())
@@ -81,10 +120,7 @@ def _over(gap: F64, spread: F64) -> F64:
 def _places(log: LoggedDataset, options: F64, replaced: bool) -> Iterator[_Shown]:
     for k in range(log.slate_size):
         at = place(log, k, options, replaced)
-        due = _on_offer(log, at.row)
-        for item in at.above.T:
-            due -= np.bincount(item, minlength=log.n_items)
-        yield _Shown(at.item, inverse(at.p), due)
+        yield _Shown(at.row, at.item, inverse(at.p), at.above)
 
 
 def _whole_slates(log: LoggedDataset, options: F64, replaced: bool) -> Iterator[_Shown]:
@@ -95,14 +131,7 @@ def _whole_slates(log: LoggedDataset, options: F64, replaced: bool) -> Iterator[
     weight = np.zeros(len(log))
     others = ordered_slates(rest[full], size[full] - 1, replaced)
     weight[full] = inverse(others * log.propensity[full])
-    due = _on_offer(log, np.flatnonzero(options > 0))
+    row = np.flatnonzero(options > 0)
     for k in range(log.slate_size):
-        yield _Shown(np.where(full, log.slate[:, k], -1).astype(np.int32), weight, due)
-
-
-def _on_offer(log: LoggedDataset, row: NDArray[np.int64]) -> F64:
-    """(A,) rows that offer each item."""
-    if log.candidates is None:
-        return np.full(log.n_items, float(len(row)))
-    offer = log.candidates if len(row) == len(log) else log.candidates[row]
-    return np.bincount(offer[offer >= 0], minlength=log.n_items).astype(np.float64)
+        item = np.where(full, log.slate[:, k], -1).astype(np.int32)[row]
+        yield _Shown(row, item, weight[row], log.slate[row, :0])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import NDArray
 
 from offpolicy.doctor.findings import Finding, Level, by_p_value, by_share
+from offpolicy.doctor.splits import by_value
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import Groups
+from offpolicy.log.names import name_of
 
 ROUNDING = 1e-5  # relative: sums of rewards that passed through float32
 MOVED = 4.0  # standard errors within which what was moved between rows leaves no trace in the sums
-KINDS = 10  # values of a context column that names groups
-SAMPLE = 1000  # rows that tell whether it does
 
 
 def consumed_was_shown(log: LoggedDataset) -> Finding:
@@ -26,7 +23,9 @@ def consumed_was_shown(log: LoggedDataset) -> Finding:
     row = int(off.argmax()) if off.any() else None
     observed = f"{int(off.sum())} of {int(taken.sum())} items taken were not in their slate"
     if row is not None:
-        observed += f"; the first is row {row}: item {log.consumed[row]}"
+        observed += (
+            f"; the first is row {row}: item {name_of(log.names, 'item', log.consumed[row])}"
+        )
     return by_share(
         "outcomes in slates", int(off.sum()), int(taken.sum()), observed,
         "The item consumed is one of the slate that was shown.",
@@ -92,7 +91,8 @@ def lost_outcomes(log: LoggedDataset, unit: Groups) -> Finding:
     rate = float(paid.mean())
     worst, tests = (1.0, "", 0, 0), 0
     if rate > 0:
-        for label, code in _groups(log):
+        for part in by_value(log):
+            code = part.code
             rows, hits = np.bincount(code), np.bincount(code, paid)
             tests += len(rows)
             for g in np.flatnonzero((hits == 0) & (rows > 0)):
@@ -100,7 +100,7 @@ def lost_outcomes(log: LoggedDataset, unit: Groups) -> Finding:
                 free = min(len(at), len(np.unique(unit.code[at])))
                 p = float((1 - rate) ** free)
                 if p < worst[0]:
-                    worst = p, f"{label} = {_value(log, label, int(at[0]))}", len(at), int(at[0])
+                    worst = p, part.name(int(g)), len(at), int(at[0])
     if not worst[1]:
         return Finding(name, Level.PASS, f"no group of {tests} lacks outcomes", rule)
     p, label, rows_of, row = worst
@@ -113,25 +113,3 @@ def lost_outcomes(log: LoggedDataset, unit: Groups) -> Finding:
         "Look whether the outcomes of this group reach the log; drop its rows for all policies "
         "alike, or join what is missing.", row,
     )  # fmt: skip
-
-
-def _groups(log: LoggedDataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    if log.logger is not None:
-        yield "logger", np.unique(log.logger, return_inverse=True)[1]
-    if log.context is None:
-        return
-    step = max(len(log) // SAMPLE, 1)
-    for d in range(log.context.shape[1]):
-        if not 1 < len(np.unique(log.context[::step, d])) <= KINDS:
-            continue
-        column = log.context[:, d]
-        values, code = np.unique(column, return_inverse=True)
-        if len(values) <= KINDS:
-            yield f"context[{d}]", code
-
-
-def _value(log: LoggedDataset, label: str, row: int) -> object:
-    if log.logger is not None and label == "logger":
-        return log.logger[row]
-    assert log.context is not None
-    return log.context[row, int(label[8:-1])]

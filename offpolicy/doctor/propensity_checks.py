@@ -154,17 +154,23 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
             p, rest = p / np.maximum(total, 1.0), np.maximum(1 - total[:, 0], 0.0)
         else:
             p, rest = p / np.maximum(total, 1e-300), np.zeros(len(p))
+        h = np.ones((1, 1)) if log.row_weight is None else log.row_weight[rows, None]
+        variance = p * (1 - p) if log.row_weight is None else (h * (hit - p)) ** 2
         place = np.clip((np.log10(np.maximum(p, 1e-12)) / 4 + 1) * BINS, 0, BINS - 1).astype(int)
         live = p > 0
         shown = live & (ids >= 0)
         for sums, cell, on in ((items, ids, shown), (bins, place, live)):
-            for k, x in enumerate((hit, p, p * (1 - p))):
+            for k, x in enumerate((h * hit, h * p, variance)):
                 sums[k] += np.bincount(cell[on], x[on], sums.shape[1])
         log_p = np.log(np.where(live, p, 1.0))
         log_rest = np.log(np.where(rest > 0, rest, 1.0))
         entropy = -(p * log_p).sum(1) - rest * log_rest
         served = np.where(hit, log_p, 0).sum(1) + np.where(nothing, log_rest, 0)
-        nll -= float((served + entropy).sum())
-        second = (p * log_p**2).sum(1) + rest * log_rest**2
-        nll_var += float((second - entropy**2).sum())
+        off = h[:, 0] * (served + entropy)
+        nll -= float(off.sum())
+        if log.row_weight is None:
+            second = (p * log_p**2).sum(1) + rest * log_rest**2
+            nll_var += float((second - entropy**2).sum())
+        else:
+            nll_var += float((off**2).sum())
     return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], nll, nll_var)

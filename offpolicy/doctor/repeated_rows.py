@@ -109,13 +109,14 @@ def _repeats(log: LoggedDataset, pairs: Pairs, far: F64) -> _Repeats | None:
     n, hits = len(w), np.flatnonzero(w)
     if not len(hits):
         return None
-    chance = max(1.0, float(far.mean()))
-    variance = float((w * (w - 1)).sum()) / n**2
+    h = np.ones(n) if log.row_weight is None else log.row_weight[pairs.b]
+    chance, mean = max(1.0, float(far.mean())), float(h @ w / h.sum())
+    variance = float((h**2 * w * (w - 1)).sum()) / float(h.sum()) ** 2
     if chance > 1:
         variance += float(far.var()) / len(far)
-    gap = float(w.mean()) - chance
+    gap = mean - chance
     z = gap / np.sqrt(variance) if variance > 0 and gap > 1e-9 else 0.0
     b, a = pairs.b[hits], pairs.a[hits]
     exact = (log.reward[a] == log.reward[b]) & (log.propensity[a] == log.propensity[b])
-    rows = len(hits) * max(gap, 0.0) / float(w.mean())
+    rows = len(hits) * max(gap, 0.0) / mean
     return _Repeats(pairs.where, float(z), rows, int(b[exact].min() if exact.any() else b.min()))

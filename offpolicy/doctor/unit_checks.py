@@ -30,7 +30,7 @@ def heavy_units(log: LoggedDataset, unit: Groups) -> Finding:
     se = float(rest.std() / np.sqrt(unit.n))
     moved = -float(total[top].sum()) / (unit.n - TOP)
     strange = se > 0 and abs(moved) > 3 * se and _beyond_tail(np.abs(total[order]))
-    who = ", ".join(str(u) for u in log.unit[unit.first[top]])
+    who = ", ".join(log.unit_names(log.unit[unit.first[top]]))
     return Finding(
         name,
         Level.WARN if strange else Level.PASS,
@@ -77,7 +77,7 @@ def steady_units(log: LoggedDataset, unit: Groups) -> Finding:
         return Finding(name, Level.PASS, "too few users with several rows", rule)
     mean = float((k[several] / n[several]).mean())
     p, worst = _beta_binomial(k, n, several, mean)
-    who = log.unit[unit.first[worst]]
+    (who,) = log.unit_names(log.unit[unit.first[[worst]]])
     row = int(unit.first[worst])
     observed = f"user {who} succeeds on {k[worst]:.0f} of {n[worst]:.0f} rows, users on {mean:.1%}"
     f = by_p_value(

@@ -24,6 +24,7 @@ from offpolicy.doctor.findings import ADVICE, Finding, Level, above, by_p_value,
 from offpolicy.doctor.item_weights import ItemWeights, item_weights
 from offpolicy.estimators.terms import F64, LARGEST
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.names import name_of
 from offpolicy.log.scores import TargetScores
 
 FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
@@ -41,7 +42,7 @@ def uniform_weights(log: LoggedDataset) -> list[Finding]:
     found = [_uniform(log, options, replaced, items)]
     if log.slate_size > 1 and places_logged(log):
         found.append(_later_places(log, options, replaced))
-    return [*found, _per_item(items)]
+    return [*found, _per_item(log, items)]
 
 
 def _uniform(log: LoggedDataset, options: F64, replaced: bool, items: ItemWeights) -> Finding:
@@ -59,7 +60,7 @@ def _uniform(log: LoggedDataset, options: F64, replaced: bool, items: ItemWeight
     table = log.candidate_propensity is not None
     known = _exact_variance(log, options) if table and not whole else None
     finding = _mean_weight(name, log, weight, known)
-    if table or finding.level is Level.PASS or weight.mean() > 1:
+    if table or finding.level is Level.PASS or float(weight.mean()) > 1:
         return finding
     level = Level.WARN if items.all_low else Level.PASS
     fix = "Log candidates, or widen support; " + ADVICE
@@ -72,8 +73,10 @@ def _per_size(name: str, log: LoggedDataset, weight: F64, size: NDArray[np.int64
     filled places the uniform target over such slates has a mean weight of at most 1."""
     pattern = (log.slate >= 0) @ (1 << np.arange(log.slate_size))
     kinds, code = np.unique(pattern, return_inverse=True)
-    n = len(log)
-    total, square = np.bincount(code, weight), np.bincount(code, weight * (weight - 1))
+    h = np.ones(len(log)) if log.row_weight is None else log.row_weight
+    n = float(h.sum())
+    total = np.bincount(code, h * weight)
+    square = np.bincount(code, h**2 * weight * (weight - 1))
     some = np.bincount(code) >= FEW_HIGH
     gap = total / n - 1 - ENTRY
     z = np.where(some, gap * n / np.sqrt(np.maximum(square, 1e-300)), -np.inf)
@@ -104,7 +107,7 @@ def _later_places(log: LoggedDataset, options: F64, replaced: bool) -> Finding:
         if not len(at.row):
             continue
         weight = np.where(at.item >= 0, inverse(at.options * at.p), 0.0)
-        mean = _own(weight)
+        mean = _own(weight, None if log.row_weight is None else log.row_weight[at.row])
         if mean.thin or (mean.z < 0 and bool((at.item < 0).any())):
             continue  # who may leave a place empty need not support every item there
         if worst is None or abs(mean.z) > abs(worst[0]):
@@ -125,18 +128,20 @@ def _later_places(log: LoggedDataset, options: F64, replaced: bool) -> Finding:
     return finding
 
 
-def _per_item(items: ItemWeights) -> Finding:
+def _per_item(log: LoggedDataset, items: ItemWeights) -> Finding:
     """The item and place shown most beyond its propensities: always to show it has a mean weight
     of 1, or less where it has no support."""
     name = "mean weight per item (T2)"
     rule = "The policy that always shows one item there has mean weight 1 where it is on offer."
     if not items.judged:
         return Finding(name, Level.PASS, "no item was shown often enough", rule)
+    who = name_of(log.names, "item", items.item)
+    where = f" where {items.group}" if items.group else ""
     return by_p_value(
         name, above(items.z, items.judged),
-        f"{items.mean:.4f} for item {items.item} at place {items.place + 1}, the most of "
+        f"{items.mean:.4f} for item {who} at place {items.place + 1}{where}, the most of "
         f"{items.judged}", rule,
-        ADVICE + f" Item {items.item} is shown {items.mean:.2f} times as often as is logged.",
+        ADVICE + f" Item {who} is shown {items.mean:.2f} times as often as is logged{where}.",
     )  # fmt: skip
 
 
@@ -198,18 +203,34 @@ def _mean_weight(
             f"a propensity of {log.propensity.min():.3g} gives a weight that overflows float64"
         )
         return Finding(name, Level.FAIL, observed, RULE, ADVICE, row=int(weight.argmax()))
-    trusted = variance is not None and not propensity_mismatch(log).any()
-    mean = _standardised(weight, variance) if trusted and variance is not None else _own(weight)
+    if variance is not None and log.row_weight is None and not propensity_mismatch(log).any():
+        mean = _standardised(weight, variance)
+    else:
+        mean = _own(weight, log.row_weight)
     if mean.thin:
         return Finding(name, Level.PASS, f"{mean}: too thin to tell", RULE)
     return by_p_value(name, two_sided(mean.z), str(mean), RULE, ADVICE)
 
 
-def _own(weight: F64) -> _Mean:
-    """Against its own spread; z is 0 where the mean is 1 to the precision of propensities."""
-    value, se = float(weight.mean()), float(weight.std() / np.sqrt(len(weight)))
-    gap = abs(value - 1) - ENTRY
+def _own(weight: F64, kept: F64 | None) -> _Mean:
+    """Against its own spread; z is 0 where the mean is 1 to the precision of propensities.
+
+    Weights have a long right tail, so that a sample that missed it errs low with a small error:
+    below 1 the score is corrected for skewness by a cubic transformation (Hall, 1992). `kept` (N,)
+    are the row weights of rows that were kept with a known chance.
+    """
+    if kept is None:
+        value, off = float(weight.mean()), weight - weight.mean()
+    else:
+        value = float(kept @ weight / kept.sum())
+        off, weight = kept * (weight - value) / kept.mean(), kept * weight
+    n, variance = len(weight), float((off**2).mean())
+    variance = variance if variance > ENTRY**4 else 0.0  # rounding
+    se, gap = float(np.sqrt(variance / n)), abs(value - 1) - ENTRY
     z = 0.0 if gap <= 0 else gap / se if se > 0 else np.inf
+    if value < 1 and 0 < z < np.inf:
+        skew = max(float((off**3).mean()) / variance**1.5, 0.0) / np.sqrt(n)
+        z = max(z - skew * z**2 / 3 + skew**2 * z**3 / 27 - skew / 6, 0.0)
     return _Mean(value, se, effective(weight), float(np.copysign(z, value - 1)))
 
 

@@ -65,12 +65,13 @@ def read_log(
     *,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     n_items: int | None = None,
+    item_names: Sequence[str] | None = None,
 ) -> LoggedDataset:
     """A log from what `write_log` wrote, or from any table of decisions.
 
     `source` is a path (a Longplay log, a Parquet file or folder) or a pandas or polars frame, an
-    Arrow table, a DuckDB relation, a mapping of arrays. `columns` and `n_items` say what foreign
-    columns mean; see `foreign.log_from_table`.
+    Arrow table, a DuckDB relation, a mapping of arrays. `columns`, `n_items` and `item_names` say
+    what foreign columns mean; see `foreign.log_from_table`.
 
     Raises:
         LogError: nothing is there, or it is foreign, half-written or breaks a rule.
@@ -81,9 +82,9 @@ def read_log(
     from offpolicy.storage.foreign import log_from_table
 
     if not isinstance(source, str | os.PathLike):
-        return log_from_table(source, columns=columns, n_items=n_items)
+        return log_from_table(source, columns=columns, n_items=n_items, item_names=item_names)
     path = Path(source)
-    foreign = columns is not None or n_items is not None
+    foreign = not (columns is None and n_items is None and item_names is None)
     loose = foreign and path.is_dir() and not (path / MANIFEST).exists()
     tables = []
     for part in sorted(path.glob("*.parquet")) if loose else log_parts(path):
@@ -94,7 +95,8 @@ def read_log(
     if not tables:
         raise LogError(f"{path} holds no .parquet files; check the path.")
     if foreign:
-        return log_from_table(pa.concat_tables(tables), columns=columns, n_items=n_items)
+        table = pa.concat_tables(tables)
+        return log_from_table(table, columns=columns, n_items=n_items, item_names=item_names)
     return log_from_tables(tables, str(path))
 
 

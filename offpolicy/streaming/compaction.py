@@ -10,6 +10,7 @@ import numpy as np
 
 from offpolicy.errors import LogError
 from offpolicy.storage.atomic import atomic_folder
+from offpolicy.storage.naming import reordered
 from offpolicy.storage.parquet import ROW_GROUP, parquet_manifest
 from offpolicy.streaming.stream import BATCH, parquet_files
 
@@ -42,11 +43,30 @@ def compact(
             raise LogError(f"{files[0]} has no column {name}; it has {', '.join(schema.names)}.")
     rows = sum(pq.read_metadata(f).num_rows for f in files)
     parts = max(-(-rows // rows_per_part), 1)
+    if parts > 1 or not _in_order(files, session, step):
+        schema = reordered(schema)
     with atomic_folder(destination) as work:
         _scatter(files, work, parts, session, schema)
         entries = [_ordered(work, k, session, step) for k in range(parts)]
         parquet_manifest(work, schema, [e for e in entries if e is not None])
     return destination
+
+
+def _in_order(files: list[Path], session: str, step: str) -> bool:
+    """The rows stand by session and step already."""
+    import pyarrow.parquet as pq
+
+    before: tuple[Any, Any] | None = None
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=[session, step]):
+            s, t = (batch.column(n).to_numpy(zero_copy_only=False) for n in (session, step))
+            if not len(s):
+                continue
+            rising = (s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] >= t[:-1]))
+            if not rising.all() or (before is not None and before > (s[0], t[0])):
+                return False
+            before = s[-1], t[-1]
+    return True
 
 
 def _scatter(files: list[Path], work: Path, parts: int, session: str, schema: Any) -> None:

@@ -16,7 +16,6 @@ from tests.offpolicy.doctor.shapes import (
     draw,
     one_step,
     pick,
-    places_of,
     plackett_luce,
     softmax,
 )
@@ -47,7 +46,8 @@ def spread_times(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 def slates(rng: np.random.Generator, sharp: float = 0.4) -> Columns:
     """Slates of three by Plackett and Luce, with all that is known of their places."""
-    z = rng.normal(size=(ROWS, 4)) @ (sharp * rng.normal(size=(4, ITEMS)))
+    x = rng.normal(size=(ROWS, 4))
+    z = x @ (sharp * rng.normal(size=(4, ITEMS)))
     slate, pp = plackett_luce(z, 3, rng)
     at = draw(np.tile([0.3, 0.2, 0.1, 0.4], (ROWS, 1)), rng)
     taken = np.where(at < 3, slate[np.arange(ROWS), at.clip(max=2)], -1)
@@ -55,6 +55,7 @@ def slates(rng: np.random.Generator, sharp: float = 0.4) -> Columns:
     return {
         "slate": slate, "propensity": pp.prod(1), "position_propensity": pp, "z": z,
         "position_reward": paid, "reward": paid.sum(1), "consumed": taken,
+        "context": x,
     }  # fmt: skip
 
 
@@ -75,6 +76,10 @@ def without(columns: Columns, *names: str) -> Columns:
 
 def flat(c: Columns, _: np.random.Generator) -> Columns:
     return without(c, "candidate_propensity") | {"propensity": np.full(ROWS, 1 / ITEMS)}
+
+
+def one_row_off(c: Columns, _: np.random.Generator) -> Columns:
+    return without(c, "candidate_propensity") | {"propensity": np.roll(c["propensity"], 1)}
 
 
 def flat_places(c: Columns, _: np.random.Generator) -> Columns:
@@ -177,6 +182,7 @@ def clock_behind(c: Columns, rng: np.random.Generator) -> Columns:
 Damage = Callable[[Columns, np.random.Generator], Columns]
 FAULTS: dict[str, tuple[Callable[[np.random.Generator], Columns], Damage, str]] = {
     "flat propensities": (world, flat, "mean weight per item (T2)"),
+    "propensities one row off": (world, one_row_off, "mean weight per item (T2)"),
     "flat propensities of places": (slates, flat_places, "mean weight per item (T2)"),
     "flat propensities of slates": (slates, flat_slates, "mean weight per item (T2)"),
     "places permuted": (slates, other_places, "mean weight per item (T2)"),
@@ -298,11 +304,40 @@ def test_a_reward_at_an_empty_place_is_of_another_row() -> None:
     assert (finding.level.name, finding.row) == ("FAIL", 1)
 
 
-def test_places_of_repeated_items_are_renormalised_over_nothing() -> None:
-    """Three places filled independently: each has all items to choose from."""
+def test_places_with_replacement_have_all_items_to_choose_from() -> None:
     rng = np.random.default_rng(4)
-    z = np.tile(rng.normal(size=4), (ROWS, 1))
-    slate, pp = plackett_luce(z, 3, rng)
-    right = places_of(z, slate)
-    np.testing.assert_allclose(pp, right)
-    np.testing.assert_allclose(right[:, 0], np.take_along_axis(softmax(z), slate[:, :1], 1)[:, 0])
+    p = softmax(rng.normal(size=4))
+    slate = rng.choice(4, (ROWS, 3), p=p)
+    for places in ({"position_propensity": p[slate]}, {}):
+        right = one_step(slate, p[slate].prod(1), rng.random(ROWS), 4, repeats=True, **places)
+        assert not check_log(right).troubles
+    flat = one_step(slate, np.full(ROWS, 1 / 64), rng.random(ROWS), 4, repeats=True)
+    assert check_log(flat)["mean weight per item (T2)"].level.name == "FAIL"
+
+
+def test_rows_kept_with_a_known_chance_count_by_their_row_weight() -> None:
+    """Clicks are all kept, other rows one in ten: without the column items look over-shown."""
+    rng = np.random.default_rng(5)
+    n, a = 60_000, 5
+    p = softmax(np.array([0.0, 0.5, 1.0, -0.5, -1.0]))
+    item = rng.choice(a, n, p=p)
+    click = rng.random(n) < np.array([0.9, 0.05, 0.05, 0.05, 0.05])[item]
+    kept = click | (rng.random(n) < 0.1)
+    item, reward, h = item[kept], click[kept].astype(float), np.where(click[kept], 1.0, 10.0)
+    more = {"candidate_propensity": np.tile(p, (len(item), 1))}
+    for columns in ({}, more):
+        right = one_step(item, p[item], reward, a, row_weight=h, **columns)
+        assert not check_log(right).troubles, check_log(right)
+        lacking = check_log(one_step(item, p[item], reward, a, **columns))
+        assert lacking["mean weight per item (T2)"].level.name == "FAIL"
+
+
+def test_findings_print_names() -> None:
+    log = one_step(
+        np.array(["tea", "rum"] * 200), np.full(400, 0.9), np.ones(400), 2,
+        item_names=["rum", "tea"], session=[f"s{i // 2}" for i in range(400)],
+        step=np.arange(400) % 2, consumed=["rum"] * 400,
+    )  # fmt: skip
+    check = check_log(log, time=-np.arange(400.0))
+    assert "the first is row 0: item rum" in check["outcomes in slates"].found
+    assert "row 1 (session s0, step 1)" in check["order in time"].found
