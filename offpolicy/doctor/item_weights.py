@@ -28,7 +28,7 @@ class ItemWeights(NamedTuple):
     item: int
     place: int  # from 0
     group: str  # of rows; "" = all
-    all_low: bool  # every item stands at the first place less often than is logged, by one factor
+    low: tuple[int, ...]  # places at which every item stands less often than logged, by one factor
 
 
 class _Shown(NamedTuple):
@@ -46,7 +46,7 @@ def item_weights(log: LoggedDataset, options: F64, replaced: bool) -> ItemWeight
 
     `options` (N,) items that could stand at the first place; `replaced`: in every place.
     """
-    judged, best, all_low = 0, (-np.inf, 0.0, 0, 0, ""), False
+    judged, best, low = 0, (-np.inf, 0.0, 0, 0, ""), list[int]()
     places = _places if places_logged(log) else _whole_slates
     parts = list(splits(log))
     for k, shown in enumerate(places(log, options, replaced)):
@@ -58,9 +58,9 @@ def item_weights(log: LoggedDataset, options: F64, replaced: bool) -> ItemWeight
             item, cell = divmod(at, part.kinds)
             mean = float(total[at] / max(due[at], 1e-300))
             best = max(best, (float(z[at]), mean, item, k, part.name(cell)))
-            if k == 0 and part.kinds == 1:
-                all_low = _low(log, shown, total, due, spread)
-    return ItemWeights(judged, *best, all_low)
+            if part.kinds == 1 and _all_low(log, shown, total, due):
+                low.append(k)
+    return ItemWeights(judged, *best, tuple(low))
 
 
 def _sums(log: LoggedDataset, shown: _Shown, part: Split) -> tuple[F64, F64, F64]:
@@ -97,15 +97,18 @@ def _sums(log: LoggedDataset, shown: _Shown, part: Split) -> tuple[F64, F64, F64
     return add(shown.item, h * w), offer(h), np.sqrt(np.maximum(square, 0))
 
 
-def _low(log: LoggedDataset, shown: _Shown, total: F64, due: F64, spread: F64) -> bool:
+def _all_low(log: LoggedDataset, shown: _Shown, total: F64, due: F64) -> bool:
     """All items shown often enough are surely below what is due, and by one factor: rules that
-    close items close some more than others."""
+    close items, and policies that do not explore all of them, favour some."""
     from scipy.special import chdtrc
 
-    often = np.bincount(shown.item[shown.item >= 0], minlength=log.n_items) >= SHOWN
+    live = shown.item >= 0
+    item, w = shown.item[live], shown.weight[live]
+    often = np.bincount(item, minlength=log.n_items) >= SHOWN
     if not often.any():
         return False
-    total, due, spread = total[often], due[often], spread[often]
+    spread = np.sqrt(np.bincount(item, w**2, log.n_items)[often])
+    total, due = total[often], due[often]
     if not (_over(total - due * (1 - ENTRY), spread) < -LOW).all():
         return False
     factor = float(total.sum() / due.sum())

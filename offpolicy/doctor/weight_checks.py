@@ -41,7 +41,7 @@ def uniform_weights(log: LoggedDataset) -> list[Finding]:
     items = item_weights(log, options, replaced)
     found = [_uniform(log, options, replaced, items)]
     if log.slate_size > 1 and places_logged(log):
-        found.append(_later_places(log, options, replaced))
+        found.append(_later_places(log, options, replaced, items))
     return [*found, _per_item(log, items)]
 
 
@@ -60,12 +60,20 @@ def _uniform(log: LoggedDataset, options: F64, replaced: bool, items: ItemWeight
     table = log.candidate_propensity is not None
     known = _exact_variance(log, options) if table and not whole else None
     finding = _mean_weight(name, log, weight, known)
-    if table or finding.level is Level.PASS or float(weight.mean()) > 1:
+    if (table and not whole) or float(weight.mean()) > 1:
         return finding
-    level = Level.WARN if items.all_low else Level.PASS
+    every = range(log.slate_size if whole else 1)  # places that this weight speaks of
+    return _or_support(finding, all(k in items.low for k in every))
+
+
+def _or_support(finding: Finding, all_low: bool) -> Finding:
+    """A mean weight below 1, of a policy that may go where the logger does not: nobody is accused,
+    unless all items are shown too seldom by one factor, which is what propensities do that are."""
+    if finding.level is Level.PASS:
+        return finding
+    level, text = Level.WARN if all_low else Level.PASS, f"{finding.found}: or no full support"
     fix = "Log candidates, or widen support; " + ADVICE
-    text = f"{finding.found}: or items without support"
-    return Finding(name, level, text, RULE, fix, finding.p_value)
+    return Finding(finding.check, level, text, RULE, fix, finding.p_value)
 
 
 def _per_size(name: str, log: LoggedDataset, weight: F64, size: NDArray[np.int64]) -> Finding:
@@ -98,7 +106,7 @@ def _exact_variance(log: LoggedDataset, options: F64) -> F64 | None:
     return None if (variance < -ENTRY).any() else np.maximum(variance, 0.0)
 
 
-def _later_places(log: LoggedDataset, options: F64, replaced: bool) -> Finding:
+def _later_places(log: LoggedDataset, options: F64, replaced: bool, items: ItemWeights) -> Finding:
     """The mean weight at the place that strays most, given the places above it."""
     name = "mean weight per place (T2)"
     worst: tuple[float, str] | None = None
@@ -108,24 +116,18 @@ def _later_places(log: LoggedDataset, options: F64, replaced: bool) -> Finding:
             continue
         weight = np.where(at.item >= 0, inverse(at.options * at.p), 0.0)
         mean = _own(weight, None if log.row_weight is None else log.row_weight[at.row])
-        if mean.thin or (mean.z < 0 and bool((at.item < 0).any())):
-            continue  # who may leave a place empty need not support every item there
-        if worst is None or abs(mean.z) > abs(worst[0]):
+        unexplored = mean.z < 0 and k not in items.low  # as in `_or_support`
+        if not mean.thin and not unexplored and (worst is None or abs(mean.z) > abs(worst[0])):
             worst = mean.z, f"{mean} at place {k + 1}"
     rule = "The uniform target over what is left has mean weight 1 at each place."
     if worst is None:
-        return Finding(name, Level.PASS, "too little choice at later places", rule)
+        return Finding(name, Level.PASS, "nothing against later places", rule)
     fix = (
         "Log each place's probability given the places above it: of what is left, summing to 1, in "
         "the order shown."
     )
     finding = by_p_value(name, two_sided(worst[0], log.slate_size - 1), worst[1], rule, fix)
-    if worst[0] < 0 and finding.level > Level.PASS and log.candidates is None:
-        return Finding(
-            name, Level.WARN, f"{finding.found}: or items without support", rule,
-            "Log candidates; " + fix, finding.p_value,
-        )  # fmt: skip
-    return finding
+    return _or_support(finding, True) if worst[0] < 0 else finding
 
 
 def _per_item(log: LoggedDataset, items: ItemWeights) -> Finding:

@@ -171,6 +171,25 @@ def test_items_closed_by_unlogged_rules_are_no_wrong_propensities() -> None:
     log: LoggedDataset = one_step(item, pick(p, item), rng.random(n), 5)
     finding = check_log(log)["mean weight, uniform target (T2)"]
     assert finding.level.name == "PASS"
-    assert "items without support" in finding.found
+    assert "or no full support" in finding.found
     twice = one_step(rng.integers(0, 5, n), np.full(n, 0.4), rng.random(n), 5)
     assert check_log(twice)["mean weight, uniform target (T2)"].level.name == "WARN"
+
+
+def test_a_policy_that_explores_few_slates_lacks_support_and_nothing_else() -> None:
+    """The first place by chance, the next in a fixed order of what is left, but one in ten."""
+    rng = np.random.default_rng(10)
+    n, a = 8000, 8
+    first = rng.integers(0, a, n)
+    rest = np.array([[i for i in range(a) if i != f][:2] for f in range(a)])[first]
+    free = rng.random(n) < 0.1
+    other = np.array([[i for i in range(a) if i != f] for f in range(a)])[first]
+    second = np.where(free, other[np.arange(n), rng.integers(0, a - 1, n)], rest[:, 0])
+    slate = np.column_stack([first, second])
+    pp = np.column_stack([np.full(n, 1 / a), 0.9 * (second == rest[:, 0]) + 0.1 / (a - 1)])
+    greedy = np.column_stack([np.full(n, 1 / a), np.ones(n)])
+    for s, p in ((slate, pp), (np.column_stack([first, rest[:, 0]]), greedy)):
+        for more in ({}, {"position_propensity": p}):
+            table = {"candidate_propensity": np.full((n, a), 1 / a)}
+            for columns in (more, more | table):
+                assert not check_log(one_step(s, p.prod(1), rng.random(n), a, **columns)).troubles
