@@ -30,6 +30,7 @@ from offpolicy.selection.choosing import choose_setting, cross_validate, opera, 
 from offpolicy.selection.importance_fitting import pas_if
 from offpolicy.selection.redraw import score_estimators, score_session_estimators
 from offpolicy.storage.parquet import append_log, read_log, write_log
+from offpolicy.storage.score_table import match_scores
 from offpolicy.streaming.compaction import compact
 from offpolicy.streaming.merging import merge, partial
 from offpolicy.streaming.moments import Moments
@@ -104,6 +105,7 @@ __all__ = [
     "lips_terms",
     "logger_terms",
     "marginal_terms",
+    "match_scores",
     "merge",
     "mips_terms",
     "offcem_terms",

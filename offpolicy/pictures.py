@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from offpolicy.doctor.context_checks import daily_means
+from offpolicy.doctor.clock_checks import daily_means
+from offpolicy.doctor.times import seconds
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.intervals.inference import Interval
 from offpolicy.line import Line
-from offpolicy.log.columns import numbers
 from offpolicy.log.dataset import LoggedDataset
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def weight_histogram(terms: Terms) -> Figure:
 
 
 def per_day(log: LoggedDataset, time: ArrayLike) -> Figure:
-    """Mean reward of each day with two standard errors; `time` (N,) in seconds."""
+    """Mean reward of each day with two standard errors; `time` (N,) in seconds or as datetimes."""
     c = _canvas()
-    days, mean, se = daily_means(log.reward, numbers("time", time))
+    days, mean, se = daily_means(log.reward, seconds(time))
     c.axes.errorbar(days, mean, 2 * se, fmt="o-", color=BLUE, capsize=3)
     c.axes.set(xlabel="day", ylabel="mean reward")
     return c.figure

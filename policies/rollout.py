@@ -139,7 +139,7 @@ def _rows(seen: Observation, chosen: Decision, outcome: Rows, keep: NDArray[np.i
 
 def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
     """Time-major parts to one log whose sessions are contiguous, ordered by (slot, session)."""
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts])
         for name in parts[0]
         if name not in {"first", "before_items", "before_responses"}

@@ -18,7 +18,7 @@ class Settings:
     """Examine a log; exit status 1 when it fails."""
 
     log: tyro.conf.Positional[Path]
-    """A log (folder or file), or any Parquet with --columns."""
+    """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs: slate=item_id propensity=p; slate=a,b for two places."""
     n_items: int | None = None
@@ -34,7 +34,7 @@ def run(settings: Settings) -> int:
     """Print the findings, worst last where the eye rests."""
     log = open_log(settings.log, settings.columns, settings.n_items)
     target = settings.target_scores
-    scores = None if target is None else scores_of(str(target), log)
+    scores = None if target is None else scores_of(str(target), log, columns=settings.columns)
     health = check_log(log, scores)
     print(log)
     print(health)

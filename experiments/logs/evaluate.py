@@ -22,11 +22,10 @@ from experiments.data.open_bandit import (
     score_shares,
     score_uniform,
 )
-from experiments.logs.log_files import column_of, scores_of
+from experiments.logs.log_files import column_of, open_log, scores_of
 from offpolicy.evaluation import evaluate
 from offpolicy.intervals.inference import Interval
 from offpolicy.report import Report, bounds
-from offpolicy.storage.parquet import read_log
 from offpolicy.weighting.horizons import Horizon
 
 
@@ -35,11 +34,16 @@ class Settings:
     """Evaluate a target policy from a saved log, or one Open Bandit policy from the other's log."""
 
     log: tyro.conf.Positional[Path | None] = None
-    """A log written by longplay (Parquet file or folder). Leave out with --data."""
+    """A log (folder or file), or any table with --columns. Leave out with --data."""
+    columns: tuple[str, ...] = ()
+    """Foreign column names, ours=theirs: slate=item_id propensity=p; slate=a,b for two places."""
+    n_items: int | None = None
+    """Size of the catalogue of a foreign log."""
     target_scores: Path | None = None
-    """The target's probability of each logged slate: .csv or .parquet with a column `propensity`,
-    .npy (N,), or .npz with propensity and, where known, position_propensity, slates, slate_weight;
-    or a folder that policies.save wrote."""
+    """The target's probability of each logged slate: a table with a column `propensity` (and
+    session and step, by which rows are matched), .npy (N,) in the log's order, or .npz with
+    propensity and, where known, position_propensity, slates, slate_weight; or a folder that
+    policies.save wrote."""
     horizon: Horizon | None = None
     """The estimand; needed for a saved log. Open Bandit rows are single decisions: one_step."""
     state: str | None = None
@@ -151,8 +155,10 @@ def _saved(settings: Settings) -> Report:
             "serves whole sessions)"
         )
     assert settings.log is not None
-    log = read_log(settings.log)
-    scores = scores_of(str(settings.target_scores), log, seed=settings.seed)
+    log = open_log(settings.log, settings.columns, settings.n_items)
+    scores = scores_of(
+        str(settings.target_scores), log, seed=settings.seed, columns=settings.columns
+    )
     return evaluate(
         log,
         scores,

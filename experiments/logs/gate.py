@@ -24,7 +24,7 @@ class Settings:
     """Judge candidates from a log; exit status 0 = one passes, 1 = all fail, 3 = cannot tell."""
 
     log: tyro.conf.Positional[Path]
-    """A log (folder or file), or any Parquet with --columns."""
+    """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns."""
     target: tuple[str, ...]
     """Candidates: folders of saved policies (policies.save), files of target scores (.npz, .npy,
     .csv, .parquet), or `uniform`."""
@@ -59,7 +59,7 @@ def run(settings: Settings) -> int:
     """Judge, print, write."""
     log = open_log(settings.log, settings.columns, settings.n_items)
     candidates = {
-        name: scores_of(target, log, seed=settings.seed)
+        name: scores_of(target, log, seed=settings.seed, columns=settings.columns)
         for name, target in named(settings.target).items()
     }
     report = judge(

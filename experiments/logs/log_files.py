@@ -9,30 +9,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy import LoggedDataset, TargetScores, read_log
+from experiments.logs.tables import FORMATS, read_table
+from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
+
+Columns = dict[str, str | Sequence[str]]
 
 
 def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDataset:
-    """A log of this project, or a foreign one with its column names.
+    """A log of this project, or a foreign table (Parquet, CSV, JSON lines) with its column names.
 
     Raises:
-        ValueError: an entry of `columns` that is not ours=theirs.
+        ValueError: an entry of `columns` that is not ours=theirs, or what is no table.
     """
-    if not columns and n_items is None:
-        return read_log(path)
-    named: dict[str, str | Sequence[str]] = {}
+    if is_foreign(path, columns, n_items):
+        return read_log(read_table(path), columns=column_names(columns), n_items=n_items)
+    return read_log(path)
+
+
+def is_foreign(path: Path, columns: Sequence[str], n_items: int | None) -> bool:
+    """The log is a table of somebody else's."""
+    return bool(columns) or n_items is not None or path.suffix in FORMATS[2:]
+
+
+def column_names(columns: Sequence[str]) -> Columns:
+    """slate=item_id -> {"slate": "item_id"}; slate=a,b -> {"slate": ["a", "b"]}.
+
+    Raises:
+        ValueError: an entry is written otherwise.
+    """
+    named: Columns = {}
     for entry in columns:
         ours, equals, theirs = entry.partition("=")
         if not equals:
             raise ValueError(f"--columns {entry}: write ours=theirs, such as slate=item_id")
         parts = theirs.split(",")
         named[ours] = parts if len(parts) > 1 else theirs
-    return read_log(path, columns=named, n_items=n_items)
+    return named
 
 
-def scores_of(target: str, log: LoggedDataset, *, seed: int = 0) -> TargetScores:
+def scores_of(
+    target: str, log: LoggedDataset, *, seed: int = 0, columns: Sequence[str] = ()
+) -> TargetScores:
     """What a target policy says of the log: a folder that `policies.save` wrote, a file of scores,
-    or `uniform` over what was offered. `seed` is of a saved policy's draws for reward models.
+    or `uniform` over what was offered. `seed` is of a saved policy's draws for reward models;
+    `columns` are the log's, whose names for session and step the file may use too.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -44,7 +64,7 @@ def scores_of(target: str, log: LoggedDataset, *, seed: int = 0) -> TargetScores
         from policies import load, score_log
 
         return score_log(load(target), log, seed=seed)
-    return read_scores(Path(target), log)
+    return read_scores(Path(target), log, columns=columns)
 
 
 def _uniform(log: LoggedDataset) -> TargetScores:
@@ -57,8 +77,9 @@ def _uniform(log: LoggedDataset) -> TargetScores:
     return TargetScores(places.prod(1), places)
 
 
-def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
-    """A target policy's scores from a file with one row per decision of the log, in its order.
+def read_scores(path: Path, log: LoggedDataset, *, columns: Sequence[str] = ()) -> TargetScores:
+    """A target policy's scores from a file: rows are matched by session and step where the file has
+    them, else they stand in the log's order.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -68,34 +89,19 @@ def read_scores(path: Path, log: LoggedDataset) -> TargetScores:
         raise FileNotFoundError(
             f"{path} does not exist; name a file of scores, or a folder that policies.save wrote"
         )
-    columns = _columns(path)
-    if "propensity" not in columns:
-        raise ValueError(f"{path} holds {', '.join(columns)}; it needs a column `propensity`")
-    if len(columns["propensity"]) != len(log):
-        raise ValueError(
-            f"{path} has {len(columns['propensity'])} rows, the log {len(log)} decisions: give the "
-            "target's probability of each logged slate, in the log's order"
-        )
-    return TargetScores(
-        np.asarray(columns["propensity"], np.float64),
-        position_propensity=columns.get("position_propensity"),
-        slates=columns.get("slates"),
-        slate_weight=columns.get("slate_weight"),
-    )
-
-
-def _columns(path: Path) -> dict[str, NDArray[Any]]:
-    if path.suffix in {".npy", ".npz"}:
+    named = column_names(columns)
+    table: Any
+    if path.suffix == ".npy":
+        table = {"propensity": np.load(path, allow_pickle=False)}
+    elif path.suffix == ".npz":
         content = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
-            return {"propensity": content}
-        return {name: content[name] for name in content.files}
-    import pandas as pd
-
-    if path.suffix not in {".csv", ".parquet", ".pq"}:
-        raise ValueError(f"{path}: target scores are .csv, .parquet, .npy or .npz")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    return {str(name): table[name].to_numpy() for name in table.columns}
+        table = {name: content[name] for name in content.files}
+    elif path.suffix in FORMATS:
+        ids = [str(x) for x in ("session", named.get("session", "session"))]
+        table = read_table(path, text=ids)
+    else:
+        raise ValueError(f"{path}: target scores are .npy, .npz or {', '.join(FORMATS)}")
+    return match_scores(log, table, columns=named, source=str(path))
 
 
 def column_of(text: str, log: LoggedDataset) -> NDArray[Any]:

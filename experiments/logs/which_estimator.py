@@ -26,7 +26,7 @@ class Settings:
     """Redraw logs like this one with known truth, and score the estimators on them."""
 
     log: tyro.conf.Positional[Path]
-    """A log (folder or file), or any Parquet with --columns."""
+    """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns."""
     horizon: Horizon = "one_step"
     """The estimand: single decisions, or sessions (these need candidate_propensity)."""
     columns: tuple[str, ...] = ()

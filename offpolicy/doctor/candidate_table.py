@@ -32,22 +32,42 @@ def candidate_columns(log: LoggedDataset) -> Iterator[Candidate]:
         yield Candidate(np.asarray(item, np.int64), p)
 
 
-def first_propensity(log: LoggedDataset) -> F64:
-    """(N,) of the first place; of the slate where places were not logged."""
-    return log.propensity if log.position_propensity is None else log.position_propensity[:, 0]
+def places_logged(log: LoggedDataset) -> bool:
+    """The probability of the first place is known: slates have one place, or all are logged."""
+    return log.slate_size == 1 or log.position_propensity is not None
+
+
+def place_propensity(log: LoggedDataset, k: int) -> F64:
+    """(N,) of place k given those above; `places_logged`."""
+    if log.position_propensity is None:
+        return log.propensity
+    return log.position_propensity[:, k]
+
+
+def table_entry(log: LoggedDataset, item: NDArray[np.int32]) -> F64:
+    """(N,) the table's first-place probability of an item a row; 0 of what was not offered."""
+    table = log.candidate_propensity
+    assert table is not None
+    if log.candidates is None:
+        return np.where(item >= 0, table[np.arange(len(log)), item], 0.0)
+    return np.asarray((table * (log.candidates == item[:, None])).sum(1))
 
 
 def logged_entry(log: LoggedDataset) -> F64:
-    """(N,) the candidate table's probability of the item shown first."""
-    assert log.candidate_propensity is not None
-    if log.candidates is None:
-        entry = log.candidate_propensity[np.arange(len(log)), log.slate[:, 0]]
-        return np.where(log.slate[:, 0] >= 0, entry, 0.0)
-    hit = log.candidates == log.slate[:, :1]
-    return np.asarray((log.candidate_propensity * hit).sum(1))
+    """(N,) the table's probability of what stands at the first place. That of an empty place is
+    logged at candidate -1, or is what the items leave of 1."""
+    table, first = log.candidate_propensity, log.slate[:, 0]
+    assert table is not None
+    entry = table_entry(log, first)
+    empty = np.flatnonzero(first < 0)
+    entry[empty] += np.maximum(1 - table[empty].sum(1), 0.0)
+    return entry
 
 
 def propensity_mismatch(log: LoggedDataset) -> NDArray[np.bool_]:
-    """(N,) the propensity differs from its entry in the candidate table."""
+    """(N,) the propensity differs from its entry in the candidate table; where the places were not
+    logged, the whole slate is likelier than its first place."""
     entry = logged_entry(log)
-    return np.asarray(np.abs(entry - first_propensity(log)) > ENTRY * entry)
+    if places_logged(log):
+        return np.asarray(np.abs(entry - place_propensity(log, 0)) > ENTRY * entry)
+    return np.asarray(log.propensity > (1 + ENTRY) * entry)

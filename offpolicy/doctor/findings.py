@@ -6,7 +6,8 @@ import warnings
 from dataclasses import dataclass
 from enum import IntEnum
 
-WARN_BELOW, FAIL_BELOW = 1e-3, 1e-6  # p-values
+WARN_BELOW, FAIL_BELOW = 3e-4, 1e-6  # p-values of one check, after Bonferroni inside the check: by
+# Bonferroni over the fifteen or so checks of a log, one clean log in 200 is warned about
 ADVICE = (
     "Log the probability of what was REALLY served, by the policy that served it, at serve time."
 )
@@ -39,14 +40,29 @@ class Finding:
         return self.fix
 
 
-def by_p_value(check: str, p: float, found: str, rule: str, fix: str) -> Finding:
-    """Warn below .001, fail below 1e-6."""
+def by_p_value(
+    check: str, p: float, found: str, rule: str, fix: str, row: int | None = None
+) -> Finding:
+    """Warn below WARN_BELOW, fail below FAIL_BELOW."""
     level = Level.FAIL if p < FAIL_BELOW else Level.WARN if p < WARN_BELOW else Level.PASS
-    return Finding(check, level, f"{found} (p = {p:.2g})", rule, fix, p)
+    return Finding(check, level, f"{found} (p = {p:.2g})", rule, fix, p, row)
+
+
+def by_share(
+    check: str, broken: int, of: int, found: str, rule: str, fix: str, row: int | None
+) -> Finding:
+    """Warn where any of the rows breaks the rule, fail where more than one in a hundred does."""
+    level = Level.FAIL if broken > 0.01 * of else Level.WARN if broken else Level.PASS
+    return Finding(check, level, found, rule, fix, row=row)
 
 
 def two_sided(z: float, tests: int = 1) -> float:
     """p-value of a standard normal, Bonferroni over `tests`."""
+    return above(abs(z), 2 * tests)
+
+
+def above(z: float, tests: int = 1) -> float:
+    """One-sided p-value of a standard normal, Bonferroni over `tests`."""
     from scipy.special import ndtr
 
-    return min(float(2 * ndtr(-abs(z))) * tests, 1.0)
+    return min(float(ndtr(-z)) * tests, 1.0)

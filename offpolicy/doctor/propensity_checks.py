@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.doctor.candidate_table import ENTRY, candidate_columns, propensity_mismatch
+from offpolicy.doctor.choices import SURE, had_choice
 from offpolicy.doctor.findings import ADVICE, Finding, Level, by_p_value, two_sided
 from offpolicy.estimators.terms import F64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 
-SURE = 1 - 1e-9  # a probability that leaves no choice
 BINS = 20  # of the reliability check, equally wide in log p
 BLOCK = 1 << 14  # rows of the candidate table looked at together
 
 
 def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Finding:
-    """S: rows of the distribution sum to 1, propensities equal their entries, ids are unique."""
+    """S: rows of the distribution sum to 1, propensities equal their entries, ids are unique.
+
+    A logger that may serve nothing leaves the chance of that: its rows sum to less than 1."""
     rule = "Rows of candidate_propensity sum to 1, the propensity equals its entry, ids are unique."
     if event_id is not None:
         _, first = np.unique(event_id, return_index=True)
@@ -30,7 +32,7 @@ def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Findi
     if log.candidate_propensity is None:
         return Finding("structure", Level.PASS, "ranges, order and items hold", rule)
     total = log.candidate_propensity.sum(1)
-    off = np.abs(total - 1) > ENTRY
+    off = (total > 1 + ENTRY) | ((total < 1 - ENTRY) & ~bool((log.slate[:, 0] < 0).any()))
     if off.any():
         return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, ADVICE)
     off = propensity_mismatch(log)
@@ -46,15 +48,22 @@ def _structural(off: NDArray[np.bool_], what: str, rule: str, fix: str) -> Findi
 
 
 def deterministic(log: LoggedDataset) -> Finding:
-    """A log whose logging policy left no choice cannot be weighed."""
-    share = float((log.propensity >= SURE).mean())
-    level = Level.FAIL if share > 0.5 else Level.WARN if share > 0.01 else Level.PASS
+    """A log whose logging policy left no choice cannot be weighed. Where only one item was on offer
+    nobody had a choice, which says nothing about the policy."""
+    choice = had_choice(log)
+    rows = int(choice.sum())
+    share = float((log.propensity[choice] >= SURE).mean()) if rows else 1.0
+    told = log.candidates is not None or log.candidate_propensity is not None
+    some = 0.01 if told else 0.05  # of rows that may have had one candidate, for all that is logged
+    level = Level.FAIL if share > 0.5 else Level.WARN if share > some else Level.PASS
+    where = "" if rows == len(log) else f" of the {rows} that left a choice"
     return Finding(
         "deterministic logger",
         level,
-        f"{share:.1%} of rows were served with probability 1",
+        f"{share:.1%} of rows{where} were served with probability 1",
         "Weighting needs a logger that could have done otherwise.",
-        "Log with exploration; if the logger did explore, its propensities were not logged.",
+        "Log with exploration; if the logger did explore, its propensities were not logged. Where "
+        "only one item was on offer, log the candidates.",
     )
 
 
@@ -131,6 +140,7 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
     assert log.candidate_propensity is not None
     items, bins = np.zeros((3, log.n_items)), np.zeros((3, BINS))
     nll = nll_var = 0.0
+    empty = bool((log.slate[:, 0] < 0).any())
     for at in range(0, len(log), BLOCK):
         rows = slice(at, at + BLOCK)
         p = log.candidate_propensity[rows]
@@ -138,14 +148,29 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
         own = every if log.candidates is None else log.candidates[rows]
         ids = np.asarray(np.broadcast_to(own, p.shape), np.int64)
         hit = ids == log.slate[rows, :1]
-        p = p / np.maximum(p.sum(1, keepdims=True), 1e-300)
+        nothing = log.slate[rows, 0] < 0
+        total = p.sum(1, keepdims=True)
+        if empty:  # the rest is the chance of serving nothing
+            p, rest = p / np.maximum(total, 1.0), np.maximum(1 - total[:, 0], 0.0)
+        else:
+            p, rest = p / np.maximum(total, 1e-300), np.zeros(len(p))
+        h = np.ones((1, 1)) if log.row_weight is None else log.row_weight[rows, None]
+        variance = p * (1 - p) if log.row_weight is None else (h * (hit - p)) ** 2
         place = np.clip((np.log10(np.maximum(p, 1e-12)) / 4 + 1) * BINS, 0, BINS - 1).astype(int)
-        live = (p > 0) & (ids >= 0)
-        for sums, cell in ((items, ids), (bins, place)):
-            for k, x in enumerate((hit, p, p * (1 - p))):
-                sums[k] += np.bincount(cell[live], x[live], sums.shape[1])
+        live = p > 0
+        shown = live & (ids >= 0)
+        for sums, cell, on in ((items, ids, shown), (bins, place, live)):
+            for k, x in enumerate((h * hit, h * p, variance)):
+                sums[k] += np.bincount(cell[on], x[on], sums.shape[1])
         log_p = np.log(np.where(live, p, 1.0))
-        entropy = -(p * log_p).sum(1)
-        nll -= float((np.where(hit, log_p, 0).sum(1) + entropy).sum())
-        nll_var += float(((p * log_p**2).sum(1) - entropy**2).sum())
+        log_rest = np.log(np.where(rest > 0, rest, 1.0))
+        entropy = -(p * log_p).sum(1) - rest * log_rest
+        served = np.where(hit, log_p, 0).sum(1) + np.where(nothing, log_rest, 0)
+        off = h[:, 0] * (served + entropy)
+        nll -= float(off.sum())
+        if log.row_weight is None:
+            second = (p * log_p**2).sum(1) + rest * log_rest**2
+            nll_var += float((second - entropy**2).sum())
+        else:
+            nll_var += float((off**2).sum())
     return _Sums(items[0], items[1], items[2], bins[0], bins[1], bins[2], nll, nll_var)

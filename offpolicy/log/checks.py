@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
-from offpolicy.log.groups import Groups, in_group_order
 
 ROUNDING = 1e-6  # probabilities that passed through float32 may exceed 1 by this much
 Columns = Mapping[str, NDArray[Any]]  # the columns of a log that are present, by name
@@ -82,7 +81,7 @@ def _check_positions(
 
 
 def check_numbers(columns: Columns, n_items: int) -> None:
-    """Rewards, responses, context are finite."""
+    """Rewards, responses, context are finite, row weights above 0."""
     fix = "Fill what is known to be zero before logging, drop rows whose outcome is unknown."
     for name in ("reward", "position_reward", "responses", "context", "prior_responses"):
         x = columns.get(name)
@@ -92,6 +91,15 @@ def check_numbers(columns: Columns, n_items: int) -> None:
             any_of(~np.isfinite(x)),
             lambda i, x=x, name=name: (  # type: ignore[misc]
                 f"{name}[{i}] = {x[i].tolist()} is not a finite number. {fix}"
+            ),
+        )
+    if "row_weight" in columns:
+        h = columns["row_weight"]
+        validate(
+            ~((h > 0) & np.isfinite(h)),
+            lambda i: (
+                f"row_weight[{i}] = {h[i]:.6g} is not above 0 and finite. It is 1 / the chance "
+                "with which the row was kept; a row that was never kept cannot be in the log."
             ),
         )
     if "position_reward" in columns:
@@ -109,12 +117,13 @@ def check_numbers(columns: Columns, n_items: int) -> None:
         )
 
 
-def check_items(columns: Columns, n_items: int) -> None:
-    """Item ids belong to the catalogue and no slate or candidate set repeats one."""
+def check_items(columns: Columns, n_items: int, *, repeats: bool) -> None:
+    """Item ids belong to the catalogue; no candidate set repeats one, and no slate where the world
+    shows an item once."""
     for name in ("slate", "candidates", "consumed", "prior_items"):
         if name in columns:
             _check_known(name, columns[name], n_items)
-    for name in ("slate", "candidates"):
+    for name in ("candidates",) if repeats else ("slate", "candidates"):
         if name in columns and columns[name].shape[1] > 1:
             _check_repeats(name, columns[name])
     if "candidates" in columns:
@@ -122,12 +131,17 @@ def check_items(columns: Columns, n_items: int) -> None:
 
 
 def _check_known(name: str, ids: NDArray[Any], n_items: int) -> None:
+    bad = any_of((ids < -1) | (ids >= n_items))
+    if not bad.any():
+        return
+    from_1 = ids.max(initial=0) == n_items and ids[ids >= 0].min(initial=n_items) == 1
+    why = "The ids seem to start at 1: subtract 1 from each. " if from_1 else ""
     validate(
-        any_of((ids < -1) | (ids >= n_items)),
+        bad,
         lambda i: (
             f"{name}[{i}] = {ids[i].tolist()} holds an unknown item. Ids run from 0 to "
             f"n_items - 1 = {n_items - 1}, -1 is empty; map foreign ids before logging, "
-            "or pass the right n_items."
+            f"or pass the right n_items. {why}"
         ),
     )
 
@@ -137,7 +151,8 @@ def _check_repeats(name: str, ids: NDArray[Any]) -> None:
         repeats(ids),
         lambda i: (
             f"{name}[{i}] = {ids[i].tolist()} repeats an item. An item stands in one "
-            "position only; drop the repeated position (-1) and its propensity before logging."
+            "position only; drop the repeated position (-1) and its propensity before logging, or "
+            "pass repeats=True where the world does show an item several times."
         ),
     )
 
@@ -166,66 +181,6 @@ def repeats(ids: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(twice.any(1))
 
 
-def check_sessions(columns: Columns, sessions: Groups) -> None:
-    """Steps grow inside a session, nothing follows an end, a session has one user."""
-    step = columns["step"]
-    validate(
-        step < 0,
-        lambda i: f"step[{i}] = {step[i]} is negative. Steps count from 0 in each session.",
-    )
-    order = (
-        np.argsort(sessions.code, kind="stable")
-        if not sessions.contiguous
-        else np.arange(len(step))
-    )
-    same = sessions.code[order[:-1]] == sessions.code[order[1:]]
-    _check_order(columns, order[:-1], order[1:], same)
-    if "user" in columns:
-        _check_users(columns["session"], columns["user"], order[:-1], order[1:], same)
-
-
-def _check_order(
-    columns: Columns, a: NDArray[Any], b: NDArray[Any], same: NDArray[np.bool_]
-) -> None:
-    """Rows a and the next rows b, of the `same` session: steps grow, and nothing follows an end."""
-    session, step = columns["session"], columns["step"]
-    _check_pairs(
-        same & (step[b] <= step[a]),
-        b,
-        lambda i: (
-            f"row {i} is out of order: session {session[i]} comes to step {step[i]} after "
-            "an equal or later step. Rows are in time order inside a session and no (session, "
-            "step) repeats; sort by (session, step) and drop duplicates."
-        ),
-    )
-    ended = (columns["terminated"][a] | columns["truncated"][a]) & same
-    _check_pairs(
-        ended,
-        b,
-        lambda i: (
-            f"row {i} follows the end of its session {session[i]}. A row with terminated or "
-            "truncated is the last of its session; give what follows a new session id."
-        ),
-    )
-
-
-def _check_users(
-    session: NDArray[Any],
-    user: NDArray[Any],
-    a: NDArray[Any],
-    b: NDArray[Any],
-    same: NDArray[np.bool_],
-) -> None:
-    _check_pairs(
-        same & (user[a] != user[b]),
-        b,
-        lambda i: (
-            f"row {i} gives session {session[i]} a second user ({user[i]}). A session "
-            "belongs to one user; make session ids unique across users."
-        ),
-    )
-
-
 def check_prior(columns: Columns, n_sessions: int) -> None:
     """What histories held when sessions began has one row per session."""
     items, responses = columns.get("prior_items"), columns.get("prior_responses")
@@ -240,33 +195,6 @@ def check_prior(columns: Columns, n_sessions: int) -> None:
         raise LogError("prior_responses came without prior_items; pass both or neither.")
     width = columns["responses"].shape[1] if "responses" in columns else 0
     _check_shape("prior_responses", responses, (*items.shape, width))
-
-
-def check_whole_sessions(
-    session: NDArray[Any], step: NDArray[Any], sessions: Groups, why: str
-) -> None:
-    """No session has missing steps. `why` says what would be wrong without them."""
-    order = in_group_order(sessions, step)
-    rows = np.arange(len(step)) if order is None else order
-    code = sessions.code[rows]
-    start = np.ones(len(code), bool)
-    start[1:] = code[1:] != code[:-1]
-    at = np.flatnonzero(start)
-    expected = np.arange(len(code)) - np.repeat(at, np.diff(np.append(at, len(code))))
-    _check_pairs(
-        step[rows] != expected,
-        rows,
-        lambda i: (
-            f"session {session[i]} has missing steps before row {i} (step {step[i]}): "
-            f"{why} Keep whole sessions: log.take(np.isin(log.session, chosen_sessions))."
-        ),
-    )
-
-
-def _check_pairs(bad: NDArray[np.bool_], row: NDArray[Any], say: Callable[[int], str]) -> None:
-    hit = np.flatnonzero(bad)
-    if hit.size:
-        raise LogError(f"{say(int(row[hit].min()))} ({hit.size} rows break this rule.)")
 
 
 def _check_shape(name: str, x: NDArray[Any], shape: tuple[int, ...]) -> None:

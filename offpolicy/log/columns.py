@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.log import checks
-from offpolicy.log.groups import group
+from offpolicy.log.names import NameTable, number_names, numbered_items
 
 TABLES = {
     "slate": 2, "position_propensity": 2, "position_reward": 2, "candidates": 2,
@@ -31,13 +30,11 @@ def check_shapes(columns: Mapping[str, NDArray[Any]]) -> None:
             )
 
 
-def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -> NDArray[Any]:
-    """Whole numbers of the wanted type; names get numbers of their own (`_numbered`)."""
+def whole_numbers(name: str, x: ArrayLike, kind: type) -> NDArray[Any]:
+    """Whole numbers of the wanted type; none is wrapped, rounded or merged with another."""
     a = np.asarray(x)
     if a.dtype.kind in "iub":
         return _narrowed(name, a, kind)
-    if names and a.dtype.kind in "OUST":
-        return _numbered(_named(name, a))
     try:
         whole = a.astype(np.float64)
     except (TypeError, ValueError):
@@ -52,7 +49,30 @@ def whole_numbers(name: str, x: ArrayLike, kind: type, *, names: bool = False) -
             "write -1 for an empty position."
         ),
     )
-    return _narrowed(name, whole, kind)
+    if a.dtype.kind != "O":  # objects may be whole numbers of any size
+        _check_exact(name, a, whole)
+    return _narrowed(name, whole if a.dtype.kind != "O" else _exact(a, whole), kind)
+
+
+def _check_exact(name: str, a: NDArray[Any], whole: NDArray[np.float64]) -> None:
+    """Different whole numbers are different entries of the type that they came in."""
+    digits = np.finfo(a.dtype).nmant + 1 if a.dtype.kind == "f" else 53
+    checks.validate(
+        checks.any_of(np.abs(whole) >= 2.0**digits),
+        lambda i: (
+            f"{name}[{i}] = {a[i].tolist()} is a {a.dtype} of 2**{digits} or more, where different "
+            "ids have become one number. Read the column as int64 or as text (a missing entry "
+            "makes many readers turn whole numbers into floats: drop or fill it first)."
+        ),
+    )
+
+
+def _exact(a: NDArray[Any], whole: NDArray[np.float64]) -> NDArray[Any]:
+    """Objects as integers, through no float."""
+    try:
+        return np.array([int(v) for v in a.ravel().tolist()], np.int64).reshape(a.shape)
+    except OverflowError:
+        return whole
 
 
 def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
@@ -68,17 +88,21 @@ def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
     return a.astype(kind, copy=False)
 
 
+def ids_and_names(name: str, x: ArrayLike) -> tuple[NDArray[np.int64], NameTable | None]:
+    """Sessions or users: whole numbers as they are, anything else by name, with its names."""
+    a = np.asarray(x)
+    if a.dtype.kind not in "OUST":
+        return whole_numbers(name, a, np.int64), None
+    if a.dtype.kind == "O":  # floats among them have lost the ids that they stood for
+        floats = np.array([v if isinstance(v, float) else 0.0 for v in a.ravel().tolist()])
+        _check_exact(name, floats, floats)
+    return number_names(name, _named(name, a))
+
+
 def _named(name: str, a: NDArray[Any]) -> NDArray[np.str_]:
     """Ids that are names; a missing one is no name."""
     check_no_missing(name, a, "Drop the row, or give it an id of its own.")
     return a.astype("U")
-
-
-def _numbered(a: NDArray[np.str_]) -> NDArray[np.int64]:
-    """A name's number is its hash: the same in every log, so that logs and parts can be joined."""
-    names = group(a)
-    heads = [blake2b(s.encode(), digest_size=8).digest() for s in a[names.first].tolist()]
-    return np.frombuffer(b"".join(heads), np.int64)[names.code] if heads else names.code
 
 
 def check_no_missing(name: str, a: NDArray[Any], fix: str) -> None:
@@ -102,15 +126,8 @@ def numbers(name: str, x: ArrayLike) -> NDArray[np.float64]:
         ) from None
 
 
-def numbers2(name: str, x: ArrayLike | None) -> NDArray[np.float64] | None:
-    """As a float64 matrix, or None."""
-    return None if x is None else matrix(numbers(name, x))
-
-
-def numbers32(name: str, x: ArrayLike | None) -> NDArray[np.float32] | None:
-    """As a float32 table, or None; what overflows becomes infinite, and the log's checks raise."""
-    if x is None:
-        return None
+def numbers32(name: str, x: ArrayLike) -> NDArray[np.float32]:
+    """As a float32 table; what overflows becomes infinite, and the log's checks raise."""
     table = x if isinstance(x, np.ndarray) and x.dtype == np.float32 else numbers(name, x)
     with np.errstate(over="ignore"):
         return matrix(table.astype(np.float32, copy=False))
@@ -136,9 +153,12 @@ def flags(name: str, x: ArrayLike) -> NDArray[np.bool_]:
     return a.astype(bool)
 
 
-def item_ids(name: str, x: ArrayLike | None) -> NDArray[np.int32] | None:
-    """As int32, or None."""
-    return None if x is None else whole_numbers(name, x, np.int32)
+def item_ids(name: str, x: ArrayLike, table: NameTable | None = None) -> NDArray[np.int32]:
+    """As int32; names by the table of the catalogue."""
+    a = np.asarray(x)
+    if a.dtype.kind in "US" or (a.dtype.kind == "O" and any(isinstance(v, str) for v in a.ravel())):
+        return numbered_items(name, _named(name, a), table)
+    return whole_numbers(name, a, np.int32)
 
 
 def matrix(x: NDArray[Any]) -> NDArray[Any]:

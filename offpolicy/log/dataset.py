@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -11,26 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.errors import LogError
-from offpolicy.log import checks
-from offpolicy.log.columns import (
-    check_shapes,
-    flags,
-    item_ids,
-    labels,
-    matrix,
-    numbers,
-    numbers2,
-    numbers32,
-    whole_numbers,
-)
+from offpolicy.log import checks, session_checks
+from offpolicy.log.columns import check_shapes
+from offpolicy.log.conversion import catalogue_size, typed_columns
 from offpolicy.log.groups import Groups, group
 from offpolicy.log.histories import histories
-from offpolicy.log.joining import join_columns
+from offpolicy.log.joining import join_columns, join_names
+from offpolicy.log.names import NameTable, item_table
+from offpolicy.log.provenance import Provenance, joint
 
 ROW_COLUMNS = (
     "session", "step", "slate", "propensity", "reward", "position_propensity", "position_reward",
     "user", "terminated", "truncated", "logger", "candidates", "candidate_propensity", "consumed",
-    "responses", "context",
+    "responses", "context", "row_weight",
 )  # fmt: skip
 PRIOR_COLUMNS = ("prior_items", "prior_responses")
 
@@ -64,9 +57,13 @@ class LoggedDataset:
     consumed: NDArray[np.int32] | None = None  # (N,) the item taken, -1 = none
     responses: NDArray[np.float32] | None = None  # (N, R) what was observed of the item taken
     context: NDArray[np.float32] | None = None  # (N, D) the observation's user vector
+    row_weight: NDArray[np.float64] | None = None  # (N,) 1 / chance that the row was kept, > 0
     prior_items: NDArray[np.int32] | None = None  # (S, H0) history before the session, -1 padded
     prior_responses: NDArray[np.float32] | None = None  # (S, H0, R)
     propensity_source: str = "logged"  # or "estimated": then every report says so
+    repeats: bool = False  # a slate may show an item several times
+    names: Mapping[str, NameTable] = field(default_factory=dict)  # of session, user, item ids
+    provenance: Provenance = field(default_factory=Provenance)  # what its reader had to assume
     groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
 
     def __post_init__(self) -> None:
@@ -76,8 +73,8 @@ class LoggedDataset:
         object.__setattr__(self, "groups", group(self.session))
         checks.check_propensities(columns, self.propensity_source)
         checks.check_numbers(columns, self.n_items)
-        checks.check_items(columns, self.n_items)
-        checks.check_sessions(columns, self.groups)
+        checks.check_items(columns, self.n_items, repeats=self.repeats)
+        session_checks.check_sessions(columns, self.groups, self.names)
         checks.check_prior(columns, self.n_sessions)
 
     @classmethod
@@ -101,11 +98,19 @@ class LoggedDataset:
         consumed: ArrayLike | None = None,
         responses: ArrayLike | None = None,
         context: ArrayLike | None = None,
+        row_weight: ArrayLike | None = None,
         prior_items: ArrayLike | None = None,
         prior_responses: ArrayLike | None = None,
+        repeats: bool = False,
+        item_names: Sequence[str] | None = None,
+        names: Mapping[str, NameTable] | None = None,
+        provenance: Provenance | None = None,
     ) -> LoggedDataset:
-        """Any array-likes -> a checked log. A slate of one position may be (N,); session and user
-        ids may be strings, whose numbers are their hashes: the same in every log.
+        """Any array-likes -> a checked log. A slate of one position may be (N,), slates of
+        different length may be lists: they are padded. Session and user ids may be strings, whose
+        numbers are their hashes, the same in every log; items may be strings where `item_names`
+        names 0, 1, 2 … in order. Names are kept and printed. `repeats` says that a slate may show
+        an item several times. `names` and `provenance` are for readers of stored logs.
 
         Raises:
             LogError: a rule is broken; the message names the row, the rule and the fix.
@@ -116,28 +121,27 @@ class LoggedDataset:
                 "probability the serving policy gave the slate. To estimate it from the log "
                 "instead, which marks every result, use offpolicy.estimate_propensity."
             )
-        ids = whole_numbers("session", session, np.int64, names=True)
-        never = np.zeros(ids.shape, bool)
+        given = {
+            "session": session, "step": step, "slate": slate, "propensity": propensity,
+            "reward": reward, "position_propensity": position_propensity,
+            "position_reward": position_reward, "user": user, "terminated": terminated,
+            "truncated": truncated, "logger": logger, "candidates": candidates,
+            "candidate_propensity": candidate_propensity, "consumed": consumed,
+            "responses": responses, "context": context, "row_weight": row_weight,
+            "prior_items": prior_items, "prior_responses": prior_responses,
+        }  # fmt: skip
+        size, known = catalogue_size(n_items), dict(names or {})
+        if item_names is not None:
+            known["item"] = item_table(item_names, size)
+        columns, known = typed_columns(given, known)
+        never = np.zeros(columns["session"].shape, bool)
+        ends = {"terminated": never, "truncated": never}
         return cls(
-            session=ids,
-            step=whole_numbers("step", step, np.int32),
-            slate=matrix(whole_numbers("slate", slate, np.int32)),
-            propensity=numbers("propensity", propensity),
-            reward=numbers("reward", reward),
-            n_items=_catalogue_size(n_items),
-            terminated=never if terminated is None else flags("terminated", terminated),
-            truncated=never if truncated is None else flags("truncated", truncated),
-            position_propensity=numbers2("position_propensity", position_propensity),
-            position_reward=numbers2("position_reward", position_reward),
-            user=None if user is None else whole_numbers("user", user, np.int64, names=True),
-            logger=None if logger is None else labels(logger),
-            candidates=item_ids("candidates", candidates),
-            candidate_propensity=numbers2("candidate_propensity", candidate_propensity),
-            consumed=item_ids("consumed", consumed),
-            responses=numbers32("responses", responses),
-            context=numbers32("context", context),
-            prior_items=item_ids("prior_items", prior_items),
-            prior_responses=numbers32("prior_responses", prior_responses),
+            **(ends | columns),
+            n_items=size,
+            repeats=repeats,
+            names=known,
+            provenance=provenance or Provenance(),
         )
 
     def __len__(self) -> int:
@@ -183,7 +187,9 @@ class LoggedDataset:
             k: v[pick] if k in ROW_COLUMNS else v[_first_codes(self.sessions[pick])]
             for k, v in self.columns().items()
         }
-        return replace(self, **columns)
+        moved = bool((pick[1:] < pick[:-1]).any())
+        held = replace(self.provenance, reordered=True) if moved else self.provenance
+        return replace(self, **columns, provenance=held)
 
     @classmethod
     def concat(cls, logs: Sequence[LoggedDataset]) -> LoggedDataset:
@@ -195,10 +201,17 @@ class LoggedDataset:
         """
         if not logs:
             raise LogError("nothing to join: concat needs at least one log.")
-        columns = join_columns([log.columns() for log in logs], [log.n_items for log in logs])
+        own = [log.columns() for log in logs]
+        columns = join_columns(own, [log.n_items for log in logs])
         sources = {log.propensity_source for log in logs}
-        source = "estimated" if "estimated" in sources else "logged"
-        return cls(**columns, n_items=logs[0].n_items, propensity_source=source)
+        return cls(
+            **columns,
+            n_items=logs[0].n_items,
+            propensity_source="estimated" if "estimated" in sources else "logged",
+            repeats=any(log.repeats for log in logs),
+            names=join_names(own, [log.names for log in logs], columns["session"]),
+            provenance=joint(log.provenance for log in logs),
+        )
 
     def histories(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Items (N, H) and responses (N, H, R) the policy saw at each row, most recent last.
@@ -206,12 +219,24 @@ class LoggedDataset:
         Raises:
             LogError: a session has missing steps (rows were removed).
         """
-        self.require_whole_sessions("histories would not be what the policy was shown.")
+        why = "histories would not be what the policy was shown."
+        session_checks.check_whole_sessions(self.columns(), self.groups, self.names, why)
         return histories(self.columns(), self.groups, length)
 
     def require_whole_sessions(self, why: str) -> None:
-        """Raise LogError where a session has missing steps; `why` says what they would spoil."""
-        checks.check_whole_sessions(self.session, self.step, self.groups, why)
+        """Raise LogError where a session has missing steps, or where the log was read from a table
+        that names no sessions; `why` says what that would spoil."""
+        session_checks.check_names_sessions(self.provenance, why)
+        session_checks.check_whole_sessions(self.columns(), self.groups, self.names, why)
+
+    def names_of(self, column: str, ids: ArrayLike) -> list[str]:
+        """What a reader calls these ids of a session, user or item: names where they were given."""
+        known, ids = self.names.get(column), np.asarray(ids)
+        return [str(i) for i in ids.tolist()] if known is None else known.of(ids)
+
+    def unit_names(self, ids: ArrayLike) -> list[str]:
+        """As `names_of`, of independent units."""
+        return self.names_of("session" if self.user is None else "user", ids)
 
     def hash(self) -> str:
         """sha256 of the contents: names, types, shapes and values of all columns."""
@@ -220,21 +245,20 @@ class LoggedDataset:
             x = x.astype("U") if name == "logger" else x
             digest.update(f"|{name}:{x.dtype.str}:{x.shape}|".encode())
             digest.update(np.ascontiguousarray(x).data)
+        if "item" in self.names:  # those of sessions and users are what their ids are made of
+            digest.update("\0".join(self.names["item"].names.tolist()).encode())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
         named = ", ".join(f.name for f in fields(self) if f.name in self.columns())
+        sessions = f"{self.n_sessions} sessions"
+        if self.provenance.single_decisions:
+            sessions = "each alone (the table names no sessions)"
         return (
-            f"LoggedDataset({len(self)} decisions, {self.n_sessions} sessions, "
+            f"LoggedDataset({len(self)} decisions, {sessions}, "
             f"slates of {self.slate_size} of {self.n_items} items; {named})"
         )
 
 
 def _first_codes(code: NDArray[np.int64]) -> NDArray[np.int64]:
     return code[group(code).first]
-
-
-def _catalogue_size(n_items: int) -> int:
-    if int(n_items) != n_items or n_items < 1:
-        raise LogError(f"n_items = {n_items!r}; the catalogue has a whole number of items, >= 1.")
-    return int(n_items)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from offpolicy.errors import LogError
 from offpolicy.log.checks import Columns
 from offpolicy.log.groups import Groups, group
+from offpolicy.log.names import Names, NameTable, merged
 
 
 def join_columns(logs: Sequence[Columns], n_items: Sequence[int]) -> dict[str, NDArray[Any]]:
@@ -38,6 +39,41 @@ def join_columns(logs: Sequence[Columns], n_items: Sequence[int]) -> dict[str, N
     groups = [group(log["session"]) for log in logs]
     columns["session"] = _sessions(logs, groups)
     return columns | _priors(logs, [sessions.n for sessions in groups])
+
+
+def join_names(
+    logs: Sequence[Columns], names: Sequence[Names], session: NDArray[np.int64]
+) -> dict[str, NameTable]:
+    """The names of logs whose sessions are now `session` (N,), numbered anew or not.
+
+    Raises:
+        LogError: the logs name the same item differently.
+    """
+    joined: dict[str, NameTable] = {}
+    for column in ("user", "item"):
+        tables = [own[column] for own in names if column in own]
+        if tables:
+            joined[column] = merged(tables)
+        if column == "item" and any(not np.array_equal(t.names, tables[0].names) for t in tables):
+            raise LogError(
+                "the logs give items different names; only logs of one catalogue can be joined. "
+                "Build both with the same item_names."
+            )
+    ends = np.cumsum([len(log["session"]) for log in logs])
+    tables = [
+        _renamed(own["session"], log["session"], session[end - len(log["session"]) : end])
+        for log, own, end in zip(logs, names, ends, strict=True)
+        if "session" in own
+    ]
+    return joined | ({"session": merged(tables)} if tables else {})
+
+
+def _renamed(table: NameTable, old: NDArray[np.int64], new: NDArray[np.int64]) -> NameTable:
+    """The names of sessions under their new numbers."""
+    first = group(old).first
+    known, at = table.find(old[first])
+    ids, where = np.unique(new[first][known], return_index=True)
+    return NameTable(ids, table.names[at[known]][where])
 
 
 def _row_names(log: Columns) -> set[str]:

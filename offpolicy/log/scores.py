@@ -12,8 +12,10 @@ from offpolicy.errors import LogError
 from offpolicy.log.checks import PRODUCT, ROUNDING, validate
 from offpolicy.log.columns import matrix, whole_numbers
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.rectangular import rectangular_tables
 
 F64 = NDArray[np.float64]
+TABLES = ("position_propensity", "slates", "slate_weight")
 ENTIRE = 1e-4  # how far probabilities of a row's slates may sum from 1
 
 
@@ -33,6 +35,9 @@ class TargetScores:
     def __post_init__(self) -> None:
         p = np.asarray(self.propensity, np.float64)
         object.__setattr__(self, "propensity", p)
+        tables = {n: x for n in TABLES if (x := getattr(self, n)) is not None}
+        for name, table in rectangular_tables(tables).items():
+            object.__setattr__(self, name, table)
         if p.ndim != 1:
             raise LogError(
                 f"target propensity has shape {p.shape}; it is (N,): the target's probability of "
@@ -45,7 +50,7 @@ class TargetScores:
                 "probability of the logged slate, not a score or a logit."
             ),
         )
-        for name in ("position_propensity", "slates", "slate_weight"):
+        for name in TABLES:
             x = getattr(self, name)
             if x is not None and len(x) != len(p):
                 raise LogError(f"{name} has {len(x)} rows, propensity {len(p)}; one per decision.")

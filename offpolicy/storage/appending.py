@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
-from offpolicy.log.checks import check_sessions
 from offpolicy.log.dataset import PRIOR_COLUMNS, LoggedDataset
 from offpolicy.log.groups import group
+from offpolicy.log.session_checks import check_sessions
 from offpolicy.storage.arrow import read_metadata
 from offpolicy.storage.manifest import Part, damage, unreadable
 
@@ -47,7 +47,7 @@ def check_fits(log: LoggedDataset, table: pa.Table, path: Path, parts: list[Part
     own = {k: v for k, v in log.columns().items() if k in ORDER}
     joined = {k: np.concatenate([*(part[k] for part in shared), own[k]]) for k in own}
     try:
-        check_sessions(joined, group(joined["session"]))
+        check_sessions(joined, group(joined["session"]), log.names)
     except LogError as error:
         raise LogError(
             f"session {at} of the new part is in the log at {path} already, which was left as it "

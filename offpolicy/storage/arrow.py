@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.log.dataset import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset
+from offpolicy.log.provenance import joint
+from offpolicy.storage.naming import (
+    extra_metadata,
+    name_columns,
+    stored_names,
+    stored_provenance,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,8 +38,11 @@ def table_from_log(log: LoggedDataset) -> pa.Table:
         rows = log.groups.first if name in PRIOR_COLUMNS else None
         arrays.append(_column(x, rows, len(log)))
         names.append(name)
+    for name, column in name_columns(log).items():
+        arrays.append(column)
+        names.append(name)
     metadata = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
-    metadata["propensity_source"] = log.propensity_source
+    metadata |= {"propensity_source": log.propensity_source} | extra_metadata(log)
     metadata["crc32"] = _crc32(metadata)
     return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(metadata)})
 
@@ -45,7 +55,8 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
     """
     import pyarrow as pa
 
-    first, *others = [read_metadata(t.schema, source) for t in tables]
+    every = [read_metadata(t.schema, source) for t in tables]
+    first, *others = [{k: v for k, v in m.items() if k != "provenance"} for m in every]
     if any(metadata != first for metadata in others):
         raise LogError(f"the parts of {source} differ in catalogue or columns; write them anew.")
     table = pa.concat_tables(tables).combine_chunks()
@@ -54,7 +65,15 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
         if name not in (*ROW_COLUMNS, *PRIOR_COLUMNS):
             raise LogError(f"{source} has an unknown column {name!r}; it is of another version.")
         columns[name] = _matrix(table, name, shape)
-    log = LoggedDataset.from_columns(n_items=first["n_items"], **columns)
+    log = LoggedDataset.from_columns(
+        n_items=first["n_items"],
+        repeats=first.get("repeats", False),
+        names=stored_names(table, columns, first),
+        provenance=joint(
+            stored_provenance(m, t.schema) for m, t in zip(every, tables, strict=True)
+        ),
+        **columns,
+    )
     estimated = first["propensity_source"] == "estimated"
     return log.with_estimated_propensities() if estimated else log
 

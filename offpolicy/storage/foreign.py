@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,27 +12,48 @@ from numpy.typing import NDArray
 from offpolicy.errors import LogError
 from offpolicy.log.columns import whole_numbers
 from offpolicy.log.dataset import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset
+from offpolicy.log.provenance import Provenance
+from offpolicy.log.rectangular import column_array, rectangular_tables
+from offpolicy.storage.naming import is_reordered
 
 Mapped = Mapping[str, str | Sequence[str]]
+EACH_ROW = "@row"  # stands for the session column of a table of single decisions
+OF_SESSIONS = ("step", "terminated", "truncated", "user", "prior_items", "prior_responses")
+ITEMS = ("slate", "candidates", "consumed")
 
 
 def log_from_table(
-    source: Any, *, columns: Mapped | None = None, n_items: int | None = None
+    source: Any,
+    *,
+    columns: Mapped | None = None,
+    n_items: int | None = None,
+    item_names: Sequence[str] | None = None,
 ) -> LoggedDataset:
     """A table of decisions as a checked log.
 
     `source` is a pandas or polars frame, an Arrow table, a DuckDB relation, anything that speaks
     Arrow's stream protocol, or a mapping of arrays. `columns` says which of its columns is what:
     {"slate": ["item_1", "item_2"], "propensity": "p"}; several names make a matrix, list columns
-    are matrices already, and what is not named keeps its own name. Without a session each row is a
-    session of its own. `n_items` defaults to the largest item id and one.
+    are matrices already (lists of different length are padded), and what is not named keeps its own
+    name. `n_items` defaults to the largest item id and one; items may be names where `item_names`
+    names the items 0, 1, 2 … in order.
+
+    A table without a session is read as single decisions, one a row, and has no session values. If
+    it has steps, ends or users, that must be said: {"session": "@row"}.
 
     Raises:
         LogError: a named column is missing, or a rule of the log is broken.
     """
-    there = _columns(source)
-    wanted = {name: (columns or {}).get(name, name) for name in (*ROW_COLUMNS, *PRIOR_COLUMNS)}
-    unknown = sorted(set(columns or {}) - set(wanted))
+    there = table_columns(source)
+    present = _present(there, dict(columns or {}))
+    read = Provenance(reordered=is_reordered(getattr(source, "schema", None)))
+    return LoggedDataset.from_columns(**_filled(present, n_items, item_names, list(there), read))
+
+
+def _present(there: Mapping[str, NDArray[Any]], named: dict[str, Any]) -> dict[str, Any]:
+    """The log's columns that the table has, by the log's names for them."""
+    wanted = {name: named.get(name, name) for name in (*ROW_COLUMNS, *PRIOR_COLUMNS)}
+    unknown = sorted(set(named) - set(wanted))
     if unknown:
         raise LogError(
             f"columns names {', '.join(unknown)}, which a log does not have; its columns are "
@@ -41,42 +63,76 @@ def log_from_table(
     for name, theirs in wanted.items():
         parts = [theirs] if isinstance(theirs, str) else list(theirs)
         missing = [p for p in parts if p not in there]
-        if missing and name in (columns or {}):
+        if name == "session" and parts == [EACH_ROW]:
+            present[name] = None
+        elif missing and name in named:
             raise LogError(
                 f"{name} should come from {', '.join(missing)}, but the table has "
                 f"{', '.join(list(there)[:12])}."
             )
-        if not missing:
+        elif not missing:
             present[name] = there[parts[0]] if len(parts) == 1 else _stacked(there, parts)
-    return LoggedDataset.from_columns(**_filled(present, n_items, list(there)))
+    return present
 
 
-def _filled(present: dict[str, Any], n_items: int | None, there: list[str]) -> dict[str, Any]:
+def _filled(
+    present: dict[str, Any],
+    n_items: int | None,
+    item_names: Sequence[str] | None,
+    there: list[str],
+    read: Provenance,
+) -> dict[str, Any]:
+    """The arguments of a log, with what may be left out."""
     needed = [n for n in ("slate", "reward") if n not in present]
     if needed:
         raise LogError(
             f"the table has no {', '.join(needed)} (it has {', '.join(there[:12])}); say which of "
             'its columns it is: columns={"slate": "item_id"}.'
         )
-    rows = len(present["reward"])
-    if "session" not in present:
-        present |= {"session": np.arange(rows), "step": np.zeros(rows, np.int32)}
     present.setdefault("propensity", None)
-    present.setdefault("step", None)
-    if present["step"] is None:
+    if present.get("session") is None:
+        present, read = _single_decisions(present), replace(read, single_decisions=True)
+    elif "step" not in present:
         raise LogError(
             "the table names sessions but no step; add each row's position in its session."
         )
-    if n_items is not None:
-        return present | {"n_items": n_items}
-    ids = (n for n in ("slate", "candidates", "consumed") if n in present)
-    largest = [whole_numbers(n, present[n], np.int32).max(initial=-1) for n in ids]
-    return present | {"n_items": max(int(max(largest)) + 1, 1)}
+    present |= rectangular_tables({n: present[n] for n in ("slate", "candidates") if n in present})
+    if n_items is None:
+        n_items = _largest(present, item_names)
+        read = replace(read, inferred_items=item_names is None)
+    return present | {"n_items": n_items, "item_names": item_names, "provenance": read}
 
 
-def _columns(source: Any) -> dict[str, NDArray[Any]]:
+def _single_decisions(present: dict[str, Any]) -> dict[str, Any]:
+    """Rows as decisions of their own: where nothing speaks of sessions, or where that was said."""
+    speak = [n for n in OF_SESSIONS if n in present]
+    if speak and "session" not in present:
+        raise LogError(
+            f"the table has {', '.join(speak)} but no session, so which rows belong together is "
+            'unknown. Say which of its columns it is: columns={"session": "episode_id"}; or that '
+            f'each row is a decision of its own: columns={{"session": "{EACH_ROW}"}}.'
+        )
+    rows = len(present["reward"])
+    kept = {n: x for n, x in present.items() if n not in ("step", "terminated", "truncated")}
+    return kept | {"session": np.arange(rows), "step": np.zeros(rows, np.int32)}
+
+
+def _largest(present: Mapping[str, Any], item_names: Sequence[str] | None) -> int:
+    """The size of the catalogue as far as the table, or its names, show it."""
+    if item_names is not None:
+        return max(len(item_names), 1)
+    ids = [whole_numbers(n, present[n], np.int32).max(initial=-1) for n in ITEMS if n in present]
+    return max(int(max(ids)) + 1, 1)
+
+
+def table_columns(source: Any) -> dict[str, NDArray[Any]]:
+    """The columns of a table by name; lists of different length are an array of lists.
+
+    Raises:
+        LogError: it is no table.
+    """
     if isinstance(source, Mapping):
-        columns = {str(k): np.asarray(v) for k, v in source.items()}
+        columns = {str(k): column_array(v) for k, v in source.items()}
         for name, x in columns.items():
             if x.ndim == 0:
                 raise LogError(f"{name} is one value; a column has one entry per decision.")
@@ -111,13 +167,19 @@ def _array(column: Any, name: str) -> NDArray[Any]:
         or (pa.types.is_large_list(kind))
     ):
         return np.asarray(flat.to_numpy(zero_copy_only=False))
+    if flat.null_count:
+        row = int(np.flatnonzero(flat.is_null().to_numpy(zero_copy_only=False))[0])
+        raise LogError(f"{name}[{row}] is missing; write an empty list for what is empty.")
     values = np.asarray(flat.flatten().to_numpy(zero_copy_only=False))
-    width = len(values) // max(len(flat), 1)
-    even = {len(x) for x in flat} if not pa.types.is_fixed_size_list(kind) else {width}
-    if flat.null_count or even != {width}:
-        raise LogError(f"lists in {name} differ in length; pad them with -1 (items) or 0.")
-    return values.reshape(len(flat), width)
+    if pa.types.is_fixed_size_list(kind):
+        return values.reshape(len(flat), kind.list_size)
+    size = flat.value_lengths().to_numpy(zero_copy_only=False)
+    if len(size) and (size == size[0]).all():
+        return values.reshape(len(flat), int(size[0]))
+    rows = np.empty(len(flat), object)
+    rows[:] = np.split(values, np.cumsum(size)[:-1])
+    return rows
 
 
-def _stacked(there: dict[str, NDArray[Any]], parts: list[str]) -> NDArray[Any]:
+def _stacked(there: Mapping[str, NDArray[Any]], parts: list[str]) -> NDArray[Any]:
     return np.column_stack([there[p] for p in parts])

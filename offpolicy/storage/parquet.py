@@ -93,14 +93,15 @@ def read_log(
     *,
     columns: Mapping[str, str | Sequence[str]] | None = None,
     n_items: int | None = None,
+    item_names: Sequence[str] | None = None,
     verify: bool = True,
 ) -> LoggedDataset:
     """A log from what `write_log` wrote, or from any table of decisions.
 
     `source` is a path (a Longplay log, a Parquet file or folder) or a pandas or polars frame, an
-    Arrow table, a DuckDB relation, a mapping of arrays. `columns` and `n_items` say what foreign
-    columns mean; see `foreign.log_from_table`. Parts are compared with the sha256 of their
-    manifest, unless `verify` is False; checksums of pages are always verified.
+    Arrow table, a DuckDB relation, a mapping of arrays. `columns`, `n_items` and `item_names` say
+    what foreign columns mean; see `foreign.log_from_table`. Parts are compared with the sha256 of
+    their manifest, unless `verify` is False; checksums of pages are always verified.
 
     Raises:
         LogError: nothing is there, or it is foreign, half-written, damaged or breaks a rule.
@@ -110,12 +111,13 @@ def read_log(
     from offpolicy.storage.foreign import log_from_table
 
     if not isinstance(source, str | os.PathLike):
-        return log_from_table(source, columns=columns, n_items=n_items)
+        return log_from_table(source, columns=columns, n_items=n_items, item_names=item_names)
     path = Path(source)
-    foreign = columns is not None or n_items is not None
+    foreign = not (columns is None and n_items is None and item_names is None)
     tables = _tables(path, parquet_parts if foreign else log_parts, verify)
     if foreign:
-        return log_from_table(pa.concat_tables(tables), columns=columns, n_items=n_items)
+        table = pa.concat_tables(tables)
+        return log_from_table(table, columns=columns, n_items=n_items, item_names=item_names)
     return log_from_tables(tables, str(path))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from offpolicy.errors import LogError
 from offpolicy.storage.atomic import atomic_folder
 from offpolicy.storage.manifest import damage, unreadable, verify_part
+from offpolicy.storage.naming import reordered
 from offpolicy.storage.parquet import parquet_manifest, parquet_parts, write_table
 from offpolicy.streaming.stream import BATCH
 
@@ -59,6 +60,8 @@ def compact(
         raise unreadable(files[0], error) from error
     keys = _keys(schema.names, session, step, user, files[0])
     edges = _edges(files, keys[0], rows, -(-rows // rows_per_part))
+    if not _in_order(files, keys):
+        schema = reordered(schema)
     with atomic_folder(destination) as work:
         entries = [
             _ordered(bucket, work / f"part-{k:05d}.parquet", keys)
@@ -66,6 +69,25 @@ def compact(
         ]
         parquet_manifest(work, schema, entries)
     return destination
+
+
+def _in_order(files: list[Path], keys: list[str]) -> bool:
+    """The rows stand by the keys already."""
+    before: list[NDArray[Any]] | None = None
+    for file in files:
+        for batch in _batches(file, keys):
+            columns = [batch.column(k).to_numpy(zero_copy_only=False) for k in keys]
+            if not len(columns[0]):
+                continue
+            if before is not None:
+                columns = [np.append(b, x) for b, x in zip(before, columns, strict=True)]
+            rising = np.ones(len(columns[0]) - 1, bool)
+            for x in reversed(columns):
+                rising = (x[1:] > x[:-1]) | ((x[1:] == x[:-1]) & rising)
+            if not rising.all():
+                return False
+            before = [x[-1:] for x in columns]
+    return True
 
 
 def _keys(names: list[str], session: str, step: str, user: str, file: Path) -> list[str]:

@@ -1,0 +1,76 @@
+"""What a caller gives for the columns of a log -> arrays of the log's own types, and the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from offpolicy.errors import LogError
+from offpolicy.log.columns import (
+    flags,
+    ids_and_names,
+    item_ids,
+    labels,
+    matrix,
+    numbers,
+    numbers32,
+    whole_numbers,
+)
+from offpolicy.log.names import NameTable
+from offpolicy.log.rectangular import rectangular_tables
+
+IDS = ("session", "user")
+ITEMS = ("slate", "candidates", "consumed", "prior_items")
+
+
+def typed_columns(
+    given: Mapping[str, ArrayLike | None], names: Mapping[str, NameTable]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NameTable]]:
+    """Columns by name, None where there is none -> those that are there, and the names of their
+    ids beside those of `names`. An item given by name is looked up in names["item"].
+
+    Raises:
+        LogError: an entry is missing, of another kind, or fits no number of the log's types.
+    """
+    known = dict(names)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, x in rectangular_tables({k: x for k, x in given.items() if x is not None}).items():
+        if name in IDS:
+            columns[name], table = ids_and_names(name, x)
+            if table is not None:
+                known[name] = table
+        elif name in ITEMS:
+            ids = item_ids(name, x, known.get("item"))
+            columns[name] = matrix(ids) if name == "slate" else ids
+        elif name == "step":
+            columns[name] = whole_numbers(name, x, np.int32)
+        elif name == "logger":
+            columns[name] = labels(x)
+        else:
+            columns[name] = _measured(name, x)
+    return columns, known
+
+
+def _measured(name: str, x: ArrayLike) -> NDArray[Any]:
+    """Flags and real numbers."""
+    if name in ("terminated", "truncated"):
+        return flags(name, x)
+    if name in ("propensity", "reward", "row_weight"):
+        return numbers(name, x)
+    if name in ("responses", "context", "prior_responses"):
+        return numbers32(name, x)
+    return matrix(numbers(name, x))
+
+
+def catalogue_size(n_items: int) -> int:
+    """The number of items.
+
+    Raises:
+        LogError: it is none.
+    """
+    if int(n_items) != n_items or n_items < 1:
+        raise LogError(f"n_items = {n_items!r}; the catalogue has a whole number of items, >= 1.")
+    return int(n_items)
