@@ -15,8 +15,10 @@ from typing import Literal
 import numpy as np
 import tyro
 
-Case = Literal["import", "columns", "small", "slates", "stream", "large-actions"]
-CASES: tuple[Case, ...] = ("import", "columns", "small", "slates", "stream", "large-actions")
+Case = Literal["import", "columns", "small", "slates", "stream", "stream-files", "large-actions"]
+CASES: tuple[Case, ...] = (
+    "import", "columns", "small", "slates", "stream", "stream-files", "large-actions"
+)  # fmt: skip
 SEVEN = ("ips", "clipped_ips", "snips", "dm", "dr", "sndr", "switch_dr")
 
 
@@ -27,7 +29,7 @@ class Settings:
     cases: tyro.conf.Positional[tuple[Case, ...]] = CASES
     """Which cases."""
     scale: float = 1.0
-    """Share of the full size: 1 is 1e7 rows of columns, 2e7 of Parquet."""
+    """Share of the full size: 1 is 1e7 rows of columns, 2e7 of Parquet (in 10 and 1,000 files)."""
     here: bool = False
     """Run in this process (used for the processes that measure)."""
 
@@ -122,39 +124,51 @@ def _slates(scale: float) -> str:
 
 
 def _stream(scale: float) -> str:
+    return _streamed(10, int(2e6 * scale) // 5 * 5, hashed=False)
+
+
+def _stream_files(scale: float) -> str:
+    return _streamed(1000, max(int(2e4 * scale) // 5 * 5, 5), hashed=True)
+
+
+def _streamed(files: int, rows: int, *, hashed: bool) -> str:
     from offpolicy.streaming.stream import StreamSpec, stream_estimates
 
-    rows = int(2e6 * scale) // 5 * 5
     with tempfile.TemporaryDirectory() as folder:
         writer = "experiments.benchmark.offpolicy"
-        program = f"from {writer} import write_parts; write_parts({folder!r}, {rows})"
+        call = f"write_parts({folder!r}, {files}, {rows}, {hashed})"
+        program = f"from {writer} import write_parts; {call}"
         subprocess.run([sys.executable, "-c", program], check=True)  # not in this one's memory
         spec = StreamSpec(horizon="per_decision", estimators=("pdis",))
+        ids = "hashed" if hashed else "increasing"
         return _measured(
-            f"PDIS with interval over 10 Parquet files of {rows:,} rows, 2 threads",
+            f"PDIS with interval over {files} Parquet files of {rows:,} rows, {ids} ids, 2 threads",
             lambda: stream_estimates(folder, spec, executor="threads:2"),
         )
 
 
-def write_parts(folder: str, rows: int) -> None:
-    """Ten files of whole sessions of five steps."""
+def write_parts(folder: str, files: int, rows: int, hashed: bool) -> None:
+    """Files of whole sessions of five steps; hashed ids stand in no order and in every range."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rng = np.random.default_rng(0)
     sessions = rows // 5
-    for k in range(10):
+    for k in range(files):
         p = rng.uniform(0.2, 0.9, rows)
+        ids = np.arange(sessions) + k * sessions
+        if hashed:
+            ids = (ids.astype(np.uint64) * np.uint64(0xD1342543DE82EF95)).astype(np.int64)
         table = pa.table(
             {
-                "session": np.repeat(np.arange(sessions) + k * sessions, 5),
+                "session": np.repeat(ids, 5),
                 "step": np.tile(np.arange(5, dtype=np.int32), sessions),
                 "propensity": p,
                 "target": np.clip(p * rng.uniform(0.7, 1.3, rows), 0, 1),
                 "reward": (rng.random(rows) < 0.3).astype(np.float64),
             }
         )
-        pq.write_table(table, Path(folder) / f"part-{k:02d}.parquet", compression="zstd")
+        pq.write_table(table, Path(folder) / f"part-{k:04d}.parquet", compression="zstd")
 
 
 def _large(scale: float) -> str:
@@ -184,5 +198,6 @@ RUNNERS: dict[Case, Callable[[float], str]] = {
     "small": _small,
     "slates": _slates,
     "stream": _stream,
+    "stream-files": _stream_files,
     "large-actions": _large,
 }

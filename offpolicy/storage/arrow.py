@@ -140,6 +140,8 @@ def _matrix(table: pa.Table, name: str, shape: list[int]) -> NDArray[Any]:
     chunk = table.column(name).combine_chunks()
     if not shape:
         return np.asarray(chunk.to_numpy(zero_copy_only=False))
+    if not hasattr(chunk.type, "list_size"):
+        raise LogError(f"column {name} is {chunk.type}, its metadata says lists; copy it again.")
     if chunk.null_count:
         chunk = chunk.drop_null()
     return np.asarray(chunk.flatten().to_numpy(zero_copy_only=False)).reshape(-1, *shape)

@@ -196,7 +196,9 @@ def read_table(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        _ = table.column_names  # which a damaged footer may spell in no letters
+        return table
     except damage() as error:
         raise unreadable(path, error) from error
 

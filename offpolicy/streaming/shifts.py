@@ -21,14 +21,16 @@ def first_shift(columns: Iterable[Columns], shift: F64, seen: F64, sums: F64) ->
 
     The control's increments average 0 and keep 0.
     """
+    own = [c for c in columns if c.name != CONTROL]
+    tops = np.concatenate([np.arange(c.top.start, c.top.stop) for c in own])
+    bottoms = np.concatenate([np.arange(c.bottom.start, c.bottom.stop) for c in own])
+    new = (seen[bottoms] == 0) & (sums[bottoms] != 0)
+    if not new.any():
+        return shift
+    with np.errstate(over="ignore"):
+        ratio = np.divide(sums[tops], sums[bottoms], out=np.zeros(len(tops)), where=new)
     shift = shift.copy()
-    for c in columns:
-        top, bottom = sums[c.top], sums[c.bottom]
-        new = (seen[c.bottom] == 0) & (bottom != 0)
-        if c.name != CONTROL and new.any():
-            with np.errstate(over="ignore"):
-                ratio = np.divide(top, bottom, out=np.zeros_like(top), where=new)
-            shift[c.top] = np.where(new & np.isfinite(ratio), ratio, shift[c.top])
+    shift[tops] = np.where(new & np.isfinite(ratio), ratio, shift[tops])
     return shift
 
 

@@ -28,7 +28,7 @@ from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.merging import merge, partial
 from offpolicy.streaming.moments import Moments
 from offpolicy.streaming.raw_terms import raw_terms, unit_column
-from offpolicy.streaming.units import UnitSpan, check_units, joined, span_of, whole_ids
+from offpolicy.streaming.units import KEPT, UnitSpan, check_units, joined, span_of, whole_ids
 
 BATCH = 1 << 17  # rows in memory per worker
 OWN_WEIGHTS = ("mips", "snmips", "lips")  # embeddings' and abstractions'
@@ -89,8 +89,9 @@ def stream_estimates(
     """
     total: Moments | None = None
     spans: list[UnitSpan] = []
-    work = bound(file_moments, spec=spec, verify=verify)
-    for shard in run_on(executor, work, parquet_parts(path)):
+    parts = parquet_parts(path)
+    work = bound(file_moments, spec=spec, verify=verify, keep=KEPT // len(parts))
+    for shard in run_on(executor, work, parts):
         if shard is not None:
             total = shard.moments if total is None else merge(total, shard.moments)
             spans.append(shard.units)
@@ -111,8 +112,11 @@ class FileMoments:
     units: UnitSpan
 
 
-def file_moments(part: Part, *, spec: StreamSpec, verify: bool = True) -> FileMoments | None:
-    """One file, a batch at a time; None if it has no rows, as parts of other writers may."""
+def file_moments(
+    part: Part, *, spec: StreamSpec, verify: bool = True, keep: int = 0
+) -> FileMoments | None:
+    """One file, a batch at a time; None if it has no rows, as parts of other writers may. Of its
+    units the keys are kept where they are at most `keep`."""
     if verify:
         verify_part(part)
     total: Moments | None = None
@@ -124,40 +128,45 @@ def file_moments(part: Part, *, spec: StreamSpec, verify: bool = True) -> FileMo
         role = unit_column(columns)
         unit, name = columns[role], spec.columns.get(role, role)
         heads = unit[np.append(True, unit[1:] != unit[:-1])]
-        span = joined(span, span_of(part.path, name, heads))
+        span = joined(span, span_of(part.path, name, heads), keep)
     return None if total is None or span is None else FileMoments(total, span)
 
 
 def _whole_units(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
     """Batches that end where a unit ends."""
     rest: dict[str, NDArray[Any]] | None = None
-    for batch in _batches(path, spec):
+    for batch, last in _batches(path, spec):
         if rest is not None:
             batch = {k: np.concatenate([rest[k], x]) for k, x in batch.items()}
+        if last:
+            yield batch
+            return
         unit = batch[unit_column(batch)]
         other = unit[::-1] != unit[-1]
         cut = len(unit) - int(other.argmax()) if other.any() else 0
         if cut:
             yield {k: x[:cut] for k, x in batch.items()}
         rest = {k: x[cut:] for k, x in batch.items()}
-    if rest is not None and len(rest["session"]):
-        yield rest
 
 
-def _batches(path: Path, spec: StreamSpec) -> Iterator[dict[str, NDArray[Any]]]:
+def _batches(path: Path, spec: StreamSpec) -> Iterator[tuple[dict[str, NDArray[Any]], bool]]:
+    """Batches with rows, and whether no row comes after them."""
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        names = _names(file.schema_arrow.names, spec, path)
+        names, left = _names(file.schema_arrow.names, spec, path), file.metadata.num_rows
         for batch in file.iter_batches(BATCH, columns=list(names.values()), use_threads=False):
             columns = {r: _numbers(batch.column(n), r, n, path) for r, n in names.items()}
+            left -= batch.num_rows
             if batch.num_rows:
-                yield columns
+                yield columns, left == 0
     except LogError:
         raise
     except damage() as error:
         raise unreadable(path, error) from error
+    if left:
+        raise LogError(f"{path} ends {left} rows before its footer says; copy it again.")
 
 
 def _numbers(column: Any, role: str, name: str, path: Path) -> NDArray[Any]:

@@ -1,9 +1,10 @@
 """Whether the rows of every unit stand together, in one file, without holding the units' ids.
 
 Files whose ids increase and whose ranges are apart are known to share no unit. Of other files the
-ids are read once more, as 64-bit keys that are spread over temporary files by their first bits and
-sorted one such file at a time; what has equal keys is read again by name, so that the answer is
-exact. Memory is 8 bytes for one in `SPREAD` units, and never less than for `KEYS` of them.
+ids become keys of 64 bits. Where there are few, the keys are kept from the first reading; else the
+ids are read once more, and their keys spread over temporary files by their first bits and sorted
+one such file at a time. What has equal keys is read again by name, so that the answer is exact.
+Memory is 8 bytes for one in `SPREAD` units, or for `KEPT` of them if that is more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
 
+KEPT = 1 << 22  # keys of all files together that are kept
 KEYS = 1 << 21  # looked at together
 SPREAD = 256  # temporary files, at most
 ROWS = 1 << 17  # read at a time
@@ -37,6 +39,7 @@ class UnitSpan:
     high: Any
     count: int  # of runs of rows of one unit
     ascending: bool  # each run's unit is larger than the one before, so that none comes twice
+    keys: tuple[U64, ...] | None  # of the runs, where they are few
 
 
 def span_of(path: Path, column: str, heads: NDArray[Any]) -> UnitSpan:
@@ -44,17 +47,20 @@ def span_of(path: Path, column: str, heads: NDArray[Any]) -> UnitSpan:
     ascending = bool((heads[1:] > heads[:-1]).all())
     low, high = (heads[0], heads[-1]) if ascending else (heads.min(), heads.max())
     kind = "number" if heads.dtype.kind in "iu" else "name"
-    return UnitSpan(path, column, kind, low, high, len(heads), ascending)
+    keys = (_key(heads),) if kind == "number" else None
+    return UnitSpan(path, column, kind, low, high, len(heads), ascending, keys)
 
 
-def joined(first: UnitSpan | None, then: UnitSpan) -> UnitSpan:
-    """The span of units and of those that follow them in the same file."""
+def joined(first: UnitSpan | None, then: UnitSpan, keep: int) -> UnitSpan:
+    """The span of units and of those that follow them in the same file; `keep` keys at most."""
     if first is None:
-        return then
+        return then if then.count <= keep else replace(then, keys=None)
     ascending = first.ascending and then.ascending and bool(then.low > first.high)
     low, high = min(first.low, then.low), max(first.high, then.high)
     count = first.count + then.count
-    return UnitSpan(first.path, first.column, first.kind, low, high, count, ascending)
+    few = first.keys is not None and then.keys is not None and count <= keep
+    keys = (*(first.keys or ()), *(then.keys or ())) if few else None
+    return UnitSpan(first.path, first.column, first.kind, low, high, count, ascending, keys)
 
 
 def check_units(spans: list[UnitSpan]) -> None:
@@ -90,6 +96,9 @@ def _doubtful(spans: list[UnitSpan]) -> list[UnitSpan]:
 
 def _twice(spans: list[UnitSpan]) -> U64:
     """Keys that come more than once."""
+    kept = [span.keys for span in spans if span.keys is not None]
+    if len(kept) == len(spans):
+        return _repeated(np.sort(np.concatenate([key for keys in kept for key in keys])))
     total = sum(span.count for span in spans)
     bits = min((total // KEYS).bit_length(), SPREAD.bit_length() - 1)
     every = (_key(heads) for span in spans for heads in _heads(span))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from offpolicy import LogError
-from offpolicy.streaming import units
+from offpolicy.streaming import stream, units
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
 
 SNIPS = StreamSpec(horizon="one_step", estimators=("snips",))
@@ -33,14 +33,17 @@ def hashed(n: int, seed: int = 0) -> list[int]:
     return list(dict.fromkeys(rng.integers(-(2**62), 2**62, n).tolist()))
 
 
+@pytest.mark.parametrize("kept", [units.KEPT, 30])
 @pytest.mark.parametrize("keys", [units.KEYS, 64])
 @pytest.mark.parametrize("named", [False, True])
 def test_hashed_ids_pass_and_one_that_comes_again_is_named(
-    tmp_path: Path, keys: int, named: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kept: int, keys: int, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With 64 keys to a look, 600 ids are spread over temporary files."""
     monkeypatch.setattr(units, "KEYS", keys)
     monkeypatch.setattr(units, "ROWS", 100)
+    monkeypatch.setattr(stream, "KEPT", kept)
+    monkeypatch.setattr(stream, "BATCH", 150)
     every: list[object] = [f"u{k}" for k in hashed(600)] if named else list(hashed(600))
     third = [every[k::3] for k in range(3)]
     total, _ = stream_estimates(files_of(tmp_path / "good", *third), SNIPS)
