@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import tyro
 
+from experiments.common.pipes import patient_stdout
+
 
 class Command(NamedTuple):
     """A module that offers `Settings` (a frozen dataclass) and `run(settings) -> int`."""
@@ -137,5 +139,13 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def console() -> int:
+    """The `longplay` script: `main`, whose output may be cut short by what reads it."""
+    patient_stdout()
+    status = main()
+    sys.stdout.flush()
+    return status
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(console())

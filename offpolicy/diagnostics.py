@@ -43,20 +43,32 @@ def diagnose(terms: Terms) -> Diagnostics:
     staged = is_staged(terms)
     rows = np.flatnonzero(terms.layout.last) if staged else slice(None)
     weight = terms.weight[rows]
-    total: F64 = np.bincount(units.code[rows], weight, units.n).astype(np.float64)
+    counted = np.ones(len(weight)) if terms.row_weight is None else terms.row_weight[rows]
+    mass = counted * weight
+    total: F64 = np.bincount(units.code[rows], mass, units.n).astype(np.float64)
     mean = estimate_forms(terms, {"mean weight": mean_weight})["mean weight"]
     return Diagnostics(
         rows=len(terms),
         sessions=terms.layout.sessions.n if staged else len(terms),
         units=units.n,
         ess=effective(total),
-        ess_rows=effective(weight),
+        ess_rows=effective(mass),
         max_weight=float(weight.max()),
         top_share=float(total.max() / total.sum()) if total.sum() > 0 else 1.0,
-        support=float((weight > 0).mean()),
+        support=float(counted[weight > 0].sum() / counted.sum()),
         mean_weight=interval(mean, SURE) if units.n > 1 else None,
         horizon=terms.horizon,
     )
+
+
+def mean_and_error(x: F64, row_weight: F64 | None) -> tuple[float, float]:
+    """Mean of independent rows that count as often as `row_weight` says, and its standard error.
+    Hajek (1971)."""
+    if row_weight is None:
+        return float(x.mean()), float(x.std() / np.sqrt(len(x)))
+    share = row_weight / row_weight.sum()
+    mean = float(share @ x)
+    return mean, float(np.sqrt((share**2) @ (x - mean) ** 2))
 
 
 def trusted(ess: float, mean_weight: Interval | None) -> bool:

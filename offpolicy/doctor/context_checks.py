@@ -89,7 +89,8 @@ def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
 def heavy_units(log: LoggedDataset) -> Finding:
     """The mean reward without its few most influential units, which may be bots."""
     unit = log.unit
-    e = estimate(Terms(np.ones(len(log)), log.reward, None, None, unit), "ips")
+    one, h = np.ones(len(log)), log.row_weight
+    e = estimate(Terms(one, log.reward, None, None, unit, row_weight=h), "ips")
     if len(e.psi) <= 2 * TOP:
         return Finding("heavy units", Level.PASS, f"only {len(e.psi)} units", "")
     order = np.argsort(-np.abs(e.psi))

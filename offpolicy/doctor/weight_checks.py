@@ -89,10 +89,11 @@ def _mean_weight(
             f"a propensity of {log.propensity.min():.3g} gives a weight that overflows float64"
         )
         return Finding(name, Level.FAIL, observed, rule, ADVICE, row=int(weight.argmax()))
-    unit = log.unit
-    e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit), "ips")
-    ess, se = effective(weight), standard_error(e) if len(e.psi) > 1 else np.inf
-    if variance is not None and propensity_mismatch(log).any():
+    unit, h = log.unit, log.row_weight
+    e = estimate(Terms(weight, np.ones(len(weight)), None, None, unit, row_weight=h), "ips")
+    se = standard_error(e) if len(e.psi) > 1 else np.inf
+    ess = effective(weight if h is None else h * weight)
+    if h is not None or (variance is not None and propensity_mismatch(log).any()):
         variance = None
     if variance is not None:
         se = float(np.sqrt(variance.sum())) / len(weight)

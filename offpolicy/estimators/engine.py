@@ -6,19 +6,18 @@ Memory beyond the terms: one number per unit and estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import Form, Lost, Ratio, Rows
+from offpolicy.estimators.forms import Form, FormOf, Lost, Ratio, Rows, with_row_weights
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
 BLOCK = 1 << 15  # rows; a dozen float64 columns of it fit a core's cache
-FormOf = Callable[[Rows], Form]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +56,7 @@ class _Sums:
             if r.carry is not None:
                 ended = np.bincount(t.stratum, r.carry, t.n_strata)
                 bottom[1:] += np.cumsum(ended)[:-1]
-        self.lost = self.lost.and_of(form, t.weight)
+        self.lost = self.lost.and_of(form, t)
 
     def ratios(self) -> list[F64]:
         return [_divide(a, b) for a, b in zip(self.top, self.bottom, strict=True)]
@@ -69,6 +68,7 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
     Raises:
         NoOverlapError: a self-normalised estimator finds no weight at all.
     """
+    forms = with_row_weights(t, forms)
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
         for name, form_of in forms.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,12 @@ class Rows:
     def copy(self) -> Rows:
         """The same rows, to change a column of."""
         return Rows(self._terms, self._rows)
+
+    @property
+    def row_weight(self) -> F64 | None:
+        """How often the row counts; None where each counts once."""
+        h = self._terms.row_weight
+        return None if h is None else h[self._rows]
 
     @property
     def first(self) -> NDArray[np.bool_]:
@@ -93,17 +100,18 @@ class Lost(NamedTuple):
     low: float = np.inf  # what the weights multiply
     high: float = -np.inf
 
-    def and_of(self, form: Form, weight: F64) -> Lost:
+    def and_of(self, form: Form, t: Rows) -> Lost:
         """With some more rows."""
         if form.used is None or form.residual is None:
             return self
-        change = form.used - weight
+        change, h = form.used - t.weight, t.row_weight
+        h = np.ones(len(change)) if h is None else h
         return self.with_(
             Lost(
-                float(len(weight)),
-                float(form.used.sum()),
-                float(np.maximum(change, 0).sum()),
-                -float(np.minimum(change, 0).sum()),
+                float(h.sum()),
+                float((h * form.used).sum()),
+                float((h * np.maximum(change, 0)).sum()),
+                -float((h * np.minimum(change, 0)).sum()),
                 float(form.residual.min()),
                 float(form.residual.max()),
             )
@@ -128,6 +136,34 @@ class Lost(NamedTuple):
         low = min(lost * self.low, 0.0) - max(gained * self.high, 0.0)
         high = max(lost * self.high, 0.0) - min(gained * self.low, 0.0)
         return min(low, high), max(low, high)
+
+
+FormOf = Callable[[Rows], Form]
+
+
+def with_row_weights(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, FormOf]:
+    """The forms with every row counted as often as its row weight says: tops, bottoms and what
+    sessions carry on. Horvitz & Thompson (1952), Hajek (1971) for sum(h x) / sum(h)."""
+    if t.row_weight is None:
+        return dict(forms)
+    return {name: _weighted(form_of) for name, form_of in forms.items()}
+
+
+def _weighted(form_of: FormOf) -> FormOf:
+    def form(t: Rows) -> Form:
+        plain, h = form_of(t), t.row_weight
+        assert h is not None
+        ratios = [
+            r._replace(
+                top=h * r.top,
+                bottom=h if r.bottom is None else h * r.bottom,
+                carry=None if r.carry is None else h * r.carry,
+            )
+            for r in plain.ratios
+        ]
+        return plain._replace(ratios=tuple(ratios))
+
+    return form
 
 
 def per_session(t: Rows) -> F64:

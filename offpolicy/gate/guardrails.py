@@ -108,5 +108,6 @@ def _against(t: Terms, values: F64, name: str, change: bool) -> Estimate:
 
 def _with(t: Terms, values: F64) -> Terms:
     return Terms(
-        t.weight, values, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session
-    )
+        t.weight, values, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session,
+        rows=t.rows, row_weight=t.row_weight,
+    )  # fmt: skip

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.engine import FormOf
-from offpolicy.estimators.forms import Lost
+from offpolicy.estimators.forms import FormOf, Lost
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.estimators.unit_totals import (
     Columns,

@@ -81,7 +81,9 @@ class RewardData:
     @cached_property
     def fit(self) -> CrossFit:
         """The ridge regressions, ready for any target of the rows."""
-        return CrossFit(self.dense, self.logged, self.fold, ridge=self.ridge)
+        h = self.log.row_weight
+        scaled = None if h is None else h / h.mean()
+        return CrossFit(self.dense, self.logged, self.fold, ridge=self.ridge, weight=scaled)
 
     def predict(
         self,
@@ -122,6 +124,8 @@ class RewardData:
             raise ValueError("robust weights are of one decision; fit sessions without them")
         p = self.log.propensity
         weight = scores.propensity * (1 - p) / p**2
+        if self.log.row_weight is not None:
+            weight = weight * self.log.row_weight
         if not weight.any():
             raise NoOverlapError(
                 "the target never serves what was logged with a choice: no row has a robust weight"

@@ -9,6 +9,7 @@ import numpy as np
 
 from offpolicy.diagnostics import diagnose
 from offpolicy.estimators import estimate_all
+from offpolicy.estimators.terms import refuse_row_weights
 from offpolicy.intervals.inference import interval
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.selection.populations import Decisions, Rows, Sessions, decisions_of, sessions_of
@@ -42,6 +43,7 @@ def score_estimators(
         ValueError: no names, no redraws, or a tilt that is not finite.
     """
     _check_settings(names, tilt, redraws)
+    refuse_row_weights(log, "redrawing a log like this one")
     rng = np.random.default_rng(seed)
     return _scores(decisions_of(log, tilt, rng), names, redraws, rng)
 
@@ -61,6 +63,7 @@ def score_session_estimators(
         LogError: the log holds no candidate_propensity, or sessions with missing steps.
     """
     _check_settings(names, tilt, redraws)
+    refuse_row_weights(log, "redrawing a log like this one")
     rng = np.random.default_rng(seed)
     return _scores(sessions_of(log, tilt, rng), names, redraws, rng)
 

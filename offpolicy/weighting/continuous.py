@@ -28,6 +28,7 @@ def kernel_terms(
     q_logged: ArrayLike | None = None,
     v_target: ArrayLike | None = None,
     unit: NDArray[np.generic] | None = None,
+    row_weight: ArrayLike | None = None,
 ) -> Terms:
     """Weights K((target - action) / h) / (h f) for a deterministic target; `density` is the logging
     density of the logged action. Biased by order h^2. ips, snips and dr apply; the model's v is its
@@ -53,5 +54,6 @@ def kernel_terms(
     u = (wanted - own_action) / bandwidth
     own = np.arange(len(f)) if unit is None else unit
     return Terms(
-        KERNELS[kernel](u) / (bandwidth * f), reward, q_logged, v_target, own, horizon="one_step"
-    )
+        KERNELS[kernel](u) / (bandwidth * f), reward, q_logged, v_target, own, horizon="one_step",
+        row_weight=row_weight,
+    )  # fmt: skip

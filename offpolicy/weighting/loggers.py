@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from offpolicy.errors import LogError
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms, refuse_row_weights
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
@@ -46,12 +46,14 @@ def logger_terms(
     if mode == "balanced":
         weight = scores.propensity / _mixture(log, loggers.code, loggers.n, logger_propensity)
     elif mode == "weighted":
+        refuse_row_weights(log, 'mode="weighted"')
         weight = weight * precision_shares(weight * log.reward, loggers.code, loggers.n)
     elif mode != "naive":
         raise ValueError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}")
     q, v = (None, None) if model is None else model
     unit = log.unit
-    return Terms(weight, log.reward, q, v, unit, horizon="one_step")
+    h = log.row_weight
+    return Terms(weight, log.reward, q, v, unit, horizon="one_step", row_weight=h)
 
 
 def precision_shares(x: F64, code: np.ndarray[tuple[int], np.dtype[np.int64]], n: int) -> F64:
@@ -87,4 +89,5 @@ def _mixture(
             f"logger_propensity[{row}, {code[row]}] = {own[row]:.6g} but propensity[{row}] = "
             f"{log.propensity[row]:.6g}; the columns follow the policies' first appearance."
         )
-    return logger_propensity @ (np.bincount(code, minlength=n) / len(log))
+    size = np.bincount(code, log.row_weight, n)
+    return np.asarray(logger_propensity @ (size / size.sum()))

@@ -116,7 +116,11 @@ def test_row_numbers_mean_nothing_once_the_order_has_changed(tmp_path: Path) -> 
     np.testing.assert_array_equal(read_scores(path, log).propensity, right(log))
     moved = read_log(tmp_path / "compacted")
     write_log(moved, tmp_path / "again")
-    for one in (moved, read_log(tmp_path / "again"), log.take(np.argsort(log.session, kind="stable"))):
+    for one in (
+        moved,
+        read_log(tmp_path / "again"),
+        log.take(np.argsort(log.session, kind="stable")),
+    ):
         with pytest.raises(LogError, match="put in another order since they were logged"):
             read_scores(path, one)
 

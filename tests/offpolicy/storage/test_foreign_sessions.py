@@ -47,7 +47,10 @@ def test_single_decisions_have_no_session_values(horizon: Any, tmp_path: Path) -
         some = state if state is None else state[: len(one)]
         with pytest.raises(LogError, match="names no sessions, so each row is one decision"):
             evaluate(one, target, horizon=horizon, model=None, state=some)
-        assert evaluate(one, target, horizon="one_step", model=None)["ips"].value.value == one.reward.mean()
+        assert (
+            evaluate(one, target, horizon="one_step", model=None)["ips"].value.value
+            == one.reward.mean()
+        )
     assert "names no sessions" in repr(log)
 
 
