@@ -111,6 +111,8 @@ def split(args: list[str]) -> tuple[str | None, list[str]]:
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; bad input is one paragraph on stderr and status 2."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported, which is later
+    if argv is None:
+        patient_stdout()
     args = list(sys.argv[1:] if argv is None else argv)
     name, rest = split(args)
     if name is None:
@@ -139,13 +141,5 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def console() -> int:
-    """The `longplay` script: `main`, whose output may be cut short by what reads it."""
-    patient_stdout()
-    status = main()
-    sys.stdout.flush()
-    return status
-
-
 if __name__ == "__main__":
-    raise SystemExit(console())
+    raise SystemExit(main())

@@ -32,8 +32,8 @@ def estimate_propensity(
 ) -> EstimatedPropensity:
     """Multinomial logistic regression of the logged action (N,) on what the policy saw (N, D),
     cross-fitted, then one temperature fitted out of fold. Actions are 0..n_items-1. Only as good as
-    the context: what the
-    policy saw and the log does not hold is confounding that no estimate mends.
+    the context: what the policy saw and the log does not hold is confounding that no estimate
+    mends.
 
     Raises:
         ValueError: an action outside the catalogue, or one seen too seldom to be cross-fitted.
