@@ -62,4 +62,4 @@ class PatientOutput(TextIOBase):
 def patient_stdout() -> None:
     """Make stdout a `PatientOutput`, where it is a stream of the system."""
     if sys.stdout is sys.__stdout__ and sys.__stdout__ is not None:
-        sys.stdout = PatientOutput(sys.__stdout__)  # type: ignore[assignment]
+        sys.stdout = PatientOutput(sys.__stdout__)

@@ -65,7 +65,9 @@ def context_of(observations: Any, steps: int, where: str = "observations") -> ND
         LogError: what is observed are no numbers.
     """
     if isinstance(observations, dict):
-        parts = [context_of(observations[k], steps, f"{where}[{k!r}]") for k in sorted(observations)]
+        parts = [
+            context_of(observations[k], steps, f"{where}[{k!r}]") for k in sorted(observations)
+        ]
     elif isinstance(observations, tuple):
         parts = [context_of(x, steps, f"{where}[{i}]") for i, x in enumerate(observations)]
     else:

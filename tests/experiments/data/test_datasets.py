@@ -145,6 +145,9 @@ def test_a_split_of_a_file_leaks_nothing(tmp_path: Path) -> None:
         ("user,item\n1,2\n", "timestamp missing"),
         ("user,item,timestamp\n1,2,3\n1,,4\n", "row 1: item is empty"),
         ("user,item,timestamp\n1,2,soon\n", "need seconds"),
+        ("user,item,timestamp,reward\n1,2,3,1\n1,3,4,\n", "row 1: reward is empty"),
+        ("user,item,timestamp,reward\n1,2,3,nan\n1,3,4,1\n", "row 0: reward is (empty|nan)"),
+        ("user,item,timestamp,reward\n1,2,3,much\n", "reward holds string, such as 'much'"),
         ("user,item,timestamp\n1,2\n", "cannot be read as csv"),
     ],
 )
