@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import tyro
 
+from experiments.common.pipes import patient_stdout
+
 
 class Command(NamedTuple):
     """A module that offers `Settings` (a frozen dataclass) and `run(settings) -> int`."""
@@ -117,6 +119,8 @@ def split(args: list[str]) -> tuple[str | None, list[str]]:
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; bad input is one paragraph on stderr and status 2."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported, which is later
+    if argv is None:
+        patient_stdout()
     args = list(sys.argv[1:] if argv is None else argv)
     name, rest = split(args)
     if name is None:

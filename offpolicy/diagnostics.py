@@ -51,9 +51,11 @@ def diagnose(terms: Terms) -> Diagnostics:
     staged = is_staged(terms)
     rows = np.flatnonzero(terms.layout.last) if staged else slice(None)
     weight = terms.weight[rows]
-    total: F64 = np.bincount(units.code[rows], weight, units.n).astype(np.float64)
+    counted = np.ones(len(weight)) if terms.row_weight is None else terms.row_weight[rows]
+    mass = counted * weight
+    total: F64 = np.bincount(units.code[rows], mass, units.n).astype(np.float64)
     mean = estimate_forms(terms, {"mean weight": mean_weight})["mean weight"]
-    ess, ess_rows = effective(total), effective(weight)
+    ess, ess_rows = effective(total), effective(mass)
     return Diagnostics(
         rows=len(terms),
         sessions=terms.layout.sessions.n if staged else len(terms),
@@ -62,11 +64,15 @@ def diagnose(terms: Terms) -> Diagnostics:
         ess_rows=ess_rows,
         max_weight=float(weight.max()),
         top_share=float(total.max() / total.sum()) if total.sum() > 0 else 1.0,
-        support=float((weight > 0).mean()),
+        support=float(counted[weight > 0].sum() / counted.sum()),
         mean_weight=_mean_interval(mean) if units.n > 1 else None,
         horizon=terms.horizon,
-        ess_of_spread=ess * min(of_spread(weight) / ess_rows, 1) if staged and ess else ess,
+        ess_of_spread=ess * _share_of_spread(weight[counted > 0], ess_rows) if staged else ess,
     )
+
+
+def _share_of_spread(weight: F64, ess_rows: float) -> float:
+    return min(of_spread(weight) / ess_rows, 1.0) if ess_rows > 0 else 1.0
 
 
 def of_spread(weight: F64) -> float:
@@ -81,6 +87,16 @@ def _mean_interval(mean: Estimate) -> Interval:
     value, psi = without_rounding(mean.value - 1, mean.psi, 1.0)
     seen = max(-float(psi.min()), 0.0), max(float(psi.max()), 0.0)
     return gamma_interval(replace(mean, value=1 + value, psi=psi), SURE, unseen=seen)
+
+
+def mean_and_error(x: F64, row_weight: F64 | None) -> tuple[float, float]:
+    """Mean of independent rows that count as often as `row_weight` says, and its standard error.
+    Hajek (1971)."""
+    if row_weight is None:
+        return float(x.mean()), float(x.std() / np.sqrt(len(x)))
+    share = row_weight / row_weight.sum()
+    mean = float(share @ x)
+    return mean, float(np.sqrt((share**2) @ (x - mean) ** 2))
 
 
 def trusted(ess: float, mean_weight: Interval | None) -> bool:

@@ -69,6 +69,7 @@ def evaluate(
     """
     if horizon not in ESTIMAND:
         raise ValueError(f"no horizon {horizon!r}; there are {', '.join(ESTIMAND)}")
+    log.require_users()
     target, notes = as_scores(log, scores), list[str]()
     predictions = _predictions(log, target, model, horizon, item_features, gamma, seed, notes)
     names = _names(horizon, estimators, predictions is not None)

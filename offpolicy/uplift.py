@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from offpolicy.diagnostics import ENOUGH
+from offpolicy.diagnostics import ENOUGH, mean_and_error
 from offpolicy.estimators import ESTIMATORS, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Rows, is_staged
@@ -118,6 +118,11 @@ def notes_on(
             f"{len(np.unique(log.logger))} policies served this log; every row is weighted by the "
             "policy that served it."
         )
+    if log.row_weight is not None:
+        notes.append(
+            "rows were kept with a known chance and count by row_weight: values are of all "
+            "traffic, not of the rows that were kept."
+        )
     if log.propensity_source == "estimated":
         notes.append(
             "the propensities of this log were ESTIMATED, not logged: no interval here covers what "
@@ -153,14 +158,18 @@ def _on_slates(log: LoggedDataset, names: Collection[str]) -> list[str]:
     paid = log.reward if log.position_reward is None else log.position_reward.sum(1)
     if names and not np.allclose(paid, log.reward):
         notes.append(
-            f"{', '.join(names)} speak of the sum of position_reward ({paid.mean():.5g} a slate "
-            f"here), the others of reward ({log.reward.mean():.5g})."
+            f"{', '.join(names)} speak of the sum of position_reward "
+            f"({mean_and_error(paid, log.row_weight)[0]:.5g} a slate here), the others of reward "
+            f"({mean_and_error(log.reward, log.row_weight)[0]:.5g})."
         )
     return notes
 
 
 def cut_sessions(log: LoggedDataset) -> int:
-    """Sessions that neither ended by the user leaving nor reached the longest session's length."""
+    """Sessions that neither ended by the user leaving nor reached the longest session's length;
+    where no row says that a user left, those that say they were cut (flags may be left out)."""
     last = np.zeros(log.n_sessions, np.int64)
     last[log.sessions] = np.arange(len(log))
+    if not log.terminated.any():
+        return int((log.truncated[last] & (log.step[last] < log.step.max())).sum())
     return int((~log.terminated[last] & (log.step[last] < log.step.max())).sum())

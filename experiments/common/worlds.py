@@ -109,12 +109,16 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
 
 
 def item_vectors(seq: Sequences, *, size: int = 16, seed: int = 0) -> F32:
-    """Unit vectors (A, size): truncated SVD of the users x items matrix, rows of equal length."""
+    """Unit vectors (A, size): truncated SVD of how often each user had each item, rows of equal
+    length."""
     size = min(size, len(seq) - 1, seq.n_items - 1)
     matrix = csr_array(
         (np.ones(len(seq.items)), (seq.owner, seq.items)), shape=(len(seq), seq.n_items)
     )
-    matrix.data[:] = 1.0 / np.sqrt(np.maximum(seq.lengths, 1))[seq.owner]
+    matrix.sum_duplicates()  # an item that a user had again
+    row = np.repeat(np.arange(len(seq)), np.diff(matrix.indptr))
+    length = np.sqrt(np.bincount(row, matrix.data**2, len(seq)))
+    matrix.data /= length[row]
     _, scale, right = svds(matrix, k=size, rng=np.random.default_rng(seed))
     return unit(right.T * np.sqrt(scale))
 

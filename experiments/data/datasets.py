@@ -224,17 +224,30 @@ def _file(path: Path) -> Interactions:
         )
     if not table.num_rows:
         raise ValueError(f"{path} has no rows below its header: write one row for each event")
-    for name in ("user", "item", "timestamp"):
-        if table[name].null_count:
+    for name in ("user", "item", "timestamp", "reward"):
+        if name in table.column_names and table[name].null_count:
             row = int(np.argmax(table[name].is_null().to_numpy()))
             raise ValueError(f"{path}, row {row}: {name} is empty; fill it or drop the row")
     user, _ = _coded(table["user"])
     item, names = _coded(table["item"])
-    reward = table["reward"].to_numpy() if "reward" in table.column_names else None
+    reward = _rewards(table["reward"], path) if "reward" in table.column_names else None
     sequences = Sequences.from_events(
         user, item, time=_times(table["timestamp"], path), reward=reward, n_items=len(names)
     )
     return Interactions(path.stem, sequences, names)
+
+
+def _rewards(column: Any, path: Path) -> NDArray[np.float64]:
+    """Finite numbers."""
+    values = column.to_numpy()
+    if values.dtype.kind not in "iufb":
+        raise ValueError(f"{path}: reward holds {column.type}, such as {values[0]!r}; need numbers")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ValueError(
+            f"{path}, row {bad[0]}: reward is {values[bad[0]]}; fill it or drop the row"
+        )
+    return np.asarray(values, np.float64)
 
 
 def _coded(column: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:

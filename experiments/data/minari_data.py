@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.minari_spaces import Items, context_of, items_of
 from offpolicy import LogError, LoggedDataset
 from offpolicy.log.dataset import PRIOR_COLUMNS, ROW_COLUMNS
 
@@ -38,6 +39,7 @@ def to_minari(log: LoggedDataset, dataset_id: str) -> Any:
         "n_items": log.n_items,
         "context": log.context is not None,
         "propensity_source": log.propensity_source,
+        "repeats": log.repeats,
     }
     rows = np.split(np.lexsort((log.step, log.sessions)), np.cumsum(np.bincount(log.sessions))[:-1])
     return minari.create_dataset_from_buffers(
@@ -50,16 +52,20 @@ def to_minari(log: LoggedDataset, dataset_id: str) -> Any:
     )
 
 
-def from_minari(dataset: Any) -> LoggedDataset:
+def from_minari(dataset: Any, *, repeats: bool = False) -> LoggedDataset:
     """A dataset that `to_minari` wrote, or any whose actions are item ids and whose infos hold the
-    `propensity` of every decision.
+    `propensity` of every decision. Items of a space that starts at 1 become 0, 1 …; Dict and Tuple
+    observations become one vector. `repeats` says that a slate may show an item several times.
 
     Raises:
-        LogError: there is no propensity, or a rule of the log is broken.
+        LogError: there is no propensity, the actions are no items, or a rule of the log is broken.
     """
     described = _description(dataset)
+    items = described.get("items") or items_of(dataset.action_space)
     episodes = list(dataset.iterate_episodes())
-    infos = (episodes[0].infos or {}) if episodes else {}
+    if not episodes:
+        raise LogError("the dataset holds no episodes; record one at least.")
+    infos = episodes[0].infos or {}
     if "propensity" not in infos:
         raise LogError(
             "the dataset's infos hold no propensity, so it cannot be weighed: log, at serve time, "
@@ -69,19 +75,22 @@ def from_minari(dataset: Any) -> LoggedDataset:
     columns: dict[str, Any] = {
         "session": np.repeat([e.id for e in episodes], size),
         "step": np.concatenate([np.arange(n) for n in size]),
-        "slate": np.concatenate([e.actions for e in episodes]),
+        "slate": items.ids(np.concatenate([e.actions for e in episodes])),
         "reward": np.concatenate([e.rewards for e in episodes]),
         "terminated": np.concatenate([e.terminations for e in episodes]),
         "truncated": np.concatenate([e.truncations for e in episodes]),
     }
     if described["context"]:
-        columns["context"] = np.concatenate([e.observations[: len(e)] for e in episodes])
+        columns["context"] = np.concatenate([context_of(e.observations, len(e)) for e in episodes])
     for name in infos:
         if name in ROW_COLUMNS:
             columns[name] = np.concatenate([e.infos[name][: len(e)] for e in episodes])
+            if name in ("candidates", "consumed"):
+                columns[name] = items.ids(columns[name])
         elif name in PRIOR_COLUMNS:
             columns[name] = np.stack([e.infos[name][0] for e in episodes])
-    log = LoggedDataset.from_columns(n_items=described["n_items"], **columns)
+    repeats = repeats or bool(described.get("repeats", False))
+    log = LoggedDataset.from_columns(n_items=items.n_items, repeats=repeats, **columns)
     return (
         log.with_estimated_propensities() if described["propensity_source"] == "estimated" else log
     )
@@ -115,18 +124,14 @@ def _plain(x: NDArray[Any]) -> Any:
 
 
 def _description(dataset: Any) -> dict[str, Any]:
-    """What `to_minari` wrote of the log; of a foreign dataset what its spaces say."""
+    """What `to_minari` wrote of the log; of a foreign dataset what it may assume."""
     text = dataset.storage.metadata.get("description") or ""
     described = json.loads(text) if text.startswith('{"longplay"') else {}
     if described and described["longplay"] != FORMAT:
         raise LogError(f"the dataset has log format {described['longplay']}, this reads {FORMAT}")
-    space = dataset.action_space
-    top = getattr(space, "n", None)  # Discrete, else Box
-    own = {
-        "n_items": int(np.max(space.high)) + 1 if top is None else int(top),
-        "context": True,
-        "propensity_source": "logged",
-    }
+    own: dict[str, Any] = {"context": True, "propensity_source": "logged"}
+    if "n_items" in described:
+        own["items"] = Items(int(described["n_items"]), 0)
     return own | described
 
 

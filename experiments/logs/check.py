@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
+from numpy.typing import NDArray
 
-from experiments.logs.log_files import open_log, scores_of
-from offpolicy import Health, check_log
+from experiments.logs.log_files import any_column, open_log, scores_of
+from offpolicy import Health, LoggedDataset, check_log
 from offpolicy.storage.atomic import write_text
 
 
@@ -26,8 +28,39 @@ class Settings:
     target_scores: Path | None = None
     """The target's probability of each logged slate (a file, or a folder that policies.save
     wrote), to check its support and mean weight too."""
+    time: str | None = None
+    """When each decision was made, for values per day: a column of the table or of the log
+    (seconds, or dates)."""
+    event_id: str | None = None
+    """A column that names each decision once: its repeats are found."""
+    reward_age: str | None = None
+    """A column with the age of each reward when the log was written, with --mature-after."""
+    mature_after: float | None = None
+    """Age at which a reward is final, in the unit of --reward-age."""
+    expected_shares: tuple[str, ...] = ()
+    """Share of the units that each logging policy was promised: a=0.5 b=0.5."""
     json: Path | None = None
     """Write the findings here."""
+
+
+def shares_of(entries: tuple[str, ...]) -> dict[str, float] | None:
+    """a=0.5 b=0.5 -> {"a": 0.5, "b": 0.5}; None where nothing was promised.
+
+    Raises:
+        ValueError: an entry is written otherwise.
+    """
+    shares = {}
+    for entry in entries:
+        name, _, share = entry.rpartition("=")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            raise ValueError(f"--expected-shares {entry}: write logger=share, as a=0.5") from None
+    return shares or None
+
+
+def _column(settings: Settings, name: str | None, log: LoggedDataset) -> NDArray[Any] | None:
+    return None if name is None else any_column(name, settings.log, log)
 
 
 def run(settings: Settings) -> int:
@@ -35,7 +68,15 @@ def run(settings: Settings) -> int:
     log = open_log(settings.log, settings.columns, settings.n_items)
     target = settings.target_scores
     scores = None if target is None else scores_of(str(target), log, columns=settings.columns)
-    health = check_log(log, scores)
+    health = check_log(
+        log,
+        scores,
+        time=_column(settings, settings.time, log),
+        event_id=_column(settings, settings.event_id, log),
+        reward_age=_column(settings, settings.reward_age, log),
+        mature_after=settings.mature_after,
+        expected_shares=shares_of(settings.expected_shares),
+    )
     print(log)
     print(health)
     if settings.json is not None:

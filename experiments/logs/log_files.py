@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from experiments.logs.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
+from offpolicy.storage.foreign import table_columns
+from offpolicy.storage.parquet import MANIFEST, log_parts
 
 Columns = dict[str, str | Sequence[str]]
 
@@ -72,6 +74,8 @@ def _uniform(log: LoggedDataset) -> TargetScores:
     if log.candidates is not None:
         offered = (log.candidates >= 0).sum(1).astype(np.float64)
     filled = np.cumsum(log.slate >= 0, axis=1) - 1  # places filled above this one
+    if log.repeats:  # whose items stay on offer
+        filled = np.zeros_like(filled)
     chance = 1 / np.maximum(offered[:, None] - filled, 1)
     places = np.where(log.slate >= 0, chance, 1.0)
     return TargetScores(places.prod(1), places)
@@ -102,6 +106,25 @@ def read_scores(path: Path, log: LoggedDataset, *, columns: Sequence[str] = ()) 
     else:
         raise ValueError(f"{path}: target scores are .npy, .npz or {', '.join(FORMATS)}")
     return match_scores(log, table, columns=named, source=str(path))
+
+
+def any_column(name: str, path: Path, log: LoggedDataset) -> NDArray[Any]:
+    """(N,) a column of the table that the log was read from, whatever it is called there; else of
+    the log ("context.3"). Dates are seconds since 1970.
+
+    Raises:
+        ValueError: neither has it, or it is no column of one entry per decision.
+    """
+    parts = log_parts(path) if (path / MANIFEST).exists() else None
+    tables = [read_table(p) for p in parts] if parts else [read_table(path)]
+    if any(name not in t.column_names for t in tables):
+        return column_of(name, log)
+    column = np.concatenate([table_columns(t.select([name]))[name] for t in tables])
+    if column.shape != (len(log),):
+        raise ValueError(f"{name} of {path} has shape {column.shape}; it is one entry a decision")
+    if column.dtype.kind == "M":
+        return np.asarray(column.astype("datetime64[us]").astype(np.float64) / 1e6)
+    return column
 
 
 def column_of(text: str, log: LoggedDataset) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from offpolicy.doctor import propensity_checks as checks
 from offpolicy.doctor import unit_checks as units
 from offpolicy.doctor import weight_checks as weights
 from offpolicy.doctor.findings import Finding, Level
+from offpolicy.doctor.identities import item_ids, users
 from offpolicy.doctor.repeated_rows import duplicates
 from offpolicy.doctor.times import seconds
 from offpolicy.estimators.terms import F64
@@ -107,11 +108,13 @@ def check_log(
         checks.deterministic(log),
         *weights.uniform_weights(log),
     ]
+    items = item_ids(log, max(f.level for f in findings if "uniform" in f.check))
+    findings[:0] = [f for f in (items, users(log)) if f is not None]
     if scores is not None:
         findings += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
         findings += identities.of_target(log, scores)
-    if log.candidate_propensity is not None:
-        findings += checks.calibration(log)
+    if log.candidate_propensity is not None and log.row_weight is None:
+        findings += checks.calibration(log)  # of rows as they came, none kept by chance
     if log.logger is not None:
         findings.append(context.loggers(log))
     if expected_shares is not None:

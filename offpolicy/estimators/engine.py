@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import Form, FormOf, Lost, Ratio, Rows, bound_names, with_bounds
+from offpolicy.estimators.forms import (
+    Form,
+    FormOf,
+    Lost,
+    Ratio,
+    Rows,
+    bound_names,
+    with_bounds,
+    with_row_weights,
+)
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
@@ -71,7 +80,7 @@ class _Sums:
             if r.carry is not None:
                 ended = np.bincount(t.stratum, r.carry, t.n_strata)
                 bottom[1:] += np.cumsum(ended)[:-1]
-        self.lost = self.lost.and_of(form, t.weight)
+        self.lost = self.lost.and_of(form, t)
 
     def ratios(self) -> list[F64]:
         return [_divide(a, b) for a, b in zip(self.top, self.bottom, strict=True)]
@@ -98,7 +107,8 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
 
 
 def _estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
-    asked, forms = list(forms), with_bounds(Rows(t, slice(0, 1)), forms)
+    asked = list(forms)
+    forms = with_row_weights(t, with_bounds(Rows(t, slice(0, 1)), forms))
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
         for name, form_of in forms.items():

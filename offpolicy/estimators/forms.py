@@ -34,6 +34,12 @@ class Rows:
         return Rows(self._terms, self._rows)
 
     @property
+    def row_weight(self) -> F64 | None:
+        """How often the row counts; None where each counts once."""
+        h = self._terms.row_weight
+        return None if h is None else h[self._rows]
+
+    @property
     def first(self) -> NDArray[np.bool_]:
         """The row opens its session."""
         return self._terms.layout.first[self._rows]
@@ -96,17 +102,18 @@ class Lost(NamedTuple):
     low: float = np.inf  # what the weights multiply
     high: float = -np.inf
 
-    def and_of(self, form: Form, weight: F64) -> Lost:
+    def and_of(self, form: Form, t: Rows) -> Lost:
         """With some more rows."""
         if form.used is None or form.residual is None:
             return self
-        change = form.used - weight
+        change, h = form.used - t.weight, t.row_weight
+        h = np.ones(len(change)) if h is None else h
         return self.with_(
             Lost(
-                float(len(weight)),
-                float(form.used.sum()),
-                float(np.maximum(change, 0).sum()),
-                -float(np.minimum(change, 0).sum()),
+                float(h.sum()),
+                float((h * form.used).sum()),
+                float((h * np.maximum(change, 0)).sum()),
+                -float((h * np.minimum(change, 0)).sum()),
                 float(form.residual.min()),
                 float(form.residual.max()),
             )
@@ -177,6 +184,31 @@ def with_bounds(probe: Rows, forms: Mapping[str, FormOf]) -> dict[str, FormOf]:
 def bound_names(name: str) -> tuple[str, str]:
     """Keys of an estimator's `missed` and `gained`."""
     return f"({name} missed)", f"({name} gained)"
+
+
+def with_row_weights(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, FormOf]:
+    """The forms with every row counted as often as its row weight says: tops, bottoms and what
+    sessions carry on. Horvitz & Thompson (1952), Hajek (1971) for sum(h x) / sum(h)."""
+    if t.row_weight is None:
+        return dict(forms)
+    return {name: _weighted(form_of) for name, form_of in forms.items()}
+
+
+def _weighted(form_of: FormOf) -> FormOf:
+    def form(t: Rows) -> Form:
+        plain, h = form_of(t), t.row_weight
+        assert h is not None
+        ratios = [
+            r._replace(
+                top=h * r.top,
+                bottom=h if r.bottom is None else h * r.bottom,
+                carry=None if r.carry is None else h * r.carry,
+            )
+            for r in plain.ratios
+        ]
+        return plain._replace(ratios=tuple(ratios))
+
+    return form
 
 
 def per_session(t: Rows) -> F64:

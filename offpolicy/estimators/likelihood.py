@@ -28,14 +28,16 @@ def cr(t: Terms) -> Estimate:
             "exploration, or try a closer policy."
         )
     x = t.weight * t.reward
-    mean_w, mean_x = float(t.weight.mean()), float(x.mean())
+    share = None if t.row_weight is None else t.row_weight / t.row_weight.sum()
+    mean_w, mean_x = _mean(t.weight, share), _mean(x, share)
     w = t.weight - mean_w
-    beta, spread = _slope(t.weight, x)
+    beta, spread = _slope(t.weight, x, share)
     moved = x - mean_x - beta * w
     if spread:
         moved = moved + (1 - mean_w) * w * moved / spread  # beta moves with the rows
     units = t.layout.units
-    psi = np.asarray(np.bincount(units.code, moved, units.n) * (units.n / len(t)), np.float64)
+    moved = moved / len(t) if share is None else moved * share
+    psi = np.asarray(np.bincount(units.code, moved, units.n) * units.n, np.float64)
     value = mean_x + (1 - mean_w) * beta
     return Estimate(value, psi, t.unit[units.first], name="cr", horizon=t.horizon)
 
@@ -61,10 +63,15 @@ def value_range(
     return float(left.mean() - half), float(left.mean() + half)
 
 
-def _slope(w: F64, x: F64) -> tuple[float, float]:
-    """Slope of x on w, and the variance of w; zeros where all w are the same."""
-    mean = float(w.mean())
-    spread = float(((w - mean) ** 2).mean())
+def _slope(w: F64, x: F64, share: F64 | None = None) -> tuple[float, float]:
+    """Slope of x on w, and the variance of w; zeros where all w are the same. `share` (N,) of each
+    row in the means."""
+    mean = _mean(w, share)
+    spread = _mean((w - mean) ** 2, share)
     if spread <= LEVEL * mean**2:
         return 0.0, 0.0
-    return float(((w - mean) * x).mean()) / spread, spread
+    return _mean((w - mean) * x, share) / spread, spread
+
+
+def _mean(x: F64, share: F64 | None) -> float:
+    return float(x.mean() if share is None else share @ x)

@@ -125,6 +125,7 @@ class Terms:
     horizon: str  # the estimand, when weights.terms made these
     rows: RowKind  # what a row is; the value is per decision, per session or per slate
     learned: Learned | None  # how weights that were estimated from these rows move with them
+    row_weight: F64 | None  # (N,) 1 / chance that the row was kept; every sum over rows counts it
     layout: Layout = field(init=False, repr=False)
 
     def __init__(
@@ -141,6 +142,7 @@ class Terms:
         horizon: str = "",
         rows: RowKind | None = None,
         learned: Learned | None = None,
+        row_weight: ArrayLike | None = None,
     ) -> None:
         n = len(np.asarray(weight))
         zero, one = np.broadcast_to(0.0, n), np.broadcast_to(1.0, n)
@@ -154,6 +156,7 @@ class Terms:
             "discount": one if discount is None else np.asarray(discount, np.float64),
             "stratum": None if stratum is None else np.asarray(stratum, np.int64),
             "session": None if session is None else np.asarray(session, np.int64),
+            "row_weight": None if row_weight is None else np.asarray(row_weight, np.float64),
         }
         _check(columns)
         for name, x in columns.items():
@@ -192,6 +195,10 @@ def _check(columns: dict[str, Any]) -> None:
         raise ValueError(f"columns differ in shape: {lengths}; each is (N,), one entry per row")
     if lengths["weight"] == (0,):
         raise ValueError("there are no rows to estimate from")
+    kept = columns["row_weight"]
+    if kept is not None and not ((kept > 0) & (kept <= LARGEST)).all():
+        row = int(np.flatnonzero(~((kept > 0) & (kept <= LARGEST)))[0])
+        raise ValueError(f"row_weight[{row}] = {kept[row]:.6g}; it is 1 / the chance to be kept")
     largest = {k: _largest(columns[k]) for k in NUMBERS}
     for name, size in largest.items():
         if not size <= LARGEST:
@@ -205,6 +212,20 @@ def _check(columns: dict[str, Any]) -> None:
         raise ValueError(
             f"weights up to {heaviest:.3g} times rewards up to {highest:.3g} overflow float64;"
             f" {_fix('weight')}"
+        )
+
+
+def refuse_row_weights(rows: Any, what: str) -> None:
+    """Of what cannot count rows (of a log, or of terms) more or less often than once.
+
+    Raises:
+        ValueError: the rows carry weights.
+    """
+    if rows.row_weight is not None:
+        raise ValueError(
+            f"{what} cannot weigh rows that were kept with a known chance (row_weight): it would "
+            "speak of the sample instead of the traffic. Use another estimator, or a log of all "
+            "rows."
         )
 
 

@@ -16,6 +16,7 @@ from offpolicy.estimators.forms import (
     is_staged,
     per_session,
     with_bounds,
+    with_row_weights,
 )
 from offpolicy.estimators.formulas import ips, mean_weight, pdis
 from offpolicy.estimators.registry import ESTIMATORS, estimator
@@ -47,7 +48,8 @@ def forms_of(
     wanted: dict[str, FormOf] = {n: estimator(n, **(hyper or {}).get(n, {})) for n in names}
     logging = _logged(pdis if is_staged(terms) else ips)
     wanted = with_bounds(Rows(terms, slice(0, 1)), wanted)
-    return wanted | {CONTROL: increments, MEAN_WEIGHT: mean_weight, LOGGED: logging}
+    wanted |= {CONTROL: increments, MEAN_WEIGHT: mean_weight, LOGGED: logging}
+    return with_row_weights(terms, wanted)
 
 
 def lay_out(terms: Terms, forms: Mapping[str, FormOf], strata: int) -> tuple[list[Columns], int]:
@@ -69,7 +71,7 @@ def lost_of(terms: Terms, forms: Mapping[str, FormOf]) -> dict[str, Lost]:
     lost = {k: Lost() for k in changed}
     for at in range(0, len(terms), ROWS):
         block = Rows(terms, slice(at, at + ROWS))
-        lost = {k: x.and_of(changed[k](block), block.weight) for k, x in lost.items()}
+        lost = {k: x.and_of(changed[k](block), block) for k, x in lost.items()}
     return lost
 
 
@@ -117,11 +119,12 @@ def _by_unit(terms: Terms) -> Terms:
         return terms
     stratum = terms.stratum if terms.stratum is None else terms.stratum[order]
     session = terms.session if terms.session is None else terms.session[order]
+    kept = terms.row_weight if terms.row_weight is None else terms.row_weight[order]
     columns = (terms.weight, terms.reward, terms.q_logged, terms.v_target)
     w, r, q, v = (x[order] for x in columns)
     return Terms(
         w, r, q, v, terms.unit[order], terms.weight_before[order], terms.discount[order], stratum,
-        session, terms.horizon,
+        session, terms.horizon, terms.rows, row_weight=kept,
     )  # fmt: skip
 
 

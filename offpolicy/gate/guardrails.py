@@ -137,5 +137,5 @@ def _ratio(t: Terms, values: F64, counted: F64 | None, name: str) -> Estimate:
 def _with(t: Terms, values: F64) -> Terms:
     return Terms(
         t.weight, values, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session,
-        rows=t.rows, learned=t.learned,
+        rows=t.rows, learned=t.learned, row_weight=t.row_weight,
     )  # fmt: skip

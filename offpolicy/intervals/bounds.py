@@ -7,7 +7,7 @@ import numpy as np
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.engine import NO_WEIGHT, Estimate
 from offpolicy.estimators.likelihood import cr, least_divergence, value_range
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms, refuse_row_weights
 from offpolicy.intervals.gamma import Unseen, gamma_within
 from offpolicy.intervals.inference import Interval, between, check_level, standard_error
 
@@ -136,6 +136,7 @@ def cressie_read(
     from scipy.special import fdtri
 
     check_level(level)
+    refuse_row_weights(terms, "cressie_read")
     if not weight_range[0] <= 1 <= weight_range[1]:
         raise ValueError(f"weight_range = {weight_range} must hold 1, the mean of right weights")
     _check_known("weight", terms.weight, weight_range)

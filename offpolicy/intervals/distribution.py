@@ -69,6 +69,17 @@ class OutcomeDistribution:
         return Estimate(value, np.asarray(psi - psi.mean()), ids, name=name)
 
 
+def _of_rows(terms: Terms) -> F64:
+    """Row weights of decisions, or of sessions by their last row."""
+    assert terms.row_weight is not None
+    if not is_staged(terms):
+        return terms.row_weight
+    kept = np.empty(terms.layout.sessions.n)
+    last = terms.layout.last
+    kept[terms.layout.sessions.code[last]] = terms.row_weight[last]
+    return kept
+
+
 def outcome_distribution(terms: Terms, *, normalise: bool = True) -> OutcomeDistribution:
     """Outcomes of decisions (one_step) or returns of sessions (trajectory: the same discount as the
     value's), weighted by the target. `normalise` divides by the sum of weights; without it the
@@ -86,8 +97,10 @@ def outcome_distribution(terms: Terms, *, normalise: bool = True) -> OutcomeDist
             raise ValueError('outcome distributions need terms of horizon="trajectory"')
         outcome = np.asarray(np.bincount(code, terms.discount * terms.reward, n), np.float64)
         weight, unit = weight[rows], unit[rows]
+    kept = np.ones(len(weight)) if terms.row_weight is None else _of_rows(terms)
+    weight = weight * kept
     order = np.argsort(outcome, kind="stable")
-    total = float(weight.sum()) if normalise else float(len(weight))
+    total = float(weight.sum() if normalise else kept.sum())
     if total == 0:
         raise ValueError("all weights are 0: the log says nothing about this target")
     return OutcomeDistribution(

@@ -22,6 +22,7 @@ class Pairs(NamedTuple):
     outcome: F64  # (B,) reward, or discounted return, less what a model expected
     unit: I64  # (B,) unit codes
     missing: float = 0.0  # how far a row of a kind that was never seen lies from the others
+    count: F64 | float = 1.0  # (B,) how often each counts, 1 on average
 
 
 def pairs(
@@ -32,8 +33,9 @@ def pairs(
     gain = t.reward - t.q_logged if model else t.reward
     unit = t.layout.units.code
     never = never_seen(t.reward) if missing is None else missing
+    count = 1.0 if t.row_weight is None else t.row_weight / t.row_weight.mean()
     if not is_staged(t):
-        return Pairs(w, gain, unit, never)
+        return Pairs(w, gain, unit, never, count)
     if model:
         gain = gain + np.where(t.layout.first, 0.0, t.v_target)
     sessions = t.layout.sessions
@@ -44,7 +46,9 @@ def pairs(
     discount = t.discount + np.zeros(len(t))
     mass = summed(discount)
     mean = np.divide(summed(discount * w), mass, out=np.ones_like(mass), where=mass > 0)
-    return Pairs(mean, summed(discount * gain), unit[sessions.first], never)
+    if t.row_weight is not None:
+        count = t.row_weight[sessions.first] / t.row_weight[sessions.first].mean()
+    return Pairs(mean, summed(discount * gain), unit[sessions.first], never, count)
 
 
 def never_seen(x: F64) -> float:
@@ -69,10 +73,11 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
     n, units = len(p.weight), len(estimate.psi)
     change = p.weight - against
     share = units / n  # of one decision in the influence of its unit
-    centre = _centre(estimate, change * p.outcome, change, p.unit, share)
+    mass = change * p.count
+    centre = _centre(estimate, mass * p.outcome, mass, p.unit, share)
     if centre is None:
         return seen
-    rest = p.outcome - centre
+    rest = (p.outcome - centre) * p.count
     chance = RARE / n
     heavier, lighter = _summary(np.maximum(change, 0)), _summary(np.maximum(-change, 0))
     better, worse = _outcomes(rest, p.missing)

@@ -39,8 +39,8 @@ def whole_numbers(name: str, x: ArrayLike, kind: type) -> NDArray[Any]:
         whole = a.astype(np.float64)
     except (TypeError, ValueError):
         raise LogError(
-            f"{name} holds {a.dtype} entries such as {a.ravel()[0]!r}; it must hold whole numbers. "
-            "Map foreign ids to 0..n_items-1 before logging."
+            f"{name} holds {a.dtype} entries such as {a.ravel()[:1].tolist()[0]!r}; it must hold "
+            "whole numbers. Map foreign ids to 0..n_items-1 before logging."
         ) from None
     checks.validate(
         checks.any_of(~(np.isfinite(whole) & (whole == np.floor(whole)))),

@@ -227,6 +227,7 @@ class LoggedDataset:
         """Raise LogError where a session has missing steps, or where the log was read from a table
         that names no sessions; `why` says what that would spoil."""
         session_checks.check_names_sessions(self.provenance, why)
+        session_checks.check_session_weights(self.columns(), self.groups, self.names)
         session_checks.check_whole_sessions(self.columns(), self.groups, self.names, why)
 
     def names_of(self, column: str, ids: ArrayLike) -> list[str]:
@@ -237,6 +238,10 @@ class LoggedDataset:
     def unit_names(self, ids: ArrayLike) -> list[str]:
         """As `names_of`, of independent units."""
         return self.names_of("session" if self.user is None else "user", ids)
+
+    def require_users(self) -> None:
+        """Raise LogError where the column user has one value for several sessions."""
+        session_checks.check_several_users(self.columns(), self.groups, self.names)
 
     def hash(self) -> str:
         """sha256 of the contents: names, types, shapes and values of all columns."""

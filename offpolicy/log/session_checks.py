@@ -14,6 +14,8 @@ from offpolicy.log.groups import Groups, in_group_order
 from offpolicy.log.names import Names, name_of
 from offpolicy.log.provenance import Provenance
 
+SAME = 1e-6  # relative difference of numbers that are meant to be equal
+
 
 def check_sessions(columns: Columns, sessions: Groups, names: Names) -> None:
     """Steps grow inside a session, nothing follows an end, a session has one user."""
@@ -74,6 +76,18 @@ def _check_users(
     )
 
 
+def check_several_users(columns: Columns, sessions: Groups, names: Names) -> None:
+    """The column `user`, where there is one, tells sessions apart: users are the independent units,
+    and of one there is no error to speak of."""
+    user = columns.get("user")
+    if user is not None and sessions.n > 1 and bool((user == user[0]).all()):
+        raise LogError(
+            f"the column user has one value ({name_of(names, 'user', user[0])}) for all "
+            f"{sessions.n} sessions, so there is one independent unit and no interval. Leave the "
+            "column out where it names nobody; sessions are then the units."
+        )
+
+
 def check_names_sessions(provenance: Provenance, why: str) -> None:
     """The log's rows are known to form sessions."""
     if provenance.single_decisions:
@@ -82,6 +96,24 @@ def check_names_sessions(provenance: Provenance, why: str) -> None:
             f"decision: {why} Say which of its columns names the session (and its step): "
             'columns={"session": "episode_id", "step": "t"}; or ask for horizon="one_step".'
         )
+
+
+def check_session_weights(columns: Columns, sessions: Groups, names: Names) -> None:
+    """A session is kept or dropped as a whole."""
+    h = columns.get("row_weight")
+    if h is None:
+        return
+    own = h[sessions.first][sessions.code]
+    _check_pairs(
+        np.abs(h - own) > SAME * own,
+        np.arange(len(h)),
+        lambda i: (
+            f"row_weight[{i}] = {h[i]:.6g} differs from {own[i]:.6g}, that of the first row of its "
+            f"session {name_of(names, 'session', columns['session'][i])}. Sessions are kept or "
+            "dropped as a whole: give each row the weight of its session, or ask for "
+            'horizon="one_step".'
+        ),
+    )
 
 
 def check_whole_sessions(columns: Columns, sessions: Groups, names: Names, why: str) -> None:

@@ -60,7 +60,7 @@ def fitted_q(
         raise ValueError(f"horizon = {horizon}; it is a number of backups, 0 or more, or None")
     following, n = next_rows(log), len(log)
     fold = assign_folds(log.unit, folds, seed)
-    solve = _Solver(logged, fold, folds, ridge, n)
+    solve = _Solver(logged, fold, folds, ridge, log.row_weight, n)
     goes_on = following >= 0
     cut = log.truncated & ~goes_on if after is not None else np.zeros(n, bool)
     values = np.zeros((folds, n))
@@ -106,17 +106,27 @@ def _check_bounded(values: F64, most: float) -> None:
 class _Solver:
     """X'X of each training part, factored once."""
 
-    def __init__(self, logged: FeaturesOf, fold: I64, folds: int, ridge: float, n: int) -> None:
+    def __init__(
+        self,
+        logged: FeaturesOf,
+        fold: I64,
+        folds: int,
+        ridge: float,
+        counted: F64 | None,
+        n: int,
+    ) -> None:
+        """`counted` (N,): how often each row counts."""
         from scipy.linalg import cho_factor
 
         self.logged, self.fold, self.folds, self.n = logged, fold, folds, n
+        self.counted = np.ones(n) if counted is None else counted / counted.mean()
         width = logged(slice(0, 1)).shape[1]
         grams = np.zeros((folds, width, width))
         for rows in feature_blocks(n):
             x = logged(rows)
             for k in range(folds):
-                own = x[fold[rows] == k]
-                grams[k] += own.T @ own
+                own, h = x[fold[rows] == k], self.counted[rows][fold[rows] == k]
+                grams[k] += own.T @ (own * h[:, None])
         total = grams.sum(0) + ridge * np.eye(width)
         self.factors = [cho_factor(total - gram, check_finite=False) for gram in grams]
 
@@ -128,7 +138,8 @@ class _Solver:
         for rows in feature_blocks(self.n):
             x = self.logged(rows)
             for k in range(self.folds):
-                right[k] += x.T @ np.where(self.fold[rows] == k, 0.0, y[k, rows])
+                counted = np.where(self.fold[rows] == k, 0.0, self.counted[rows])
+                right[k] += x.T @ (counted * y[k, rows])
         solved = [
             cho_solve(f, r, check_finite=False) for f, r in zip(self.factors, right, strict=True)
         ]

@@ -85,7 +85,15 @@ class RewardData:
     @cached_property
     def fit(self) -> CrossFit:
         """The ridge regressions, ready for any target of the rows."""
-        return CrossFit(self.dense, self.logged, self.fold, ridge=self.ridge, crossed=self.crossed)
+        h = self.log.row_weight
+        return CrossFit(
+            self.dense,
+            self.logged,
+            self.fold,
+            ridge=self.ridge,
+            crossed=self.crossed,
+            weight=None if h is None else h / h.mean(),
+        )
 
     def predict(
         self,
@@ -126,6 +134,8 @@ class RewardData:
             raise ValueError("robust weights are of one decision; fit sessions without them")
         p = self.log.propensity
         weight = scores.propensity * (1 - p) / p**2
+        if self.log.row_weight is not None:
+            weight = weight * self.log.row_weight
         if not weight.any():
             raise NoOverlapError(
                 "the target never serves what was logged with a choice: no row has a robust weight"

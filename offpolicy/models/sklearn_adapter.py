@@ -48,12 +48,13 @@ def sklearn_predictions(
     sweeps = 0 if following is None else int(log.step.max())
     for k in range(int(fold.max()) + 1):
         seen, own = fold != k, fold == k
-        model = _fitted(estimator, x[seen], log.reward[seen])
+        counted = None if log.row_weight is None else log.row_weight[seen]
+        model = _fitted(estimator, x[seen], log.reward[seen], counted)
         for _ in range(sweeps):
             assert following is not None
             ahead = _average(model, would, share)
             target = log.reward + gamma * np.where(following >= 0, ahead[following], 0.0)
-            model = _fitted(estimator, x[seen], target[seen])
+            model = _fitted(estimator, x[seen], target[seen], counted)
         q[own] = _predict(model, x[own])
         v[own] = _average(model, [x[own] for x in would], share[own])
     return Predictions(q, v)
@@ -64,10 +65,19 @@ def _matrix(dense: F64, slates: Slates, n_items: int) -> F64:
     return np.concatenate([dense[:, 1:], slates.z, counts], axis=1)
 
 
-def _fitted(estimator: Regressor, x: F64, y: F64) -> Any:
+def _fitted(estimator: Regressor, x: F64, y: F64, counted: F64 | None) -> Any:
+    """`counted` (N,): how often each row counts."""
     from sklearn.base import clone
+    from sklearn.utils.validation import has_fit_parameter
 
-    return clone(estimator).fit(x, y)
+    if counted is None:
+        return clone(estimator).fit(x, y)
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ValueError(
+            f"the log has row weights, and {type(estimator).__name__}.fit takes no sample_weight; "
+            "use an estimator that does, or the ridge"
+        )
+    return clone(estimator).fit(x, y, sample_weight=counted / counted.mean())
 
 
 def _average(model: Any, would: list[F64], share: F64) -> F64:

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.estimators import ESTIMATORS, Estimate, estimate, estimate_all, hyper_parameters
+from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.mixing import CLOSE, covariance_of, least_error, mixed
+from offpolicy.estimators.registry import fitting
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.intervals.inference import Interval, difference, interval, standard_error
 from offpolicy.log.groups import group
 
 GRID = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)  # of caps, thresholds, shrinkages
+PLAIN = ("ips", "pdis", "tis", "mis_state", "sips")
 FEWEST = 20  # units that a random split leaves some of on both sides
 LEVEL = 0.25  # of SLOPE's intervals
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -83,13 +86,15 @@ def cross_validate(
     terms: Terms,
     names: Sequence[str],
     *,
-    validator: str = "ips",
+    validator: str | None = None,
     splits: int = 20,
     seed: int = 0,
 ) -> Choice:
     """Out-of-sample: each estimator on a random part of the units against an unbiased validator on
-    the rest, sized by their variances; the score is mean squared gap plus one standard error.
-    Cief, Kveton & Kompan (2025)."""
+    the rest, sized by their variances; the score is mean squared gap plus one standard error. The
+    validator is by default the plain weighted mean of the estimand: ips of one decision, pdis or
+    tis of sessions. Cief, Kveton & Kompan (2025)."""
+    validator = validator or _plain_mean(terms)
     units = terms.layout.units
     if not names or splits < 1:
         raise ValueError("cross-validation needs the names of estimators, and a split at least")
@@ -110,6 +115,12 @@ def cross_validate(
             loss.append(gap**2)
         score[name] = float(np.mean(loss) + np.std(loss) / np.sqrt(splits))
     return Choice(min(score, key=score.__getitem__), score)
+
+
+def _plain_mean(terms: Terms) -> str:
+    """The estimator that only weighs and averages, of the terms' estimand."""
+    there = [n for n in PLAIN if n in fitting(terms.horizon)]
+    return there[0] if there else "pdis" if is_staged(terms) else "ips"
 
 
 def opera(estimates: Sequence[Estimate]) -> tuple[Estimate, F64]:
@@ -159,5 +170,5 @@ def _rows(t: Terms, keep: NDArray[np.bool_]) -> Terms:
     return Terms(
         t.weight[keep], t.reward[keep], t.q_logged[keep], t.v_target[keep],
         group(t.unit[keep]).code, t.weight_before[keep], t.discount[keep], stratum, session,
-        t.horizon, t.rows,
+        t.horizon, t.rows, row_weight=None if t.row_weight is None else t.row_weight[keep],
     )  # fmt: skip

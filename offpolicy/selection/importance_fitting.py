@@ -10,7 +10,7 @@ import numpy as np
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators import estimate_all
 from offpolicy.estimators.forms import is_staged
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms, refuse_row_weights
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.models.features import state_features
 from offpolicy.selection.choosing import Choice
@@ -39,6 +39,7 @@ def pas_if(
         NoOverlapError: all weights are 0.
     """
     _check(terms, names, share, splits)
+    refuse_row_weights(terms, "PAS-IF")
     dense = state_features(log, None)
     smooth = _Smoother(dense)
     goes = fitted_rule(terms.weight, dense, share)

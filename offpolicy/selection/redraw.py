@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from offpolicy.diagnostics import diagnose
 from offpolicy.errors import LogError
 from offpolicy.estimators import ESTIMATORS, Estimate, estimate_all
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms, refuse_row_weights
 from offpolicy.intervals.inference import interval
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.models.reward_model import predict_rewards
@@ -98,6 +98,7 @@ def score_estimators(
         LogError: all estimators need a model, and the log holds no full distribution.
     """
     _check_settings(names, tilt, redraws)
+    refuse_row_weights(log, "redrawing a log like this one")
     rng = np.random.default_rng(seed)
     populations = decisions_of(log, tilt, rng, item_features)
     if isinstance(populations[0], Rows):
@@ -131,6 +132,7 @@ def score_session_estimators(
             missing steps.
     """
     _check_settings(names, tilt, redraws)
+    refuse_row_weights(log, "redrawing a log like this one")
     rng = np.random.default_rng(seed)
     how = Evaluator(names, "per_decision", model, item_features, hyper, seed)
     return _scores(sessions_of(log, tilt, rng, item_features), how, redraws, rng)

@@ -19,9 +19,13 @@ def raw_terms(
     """Columns of whole, contiguous, ordered sessions -> Terms."""
     session, reward = columns["session"], columns["reward"].astype(np.float64, copy=False)
     _validate(~np.isfinite(reward), "reward", reward, session, source, "rewards are finite")
-    ratio = _ratio(columns, source)
+    ratio, kept = _ratio(columns, source), columns.get("row_weight")
+    if kept is not None:
+        bad = ~((kept > 0) & np.isfinite(kept))
+        _validate(bad, "row_weight", kept, session, source, "it is 1 / the chance to be kept")
     if horizon == "one_step":
-        return Terms(ratio, reward, None, None, columns[unit_column(columns)], horizon="one_step")
+        unit = columns[unit_column(columns)]
+        return Terms(ratio, reward, None, None, unit, horizon="one_step", row_weight=kept)
     step = columns["step"].astype(np.int64, copy=False)
     part = step != columns["step"]
     _validate(part, "step", columns["step"], session, source, "steps are whole numbers")
@@ -37,9 +41,15 @@ def raw_terms(
     if horizon == "trajectory":
         end = np.append(np.flatnonzero(start)[1:], len(session)) - 1
         running = before = running[end][code]
+    if kept is not None:
+        off = kept != kept[np.flatnonzero(start)][code]
+        _validate(off, "row_weight", kept, session, source, "it is one number in each session")
     discount = None if gamma == 1 else gamma**step
     unit = columns.get("user", code)
-    return Terms(running, reward, None, None, unit, before, discount, step, code, horizon=horizon)
+    return Terms(
+        running, reward, None, None, unit, before, discount, step, code, horizon, "steps",
+        row_weight=kept,
+    )  # fmt: skip
 
 
 def unit_column(columns: Mapping[str, Any]) -> str:

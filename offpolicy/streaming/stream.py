@@ -31,8 +31,9 @@ from offpolicy.streaming.raw_terms import raw_terms, unit_column
 from offpolicy.streaming.units import KEPT, UnitSpan, check_units, joined, span_of, whole_ids
 
 BATCH = 1 << 17  # rows in memory per worker
+OPTIONAL = ("weight", "user", "row_weight")
 OWN_WEIGHTS = ("mips", "snmips", "lips")  # embeddings' and abstractions'
-ROLES = ("session", "step", "reward", "propensity", "target", "weight", "user")
+ROLES = ("session", "step", "reward", "propensity", "target", "weight", "user", "row_weight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +185,13 @@ def _numbers(column: Any, role: str, name: str, path: Path) -> NDArray[Any]:
 def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
     expected = {role: spec.columns.get(role, role) for role in ROLES}
     present = {role: name for role, name in expected.items() if name in there}
+    own = [n for n in spec.estimators if n in OWN_WEIGHTS]
+    asked = "weight" in spec.columns or own
+    if not asked and {"propensity", "target"} <= present.keys():
+        present.pop("weight", None)  # a column of that name may mean anything; asked for, it counts
     needed = {"session", "reward"} | (set() if spec.horizon == "one_step" else {"step"})
     if "weight" not in present:
         needed |= {"propensity", "target"}
-        own = [n for n in spec.estimators if n in OWN_WEIGHTS]
         if own:
             raise LogError(
                 f"{', '.join(own)} need weights of their own: write them "
@@ -200,4 +204,4 @@ def _names(there: list[str], spec: StreamSpec, path: Path) -> dict[str, str]:
             "its columns are called: columns={'target': 'their_name'}; weight alone stands for "
             "propensity and target."
         )
-    return {r: n for r, n in present.items() if r in needed or r in ("weight", "user")}
+    return {r: n for r, n in present.items() if r in needed or r in OPTIONAL}

@@ -48,7 +48,8 @@ def balanced_terms(
     )
     x, came = np.concatenate([own, theirs]), np.repeat([0, 1], [n, n * draws])
     share = np.full((n, draws), 1 / draws) if scores.slate_weight is None else scores.slate_weight
-    weight = np.concatenate([np.ones(n), share.ravel()])
+    h = np.ones(n) if log.row_weight is None else log.row_weight
+    weight = np.concatenate([h, (h[:, None] * share).ravel()])
     fold = np.concatenate([data.fold, np.repeat(data.fold, draws)])
     odds = np.empty(n)
     for k in range(folds):
@@ -57,7 +58,8 @@ def balanced_terms(
         model.fit(x[seen], came[seen], weight[seen])
         odds[held] = np.exp(model.decision_function(own[held]))
     unit = log.unit
-    return Terms(odds, log.reward, None, None, unit, horizon="one_step")
+    kept = log.row_weight
+    return Terms(odds, log.reward, None, None, unit, horizon="one_step", row_weight=kept)
 
 
 def _table(data: RewardData, slates: NDArray[np.int32], rows: NDArray[np.int64]) -> F64:

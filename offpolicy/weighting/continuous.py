@@ -37,6 +37,7 @@ def kernel_terms(
     v_target: ArrayLike | None = None,
     bounds: tuple[ArrayLike, ArrayLike] | None = None,
     unit: NDArray[np.generic] | None = None,
+    row_weight: ArrayLike | None = None,
 ) -> Terms:
     """Weights K((target - action) / h) / (h f m) for a deterministic target; `density` f is the
     logging density of the logged action, m the mass of the target's kernel inside `bounds`, the
@@ -74,6 +75,7 @@ def kernel_terms(
         v_target,
         own,
         horizon="one_step",
+        row_weight=row_weight,
     )
 
 

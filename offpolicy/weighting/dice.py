@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from offpolicy.errors import LogError
-from offpolicy.estimators.terms import F64, Terms, check_gamma
+from offpolicy.estimators.terms import F64, Terms, check_gamma, refuse_row_weights
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.models.fqe import FeaturesOf, feature_blocks
 from offpolicy.models.reward_model import next_rows
@@ -47,6 +47,7 @@ def dice_terms(
         ValueError: gamma outside [0, 1] or a negative strength.
     """
     check_gamma(gamma)
+    refuse_row_weights(log, "dice")
     if not strength >= 0:
         raise ValueError(f"strength = {strength} must not be negative")
     following = next_rows(log)

@@ -64,7 +64,8 @@ def terms(
         ratio = scores.propensity / log.propensity
     if horizon == "one_step":
         q, v = (None, None) if model is None else model
-        return Terms(ratio, log.reward, q, v, log.unit, horizon=horizon)
+        h = log.row_weight
+        return Terms(ratio, log.reward, q, v, log.unit, horizon=horizon, row_weight=h)
     return _session_terms(log, ratio, horizon, model, gamma)
 
 
@@ -112,6 +113,7 @@ def _session_terms(
         session=log.sessions,
         horizon=horizon,
         rows="steps",
+        row_weight=log.row_weight,
     )
 
 
@@ -128,6 +130,7 @@ def on_policy(t: Terms) -> Terms:
         stratum=t.stratum,
         session=t.session,
         rows=t.rows,
+        row_weight=t.row_weight,
     )
 
 

@@ -23,6 +23,7 @@ def mips_terms(
     embedding_given_action: Sequence[F64],
     reward: F64,
     unit: NDArray[np.generic] | None = None,
+    row_weight: F64 | None = None,
 ) -> Terms:
     """Marginal weights sum_a pi_e p(e|a) / sum_a pi_b p(e|a) over categorical embeddings (N, E).
 
@@ -49,7 +50,7 @@ def mips_terms(
         for d in range(1, len(tables)):
             chance = chance * tables[d][embedding[rows, d]]
         weight[rows] = _ratio(chance, logging, target, rows)
-    return _terms(weight, reward, None, None, unit)
+    return _terms(weight, reward, None, None, unit, row_weight)
 
 
 def offcem_terms(
@@ -60,6 +61,7 @@ def offcem_terms(
     reward: F64,
     values: Values | None = None,
     unit: NDArray[np.generic] | None = None,
+    row_weight: F64 | None = None,
 ) -> Terms:
     """Cluster weights sum_{a in c} pi_e / sum_{a in c} pi_b for the residual of a model that speaks
     within clusters: `cluster` (A,) codes, `values` rows -> (b, A). Without values it is IPS over
@@ -81,7 +83,7 @@ def offcem_terms(
             worth = np.asarray(values(rows))
             q[rows] = worth[at[0], action[rows]]
             v[rows] = (target * worth).sum(1)
-    return _terms(weight, reward, q, v, unit)
+    return _terms(weight, reward, q, v, unit, row_weight)
 
 
 def action_terms(
@@ -92,6 +94,7 @@ def action_terms(
     reward: F64,
     values: Values | None = None,
     unit: NDArray[np.generic] | None = None,
+    row_weight: F64 | None = None,
 ) -> Terms:
     """Plain one-decision terms from full distributions, a block at a time."""
     return offcem_terms(
@@ -101,6 +104,7 @@ def action_terms(
         reward=reward,
         values=values,
         unit=unit,
+        row_weight=row_weight,
     )
 
 
@@ -114,6 +118,7 @@ def estimated_mips_terms(
     folds: int = 2,
     seed: int = 0,
     unit: NDArray[np.generic] | None = None,
+    row_weight: F64 | None = None,
 ) -> Terms:
     """MIPS where p(e|a) is unknown: w(x, e) = E[pi_e / pi_b of the action | x, e], the action's
     probability given context (N, D) and embedding (N, E) learned by cross-fitted logistic
@@ -123,8 +128,10 @@ def estimated_mips_terms(
 
     x = np.concatenate([context, embedding], axis=1)
     fold = np.random.default_rng(seed).permutation(len(x)) % folds
+    h = np.ones(len(x)) if row_weight is None else row_weight
     models = [
-        LogisticRegression(max_iter=1000).fit(x[fold != k], action[fold != k]) for k in range(folds)
+        LogisticRegression(max_iter=1000).fit(x[fold != k], action[fold != k], h[fold != k])
+        for k in range(folds)
     ]
     weight = np.empty(len(x))
     n_actions = np.asarray(probabilities(slice(0, 1))[0]).shape[1]
@@ -137,7 +144,7 @@ def estimated_mips_terms(
             if own.size:
                 chance = model.predict_proba(x[rows][own])
                 weight[rows.start + own] = (chance * ratio[own][:, model.classes_]).sum(1)
-    return _terms(weight, reward, None, None, unit)
+    return _terms(weight, reward, None, None, unit, row_weight)
 
 
 def row_blocks(n: int, n_actions: int) -> list[slice]:
@@ -193,7 +200,12 @@ def _distributions(probabilities: Probabilities, rows: slice, n_actions: int) ->
 
 
 def _terms(
-    weight: F64, reward: F64, q: F64 | None, v: F64 | None, unit: NDArray[np.generic] | None
+    weight: F64,
+    reward: F64,
+    q: F64 | None,
+    v: F64 | None,
+    unit: NDArray[np.generic] | None,
+    row_weight: F64 | None,
 ) -> Terms:
     own = np.arange(len(reward)) if unit is None else unit
-    return Terms(weight, reward, q, v, own, horizon="one_step")
+    return Terms(weight, reward, q, v, own, horizon="one_step", row_weight=row_weight)

@@ -55,7 +55,8 @@ def lips_terms(
     )
     ratio = np.divide(above, below, out=np.zeros_like(above), where=held > 0)
     unit = log.unit
-    return Terms((held * ratio).sum(1), log.reward, None, None, unit, horizon="one_step")
+    w, h = (held * ratio).sum(1), log.row_weight
+    return Terms(w, log.reward, None, None, unit, horizon="one_step", row_weight=h)
 
 
 def _expected(

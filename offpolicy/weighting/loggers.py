@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from offpolicy.errors import LogError
-from offpolicy.estimators.terms import F64, I64, Learned, Terms
+from offpolicy.estimators.terms import F64, I64, Learned, Terms, refuse_row_weights
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
@@ -54,6 +54,7 @@ def logger_terms(
     if mode == "balanced":
         weight = scores.propensity / _mixture(log, loggers.code, loggers.n, logger_propensity)
     elif mode == "weighted":
+        refuse_row_weights(log, 'mode="weighted"')
         cell = assign_folds(log.unit, folds, seed) * loggers.n + loggers.code
         weight = weight * precision_shares(weight, cell, folds, loggers.n)
         learned = Shares(weight, cell, loggers.n)
@@ -61,7 +62,10 @@ def logger_terms(
         raise ValueError(f"no mode {mode!r}; there are {', '.join(get_args(Mode))}")
     q, v = (None, None) if model is None else model
     unit = log.unit
-    return Terms(weight, log.reward, q, v, unit, horizon="one_step", learned=learned)
+    return Terms(
+        weight, log.reward, q, v, unit, horizon="one_step", learned=learned,
+        row_weight=log.row_weight,
+    )  # fmt: skip
 
 
 def precision_shares(w: F64, cell: I64, folds: int, n: int) -> F64:
@@ -118,4 +122,5 @@ def _mixture(
             f"logger_propensity[{row}, {code[row]}] = {own[row]:.6g} but propensity[{row}] = "
             f"{log.propensity[row]:.6g}; the columns follow the policies' first appearance."
         )
-    return logger_propensity @ (np.bincount(code, minlength=n) / len(log))
+    size = np.bincount(code, log.row_weight, n)
+    return np.asarray(logger_propensity @ (size / size.sum()))

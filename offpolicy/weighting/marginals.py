@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from offpolicy.estimators.terms import Learned, Terms, check_gamma
+from offpolicy.estimators.terms import Learned, Terms, check_gamma, refuse_row_weights
 from offpolicy.log.columns import check_no_missing
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import I64
@@ -53,6 +53,7 @@ def marginal_terms(
         LogError: a session has missing steps, or the scores do not fit.
     """
     check_scores(log, scores)
+    refuse_row_weights(log, "a marginal weight, which is learned from the rows,")
     check_gamma(gamma)
     log.require_whole_sessions("state weights are carried from step to step.")
     if kind not in get_args(Kind):

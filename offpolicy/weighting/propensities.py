@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from offpolicy.estimators.terms import F64
-from offpolicy.log.columns import matrix, numbers
+from offpolicy.log.columns import matrix, numbers, whole_numbers
 
 FLOOR = 1e-4  # smallest estimated probability: below it a linear model cannot tell
 
@@ -31,8 +31,9 @@ def estimate_propensity(
     seed: int = 0,
 ) -> EstimatedPropensity:
     """Multinomial logistic regression of the logged action (N,) on what the policy saw (N, D),
-    cross-fitted, then one temperature fitted out of fold. Only as good as the context: what the
-    policy saw and the log does not hold is confounding that no estimate mends.
+    cross-fitted, then one temperature fitted out of fold. Actions are 0..n_items-1. Only as good as
+    the context: what the policy saw and the log does not hold is confounding that no estimate
+    mends.
 
     Raises:
         ValueError: an action outside the catalogue, or one seen too seldom to be cross-fitted.
@@ -40,7 +41,7 @@ def estimate_propensity(
     from scipy.optimize import minimize_scalar
     from sklearn.linear_model import LogisticRegression
 
-    a = np.asarray(action, np.int64)
+    a = whole_numbers("action", action, np.int64)
     x = matrix(numbers("context", context))
     if n_items < 2 or len(x) != len(a) or not np.isfinite(x).all():
         raise ValueError(

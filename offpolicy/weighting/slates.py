@@ -53,6 +53,7 @@ def slate_terms(
         session=np.repeat(np.arange(n), positions),
         horizon="slate",
         rows="positions",
+        row_weight=None if log.row_weight is None else np.repeat(log.row_weight, positions),
     )
 
 

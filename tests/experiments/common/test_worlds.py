@@ -16,6 +16,7 @@ from experiments.common.worlds import (
     primary_topics,
     quality,
     rank_share,
+    unit,
 )
 from experiments.data.datasets import Interactions, load
 from policies import Sequences, build, collect
@@ -79,3 +80,32 @@ def test_users_of_the_movielens_world_begin_with_their_real_last_films() -> None
     log = collect(env, build("uniform", env), n_sessions=60, seed=1)
     assert log.prior_items is not None
     assert {tuple(row) for row in log.prior_items.tolist()} <= real
+
+
+def test_an_item_that_a_user_had_again_counts_again() -> None:
+    rng = np.random.default_rng(0)
+    once = [rng.permutation(12)[:5].tolist() for _ in range(40)]
+    again = [[*items, items[0]] if u % 2 else items for u, items in enumerate(once)]
+    table = np.zeros((40, 12))
+    for u, items in enumerate(again):
+        np.add.at(table[u], items, 1)
+    _, scale, right = np.linalg.svd(table / np.linalg.norm(table, axis=1, keepdims=True))
+    want = (right[:3] * np.sqrt(scale[:3, None])).T
+    got = item_vectors(Sequences.from_lists(again, n_items=12), size=3)
+    np.testing.assert_allclose(  # axes may be turned, angles between items are not
+        got @ got.T, unit(want) @ unit(want).T, atol=1e-5
+    )
+
+
+def test_a_world_of_data_in_which_pairs_come_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        f"u{u},i{i},{60 * k},{i % 5}"
+        for u in range(30)
+        for k, i in enumerate(rng.integers(0, 25, 12))
+    ]
+    (tmp_path / "heard.csv").write_text("user,item,timestamp,reward\n" + "\n".join(rows))
+    world = from_data(str(tmp_path / "heard.csv"), None, SIZES)
+    env = world.make(4)
+    log = collect(env, build("uniform", env), n_sessions=4, seed=0)
+    assert log.n_sessions == 4
