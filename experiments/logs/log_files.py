@@ -23,14 +23,12 @@ def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedD
     Raises:
         ValueError: an entry of `columns` that is not ours=theirs, or what is no table.
     """
-    if is_foreign(path, columns, n_items):
-        return read_log(read_table(path), columns=column_names(columns), n_items=n_items)
-    return read_log(path)
-
-
-def is_foreign(path: Path, columns: Sequence[str], n_items: int | None) -> bool:
-    """The log is a table of somebody else's."""
-    return bool(columns) or n_items is not None or path.suffix in FORMATS[2:]
+    loose = path.is_dir() and not (path / MANIFEST).exists() and not any(path.glob("*.parquet"))
+    text = path.suffix in FORMATS[2:] or (loose and bool(columns))
+    if not (text or columns or n_items is not None):
+        return read_log(path)
+    source = read_table(path) if text else path
+    return read_log(source, columns=column_names(columns), n_items=n_items)
 
 
 def column_names(columns: Sequence[str]) -> Columns:

@@ -104,9 +104,10 @@ def calibration(log: LoggedDataset) -> list[Finding]:
     z = (sums.item_hits - sums.item_p)[judged] / np.sqrt(sums.item_var[judged])
     worst = float(np.abs(z).max()) if z.size else 0.0
     at = int(np.flatnonzero(judged)[np.abs(z).argmax()]) if z.size else -1
+    who = log.names_of("item", [at])[0]
     t3 = by_p_value(
         "calibration per item (T3)", two_sided(worst, max(z.size, 1)),
-        f"largest |z| {worst:.1f} at item {at}", rule, ADVICE + " Were rows of some items lost?",
+        f"largest |z| {worst:.1f} at item {who}", rule, ADVICE + " Were rows of some items lost?",
     )  # fmt: skip
     full = sums.bin_var > 5
     z = (sums.bin_hits - sums.bin_p)[full] / np.sqrt(sums.bin_var[full])

@@ -40,7 +40,8 @@ def whole_numbers(name: str, x: ArrayLike, kind: type) -> NDArray[Any]:
     except (TypeError, ValueError):
         raise LogError(
             f"{name} holds {a.dtype} entries such as {a.ravel()[:1].tolist()[0]!r}; it must hold "
-            "whole numbers. Map foreign ids to 0..n_items-1 before logging."
+            "whole numbers. Map foreign ids to 0..n_items-1 before logging (items may be names "
+            "where item_names gives them in order)."
         ) from None
     checks.validate(
         checks.any_of(~(np.isfinite(whole) & (whole == np.floor(whole)))),
@@ -156,9 +157,11 @@ def flags(name: str, x: ArrayLike) -> NDArray[np.bool_]:
 def item_ids(name: str, x: ArrayLike, table: NameTable | None = None) -> NDArray[np.int32]:
     """As int32; names by the table of the catalogue."""
     a = np.asarray(x)
-    if a.dtype.kind in "US" or (a.dtype.kind == "O" and any(isinstance(v, str) for v in a.ravel())):
-        return numbered_items(name, _named(name, a), table)
-    return whole_numbers(name, a, np.int32)
+    if table is None or a.dtype.kind not in "OUS":
+        return whole_numbers(name, a, np.int32)
+    if a.dtype.kind == "O" and not any(isinstance(v, str) for v in a.ravel().tolist()):
+        return whole_numbers(name, a, np.int32)
+    return numbered_items(name, _named(name, a), table)
 
 
 def matrix(x: NDArray[Any]) -> NDArray[Any]:

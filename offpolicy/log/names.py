@@ -92,17 +92,12 @@ def item_table(item_names: Sequence[str] | NDArray[np.str_], n_items: int) -> Na
     return NameTable(np.arange(len(names), dtype=np.int64), names)
 
 
-def numbered_items(column: str, a: NDArray[np.str_], table: NameTable | None) -> NDArray[np.int32]:
+def numbered_items(column: str, a: NDArray[np.str_], table: NameTable) -> NDArray[np.int32]:
     """Item names as item ids; an empty name is an empty position, -1.
 
     Raises:
-        LogError: there is no table, or a name is not in it.
+        LogError: a name is not in the table.
     """
-    if table is None:
-        raise LogError(
-            f"{column} holds names such as {a.ravel()[0]!r}; it must hold whole numbers. Map "
-            "foreign ids to 0..n_items-1 before logging, or pass item_names, the names in order."
-        )
     flat = a.ravel()
     known, ids = table.ids_of(flat)
     empty = flat == ""

@@ -122,7 +122,7 @@ def test_output_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [("x.csv", "", "cannot be read as csv"), ("x.jsonl", "{", "cannot be read as jsonl"),
-     ("x.txt", "a", "is no table")],
+     ("x.txt", "a", "cannot be read as Parquet")],
 )  # fmt: skip
 def test_damaged_tables_are_refused_by_format(
     name: str, content: str, said: str, tmp_path: Path

@@ -133,3 +133,20 @@ def test_ids_of_any_size_are_kept_where_they_are_whole() -> None:
     ids = [2**53 + 1, 2**53 + 1, 2**62, 2**62]
     assert named_log(session=ids).session.tolist() == ids
     assert named_log(session=[3.0, 3.0, 4.0, 4.0]).session.tolist() == [3, 3, 4, 4]
+
+
+def test_items_written_as_digits_are_numbers() -> None:
+    assert named_log(slate=["0", "1", "1", "0"]).slate.ravel().tolist() == [0, 1, 1, 0]
+
+
+def test_the_doctor_calls_items_by_name() -> None:
+    """Item b is shown half as often as its logged probability says."""
+    n = 3000
+    rng = np.random.default_rng(0)
+    item = rng.choice(3, n, p=[0.4, 0.2, 0.4])
+    log = LoggedDataset.from_columns(
+        session=np.arange(n), step=np.zeros(n, int), slate=item, reward=np.ones(n), n_items=3,
+        propensity=np.array([0.3, 0.4, 0.3])[item], item_names=["a", "b", "c"],
+        candidate_propensity=np.tile([0.3, 0.4, 0.3], (n, 1)),
+    )  # fmt: skip
+    assert "at item b" in check_log(log)["calibration per item (T3)"].found
