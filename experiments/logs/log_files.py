@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from experiments.logs.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
 from offpolicy.storage.foreign import table_columns
-from offpolicy.storage.parquet import MANIFEST, log_parts
+from offpolicy.storage.manifest import MANIFEST, log_parts
 
 Columns = dict[str, str | Sequence[str]]
 
@@ -114,7 +114,7 @@ def any_column(name: str, path: Path, log: LoggedDataset) -> NDArray[Any]:
         ValueError: neither has it, or it is no column of one entry per decision.
     """
     parts = log_parts(path) if (path / MANIFEST).exists() else None
-    tables = [read_table(p) for p in parts] if parts else [read_table(path)]
+    tables = [read_table(p.path) for p in parts] if parts else [read_table(path)]
     if any(name not in t.column_names for t in tables):
         return column_of(name, log)
     column = np.concatenate([table_columns(t.select([name]))[name] for t in tables])

@@ -22,7 +22,7 @@ class Pairs(NamedTuple):
     outcome: F64  # (B,) reward, or discounted return, less what a model expected
     unit: I64  # (B,) unit codes
     missing: float = 0.0  # how far a row of a kind that was never seen lies from the others
-    count: F64 | float = 1.0  # (B,) how often each counts, 1 on average
+    times: F64 | float = 1.0  # (B,) how often each counts, 1 on average
 
 
 def pairs(
@@ -73,11 +73,11 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
     n, units = len(p.weight), len(estimate.psi)
     change = p.weight - against
     share = units / n  # of one decision in the influence of its unit
-    mass = change * p.count
+    mass = change * p.times
     centre = _centre(estimate, mass * p.outcome, mass, p.unit, share)
     if centre is None:
         return seen
-    rest = (p.outcome - centre) * p.count
+    rest = (p.outcome - centre) * p.times
     chance = RARE / n
     heavier, lighter = _summary(np.maximum(change, 0)), _summary(np.maximum(-change, 0))
     better, worse = _outcomes(rest, p.missing)
