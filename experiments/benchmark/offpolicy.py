@@ -128,7 +128,8 @@ def _stream(scale: float) -> str:
 
 
 def _stream_files(scale: float) -> str:
-    return _streamed(1000, max(int(2e4 * scale) // 5 * 5, 5), hashed=True)
+    files = max(int(1000 * min(10 * scale, 1)), 20)
+    return _streamed(files, int(2e7 * scale / files) // 5 * 5, hashed=True)
 
 
 def _streamed(files: int, rows: int, *, hashed: bool) -> str:

@@ -195,6 +195,20 @@ def test_a_damaged_page_is_refused_where_there_is_no_manifest(tmp_path: Path) ->
         read_log(tmp_path / "log.parquet")
 
 
+def test_a_flipped_bit_of_the_footer_changes_no_single_file_in_silence(tmp_path: Path) -> None:
+    log, file, rng = build(), tmp_path / "log.parquet", np.random.default_rng(0)
+    write_log(log, file)
+    raw, refused = file.read_bytes(), 0
+    begin = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")
+    for _ in range(120):
+        file.write_bytes(raw[:begin] + flipped(raw[begin:], rng))
+        try:
+            assert read_log(file).hash() == log.hash()
+        except LogError:
+            refused += 1
+    assert refused > 20
+
+
 @pytest.mark.parametrize(
     ("second", "said"),
     [
