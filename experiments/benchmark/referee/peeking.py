@@ -87,7 +87,8 @@ def _looks(drawn: Draw, rules: dict[str, GateRule]) -> Iterator[tuple[Report, st
     for day in range(4, DAYS + 1):
         log, scores = drawn.log.take(slice(day * DAY)), _first(drawn.scores, day * DAY)
         for name, rule in rules.items():
-            yield evaluate(log, scores, horizon="one_step", rule=rule, check=False), name
+            report = evaluate(log, scores, horizon="one_step", rule=rule, check=False, model=None)
+            yield report, name
 
 
 def _first(s: TargetScores, n: int) -> TargetScores:
