@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,7 +43,10 @@ def compare(
         if own in control:
             uplift = adjust(uplift, control[own])
         used = hyper_parameters(name) | dict(settings.get(name, {}))
-        lines.append(Line(name, interval(e, level), interval(uplift, level), used, uplift))
+        decides = uplift
+        if ESTIMATORS[name].interval:  # no verdict rests on an interval that does not hold
+            decides = replace(uplift, bias=(-np.inf, np.inf))
+        lines.append(Line(name, interval(e, level), interval(uplift, level), used, decides))
     return tuple(lines)
 
 
