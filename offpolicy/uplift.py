@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,7 +56,10 @@ def compare(
             of_value, of_uplift = unseen(e, p, against=0.0), unseen(uplift, p, against=1.0)
         value = gamma_interval(e, level, unseen=of_value)
         gain = gamma_interval(uplift, level, unseen=of_uplift)
-        lines.append(Line(name, value, gain, used, uplift, of_uplift))
+        decides = uplift
+        if record.interval:  # no verdict rests on an interval that does not hold
+            decides = replace(uplift, bias=(-np.inf, np.inf), ends=None)
+        lines.append(Line(name, value, gain, used, decides, of_uplift))
     return tuple(lines)
 
 

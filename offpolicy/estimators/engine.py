@@ -7,23 +7,14 @@ Memory beyond the terms: one number per unit and estimator.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.errors import NoOverlapError
-from offpolicy.estimators.forms import (
-    Form,
-    FormOf,
-    Lost,
-    Ratio,
-    Rows,
-    bound_names,
-    with_bounds,
-    with_row_weights,
-)
+from offpolicy.estimators.forms import Form, FormOf, Lost, Ratio, Rows, with_row_weights
 from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.groups import Groups
 
@@ -107,53 +98,42 @@ def estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]
 
 
 def _estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate]:
-    asked = list(forms)
-    forms = with_row_weights(t, with_bounds(Rows(t, slice(0, 1)), forms))
+    forms = with_row_weights(t, forms)
     sums = {name: _Sums() for name in forms}
     for block, _ in _blocks(t):
         for name, form_of in forms.items():
             sums[name].add(form_of(block), block)
     units = t.layout.units
     psi = {name: np.zeros(units.n) for name in forms}
+    sides = {n: [np.zeros(units.n), np.zeros(units.n)] for n in forms if sums[n].lost.rows}
     ratios = {name: s.ratios() for name, s in sums.items()}
     for block, rows in _blocks(t):
         code = units.code[rows]
         for name, form_of in forms.items():
-            moved = _derivative(form_of(block), block, ratios[name], sums[name].bottom)
+            form = form_of(block)
+            moved = _derivative(form, block, ratios[name], sums[name].bottom)
             _add_by_unit(psi[name], code, moved, units)
+            beside = sums[name].lost.moved(form, block)
+            for side, more in zip(sides.get(name, ()), beside, strict=False):
+                if more is not None:
+                    _add_by_unit(side, code, more, units)
     if t.learned is not None:
         for name, form_of in forms.items():
             slopes = _slopes(form_of, t, ratios[name], sums[name].bottom)
             psi[name] += np.bincount(units.code, t.learned(*slopes), units.n)
     ids = t.unit[units.first]
-    found = {
-        name: Estimate(
-            float(sum(r.sum() for r in ratios[name])),
-            psi[name] * units.n,
-            ids,
-            sums[name].lost.bounds(),
-            name,
-            t.horizon,
-        )
-        for name in forms
-    }
-    return {name: _with_ends(name, found, sums[name].lost) for name in asked}
-
-
-def _with_ends(name: str, found: Mapping[str, Estimate], lost: Lost) -> Estimate:
-    """The estimate with the bounds of the truth, where it changed its weights."""
-    e = found[name]
-    if not lost.rows:
-        return e
-    missed, gained = (found[key] for key in bound_names(name))
-    low, high = (
-        End(
-            e.value + cut * missed.value + more * gained.value,
-            e.psi + cut * missed.psi + more * gained.psi,
-        )
-        for cut, more in lost.ends()
-    )
-    return replace(e, ends=(low, high))
+    found = {}
+    for name in forms:
+        lost, value = sums[name].lost, float(sum(r.sum() for r in ratios[name]))
+        own, ends = psi[name] * units.n, None
+        if lost.rows:
+            low, high = (
+                End(value + gap, own + side * units.n)
+                for gap, side in zip(lost.gaps(), sides[name], strict=True)
+            )
+            ends = (low, high)
+        found[name] = Estimate(value, own, ids, lost.bounds(), name, t.horizon, ends)
+    return found
 
 
 def _normalised(form_of: FormOf, t: Terms) -> bool:

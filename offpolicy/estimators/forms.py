@@ -144,6 +144,26 @@ class Lost(NamedTuple):
         low, high = min(self.low, 0.0), max(self.high, 0.0)
         return (low, -high), (high, -low)
 
+    def gaps(self) -> tuple[float, float]:
+        """By how much the bounds of the truth lie beside the value."""
+        more = self.gained / self.rows
+        cut = 1 - self.used / self.rows + more
+        low, high = (a * cut + b * more for a, b in self.ends())
+        return low, high
+
+    def moved(self, form: Form, t: Rows) -> tuple[F64 | None, F64 | None]:
+        """What a unit of mass on each of some rows adds to `gaps`; None where nothing."""
+        if form.used is None or not self.rows:
+            return None, None
+        more: F64 | float = np.maximum(form.used - t.weight, 0) if self.gained else 0.0
+        share = (1.0 if t.row_weight is None else t.row_weight) / self.rows
+        moved = []
+        for (a, b), gap in zip(self.ends(), self.gaps(), strict=True):
+            nothing = a == 0 and (b == 0 or not self.gained)
+            row = None if nothing else (a * (1 - form.used + more) + b * more - gap) * share
+            moved.append(row)
+        return moved[0], moved[1]
+
 
 FormOf = Callable[[Rows], Form]
 

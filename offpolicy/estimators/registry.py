@@ -160,9 +160,12 @@ def fitting(horizon: str, *, usual: bool = False) -> list[str]:
 
 
 def preferred(names: list[str]) -> str:
-    """The one that a verdict rests on: the lowest rank, else the first."""
+    """The one that a verdict rests on: the lowest rank, else the first whose interval holds, else
+    the first."""
     ranked = [n for n in names if ESTIMATORS[n].rank is not None]
-    return min(ranked, key=lambda n: ESTIMATORS[n].rank or 0) if ranked else names[0]
+    if ranked:
+        return min(ranked, key=lambda n: ESTIMATORS[n].rank or 0)
+    return next((n for n in names if not ESTIMATORS[n].interval), names[0])
 
 
 def estimate(terms: Terms, name: str, **hyper: float) -> Estimate:

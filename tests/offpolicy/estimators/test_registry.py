@@ -8,6 +8,7 @@ import pytest
 from offpolicy import (
     ESTIMATORS,
     LoggedDataset,
+    Outcome,
     StreamSpec,
     TargetScores,
     balanced_terms,
@@ -73,7 +74,8 @@ def test_usual_lists_and_the_deciding_estimator_come_from_the_records() -> None:
     assert preferred(["ips", "dm", "sndr", "dr"]) == "dr"
     assert preferred(["pdis", "snpdis"]) == "snpdis"
     assert preferred(["ips", "clipped_ips", "snips", "cr"]) == "snips"
-    assert preferred(["dm", "cr"]) == "cr"
+    assert preferred(["dm", "cr"]) == "cr"  # the interval of dm does not hold
+    assert preferred(["dm"]) == "dm"
 
 
 def test_the_least_quadratic_form_on_the_simplex_is_exact() -> None:
@@ -108,3 +110,23 @@ def test_an_interval_that_does_not_hold_is_marked_where_it_is_read(log: LoggedDa
     assert len(notes) == 1
     assert "the interval of dm" in notes[0]
     assert "does not cover the truth" in notes[0]
+
+
+def test_no_verdict_rests_on_an_interval_that_does_not_hold() -> None:
+    """The direct method alone is sure of an uplift, by an interval that is far too short."""
+    n = 2000
+    item = np.random.default_rng(0).integers(0, 2, n)
+    log = LoggedDataset.from_columns(
+        session=np.arange(n), step=np.zeros(n), slate=item, propensity=np.full(n, 0.5),
+        reward=item.astype(float), n_items=2,
+    )  # fmt: skip
+    scores = TargetScores(
+        np.where(item == 1, 0.9, 0.1),
+        slates=np.tile(np.arange(2, dtype=np.int32)[:, None], (n, 1, 1)),
+        slate_weight=np.tile([0.1, 0.9], (n, 1)),
+    )
+    both = evaluate(log, scores, horizon="one_step", estimators=["dm", "ips"], check=False)
+    assert (both.decided_by, both.verdict.outcome) == ("ips", Outcome.PASS)
+    alone = evaluate(log, scores, horizon="one_step", estimators=["dm"], check=False)
+    assert alone["dm"].uplift.low > 0
+    assert alone.verdict.outcome is Outcome.UNDECIDED
