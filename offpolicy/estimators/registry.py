@@ -48,7 +48,7 @@ MIPS = "mips_terms or estimated_mips_terms"
 # must hold whatever the model: that rules out `dm` and whatever changes weights. With its control
 # variate (`uplift.compare`) the uplifts of `dr` and `sndr` are as close as that of `cr`; `dr` is
 # unbiased besides, and reads rows one at a time. Without a model the uplifts of `snips` and `cr`
-# are the same, and `snips` streams.
+# are nearly the same, and `snips` streams.
 ESTIMATORS: dict[str, Estimator] = {
     "ips": Estimator(form=formulas.ips, horizons=ONE, usual=True, rank=4),
     "clipped_ips": Estimator(form=formulas.clipped_ips, horizons=ONE, usual=True),
