@@ -35,7 +35,7 @@ class Settings:
     """Size of the catalogue of a foreign log."""
     tilt: tuple[float, ...] = (0.5, 2.0)
     """How far the targets go from the logging policy towards what pays, in standard deviations."""
-    redraws: int = 100
+    redraws: int = 60
     """Logs per target."""
     rows: int = 20_000
     """At most this many of the log's decisions are used; whole sessions."""

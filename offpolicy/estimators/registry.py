@@ -43,6 +43,15 @@ MIPS = "mips_terms or estimated_mips_terms"
 CLASSIFIER = "leaves out the error of the classifier, where estimated_mips_terms made the weights"
 # fmt: off
 # A shared formula on Terms of its own weights is an estimator of its own: `about` says which.
+#
+# `usual` and `rank` rest on a table over worlds, `longplay benchmark estimators`
+# (experiments/results/estimators.md). `cr` and `sndr` err least there, so both are shown; `ips` is
+# the unbiased value that others are read against, `clipped_ips` what a bound on the weights costs,
+# `dm` what the model behind `dr` says alone. A verdict rests on an uplift and its interval, which
+# must hold whatever the model: that rules out `dm` and whatever changes weights. With its control
+# variate (`uplift.compare`) the uplifts of `dr` and `sndr` are as close as that of `cr`; `dr` is
+# unbiased besides, and reads rows one at a time. Without a model the uplifts of `snips` and `cr`
+# are nearly the same, and `snips` streams.
 ESTIMATORS: dict[str, Estimator] = {
     "ips": Estimator(form=formulas.ips, horizons=ONE, usual=True, rank=4),
     "clipped_ips": Estimator(form=formulas.clipped_ips, horizons=ONE, usual=True),

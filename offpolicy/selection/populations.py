@@ -17,7 +17,7 @@ from offpolicy.estimators.terms import F64, I64, Terms
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from offpolicy.models.reward_model import RewardData
-from offpolicy.selection.reward_surfaces import SURFACES, Noise, expected_rewards, fitted
+from offpolicy.selection.reward_surfaces import SURFACES, Noise, expected_rewards, fitted, noise_of
 
 WIDEST = 256  # candidates; decisions of more are redrawn by rows
 CELLS = 4_000_000  # states times candidates that are kept; of a longer log, its first sessions
@@ -64,14 +64,16 @@ class Rows(NamedTuple):
     """Of a log without distributions: its N rows are the actions, which the target weighs."""
 
     weight: F64  # (N,)
-    reward: F64  # (N,)
+    reward: F64  # (N,) expected
+    noise: Noise
     truth: float
 
     def redraw(self, rng: np.random.Generator) -> Terms:
-        """One log of N rows, drawn with replacement."""
+        """One log of N rows, drawn with replacement, their rewards anew."""
         n = len(self.weight)
         rows = rng.integers(0, n, n)
-        return Terms(self.weight[rows], self.reward[rows], None, None, np.arange(n))
+        reward = self.noise.draw(self.reward[rows], rng)
+        return Terms(self.weight[rows], reward, None, None, np.arange(n))
 
 
 class Sessions(NamedTuple):
@@ -189,7 +191,9 @@ def _rows(log: LoggedDataset, tilt: float) -> Rows:
     """The target weighs each row by the reward that a model expects of it, not by its own."""
     data = RewardData(log)
     expected = data.fit.predict(data.fit.fit(log.reward), data.logged)
+    noise = noise_of(log.reward, expected)
+    expected = noise.clip(expected)
     spread = max(float(expected.std()), 1e-12)
     weight = np.exp(tilt * (expected - expected.mean()) / spread)
     weight = weight / weight.mean()
-    return Rows(weight, log.reward, float((weight * log.reward).mean()))
+    return Rows(weight, expected, noise, float((weight * expected).mean()))

@@ -86,8 +86,9 @@ def score_estimators(
 
     Rewards are redrawn from surfaces richer than the reward model, fitted to the log. The regret of
     an estimator is its error over the least one, in the surface that suits it worst; the choice has
-    the least regret, or, among those that the redraws do not separate from it (or by less than a
-    ratio of 1.2), the lowest rank in ESTIMATORS, whose records say which is the most robust.
+    the least regret, or, where the redraws do not separate others from it (or by less than a ratio
+    of 1.2), the least regret among those of them with a rank in ESTIMATORS: their bias does not
+    last, whatever the world.
 
     Where the log holds no full distribution over single items, or one over more than 256
     candidates, its rows themselves are the actions: they are drawn with replacement, the tilt is
@@ -199,7 +200,7 @@ def _ranking(
     near = (again <= again[:, [best]]).mean(0) >= RARELY
     near |= regret <= CLOSE * regret[best]
     ranked = [e for e in np.flatnonzero(near).tolist() if ESTIMATORS[names[e]].rank is not None]
-    choice = min(ranked, key=lambda e: ESTIMATORS[names[e]].rank or 0) if ranked else best
+    choice = min(ranked, key=lambda e: float(regret[e])) if ranked else best
     rest = [e for e in regret.argsort(kind="stable").tolist() if e != choice]
     return regret.tolist(), np.quantile(again, 0.95, axis=0).tolist(), [choice, *rest]
 

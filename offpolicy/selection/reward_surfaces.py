@@ -85,7 +85,7 @@ def fitted(log: LoggedDataset, item_features: ArrayLike | None, seed: int) -> Fi
         crossed = data.table @ np.mean([m.cross for m in models], axis=0)
         slopes = slopes + crossed[:, : data.crossed]
     dense = np.asarray(np.mean([m.dense for m in models], axis=0))
-    noise = _noise(log.reward, log.reward - left_over)
+    noise = noise_of(log.reward, log.reward - left_over)
     items = np.column_stack([slopes, level])
     return Fitted(data, log.slate[:, 0].astype(np.int64), left_over, dense, items, noise)
 
@@ -145,18 +145,16 @@ def _cells(fit: Fitted, rows: I64, ids: I64, rng: np.random.Generator) -> F64:
     return np.asarray(level[cell[rows][:, None] * n_items + np.maximum(ids, 0)])
 
 
-def _noise(reward: F64, predicted: F64) -> Noise:
+def noise_of(reward: F64, predicted: F64) -> Noise:
     """Rewards of two values, or residuals by bins of the prediction."""
     low, high = float(reward.min()), float(reward.max())
     two = bool(((reward == low) | (reward == high)).all())
-    edges = np.unique(np.quantile(predicted, np.arange(1, BINS) / BINS))
+    edges = np.unique(np.quantile(predicted, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    edges = edges[edges < predicted.max()]  # a prediction is in each bin: its edge, or the largest
     b: NDArray[np.int64] = np.searchsorted(edges, predicted)
-    size = np.bincount(b, minlength=len(edges) + 1)
-    edges = edges[size[:-1] > 0] if (size == 0).any() else edges
-    b = np.searchsorted(edges, predicted)
     size = np.bincount(b, minlength=len(edges) + 1)
     order = np.argsort(b, kind="stable")
     rest = (reward - predicted)[order]
     start = np.concatenate([[0], np.cumsum(size)])
-    centre = np.add.reduceat(rest, start[:-1]) / np.maximum(size, 1)
+    centre = np.add.reduceat(rest, start[:-1]) / size
     return Noise(low, high, two, edges, start, rest - np.repeat(centre, size))

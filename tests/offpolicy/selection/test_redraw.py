@@ -159,5 +159,7 @@ def test_the_choice_has_the_least_regret_or_is_more_robust_and_as_good() -> None
     assert order == [2, 1, 0]
     biased = np.ones((1, 40, 2)) * np.array([1.0, 1.3])  # 1.14 times: not to be relied on
     assert _ranking(biased, ["dros", "dr"], rng)[2] == [1, 0]
+    robust = np.ones((1, 40, 3)) * np.array([1.0, 1.3, 1.1])
+    assert _ranking(robust, ["dros", "dr", "sndr"], rng)[2] == [2, 0, 1]
     clear = np.ones((1, 40, 2)) * np.array([1.0, 2.0])
     assert _ranking(clear, ["dros", "dr"], rng)[2] == [0, 1]
