@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from offpolicy.doctor.findings import Finding, Level, by_p_value, by_share
@@ -82,34 +84,34 @@ def _moved(reward: F64, total: F64, gap: F64, count: int) -> bool:
 def lost_outcomes(log: LoggedDataset, unit: Groups) -> Finding:
     """A group of rows without a single outcome, where all others have some.
 
-    Groups are the values of `logger` and of context columns that take few values. As many rows as
-    a group has units count as independent.
+    Groups are the values of `logger` and of context columns that take few values; no outcome is
+    the least reward, or 0. As many rows as a group has units count as independent. A group may have
+    no outcomes by nature, so that this is a warning.
     """
     name, rule = "outcomes per group", "Outcomes of every group of rows arrive."
-    floor = float(log.reward.min())
-    paid = log.reward > floor
-    rate = float(paid.mean())
-    worst, tests = (1.0, "", 0, 0), 0
-    if rate > 0:
-        for part in by_value(log):
-            code = part.code
-            rows, hits = np.bincount(code), np.bincount(code, paid)
+    worst, tests = (1.0, 0.0, -1, ""), 0
+    for part in by_value(log):
+        for nothing in {float(log.reward.min()), 0.0}:
+            none = log.reward == nothing
+            share, rows = float(none.mean()), np.bincount(part.code)
+            silent = np.flatnonzero((np.bincount(part.code, ~none) == 0) & (rows > 0))
             tests += len(rows)
-            for g in np.flatnonzero((hits == 0) & (rows > 0)):
-                at = np.flatnonzero(code == g)
-                free = min(len(at), len(np.unique(unit.code[at])))
-                p = float((1 - rate) ** free)
-                if p < worst[0]:
-                    worst = p, part.name(int(g)), len(at), int(at[0])
-    if not worst[1]:
+            for g in silent if share < 1 else ():
+                free = min(int(rows[g]), len(np.unique(unit.code[part.code == g])))
+                label = f"{rows[g]} rows with {part.name(int(g))}"
+                first = int((part.code == g).argmax())
+                worst = min(worst, (share**free, nothing, first, label))
+    if not worst[3]:
         return Finding(name, Level.PASS, f"no group of {tests} lacks outcomes", rule)
-    p, label, rows_of, row = worst
+    p, nothing, row, label = worst
+    share = float((log.reward != nothing).mean())
     observed = (
-        f"none of {rows_of} rows with {label} has a reward above {floor:.4g}, {rate:.2%} of all "
-        f"rows have; the first is row {row}"
+        f"none of {label} has a reward other than {nothing:.4g}, {share:.2%} of all rows have; the "
+        f"first is row {row}"
     )
-    return by_p_value(
+    f = by_p_value(
         name, min(p * tests, 1.0), observed, rule,
         "Look whether the outcomes of this group reach the log; drop its rows for all policies "
         "alike, or join what is missing.", row,
     )  # fmt: skip
+    return replace(f, level=min(f.level, Level.WARN), row=f.row if f.level else None)

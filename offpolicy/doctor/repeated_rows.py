@@ -74,6 +74,11 @@ def _pairings(log: LoggedDataset, time: F64 | None) -> Iterator[Pairs]:
             soon = same & (np.diff(time[order]) <= SOON)
             where = f"the same user's row at most {SOON:g} s before"
             yield Pairs(where, order[:-1][soon], order[1:][soon])
+    if time is not None:
+        order = np.argsort(time, kind="stable")
+        soon = np.diff(time[order]) <= SOON
+        where = f"a row at most {SOON:g} s before"
+        yield Pairs(where, order[:-1][soon], order[1:][soon])
     rng = np.random.default_rng(0)  # a fixed projection: rows that are alike stand side by side
     for name, x in (("context", log.context), ("candidates", log.candidate_propensity)):
         if x is None or not x.shape[1]:

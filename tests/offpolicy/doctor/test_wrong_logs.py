@@ -171,6 +171,16 @@ def retried(c: Columns, rng: np.random.Generator) -> Columns:
     return without(again(c, rng, 0.03, 0.0), "candidate_propensity", "context")
 
 
+def retried_by_strangers(c: Columns, rng: np.random.Generator) -> Columns:
+    return without(again(c, rng, 0.05, 1.0), "candidate_propensity", "context", "user", "logger")
+
+
+def lost_revenue(c: Columns, rng: np.random.Generator) -> Columns:
+    """Rewards of both signs, none of which arrived from one logger."""
+    paid = rng.normal(size=ROWS)
+    return c | {"reward": np.where(c["logger"] == 1, 0.0, paid)}
+
+
 def clock_ahead(c: Columns, rng: np.random.Generator) -> Columns:
     return c | {"time": c["time"] + 400 * 86_400 * (rng.random(ROWS) < 0.02)}
 
@@ -203,6 +213,8 @@ FAULTS: dict[str, tuple[Callable[[np.random.Generator], Columns], Damage, str]] 
     "copies with a new context": (world, jittered, "duplicates"),
     "copies without a table": (world, jittered_bare, "duplicates"),
     "retries": (world, retried, "duplicates"),
+    "retries under other names": (world, retried_by_strangers, "duplicates"),
+    "a logger's revenue lost": (world, lost_revenue, "outcomes per group"),
     "a clock ahead": (world, clock_ahead, "clock"),
     "a clock that was never set": (world, clock_behind, "clock"),
 }
