@@ -11,10 +11,10 @@ from offpolicy.log.dataset import LoggedDataset
 NAME = "item ids"
 
 
-def item_ids(log: LoggedDataset, uniform: Level) -> Finding | None:
+def item_ids(log: LoggedDataset, means: Level) -> Finding | None:
     """Items that the table's reader had to assume, below the smallest id in it: with the size of
-    the catalogue unknown, it ends at the largest id seen and begins at 0. `uniform` is the level of
-    the uniform target's mean weight, which an item too many takes below 1. None where nothing was
+    the catalogue unknown, it ends at the largest id seen and begins at 0. `means` is the worst level of
+    the mean weights, which an item too many takes below 1. None where nothing was
     assumed."""
     if not log.provenance.inferred_items:
         return None
@@ -26,7 +26,7 @@ def item_ids(log: LoggedDataset, uniform: Level) -> Finding | None:
     which = "item 0 is" if least == 1 else f"items 0 to {least - 1} are"
     return Finding(
         NAME,
-        Level.FAIL if uniform > Level.PASS else Level.WARN,
+        Level.FAIL if means > Level.PASS else Level.WARN,
         f"{which} never shown or offered: ids seem to start at {least}",
         rule,
         f"If they do, subtract {least} from every id (of targets too); if the catalogue does hold "

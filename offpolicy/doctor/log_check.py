@@ -108,11 +108,11 @@ def check_log(
         checks.deterministic(log),
         *weights.uniform_weights(log),
     ]
-    items = item_ids(log, max(f.level for f in findings if "uniform" in f.check))
-    findings[:0] = [f for f in (items, users(log)) if f is not None]
     if scores is not None:
         findings += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
-        findings += identities.of_target(log, scores)
+        findings[:0] = identities.of_target(log, scores)
+    items = item_ids(log, max(f.level for f in findings if "mean weight" in f.check))
+    findings[:0] = [f for f in (items, users(log)) if f is not None]
     if log.candidate_propensity is not None and log.row_weight is None:
         findings += checks.calibration(log)  # of rows as they came, none kept by chance
     if log.logger is not None:

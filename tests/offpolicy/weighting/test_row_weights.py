@@ -103,7 +103,10 @@ def test_reports_guardrails_and_diagnostics_agree_with_copies() -> None:
     assert got.baseline.value == pytest.approx(want.baseline.value)
     assert got.baseline.se == pytest.approx(want.baseline.se)
     for a, b in zip(got.lines, want.lines, strict=True):
-        assert (a.uplift.low, a.uplift.high) == pytest.approx((b.uplift.low, b.uplift.high))
+        assert (a.uplift.value, a.uplift.se) == pytest.approx((b.uplift.value, b.uplift.se))
+        width = b.uplift.high - b.uplift.low  # one row that counts three times may be missed whole
+        assert a.uplift.low == pytest.approx(b.uplift.low, abs=0.2 * width)
+        assert a.uplift.high == pytest.approx(b.uplift.high, abs=0.2 * width)
     for name in ("ess", "top_share", "support"):
         assert getattr(got.diagnostics, name) == pytest.approx(getattr(want.diagnostics, name))
     assert any("count by row_weight" in n for n in got.notes)
@@ -113,11 +116,11 @@ def test_reports_guardrails_and_diagnostics_agree_with_copies() -> None:
         )[0].interval
         for x in (weighted, copied)
     ]
-    assert (rails[0].low, rails[0].high) == pytest.approx((rails[1].low, rails[1].high))
+    assert (rails[0].value, rails[0].se) == pytest.approx((rails[1].value, rails[1].se))
 
 
 def test_models_are_fitted_to_the_traffic() -> None:
-    """Ridges with no penalty to speak of, so that the copies' number plays no part."""
+    """Ridges with next to no penalty; that of items' own slopes is estimated, and differs a little."""
     weighted, copied = pairs(steps=3)
     first = np.unique(copied.user, return_index=True)[1]  # type: ignore[call-overload]
     for more in (
@@ -131,7 +134,7 @@ def test_models_are_fitted_to_the_traffic() -> None:
         ]
         np.testing.assert_allclose(
             models[0].q_logged[np.flatnonzero(weighted.step == 0)],
-            models[1].q_logged[first], atol=1e-5,
+            models[1].q_logged[first], atol=1e-5 if "estimator" in more else 0.02,
         )  # fmt: skip
     with pytest.raises(ValueError, match=r"KNeighborsRegressor.fit takes no sample_weight"):
         predict_rewards(
