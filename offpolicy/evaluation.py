@@ -28,6 +28,7 @@ from offpolicy.models.sklearn_adapter import Regressor
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_settings
 from offpolicy.uplift import carried_by, compare, logged_interval, notes_on
+from offpolicy.weighting.censoring import censoring
 from offpolicy.weighting.horizons import ESTIMAND, Horizon, terms_by_estimator
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
@@ -81,6 +82,9 @@ def evaluate(
     estimates = _estimates(by_name, settings, notes)
     controlled = trusted(d.least_ess, d.mean_weight)
     lines = compare(estimates, by_name, settings, level, controlled=controlled)
+    cut = None if horizon == "one_step" else censoring(log)
+    if cut is not None and horizon == "marginal":
+        cut = cut._replace(running=cut.cut / cut.sessions)  # not modelled there
     decider = _decider(decide_by, lines)
     health = check_log(log, target) if check else None
     if health is not None and predictions is not None and horizon != "marginal":
@@ -94,11 +98,12 @@ def evaluate(
         horizon=horizon,
         estimand=ESTIMAND[horizon],
         diagnostics=d,
-        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health),
+        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health, cut=cut),
         decided_by=decider.estimator,
         notes=(*notes, *notes_on(log, horizon, d.least_ess, estimates), *carried_by(decider)),
         log_hash=log.hash(),
         log_check=health,
+        cut=cut,
     )
 
 

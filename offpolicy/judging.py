@@ -123,7 +123,12 @@ def judge(
         specs = guardrails if report.diagnostics.ess > 0 else ()  # else overlap decides
         rails = check_guardrails(log, scores, specs, horizon=horizon, level=level, state=state)
         verdict = decide(
-            uplifts[name], report.diagnostics, rule, guardrails=rails, log_check=report.log_check
+            uplifts[name],
+            report.diagnostics,
+            rule,
+            guardrails=rails,
+            log_check=report.log_check,
+            cut=report.cut,
         )
         report = replace(report, verdict=verdict)
         judged.append(Judged(name, verdict, uplifts[name], report, scores_hash(scores)))

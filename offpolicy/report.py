@@ -16,6 +16,7 @@ from offpolicy.gate.verdict import Verdict
 from offpolicy.intervals.inference import Interval
 from offpolicy.line import Line
 from offpolicy.tables import markdown
+from offpolicy.weighting.censoring import Censoring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,7 @@ class Report:
     notes: tuple[str, ...] = ()
     log_hash: str = ""
     log_check: LogCheck | None = None
+    cut: Censoring | None = None  # sessions that the log cut
 
     def __getitem__(self, estimator: str) -> Line:
         for line in self.lines:

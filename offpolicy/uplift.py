@@ -19,9 +19,14 @@ from offpolicy.intervals.inference import Interval, adjust, difference
 from offpolicy.intervals.unseen import Pairs, pairs, unseen
 from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.weighting.censoring import censoring
 from offpolicy.weighting.horizons import on_policy
 
 CARRIED = 30.0  # units that carry a standard error, under which a note says so
+MODELLED = (
+    ": whole sessions count for them by the chance, at their length, to be seen whole. That holds "
+    "where cutting does not depend on what would have come"
+)
 JUDGED = 500.0  # effective units from which the gate judges by default
 
 
@@ -110,13 +115,12 @@ def notes_on(
 ) -> list[str]:
     """What bears on every line: cut sessions, loggers, estimated propensities, thin overlap."""
     notes = []
-    if horizon != "one_step":
-        cut = cut_sessions(log)
-        if cut:
-            notes.append(
-                f"{cut} of {log.n_sessions} sessions were cut by the end of logging (truncated "
-                "before the horizon): the value counts what was seen of them."
-            )
+    cut = None if horizon == "one_step" else censoring(log)
+    if cut is not None:
+        told = "" if horizon == "marginal" else MODELLED
+        notes.append(
+            f"{cut.cut} of {cut.sessions} sessions were cut (truncated before they ended){told}."
+        )
     if log.logger is not None and len(np.unique(log.logger)) > 1:
         notes.append(
             f"{len(np.unique(log.logger))} policies served this log; every row is weighted by the "
@@ -167,13 +171,3 @@ def _on_slates(log: LoggedDataset, names: Collection[str]) -> list[str]:
             f"({mean_and_error(log.reward, log.row_weight)[0]:.5g})."
         )
     return notes
-
-
-def cut_sessions(log: LoggedDataset) -> int:
-    """Sessions that neither ended by the user leaving nor reached the longest session's length;
-    where no row says that a user left, those that say they were cut (flags may be left out)."""
-    last = np.zeros(log.n_sessions, np.int64)
-    last[log.sessions] = np.arange(len(log))
-    if not log.terminated.any():
-        return int((log.truncated[last] & (log.step[last] < log.step.max())).sum())
-    return int((~log.terminated[last] & (log.step[last] < log.step.max())).sum())

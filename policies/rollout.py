@@ -78,7 +78,9 @@ def collect(
             break
     if quota is None:
         parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
-    return _to_log(parts, n_items=policy.serving.n_items, logger=logger)
+    log = _to_log(parts, n_items=policy.serving.n_items, logger=logger)
+    limit = getattr(env.unwrapped, "max_steps", None)
+    return log.with_max_steps(limit) if isinstance(limit, int) else log
 
 
 def _check(env: VectorEnv[Any, Any, Any], n_steps: int | None, n_sessions: int | None) -> None:

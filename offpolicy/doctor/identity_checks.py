@@ -6,16 +6,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.doctor.findings import Finding, Level, by_p_value, two_sided
-from offpolicy.estimators.engine import estimate_forms
+from offpolicy.doctor.findings import (
+    FAIL_BELOW,
+    WARN_BELOW,
+    Finding,
+    Level,
+    by_p_value,
+    two_sided,
+)
+from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form, Ratio, Rows, per_session
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.intervals.inference import standard_error
+from offpolicy.intervals.gamma import Unseen, gamma_within
+from offpolicy.intervals.inference import ROUNDING, standard_error
+from offpolicy.intervals.unseen import Pairs, pairs, unseen
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import ENTIRE, TargetScores
 
-FEW = 50.0  # units that must carry a sum before a normal test of it says anything
+FEW = 50.0  # draws of the logged slates that must be expected before their share says anything
+TINY = 1e-300
 BINS = 8  # groups of rows of like propensity
 BLOCK_ENTRIES = 1 << 22  # slate entries compared at a time
 OWN_ENTRY = 0.01  # share by which a listed probability may differ from the target's own
@@ -36,9 +46,8 @@ def context_identity(log: LoggedDataset, scores: TargetScores) -> Finding:
     name = "context before the decision"
     rule = "What was known before a decision does not depend on the item drawn."
     assert log.context is not None
-    change = scores.propensity / log.propensity - 1
-    units = group(log.unit)
-    worst, at, tests = 0.0, -1, 0
+    ratio, units = scores.propensity / log.propensity, group(log.unit)
+    worst, at, tests = None, 0.0, 0
     for d in range(log.context.shape[1]):
         x = log.context[:, d].astype(np.float64)
         spread = float(x.std())
@@ -47,15 +56,22 @@ def context_identity(log: LoggedDataset, scores: TargetScores) -> Finding:
         x = (x - x.mean()) / spread
         for column in (x, x * x - 1):
             tests += 1
-            z = _z(np.asarray(np.bincount(units.code, change * column, units.n), np.float64))
-            if abs(z) > abs(worst):
-                worst, at = z, d
-    found = f"largest |z| {abs(worst):.1f}" + (f", of context[{at}]" if at >= 0 else "")
+            total = np.bincount(units.code, (ratio - 1) * column, units.n)
+            z = abs(float(total.mean())) / max(float(total.std()), TINY)
+            if z > at:
+                worst, at = (d, column, np.asarray(total, np.float64)), z
     fix = (
         "Log the context that the policy SAW when it chose, not the next observation or one of "
         "another row."
     )
-    return by_p_value(name, two_sided(worst, max(tests, 1)), found, rule, fix)
+    if worst is None:
+        return Finding(name, Level.PASS, "no column varies", rule)
+    d, column, total = worst
+    e = Estimate(float(total.mean()), total - total.mean(), log.unit[units.first])
+    room = unseen(e, Pairs(ratio, column, units.code), against=1.0)
+    level = _level(e, room, tests)
+    found = f"context[{d}] moves by {e.value:+.3g} standard deviations +- {standard_error(e):.2g}"
+    return Finding(name, level, found, rule, fix)
 
 
 def listed_slates(log: LoggedDataset, scores: TargetScores) -> Finding:
@@ -107,24 +123,34 @@ def model_identity(t: Terms) -> Finding:
     e = estimate_forms(t, {name: gap})[name]
     size = float(np.abs(t.q_logged).mean())
     se = standard_error(e) if len(e.psi) > 1 else 0.0
-    if se <= 1e-12 * size:
+    if se <= ROUNDING * size:
         return Finding(name, Level.PASS, "the two are one number", rule)
-    z = _z(e.psi + e.value)
+    own = pairs(_paid(t, t.q_logged), missing=0.0)
+    level = _level(e, unseen(e, own, against=0.0), 1)
     found = f"they differ by {e.value:+.4g} +- {se:.2g}"
     fix = (
         "The weights and the model do not speak of the same choices: check the listed slates, the "
         "context, and the order of the predictions' rows."
     )
-    return by_p_value(name, two_sided(z), found, rule, fix)
+    return Finding(name, level, found, rule, fix)
 
 
-def _z(total: F64) -> float:
-    """Standardised mean of unit totals (G,); 0 where few units carry their spread."""
-    square = total * total
-    if not square.any() or square.sum() ** 2 / (square @ square) < FEW:
-        return 0.0
-    spread = float(total.std(ddof=1)) if len(total) > 1 else 0.0
-    return float(total.mean()) / spread * len(total) ** 0.5 if spread > 0 else 0.0
+def _paid(t: Terms, reward: F64) -> Terms:
+    return Terms(
+        t.weight, reward, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session,
+        rows=t.rows, row_weight=t.row_weight,
+    )  # fmt: skip
+
+
+def _level(e: Estimate, room: Unseen, tests: int) -> Level:
+    """Of a mean that should be 0, by bounds that leave room for what a log of its size misses."""
+    if len(e.psi) < 2:
+        return Level.PASS
+    for level, p in ((Level.FAIL, FAIL_BELOW), (Level.WARN, WARN_BELOW)):
+        i = gamma_within(e, p / tests / 2, 1 - p, room)
+        if i.low > 0 or i.high < 0:
+            return level
+    return Level.PASS
 
 
 def _listed_share(log: LoggedDataset, scores: TargetScores) -> F64:

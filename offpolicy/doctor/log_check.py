@@ -17,7 +17,6 @@ from offpolicy.doctor import propensity_checks as checks
 from offpolicy.doctor import unit_checks as units
 from offpolicy.doctor import weight_checks as weights
 from offpolicy.doctor.findings import Finding, Level
-from offpolicy.doctor.identities import item_ids, users
 from offpolicy.doctor.repeated_rows import duplicates
 from offpolicy.doctor.times import seconds
 from offpolicy.estimators.terms import F64
@@ -111,8 +110,8 @@ def check_log(
     if scores is not None:
         findings += [weights.mean_weight_target(log, scores), checks.support(log, scores)]
         findings[:0] = identities.of_target(log, scores)
-    items = item_ids(log, max(f.level for f in findings if "mean weight" in f.check))
-    findings[:0] = [f for f in (items, users(log)) if f is not None]
+    items = context.item_ids(log, max(f.level for f in findings if "mean weight" in f.check))
+    findings[:0] = [f for f in (items, context.users(log)) if f is not None]
     if log.candidate_propensity is not None and log.row_weight is None:
         findings += checks.calibration(log)  # of rows as they came, none kept by chance
     if log.logger is not None:

@@ -125,7 +125,7 @@ class Terms:
     horizon: str  # the estimand, when weights.terms made these
     rows: RowKind  # what a row is; the value is per decision, per session or per slate
     learned: Learned | None  # how weights that were estimated from these rows move with them
-    row_weight: F64 | None  # (N,) 1 / chance that the row was kept; every sum over rows counts it
+    row_weight: F64 | None  # (N,) 1 / chance to be kept, 0: not counted; in every sum over rows
     layout: Layout = field(init=False, repr=False)
 
     def __init__(
@@ -196,9 +196,12 @@ def _check(columns: dict[str, Any]) -> None:
     if lengths["weight"] == (0,):
         raise ValueError("there are no rows to estimate from")
     kept = columns["row_weight"]
-    if kept is not None and not ((kept > 0) & (kept <= LARGEST)).all():
-        row = int(np.flatnonzero(~((kept > 0) & (kept <= LARGEST)))[0])
-        raise ValueError(f"row_weight[{row}] = {kept[row]:.6g}; it is 1 / the chance to be kept")
+    if kept is not None and not (((kept >= 0) & (kept <= LARGEST)).all() and kept.any()):
+        row = int(np.append(np.flatnonzero(~((kept >= 0) & (kept <= LARGEST))), 0)[0])
+        raise ValueError(
+            f"row_weight[{row}] = {kept[row]:.6g}; it is 1 / the chance to be kept, or 0 of a row "
+            "that does not count, and not 0 throughout"
+        )
     largest = {k: _largest(columns[k]) for k in NUMBERS}
     for name, size in largest.items():
         if not size <= LARGEST:

@@ -1,4 +1,4 @@
-"""The gate: three verdicts and a reason. Overlap, then propensities, then guardrails, then uplift.
+"""The gate: three verdicts and a reason. Whole sessions, overlap, propensities, guardrails, uplift.
 
 Thin overlap comes first because a normal interval on heavy-tailed weights cannot be trusted: it
 would blame propensities that are right.
@@ -15,6 +15,7 @@ import numpy as np
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.doctor.log_check import Health, LogCheck
 from offpolicy.intervals.inference import Interval
+from offpolicy.weighting.censoring import Censoring
 
 
 class Outcome(StrEnum):
@@ -65,7 +66,7 @@ class Verdict:
 
     outcome: Outcome
     reason: str
-    step: str  # overlap | propensities | guardrails | uplift: where it was decided
+    step: str  # sessions | overlap | propensities | guardrails | uplift: where it was decided
 
     def __str__(self) -> str:
         return f"{self.outcome.value}: {self.reason}"
@@ -78,19 +79,33 @@ def decide(
     *,
     guardrails: Sequence[Guardrail] = (),
     log_check: LogCheck | None = None,
+    cut: Censoring | None = None,
 ) -> Verdict:
     """Judge a candidate by the interval of its uplift over the policy that serves now: its bounds
     decide as they are (`uplift_bounds` has those that a rule asks for).
 
-    A `log_check` that failed stops the gate where it looks at propensities.
+    A `log_check` that failed stops the gate where it looks at propensities, and sessions that the
+    log cut (`cut`) stop it where no whole session shows how they go on.
     """
     rule = rule or GateRule()
     return (
-        _overlap(diagnostics, rule)
+        _sessions(cut)
+        or _overlap(diagnostics, rule)
         or _propensities(diagnostics, log_check)
         or _guardrails(guardrails)
         or _uplift(uplift, rule)
     )
+
+
+def _sessions(cut: Censoring | None) -> Verdict | None:
+    if cut is None or cut.judgeable:
+        return None
+    why = (
+        f"{cut.cut} of {cut.sessions} sessions were cut (truncated) and none shows how "
+        f"{cut.running:.0%} of them go on: log sessions to their end, judge what was seen of them "
+        f"by `first_steps(log, {cut.length})`, or say with max_steps where sessions end by design"
+    )
+    return Verdict(Outcome.UNDECIDED, why, "sessions")
 
 
 def _overlap(d: Diagnostics, rule: GateRule) -> Verdict | None:

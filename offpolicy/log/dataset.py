@@ -62,6 +62,7 @@ class LoggedDataset:
     prior_responses: NDArray[np.float32] | None = None  # (S, H0, R)
     propensity_source: str = "logged"  # or "estimated": then every report says so
     repeats: bool = False  # a slate may show an item several times
+    max_steps: int | None = None  # sessions end after so many decisions by design
     names: Mapping[str, NameTable] = field(default_factory=dict)  # of session, user, item ids
     provenance: Provenance = field(default_factory=Provenance)  # what its reader had to assume
     groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
@@ -74,6 +75,7 @@ class LoggedDataset:
         checks.check_propensities(columns, self.propensity_source)
         checks.check_numbers(columns, self.n_items)
         checks.check_items(columns, self.n_items, repeats=self.repeats)
+        session_checks.check_longest(columns, self.max_steps)
         session_checks.check_sessions(columns, self.groups, self.names)
         checks.check_prior(columns, self.n_sessions)
 
@@ -102,6 +104,7 @@ class LoggedDataset:
         prior_items: ArrayLike | None = None,
         prior_responses: ArrayLike | None = None,
         repeats: bool = False,
+        max_steps: int | None = None,
         item_names: Sequence[str] | None = None,
         names: Mapping[str, NameTable] | None = None,
         provenance: Provenance | None = None,
@@ -110,7 +113,8 @@ class LoggedDataset:
         different length may be lists: they are padded. Session and user ids may be strings, whose
         numbers are their hashes, the same in every log; items may be strings where `item_names`
         names 0, 1, 2 … in order. Names are kept and printed. `repeats` says that a slate may show
-        an item several times. `names` and `provenance` are for readers of stored logs.
+        an item several times, `max_steps` that sessions end after so many decisions by design: one
+        truncated there is whole. `names` and `provenance` are for readers of stored logs.
 
         Raises:
             LogError: a rule is broken; the message names the row, the rule and the fix.
@@ -140,6 +144,7 @@ class LoggedDataset:
             **(ends | columns),
             n_items=size,
             repeats=repeats,
+            max_steps=max_steps,
             names=known,
             provenance=provenance or Provenance(),
         )
@@ -176,6 +181,14 @@ class LoggedDataset:
         """The same log, marked for good: every report will say that nobody logged them."""
         return replace(self, propensity_source="estimated")
 
+    def with_max_steps(self, max_steps: int | None) -> LoggedDataset:
+        """The same rows; sessions end after so many decisions by design.
+
+        Raises:
+            LogError: a session is longer.
+        """
+        return replace(self, max_steps=max_steps)
+
     def take(self, rows: ArrayLike | slice) -> LoggedDataset:
         """The chosen rows (mask, indices or slice) as a log of their own.
 
@@ -209,6 +222,7 @@ class LoggedDataset:
             n_items=logs[0].n_items,
             propensity_source="estimated" if "estimated" in sources else "logged",
             repeats=any(log.repeats for log in logs),
+            max_steps=logs[0].max_steps if len({log.max_steps for log in logs}) == 1 else None,
             names=join_names(own, [log.names for log in logs], columns["session"]),
             provenance=joint(log.provenance for log in logs),
         )

@@ -17,6 +17,21 @@ from offpolicy.log.provenance import Provenance
 SAME = 1e-6  # relative difference of numbers that are meant to be equal
 
 
+def check_longest(columns: Columns, max_steps: int | None) -> None:
+    """No session is longer than sessions are by design."""
+    if max_steps is None:
+        return
+    if max_steps < 1:
+        raise LogError(f"max_steps = {max_steps}; a session has at least one decision.")
+    validate(
+        columns["step"] >= max_steps,
+        lambda i: (
+            f"step[{i}] = {columns['step'][i]}, but sessions end after max_steps = {max_steps} "
+            "decisions (steps are counted from 0). Correct max_steps, or take the rows before it."
+        ),
+    )
+
+
 def check_sessions(columns: Columns, sessions: Groups, names: Names) -> None:
     """Steps grow inside a session, nothing follows an end, a session has one user."""
     step = columns["step"]

@@ -68,6 +68,7 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
     log = LoggedDataset.from_columns(
         n_items=first["n_items"],
         repeats=first.get("repeats", False),
+        max_steps=first.get("max_steps"),
         names=stored_names(table, columns, first),
         provenance=joint(
             stored_provenance(m, t.schema) for m, t in zip(every, tables, strict=True)

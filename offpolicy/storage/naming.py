@@ -42,6 +42,8 @@ def extra_metadata(log: LoggedDataset) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if log.repeats:
         extra["repeats"] = True
+    if log.max_steps is not None:
+        extra["max_steps"] = log.max_steps
     if log.provenance.true():
         extra["provenance"] = log.provenance.true()
     if "item" in log.names:

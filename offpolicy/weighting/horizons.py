@@ -13,6 +13,7 @@ from offpolicy.estimators.terms import F64, Terms, check_gamma
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import in_group_order
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
+from offpolicy.weighting.censoring import censoring
 from offpolicy.weighting.marginals import marginal_terms
 from offpolicy.weighting.slates import slate_terms
 
@@ -43,6 +44,8 @@ def terms(
     marginal: as per_decision, each step weighted by the ratio of its state's distributions; needs
     `state` (N,), codes of a Markov state (`marginal_terms`, kind "double").
 
+    Sessions that the log cut (`log.truncated` before `log.max_steps`) are left out of per_decision
+    and trajectory, and whole ones count for them (`censoring`).
     Rows are independent across users where the log names users, else across sessions.
 
     Raises:
@@ -98,6 +101,11 @@ def _session_terms(
 ) -> Terms:
     log.require_whole_sessions("the weight of a session is the product over ALL its steps.")
     running, before = running_product(log, ratio)
+    cut = censoring(log)
+    h = log.row_weight
+    if cut is not None and cut.weight.any():
+        whole = cut.weight[log.sessions]
+        h = whole if h is None else h * whole
     if horizon == "trajectory":
         running = before = whole_product(log, running)
     q, v = (None, None) if model is None else model
@@ -113,7 +121,7 @@ def _session_terms(
         session=log.sessions,
         horizon=horizon,
         rows="steps",
-        row_weight=log.row_weight,
+        row_weight=h,
     )
 
 

@@ -47,7 +47,7 @@ def test_cut_sessions_are_told() -> None:
     log = sessions_log(10)
     part = log.take(np.asarray(log.step) < np.where(np.asarray(log.session) < 4, 2, 3))
     report = evaluate(part, target(part), horizon="per_decision", model=None)
-    assert any("4 of 10 sessions were cut by the end of logging" in x for x in report.notes)
+    assert any("4 of 10 sessions were cut (truncated" in x for x in report.notes)
 
 
 def test_clipped_values_never_stand_bare() -> None:

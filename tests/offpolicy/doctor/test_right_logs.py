@@ -143,8 +143,10 @@ def test_a_log_of_one_user_is_examined_by_rows() -> None:
     item = rng.choice(5, n, p=softmax(z[0]))
     right = pick(softmax(z), item)
     one = {"user": np.zeros(n, int)}
-    assert check_log(one_step(item, right, rng.random(n), 5, **one)).verdict is Health.PASS
-    assert check_log(one_step(item, 0.8 * right, rng.random(n), 5, **one)).verdict is Health.FAIL
+    check = check_log(one_step(item, right, rng.random(n), 5, **one))
+    assert [f.check for f in check.troubles] == ["users"]  # it cannot be weighed: one unit
+    wrong = check_log(one_step(item, 0.8 * right, rng.random(n), 5, **one))
+    assert "mean weight, uniform target (T2)" in [f.check for f in wrong.troubles]
 
 
 @pytest.mark.parametrize("reward", ["lognormal", "pareto", "rare"])

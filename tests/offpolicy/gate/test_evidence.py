@@ -148,6 +148,6 @@ def test_draws_of_the_target_itself_are_not_accused() -> None:
         log = sessions_log(1500, seed=seed)
         report = evaluate(log, target(log), horizon="per_decision")
         assert report.log_check is not None
-        assert report.log_check["listed slates"].p_value is not None
+        assert "z" in report.log_check["listed slates"].found
         assert not report.log_check.troubles
         assert len(terms(log, target(log), horizon="per_decision")) == len(log)

@@ -120,7 +120,7 @@ def test_reports_guardrails_and_diagnostics_agree_with_copies() -> None:
 
 
 def test_models_are_fitted_to_the_traffic() -> None:
-    """Ridges with next to no penalty; that of items' own slopes is estimated, and differs a little."""
+    """Next to no ridge penalty; that of items' own slopes is estimated, and differs a little."""
     weighted, copied = pairs(steps=3)
     first = np.unique(copied.user, return_index=True)[1]  # type: ignore[call-overload]
     for more in (
