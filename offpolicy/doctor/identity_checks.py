@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.diagnostics import effective, of_spread
 from offpolicy.doctor.findings import (
     FAIL_BELOW,
     WARN_BELOW,
@@ -25,6 +26,7 @@ from offpolicy.log.groups import group
 from offpolicy.log.scores import ENTIRE, TargetScores
 
 FEW = 50.0  # draws of the logged slates that must be expected before their share says anything
+THIN = 200.0  # effective rows below which weights that were missed move every mean
 TINY = 1e-300
 BINS = 8  # groups of rows of like propensity
 BLOCK_ENTRIES = 1 << 22  # slate entries compared at a time
@@ -47,6 +49,9 @@ def context_identity(log: LoggedDataset, scores: TargetScores) -> Finding:
     rule = "What was known before a decision does not depend on the item drawn."
     assert log.context is not None
     ratio, units = scores.propensity / log.propensity, group(log.unit)
+    enough = min(effective(ratio), of_spread(ratio))
+    if enough < THIN:
+        return Finding(name, Level.PASS, f"effective rows {enough:.0f}: too thin to tell", rule)
     worst, at, tests = None, 0.0, 0
     for d in range(log.context.shape[1]):
         x = log.context[:, d].astype(np.float64)
@@ -56,10 +61,11 @@ def context_identity(log: LoggedDataset, scores: TargetScores) -> Finding:
         x = (x - x.mean()) / spread
         for column in (x, x * x - 1):
             tests += 1
-            total = np.bincount(units.code, (ratio - 1) * column, units.n)
+            moved = (ratio - 1) * column
+            total = np.asarray(np.bincount(units.code, moved, units.n), np.float64)
             z = abs(float(total.mean())) / max(float(total.std()), TINY)
             if z > at:
-                worst, at = (d, column, np.asarray(total, np.float64)), z
+                worst, at = (d, column, total), z
     fix = (
         "Log the context that the policy SAW when it chose, not the next observation or one of "
         "another row."
