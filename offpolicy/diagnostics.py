@@ -31,13 +31,13 @@ class Diagnostics:
     support: float  # share of decisions (sessions) that the target could have produced, 0..1
     mean_weight: Interval | None  # at 99.9 %, over units; None with fewer than 2 units
     horizon: str
-    ess_of_spread: float  # `ess` that the spread of the log weights gives; of products over steps
+    ess_expected: float  # `ess` to be expected of such weights, whatever was drawn
 
     @property
     def least_ess(self) -> float:
-        """The lower one of `ess` and `ess_of_spread`: a log that missed its heavy weights has a
-        high `ess`, but their logarithms spread as much."""
-        return min(self.ess, self.ess_of_spread)
+        """The lower one of `ess` and `ess_expected`: a log that missed its heavy weights has a
+        high `ess`, but whole distributions, or the spread of log weights, tell."""
+        return min(self.ess, self.ess_expected)
 
     @property
     def ess_share(self) -> float:
@@ -45,8 +45,10 @@ class Diagnostics:
         return self.ess / self.units
 
 
-def diagnose(terms: Terms) -> Diagnostics:
-    """Weights of decisions, or of whole sessions: those at which sessions ended."""
+def diagnose(terms: Terms, *, expected_rows: float | None = None) -> Diagnostics:
+    """Weights of decisions, or of whole sessions: those at which sessions ended. `expected_rows`
+    are the effective decisions that whole distributions lead to expect, where they are known; of
+    sessions the spread of their log weights says what to expect."""
     units = terms.layout.units
     staged = is_staged(terms)
     rows = np.flatnonzero(terms.layout.last) if staged else slice(None)
@@ -56,6 +58,7 @@ def diagnose(terms: Terms) -> Diagnostics:
     total: F64 = np.bincount(units.code[rows], mass, units.n).astype(np.float64)
     mean = estimate_forms(terms, {"mean weight": mean_weight})["mean weight"]
     ess, ess_rows = effective(total), effective(mass)
+    expected = of_spread(weight[counted > 0]) if staged else expected_rows
     return Diagnostics(
         rows=len(terms),
         sessions=terms.layout.sessions.n if staged else len(terms),
@@ -67,12 +70,13 @@ def diagnose(terms: Terms) -> Diagnostics:
         support=float(counted[weight > 0].sum() / counted.sum()),
         mean_weight=_mean_interval(mean) if units.n > 1 else None,
         horizon=terms.horizon,
-        ess_of_spread=ess * _share_of_spread(weight[counted > 0], ess_rows) if staged else ess,
+        ess_expected=ess * _share(ess_rows, expected),
     )
 
 
-def _share_of_spread(weight: F64, ess_rows: float) -> float:
-    return min(of_spread(weight) / ess_rows, 1.0) if ess_rows > 0 else 1.0
+def _share(ess_rows: float, expected: float | None) -> float:
+    known = expected is not None and ess_rows > 0
+    return min(expected / ess_rows, 1.0) if known and expected is not None else 1.0
 
 
 def of_spread(weight: F64) -> float:

@@ -30,6 +30,7 @@ from offpolicy.selection.choosing import choose_settings
 from offpolicy.uplift import carried_by, compare, logged_interval, notes_on
 from offpolicy.weighting.censoring import censoring
 from offpolicy.weighting.horizons import ESTIMAND, Horizon, terms_by_estimator
+from offpolicy.weighting.overlap import expected_rows
 
 Scores = TargetScores | NDArray[np.floating] | Callable[[LoggedDataset], "TargetScores | ArrayLike"]
 Model = Literal["ridge", "robust"] | Predictions | Regressor | None
@@ -78,7 +79,8 @@ def evaluate(
         log, target, names, horizon=horizon, model=predictions, gamma=gamma, state=state
     )
     settings = _settings(hyper, [n for n in names if by_name[n] is t], t)
-    d = diagnose(t)
+    once = horizon == "one_step" and log.row_weight is None
+    d = diagnose(t, expected_rows=expected_rows(log, target) if once else None)
     estimates = _estimates(by_name, settings, notes)
     controlled = trusted(d.least_ess, d.mean_weight)
     lines = compare(estimates, by_name, settings, level, controlled=controlled)

@@ -24,6 +24,7 @@ from offpolicy.intervals.unseen import Pairs, pairs, unseen
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import ENTIRE, TargetScores
+from offpolicy.weighting.overlap import expected_rows
 
 FEW = 50.0  # draws of the logged slates that must be expected before their share says anything
 THIN = 200.0  # effective rows below which weights that were missed move every mean
@@ -49,7 +50,8 @@ def context_identity(log: LoggedDataset, scores: TargetScores) -> Finding:
     rule = "What was known before a decision does not depend on the item drawn."
     assert log.context is not None
     ratio, units = scores.propensity / log.propensity, group(log.unit)
-    enough = min(effective(ratio), of_spread(ratio))
+    known = expected_rows(log, scores)
+    enough = min(effective(ratio), of_spread(ratio) if known is None else known)
     if enough < THIN:
         return Finding(name, Level.PASS, f"effective rows {enough:.0f}: too thin to tell", rule)
     worst, at, tests = None, 0.0, 0

@@ -26,11 +26,11 @@ from offpolicy.estimators.terms import F64, LARGEST
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.names import name_of
 from offpolicy.log.scores import TargetScores
+from offpolicy.weighting.overlap import known_variance
 
 FEW_LOW, FEW_HIGH = 200, 20  # effective rows below which a mean weight below, above 1 says nothing:
 # weights have a long right tail, so that honest samples err low with a small standard error
 FREE = 1e-6  # variance of a weight under which the row had no choice, but for rounding
-BLOCK_ENTRIES = 1 << 22  # entries of a table over all items looked at together
 RULE = "Mean weights are 1 under right propensities and full support."
 
 
@@ -150,31 +150,8 @@ def _per_item(log: LoggedDataset, items: ItemWeights) -> Finding:
 def mean_weight_target(log: LoggedDataset, scores: TargetScores) -> Finding:
     """T1: the target policy's mean weight."""
     with np.errstate(over="ignore"):  # reported as an overflow
-        weight, known = scores.propensity / log.propensity, _exact_target_variance(log, scores)
+        weight, known = scores.propensity / log.propensity, known_variance(log, scores)
     return _mean_weight("mean weight, target (T1)", log, weight, known)
-
-
-def _exact_target_variance(log: LoggedDataset, scores: TargetScores) -> F64 | None:
-    """As `_exact_variance`, for a target whose probability of every item is known; None where it is
-    not, where slates have several places, or where it leaves the logger's support."""
-    if log.candidate_propensity is None or scores.slate_weight is None or log.slate_size > 1:
-        return None
-    assert scores.slates is not None
-    variance, size = np.empty(len(log)), max(BLOCK_ENTRIES // log.n_items, 1)
-    for at in range(0, len(log), size):
-        rows = slice(at, at + size)
-        items, p = scores.slates[rows, :, 0], log.candidate_propensity[rows]
-        target = np.zeros((len(items), log.n_items + 1))  # the last column: no item
-        np.add.at(target, (np.arange(len(items))[:, None], items), scores.slate_weight[rows])
-        if log.candidates is not None:
-            target = np.take_along_axis(target, log.candidates[rows].astype(np.int64), 1)
-        else:
-            target = target[:, :-1]
-        if (target > 0)[p <= 0].any() or np.abs(target.sum(1) - 1).max() > ENTRY:
-            return None
-        square = np.divide(target**2, p, out=np.zeros_like(p), where=p > 0).sum(1)
-        variance[rows] = np.maximum(square - 1, 0.0)
-    return variance
 
 
 class _Mean(NamedTuple):

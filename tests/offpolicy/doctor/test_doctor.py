@@ -17,7 +17,7 @@ from offpolicy import (
     evaluate,
 )
 from offpolicy.doctor.findings import Finding, Level
-from offpolicy.doctor.weight_checks import _exact_target_variance
+from offpolicy.weighting.overlap import known_variance
 from tests.offpolicy.factories import GOOD, even, sessions_log, target
 
 
@@ -121,13 +121,13 @@ def test_a_target_whose_distribution_is_known_is_tested_with_the_exact_error() -
     slates = np.array([[0, 1, 2], [0, 1, -1], [2, 0, -1]], np.int32)[:, :, None]
     share = np.array([[0.2, 0.7, 0.1], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
     known = TargetScores(np.array([0.2, 0.5, 0.5]), slates=slates, slate_weight=share)
-    np.testing.assert_allclose(_exact_target_variance(log, known), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
+    np.testing.assert_allclose(known_variance(log, known), [1.08, 0, 1 / 3], atol=1e-12)  # type: ignore[arg-type]
     unsupported = TargetScores(
         np.array([0.2, 0.5, 0.5]), slates=np.where(slates == -1, 2, slates),
         slate_weight=np.array([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25], [0.5, 0.5, 0.0]]),
     )  # fmt: skip
-    assert _exact_target_variance(log, unsupported) is None
-    assert _exact_target_variance(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None
+    assert known_variance(log, unsupported) is None
+    assert known_variance(log, TargetScores(np.array([0.2, 0.5, 0.5]))) is None
 
 
 def test_a_table_does_not_vouch_for_propensities_that_are_not_its_own() -> None:

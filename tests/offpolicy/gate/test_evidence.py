@@ -61,10 +61,10 @@ def test_the_effective_sample_does_not_trust_weights_whose_logarithms_spread() -
     w = np.exp(2 * rng.normal(size=n) - 2)
     step = np.zeros(n, np.int64)
     d = diagnose(Terms(w, np.ones(n), None, None, np.arange(n), stratum=step))
-    assert d.ess_of_spread == pytest.approx(n * np.exp(-4), rel=0.1)
-    assert d.least_ess == min(d.ess, d.ess_of_spread)
+    assert d.ess_expected == pytest.approx(n * np.exp(-4), rel=0.1)
+    assert d.least_ess == min(d.ess, d.ess_expected)
     one = diagnose(even())
-    assert one.ess_of_spread == one.ess  # single decisions: no products
+    assert one.ess_expected == one.ess  # single decisions: no products
 
 
 def test_a_guardrail_is_a_mean_over_decisions_however_long_sessions_become() -> None:
