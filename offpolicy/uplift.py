@@ -27,6 +27,7 @@ MODELLED = (
     ": whole sessions count for them by the chance, at their length, to be seen whole. That holds "
     "where cutting does not depend on what would have come"
 )
+ALIKE = 1e-5  # by how much weights of one policy may differ from 1, over some steps
 JUDGED = 500.0  # effective units from which the gate judges by default
 
 
@@ -47,18 +48,24 @@ def compare(
         for k, t in several.items()
         if controlled
     }
+    alike = {k for k, t in several.items() if same_policy(t)}
     shared: dict[tuple[int, bool], Pairs] = {}
     lines = []
     for name, e in estimates.items():
         own, record = id(by_name[name]), ESTIMATORS[name]
         uplift = difference(e, logged[own])
-        if own in control:
+        if own in alike:
+            nothing = np.zeros_like(uplift.psi)
+            uplift = replace(uplift, value=0.0, psi=nothing, bias=(0.0, 0.0), ends=None)
+        elif own in control:
             uplift = adjust(uplift, control[own])
         used = hyper_parameters(name) | dict(settings.get(name, {}))
         of_value, of_uplift = (0.0, 0.0), (0.0, 0.0)
         if not record.model_only:
             p = _pairs(by_name[name], name, used, shared)
-            of_value, of_uplift = unseen(e, p, against=0.0), unseen(uplift, p, against=1.0)
+            of_value = unseen(e, p, against=0.0)
+            if own not in alike:
+                of_uplift = unseen(uplift, p, against=1.0)
         value = gamma_interval(e, level, unseen=of_value)
         gain = gamma_interval(uplift, level, unseen=of_uplift)
         decides = uplift
@@ -80,6 +87,12 @@ def _pairs(
     if key not in shared:
         shared[key] = pairs(t, model=record.needs_model)
     return shared[key]
+
+
+def same_policy(t: Terms) -> bool:
+    """The target chooses as the logging policy did, but for rounding in float32: it has no uplift,
+    and a model's noise must not make one."""
+    return all(float(np.abs(w - 1).max()) <= ALIKE for w in (t.weight, t.weight_before))
 
 
 def logged_interval(t: Terms, level: float) -> Interval:

@@ -39,6 +39,8 @@ class Settings:
     """Foreign column names, ours=theirs: slate=item_id propensity=p; slate=a,b for two places."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
+    max_steps: int | None = None
+    """Sessions end after so many decisions by design: one truncated there is whole."""
     target_scores: Path | None = None
     """The target's probability of each logged slate: a table with a column `propensity` (and
     session and step, by which rows are matched), .npy (N,) in the log's order, or .npz with
@@ -155,7 +157,7 @@ def _saved(settings: Settings) -> Report:
             "serves whole sessions)"
         )
     assert settings.log is not None
-    log = open_log(settings.log, settings.columns, settings.n_items)
+    log = open_log(settings.log, settings.columns, settings.n_items, settings.max_steps)
     scores = scores_of(
         str(settings.target_scores), log, seed=settings.seed, columns=settings.columns
     )

@@ -36,6 +36,8 @@ class Settings:
     """Foreign column names, ours=theirs."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
+    max_steps: int | None = None
+    """Sessions end after so many decisions by design: one truncated there is whole."""
     min_uplift: float = 0.0
     """Uplift to be shown; negative: a non-inferiority margin."""
     min_ess: float = 500.0
@@ -57,7 +59,7 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """Judge, print, write."""
-    log = open_log(settings.log, settings.columns, settings.n_items)
+    log = open_log(settings.log, settings.columns, settings.n_items, settings.max_steps)
     candidates = {
         name: scores_of(target, log, seed=settings.seed, columns=settings.columns)
         for name, target in named(settings.target).items()

@@ -17,12 +17,20 @@ from offpolicy.storage.manifest import MANIFEST, log_parts
 Columns = dict[str, str | Sequence[str]]
 
 
-def open_log(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDataset:
+def open_log(
+    path: Path, columns: Sequence[str], n_items: int | None, max_steps: int | None = None
+) -> LoggedDataset:
     """A log of this project, or a foreign table (Parquet, CSV, JSON lines) with its column names.
+    `max_steps` says after how many decisions sessions end by design.
 
     Raises:
         ValueError: an entry of `columns` that is not ours=theirs, or what is no table.
     """
+    log = _opened(path, columns, n_items)
+    return log if max_steps is None else log.with_max_steps(max_steps)
+
+
+def _opened(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDataset:
     loose = path.is_dir() and not (path / MANIFEST).exists() and not any(path.glob("*.parquet"))
     text = path.suffix in FORMATS[2:] or (loose and bool(columns))
     if not (text or columns or n_items is not None):

@@ -53,6 +53,22 @@ def test_the_logging_policy_itself_is_never_passed_or_failed(horizon: str) -> No
         assert "chooses as the logging policy" in report.verdict.reason
 
 
+def test_the_noise_of_a_model_makes_no_uplift_of_the_same_policy() -> None:
+    log = sessions_log(900)
+    own = np.full(len(log), 0.5 * (1 + 1e-7))  # scored again in float32
+    every = np.broadcast_to(np.array([[0], [1]], np.int32), (len(log), 2, 1))
+    scores = TargetScores(own, slates=every, slate_weight=np.full((len(log), 2), 0.5))
+    for horizon in ("one_step", "per_decision"):
+        report = evaluate(log, scores, horizon=horizon)  # type: ignore[arg-type]
+        assert report.decided_by in ("dr", "seq_dr")
+        assert [(x.uplift.value, x.uplift.low, x.uplift.high) for x in report.lines][-1] == (
+            0,
+            0,
+            0,
+        )
+        assert report.verdict.outcome is Outcome.UNDECIDED
+
+
 def test_the_effective_sample_does_not_trust_weights_whose_logarithms_spread() -> None:
     """Products of 30 ratios, log-normal with variance 4: the expected effective sample is
     n exp(-4), which Kish's exceeds wherever the heaviest weights were not drawn."""
