@@ -138,7 +138,8 @@ def test_the_benchmark_measures_learning_and_serving(
     assert told["plain_targets_per_cpu_second"] > 0
     assert row["train_best"] >= row["train_median"] > 0
     assert row["serve_best"] >= row["serve_median"] > 0
-    assert row["state_bytes"] == 2 * 16 * 64 * 4  # hidden state and vector, float32
+    hidden_and_vector, window = 2 * 16 * 64 * 4, 16 * 10 * 4  # float32, and ids of L events
+    assert row["state_bytes"] == hidden_and_vector + window
     assert "gru4rec" in capsys.readouterr().out
 
 
