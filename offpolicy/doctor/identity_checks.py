@@ -20,7 +20,7 @@ from offpolicy.estimators.forms import Form, Ratio, Rows, per_session
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.intervals.gamma import Unseen, gamma_within
 from offpolicy.intervals.inference import ROUNDING, standard_error
-from offpolicy.intervals.unseen import Pairs, pairs, unseen
+from offpolicy.intervals.unseen import pair, pairs, unseen
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import ENTIRE, TargetScores
@@ -76,7 +76,7 @@ def context_identity(log: LoggedDataset, scores: TargetScores) -> Finding:
         return Finding(name, Level.PASS, "no column varies", rule)
     d, column, total = worst
     e = Estimate(float(total.mean()), total - total.mean(), log.unit[units.first])
-    room = unseen(e, Pairs(ratio, column, units.code), against=1.0)
+    room = unseen(e, pair(ratio, column, units.code), against=1.0)
     level = _level(e, room, tests)
     found = f"context[{d}] moves by {e.value:+.3g} standard deviations +- {standard_error(e):.2g}"
     return Finding(name, level, found, rule, fix)

@@ -15,14 +15,39 @@ RARE = 0.01  # chance that a log of this size holds an influence as large as the
 HEAD, BINS = 128, 64  # largest values kept apart; quantiles that stand for the others
 
 
+class Summary(NamedTuple):
+    """Numbers in bins: the smallest and largest ones alone, the others by quantiles."""
+
+    least: F64
+    most: F64
+    mass: F64  # share of the numbers, 1 in all
+
+    def above(self, centre: float) -> tuple[F64, F64]:
+        """Sizes of what lies above, not too small, and shares."""
+        return np.maximum(self.most - centre, 0.0), self.mass
+
+    def below(self, centre: float) -> tuple[F64, F64]:
+        """Sizes of what lies below, not too small, and shares."""
+        return np.maximum(centre - self.least, 0.0), self.mass
+
+
 class Pairs(NamedTuple):
     """The weight and the outcome of every decision, session or slate (B of them)."""
 
     weight: F64  # (B,) of a session its mean over the steps
     outcome: F64  # (B,) reward, or discounted return, less what a model expected
     unit: I64  # (B,) unit codes
+    weights: Summary
+    outcomes: Summary
     missing: float = 0.0  # how far a row of a kind that was never seen lies from the others
-    times: F64 | float = 1.0  # (B,) how often each counts, 1 on average
+    times: F64 | None = None  # (B,) how often each counts, 1 on average
+
+
+def pair(
+    weight: F64, outcome: F64, unit: I64, missing: float = 0.0, times: F64 | None = None
+) -> Pairs:
+    """Weights and outcomes with their summaries."""
+    return Pairs(weight, outcome, unit, summary(weight), summary(outcome), missing, times)
 
 
 def pairs(
@@ -33,9 +58,9 @@ def pairs(
     gain = t.reward - t.q_logged if model else t.reward
     unit = t.layout.units.code
     never = never_seen(t.reward) if missing is None else missing
-    count = 1.0 if t.row_weight is None else t.row_weight / t.row_weight.mean()
+    h = t.row_weight
     if not is_staged(t):
-        return Pairs(w, gain, unit, never, count)
+        return pair(w, gain, unit, never, None if h is None else h / h.mean())
     if model:
         gain = gain + np.where(t.layout.first, 0.0, t.v_target)
     sessions = t.layout.sessions
@@ -46,9 +71,8 @@ def pairs(
     discount = t.discount + np.zeros(len(t))
     mass = summed(discount)
     mean = np.divide(summed(discount * w), mass, out=np.ones_like(mass), where=mass > 0)
-    if t.row_weight is not None:
-        count = t.row_weight[sessions.first] / t.row_weight[sessions.first].mean()
-    return Pairs(mean, summed(discount * gain), unit[sessions.first], never, count)
+    times = None if h is None else h[sessions.first] / h[sessions.first].mean()
+    return pair(mean, summed(discount * gain), unit[sessions.first], never, times)
 
 
 def never_seen(x: F64) -> float:
@@ -71,18 +95,23 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
         return 0.0, 0.0
     seen = max(-float(estimate.psi.min()), 0.0), max(float(estimate.psi.max()), 0.0)
     n, units = len(p.weight), len(estimate.psi)
-    change = p.weight - against
+    change = p.weight - against if p.times is None else (p.weight - against) * p.times
     share = units / n  # of one decision in the influence of its unit
-    mass = change * p.times
-    centre = _centre(estimate, mass * p.outcome, mass, p.unit, share)
+    centre = _centre(estimate, change * p.outcome, change, p.unit, share)
     if centre is None:
         return seen
-    rest = (p.outcome - centre) * p.times
-    chance = RARE / n
-    heavier, lighter = _summary(np.maximum(change, 0)), _summary(np.maximum(-change, 0))
-    better, worse = _outcomes(rest, p.missing)
-    above = max(_quantile(heavier, better, chance), _quantile(lighter, worse, chance))
-    below = max(_quantile(heavier, worse, chance), _quantile(lighter, better, chance))
+    rest = p.outcomes
+    if p.times is not None:
+        rest, centre = summary((p.outcome - centre) * p.times), 0.0
+    better, worse = rest.above(centre), rest.below(centre)
+    other = p.missing + float(np.median(p.outcome)) - centre if p.missing else 0.0
+    if other > 0:
+        better = np.append(better[0], other), np.append(better[1], 1 / n)
+    elif other < 0:
+        worse = np.append(worse[0], -other), np.append(worse[1], 1 / n)
+    heavier, lighter = p.weights.above(against), p.weights.below(against)
+    above = max(_quantile(heavier, better, RARE / n), _quantile(lighter, worse, RARE / n))
+    below = max(_quantile(heavier, worse, RARE / n), _quantile(lighter, better, RARE / n))
     return max(seen[0], below * share), max(seen[1], above * share)
 
 
@@ -95,27 +124,16 @@ def _centre(e: Estimate, product: F64, change: F64, unit: I64, share: float) -> 
     return float(b @ (a - e.psi - e.value)) / spread if spread > 1e-20 * units else None
 
 
-def _outcomes(x: F64, missing: float) -> tuple[tuple[F64, F64], tuple[F64, F64]]:
-    """Values and chances of what is above 0, and of what is below."""
-    better, worse = _summary(np.maximum(x, 0)), _summary(np.maximum(-x, 0))
-    if missing == 0:
-        return better, worse
-    other = missing + float(np.median(x))
-    part = better if other > 0 else worse
-    more = np.append(part[0], abs(other)), np.append(part[1], 1 / len(x))
-    return (more, worse) if other > 0 else (better, more)
-
-
-def _summary(x: F64) -> tuple[F64, F64]:
-    """Values (descending at the head) and chances: the largest exactly, the others by quantiles
-    that err upward."""
+def summary(x: F64) -> Summary:
+    """Of numbers (B,), in a few hundred bins."""
     n = len(x)
-    if n <= HEAD + BINS:
-        return x, np.full(n, 1 / n)
-    edges = np.linspace(HEAD, n, BINS + 1).astype(np.int64)
-    ordered = np.partition(x, n - 1 - np.r_[np.arange(HEAD), edges[:-1]])[::-1]
-    values = np.r_[ordered[:HEAD], ordered[edges[:-1]]]
-    return values, np.r_[np.full(HEAD, 1 / n), np.diff(edges) / n]
+    if n <= 2 * HEAD + BINS:
+        return Summary(x, x, np.full(n, 1 / n))
+    middle = np.linspace(HEAD, n - HEAD, BINS + 1).astype(np.int64)
+    first = np.r_[np.arange(HEAD), middle[:-1], np.arange(n - HEAD, n)]
+    last = np.r_[first[1:] - 1, n - 1]
+    ordered = np.sort(x)
+    return Summary(ordered[first], ordered[last], (last - first + 1) / n)
 
 
 def _quantile(a: tuple[F64, F64], b: tuple[F64, F64], chance: float) -> float:
