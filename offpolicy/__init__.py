@@ -17,6 +17,7 @@ from offpolicy.intervals.bounds import (
     hoeffding,
 )
 from offpolicy.intervals.distribution import outcome_distribution
+from offpolicy.intervals.gamma import gamma_interval
 from offpolicy.intervals.inference import Interval, adjust, difference, interval
 from offpolicy.intervals.multiplicity import simultaneous
 from offpolicy.judging import GateReport, judge
@@ -36,6 +37,7 @@ from offpolicy.streaming.merging import merge, partial
 from offpolicy.streaming.moments import Moments
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
 from offpolicy.weighting.balancing import balanced_terms
+from offpolicy.weighting.censoring import first_steps
 from offpolicy.weighting.continuous import kernel_terms
 from offpolicy.weighting.dice import dice_terms
 from offpolicy.weighting.horizons import on_policy, terms
@@ -97,7 +99,9 @@ __all__ = [
     "estimate_propensity",
     "estimated_mips_terms",
     "evaluate",
+    "first_steps",
     "fitted_q",
+    "gamma_interval",
     "hoeffding",
     "interval",
     "judge",
