@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
@@ -53,12 +54,14 @@ def diagnose(terms: Terms, *, expected_rows: float | None = None) -> Diagnostics
     staged = is_staged(terms)
     rows = np.flatnonzero(terms.layout.last) if staged else slice(None)
     weight = terms.weight[rows]
-    counted = np.ones(len(weight)) if terms.row_weight is None else terms.row_weight[rows]
-    mass = counted * weight
+    counted = None if terms.row_weight is None else terms.row_weight[rows]
+    mass = weight if counted is None else counted * weight
     total: F64 = np.bincount(units.code[rows], mass, units.n).astype(np.float64)
     mean = estimate_forms(terms, {"mean weight": mean_weight})["mean weight"]
     ess, ess_rows = effective(total), effective(mass)
-    expected = of_spread(weight[counted > 0]) if staged else expected_rows
+    expected = expected_rows
+    if staged:
+        expected = of_spread(weight if counted is None else weight[counted > 0])
     return Diagnostics(
         rows=len(terms),
         sessions=terms.layout.sessions.n if staged else len(terms),
@@ -67,7 +70,7 @@ def diagnose(terms: Terms, *, expected_rows: float | None = None) -> Diagnostics
         ess_rows=ess_rows,
         max_weight=float(weight.max()),
         top_share=float(total.max() / total.sum()) if total.sum() > 0 else 1.0,
-        support=float(counted[weight > 0].sum() / counted.sum()),
+        support=_mean(weight > 0, counted),
         mean_weight=_mean_interval(mean) if units.n > 1 else None,
         horizon=terms.horizon,
         ess_expected=ess * _share(ess_rows, expected),
@@ -91,6 +94,10 @@ def _mean_interval(mean: Estimate) -> Interval:
     value, psi = without_rounding(mean.value - 1, mean.psi, 1.0)
     seen = max(-float(psi.min()), 0.0), max(float(psi.max()), 0.0)
     return gamma_interval(replace(mean, value=1 + value, psi=psi), SURE, unseen=seen)
+
+
+def _mean(x: NDArray[np.bool_], count: F64 | None) -> float:
+    return float(x.mean() if count is None else count[x].sum() / count.sum())
 
 
 def mean_and_error(x: F64, row_weight: F64 | None) -> tuple[float, float]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from offpolicy.estimators.terms import F64, Terms
 
@@ -17,7 +16,7 @@ KERNELS: dict[str, Callable[[F64], F64]] = {
     "cosine": lambda u: np.where(np.abs(u) <= 1, np.pi / 4 * np.cos(np.pi / 2 * u), 0),
 }
 CUMULATIVE: dict[str, Callable[[F64], F64]] = {
-    "gaussian": ndtr,
+    "gaussian": lambda u: _normal(u),
     "epanechnikov": lambda u: _of_unit(u, lambda x: (2 + 3 * x - x**3) / 4),
     "triangular": lambda u: _of_unit(u, lambda x: (1 + x * (2 - np.abs(x))) / 2),
     "cosine": lambda u: _of_unit(u, lambda x: (1 + np.sin(np.pi / 2 * x)) / 2),
@@ -114,6 +113,12 @@ def _mass(
             "logged, or give the bounds of the actions"
         )
     return mass
+
+
+def _normal(u: F64) -> F64:
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(u), np.float64)
 
 
 def _of_unit(u: F64, cumulative: Callable[[F64], F64]) -> F64:
