@@ -216,7 +216,10 @@ def test_planted_faults_are_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "heavy"),
     [
-        ("offpolicy", {"torch", "gymnasium", "matplotlib", "pandas", "sklearn", "pyarrow"}),
+        (
+            "offpolicy",
+            {"torch", "gymnasium", "matplotlib", "pandas", "sklearn", "scipy.special", "pyarrow"},
+        ),
         ("recsim_env", {"torch", "stable_baselines3", "matplotlib", "pandas"}),
         ("policies", {"torch", "stable_baselines3", "matplotlib", "pandas", "sklearn"}),
         ("serving", {"torch", "stable_baselines3", "matplotlib", "pandas", "fastapi", "uvicorn"}),
