@@ -130,9 +130,9 @@ def notes_on(
     notes = []
     cut = None if horizon == "one_step" else censoring(log)
     if cut is not None:
-        told = "" if horizon == "marginal" else MODELLED
+        how = "" if horizon == "marginal" else MODELLED
         notes.append(
-            f"{cut.cut} of {cut.sessions} sessions were cut (truncated before they ended){told}."
+            f"{cut.cut} of {cut.sessions} sessions were cut (truncated before they ended){how}."
         )
     if log.logger is not None and len(np.unique(log.logger)) > 1:
         notes.append(

@@ -53,8 +53,10 @@ def deterministic(log: LoggedDataset) -> Finding:
     choice = had_choice(log)
     rows = int(choice.sum())
     share = float((log.propensity[choice] >= SURE).mean()) if rows else 1.0
-    told = log.candidates is not None or log.candidate_propensity is not None
-    some = 0.01 if told else 0.05  # of rows that may have had one candidate, for all that is logged
+    offered = log.candidates is not None or log.candidate_propensity is not None
+    some = (
+        0.01 if offered else 0.05
+    )  # of rows that may have had one candidate, for all that is logged
     level = Level.FAIL if share > 0.5 else Level.WARN if share > some else Level.PASS
     where = "" if rows == len(log) else f" of the {rows} that left a choice"
     return Finding(

@@ -30,7 +30,7 @@ class Decisions(NamedTuple):
     logging: F64  # (M, C)
     target: F64  # (M, C)
     reward: F64  # (M, C) expected
-    state: F64  # (M, D) what the reward model is told
+    state: F64  # (M, D) what the reward model sees
     noise: Noise
     n_items: int
     size: int  # N
@@ -135,7 +135,7 @@ def sessions_of(
     n_sessions = log.n_sessions
     log = log.take(np.lexsort((log.step, log.sessions)))
     assert log.candidate_propensity is not None
-    told = int(log.step.min() < log.step.max())  # the step, which the redrawn log has itself
+    with_step = int(log.step.min() < log.step.max())  # the step, which the redrawn log has itself
     found = []
     for d in _decisions(log, log.candidate_propensity, tilt, rng, item_features):
         kept = int((log.groups.first < len(d.items)).sum())
@@ -144,7 +144,7 @@ def sessions_of(
             start = start[:-1]  # the last session that is kept in part
         rows = slice(0, int(start[-1]))
         value = float((d.target[rows] * d.reward[rows]).sum()) / (len(start) - 1)
-        d = d._replace(state=d.state[:, told:])
+        d = d._replace(state=d.state[:, with_step:])
         found.append(Sessions(d, start, n_sessions, value))
     return found
 

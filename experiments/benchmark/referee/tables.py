@@ -148,7 +148,7 @@ def _processes(records: Records, figures: Sequence[Figure]) -> str:
         if part != "process":
             continue
         own, decider = found[r["name"], ""], usual.get((r["name"], r["decider"]), {})
-        told = {k[13:]: v for k, v in r["verdicts"].items() if k.startswith("cannot tell: ")}
+        steps = {k[13:]: v for k, v in r["verdicts"].items() if k.startswith("cannot tell: ")}
         ess = f"{r['ess'][1]:.0f} [{r['ess'][0]:.0f}, {r['ess'][2]:.0f}]" if r["ess"] else "-"
         cells = [
             cell(decider.get(k))
@@ -158,7 +158,7 @@ def _processes(records: Records, figures: Sequence[Figure]) -> str:
         rows.append(
             (r["name"], r["horizon"], r["n"], ess, f"{r['value']:.4g}", f"{r['uplift']:+.3g}",
              r["verdicts"]["pass"], r["verdicts"]["fail"],
-             ", ".join(f"{k} {v}" for k, v in told.items()) or "0",
+             ", ".join(f"{k} {v}" for k, v in steps.items()) or "0",
              cell(own["wrong verdicts"]) + _at_zero(own), r["decider"], *cells,
              f"{r['cpu_seconds']:.0f}")
         )  # fmt: skip

@@ -27,7 +27,7 @@ class Exam:
     time: F64 | None = None
     event_id: NDArray[Any] | None = None
     expected_shares: Mapping[str, float] | None = None
-    scored: bool = True  # the doctor is told the target's probabilities
+    scored: bool = True  # the doctor is given the target's probabilities
 
     def changed(self, **columns: Any) -> Exam:
         """The same log with some columns replaced."""
@@ -65,7 +65,7 @@ def examined(exam: Exam) -> Opinion:
     """The worst of `check_log`, which is given all there is, and the findings of `evaluate`."""
     try:
         log = LoggedDataset.from_columns(**exam.columns, n_items=exam.n_items)
-        told = check_log(
+        first = check_log(
             log,
             exam.scores if exam.scored else None,
             time=exam.time,
@@ -76,7 +76,7 @@ def examined(exam: Exam) -> Opinion:
     except ValueError as error:
         return Opinion("refused", ("refused",), str(error))
     again = None if report is None else report.log_check
-    troubles = [*told.troubles, *(() if again is None else again.troubles)]
+    troubles = [*first.troubles, *(() if again is None else again.troubles)]
     worst = max(troubles, key=lambda f: f.level, default=None)
     if worst is None:
         return Opinion("PASS", (), "")
