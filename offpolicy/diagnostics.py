@@ -11,9 +11,11 @@ from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.formulas import mean_weight
 from offpolicy.estimators.terms import F64, Terms
-from offpolicy.intervals.gamma import gamma_interval
+from offpolicy.intervals.gamma import gamma_interval, seen
 from offpolicy.intervals.inference import Interval, without_rounding
 
+JUDGED = 500.0  # effective units from which the gate judges by default; at 200 one of six honest
+# heavy-tailed logs passed
 ENOUGH = 100.0  # effective units under which an interval is not to be trusted
 SURE = 0.999  # level of the mean-weight interval: to blame propensities takes more than 95 %
 
@@ -92,8 +94,7 @@ def of_spread(weight: F64) -> float:
 
 def _mean_interval(mean: Estimate) -> Interval:
     value, psi = without_rounding(mean.value - 1, mean.psi, 1.0)
-    seen = max(-float(psi.min()), 0.0), max(float(psi.max()), 0.0)
-    return gamma_interval(replace(mean, value=1 + value, psi=psi), SURE, unseen=seen)
+    return gamma_interval(replace(mean, value=1 + value, psi=psi), SURE, unseen=seen(psi))
 
 
 def _mean(x: NDArray[np.bool_], count: F64 | None) -> float:

@@ -102,7 +102,7 @@ def evaluate(
         diagnostics=d,
         verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health, cut=cut),
         decided_by=decider.estimator,
-        notes=(*notes, *notes_on(log, horizon, d.least_ess, estimates), *carried_by(decider)),
+        notes=(*notes, *notes_on(log, horizon, d.least_ess, estimates, cut), *carried_by(decider)),
         log_hash=log.hash(),
         log_check=health,
         cut=cut,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from offpolicy.diagnostics import ENOUGH, mean_and_error
+from offpolicy.diagnostics import ENOUGH, JUDGED, mean_and_error
 from offpolicy.estimators import ESTIMATORS, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Rows, is_staged
@@ -19,7 +19,7 @@ from offpolicy.intervals.inference import Interval, adjust, difference
 from offpolicy.intervals.unseen import Pairs, pairs, unseen
 from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
-from offpolicy.weighting.censoring import censoring
+from offpolicy.weighting.censoring import Censoring
 from offpolicy.weighting.horizons import on_policy
 
 CARRIED = 30.0  # units that carry a standard error, under which a note says so
@@ -28,7 +28,6 @@ MODELLED = (
     "where cutting does not depend on what would have come"
 )
 ALIKE = 1e-5  # by how much weights of one policy may differ from 1, over some steps
-JUDGED = 500.0  # effective units from which the gate judges by default
 
 
 def compare(
@@ -124,11 +123,10 @@ def carried_by(line: Line) -> list[str]:
 
 
 def notes_on(
-    log: LoggedDataset, horizon: str, ess: float, estimators: Collection[str]
+    log: LoggedDataset, horizon: str, ess: float, estimators: Collection[str], cut: Censoring | None
 ) -> list[str]:
     """What bears on every line: cut sessions, loggers, estimated propensities, thin overlap."""
     notes = []
-    cut = None if horizon == "one_step" else censoring(log)
     if cut is not None:
         how = "" if horizon == "marginal" else MODELLED
         notes.append(

@@ -11,6 +11,7 @@ import tyro
 
 from experiments.logs.log_files import column_of, open_log, scores_of
 from offpolicy import GateRule, LoggedDataset, Outcome
+from offpolicy.diagnostics import JUDGED
 from offpolicy.gate.guardrails import GuardrailSpec
 from offpolicy.judging import GateReport, judge
 from offpolicy.storage.atomic import write_text
@@ -40,7 +41,7 @@ class Settings:
     """Sessions end after so many decisions by design: one truncated there is whole."""
     min_uplift: float = 0.0
     """Uplift to be shown; negative: a non-inferiority margin."""
-    min_ess: float = 500.0
+    min_ess: float = JUDGED
     """Effective units below which the gate cannot tell."""
     guardrail: tuple[str, ...] = ()
     """Changes that must hold: "responses.1>=-0.01" or "position_reward.0<=0.2": column, place,

@@ -17,7 +17,7 @@ from offpolicy.doctor.findings import (
 )
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form, Ratio, Rows, per_session
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms, paid
 from offpolicy.intervals.gamma import Unseen, gamma_within
 from offpolicy.intervals.inference import ROUNDING, standard_error
 from offpolicy.intervals.unseen import pair, pairs, unseen
@@ -133,7 +133,7 @@ def model_identity(t: Terms) -> Finding:
     se = standard_error(e) if len(e.psi) > 1 else 0.0
     if se <= ROUNDING * size:
         return Finding(name, Level.PASS, "the two are one number", rule)
-    own = pairs(_paid(t, t.q_logged), missing=0.0)
+    own = pairs(paid(t, t.q_logged), missing=0.0)
     level = _level(e, unseen(e, own, against=0.0), 1)
     found = f"they differ by {e.value:+.4g} +- {se:.2g}"
     fix = (
@@ -141,13 +141,6 @@ def model_identity(t: Terms) -> Finding:
         "context, and the order of the predictions' rows."
     )
     return Finding(name, level, found, rule, fix)
-
-
-def _paid(t: Terms, reward: F64) -> Terms:
-    return Terms(
-        t.weight, reward, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session,
-        rows=t.rows, row_weight=t.row_weight,
-    )  # fmt: skip
 
 
 def _level(e: Estimate, room: Unseen, tests: int) -> Level:

@@ -189,6 +189,14 @@ class Terms:
         return bool(((there > 0) & (left == 0)).any())
 
 
+def paid(t: Terms, reward: F64) -> Terms:
+    """The same rows and weights with another reward (N,), and no model."""
+    return Terms(
+        t.weight, reward, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session,
+        rows=t.rows, learned=t.learned, row_weight=t.row_weight,
+    )  # fmt: skip
+
+
 def _check(columns: dict[str, Any]) -> None:
     lengths = {k: np.shape(x) for k, x in columns.items() if x is not None}
     if len(set(lengths.values())) > 1 or len(lengths["weight"]) != 1:

@@ -13,7 +13,7 @@ from offpolicy.estimators import estimate
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.formulas import martingale
-from offpolicy.estimators.terms import F64, Terms
+from offpolicy.estimators.terms import F64, Terms, paid
 from offpolicy.gate.verdict import Guardrail
 from offpolicy.intervals.gamma import gamma_interval
 from offpolicy.intervals.inference import Interval, adjust, difference
@@ -89,7 +89,7 @@ def _interval(t: Terms, s: GuardrailSpec, level: float) -> Interval:
         one, zero = (_mean(t, values, s.change, (group == k).astype(np.float64)) for k in (1, 0))
         gap = difference(one.estimate, zero.estimate)
         part = _Part(gap, one.outcome - zero.outcome, one.unit_share)
-    own = pairs(_with(t, part.outcome), missing=never_seen(values) * part.unit_share)
+    own = pairs(paid(t, part.outcome), missing=never_seen(values) * part.unit_share)
     against = 1.0 if s.change else 0.0
     return gamma_interval(part.estimate, level, unseen=unseen(part.estimate, own, against=against))
 
@@ -110,8 +110,8 @@ def _mean(t: Terms, values: F64, change: bool, counted: F64 | None) -> _Part:
     name = "pdis" if is_staged(t) else "snips"
     if counted is None:
         return _Part(_against(t, values, None, name, change), values, 1.0)
-    level = estimate(_with(on_policy(t), values * counted), name).value
-    rate = estimate(_with(on_policy(t), counted), name).value
+    level = estimate(paid(on_policy(t), values * counted), name).value
+    rate = estimate(paid(on_policy(t), counted), name).value
     outcome = (values - level / rate) * counted / rate
     return _Part(_against(t, values, counted, name, change), outcome, 1 / rate)
 
@@ -127,15 +127,8 @@ def _against(t: Terms, values: F64, counted: F64 | None, name: str, change: bool
 
 def _ratio(t: Terms, values: F64, counted: F64 | None, name: str) -> Estimate:
     if counted is None:
-        return estimate(_with(t, values), name)
-    total, rate = (estimate(_with(t, x), name) for x in (values * counted, counted))
+        return estimate(paid(t, values), name)
+    total, rate = (estimate(paid(t, x), name) for x in (values * counted, counted))
     value = total.value / rate.value
     psi = (total.psi - value * rate.psi) / rate.value
     return Estimate(value, psi, total.unit, name=name, horizon=t.horizon)
-
-
-def _with(t: Terms, values: F64) -> Terms:
-    return Terms(
-        t.weight, values, None, None, t.unit, t.weight_before, t.discount, t.stratum, t.session,
-        rows=t.rows, learned=t.learned, row_weight=t.row_weight,
-    )  # fmt: skip

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from offpolicy.diagnostics import Diagnostics
+from offpolicy.diagnostics import JUDGED, Diagnostics
 from offpolicy.doctor.log_check import Health, LogCheck
 from offpolicy.intervals.inference import Interval
 from offpolicy.weighting.censoring import Censoring
@@ -30,8 +30,7 @@ class Outcome(StrEnum):
 class GateRule:
     """What a candidate must show."""
 
-    min_ess: float = 500.0  # effective units below which the gate does not judge; 200 let one of
-    # six honest heavy-tailed logs through
+    min_ess: float = JUDGED  # effective units below which the gate does not judge
     min_uplift: float = 0.0  # superiority; a negative number is a non-inferiority margin
     confidence: float = 0.95  # of a pass, and of a fail: each is a claim about one side
     monitored: bool = False  # judged again as the log grows: bounds hold at all looks together

@@ -8,7 +8,7 @@ from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.engine import NO_WEIGHT, Estimate
 from offpolicy.estimators.likelihood import cr, least_divergence, value_range
 from offpolicy.estimators.terms import F64, Terms, refuse_row_weights
-from offpolicy.intervals.gamma import Unseen, gamma_within
+from offpolicy.intervals.gamma import Unseen, gamma_within, seen
 from offpolicy.intervals.inference import Interval, between, check_level, standard_error
 
 Range = tuple[float, float]  # low, high
@@ -75,7 +75,7 @@ def confidence_sequence(
         raise ValueError(f"tuned_at = {tuned_at}; it is a number of units, above 0")
     n, alpha = len(estimate.psi), 1 - level
     if n >= 2 and unseen is None:
-        unseen = max(-float(estimate.psi.min()), 0.0), max(float(estimate.psi.max()), 0.0)
+        unseen = seen(estimate.psi)
     rho2 = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_at
     t = n * rho2 + 1
     radius = np.sqrt(2 * t / (n * rho2) * np.log(np.sqrt(t) / alpha))  # in standard errors

@@ -42,6 +42,11 @@ def gamma_interval(
     return gamma_within(estimate, 0.5 - level / 2, level, unseen)
 
 
+def seen(psi: F64) -> Unseen:
+    """Sizes of the largest influences below and above 0 that the log holds."""
+    return max(-float(psi.min()), 0.0), max(float(psi.max()), 0.0)
+
+
 def gamma_within(estimate: Estimate, miss: float, level: float, unseen: Unseen) -> Interval:
     """Bounds that each miss with probability `miss`, of 2 units or more; of an estimator that
     changes its weights, from the bounds that its bias leaves, each with its own influence."""

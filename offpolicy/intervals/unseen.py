@@ -9,7 +9,7 @@ import numpy as np
 from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.terms import F64, I64, Terms
-from offpolicy.intervals.gamma import Unseen
+from offpolicy.intervals.gamma import Unseen, seen
 
 RARE = 0.01  # chance that a log of this size holds an influence as large as the unseen one
 HEAD, BINS = 128, 64  # largest values kept apart; quantiles that stand for the others
@@ -93,13 +93,13 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
     """
     if np.isnan(estimate.value):
         return 0.0, 0.0
-    seen = max(-float(estimate.psi.min()), 0.0), max(float(estimate.psi.max()), 0.0)
+    there = seen(estimate.psi)
     n, units = len(p.weight), len(estimate.psi)
     change = p.weight - against if p.times is None else (p.weight - against) * p.times
     share = units / n  # of one decision in the influence of its unit
     centre = _centre(estimate, change * p.outcome, change, p.unit, share)
     if centre is None:
-        return seen
+        return there
     rest = p.outcomes
     if p.times is not None:
         rest, centre = summary((p.outcome - centre) * p.times), 0.0
@@ -112,7 +112,7 @@ def unseen(estimate: Estimate, p: Pairs, *, against: float) -> Unseen:
     heavier, lighter = p.weights.above(against), p.weights.below(against)
     above = max(_quantile(heavier, better, RARE / n), _quantile(lighter, worse, RARE / n))
     below = max(_quantile(heavier, worse, RARE / n), _quantile(lighter, better, RARE / n))
-    return max(seen[0], below * share), max(seen[1], above * share)
+    return max(there[0], below * share), max(there[1], above * share)
 
 
 def _centre(e: Estimate, product: F64, change: F64, unit: I64, share: float) -> float | None:

@@ -73,7 +73,7 @@ class Moments:
         trusted, as in `evaluate`."""
         logged = self._own(LOGGED)
         points = [
-            (without_rounding(value, logged[0]), slope - logged[1])
+            (_gap(value, logged[0]), slope - logged[1])
             for value, slope in (self._own(name), *self._ends(name))
         ]
         bias = self.lost.get(name, Lost()).bounds()
@@ -193,7 +193,7 @@ class Moments:
         return Interval(value, low, high, se, level, n, bias)
 
 
-def without_rounding(value: float, logged: float) -> float:
+def _gap(value: float, logged: float) -> float:
     """Their difference; 0 where it is below the rounding of the two."""
     equal = abs(value - logged) <= ROUNDING * (abs(value) + abs(logged))
     return 0.0 if equal else value - logged

@@ -10,7 +10,6 @@ import pytest
 from offpolicy import GateRule, GuardrailSpec, LoggedDataset, Outcome, Terms, diagnose, evaluate
 from offpolicy.gate.guardrails import check_guardrails
 from offpolicy.log.scores import TargetScores
-from offpolicy.weighting.horizons import terms
 from tests.offpolicy.factories import even, log_of, sessions_log, target
 
 
@@ -160,6 +159,5 @@ def test_draws_of_the_target_itself_are_not_accused() -> None:
         log = sessions_log(1500, seed=seed)
         report = evaluate(log, target(log), horizon="per_decision")
         assert report.log_check is not None
-        assert "z" in report.log_check["listed slates"].found
+        assert report.log_check["listed slates"].found.startswith("largest |z|")
         assert not report.log_check.troubles
-        assert len(terms(log, target(log), horizon="per_decision")) == len(log)
