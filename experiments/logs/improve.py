@@ -21,7 +21,7 @@ from offpolicy.storage.atomic import atomic_folder
 from offpolicy.weighting.horizons import Horizon
 from policies import POLICIES, Learner, Policy, Serving, constrained, load, save
 from policies.improve.path import Kind
-from policies.improve.step import SHARES, Step, furthest_step
+from policies.improve.step import Step, furthest_step
 from policies.observation import serving_of_log
 from policies.rules.constrained import Constrained
 
@@ -49,9 +49,10 @@ class Settings:
     """The estimand: one_step, per_decision or trajectory."""
     kind: Kind = "geometric"
     """The path between both: geometric (log-probabilities) or mixture (slates of either)."""
-    shares: tuple[float, ...] = SHARES
-    """How far on the way: the shares that are compared."""
-    split: tuple[float, float, float] = (0.4, 0.2, 0.4)
+    shares: tuple[float, ...] | None = None
+    """How far on the way: the shares that are compared; by default a grid that is refined where
+    the floors end."""
+    split: tuple[float, float, float] = (0.3, 0.3, 0.4)
     """Shares of the sessions (of the users, where the log has them) that learn, choose, judge."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
