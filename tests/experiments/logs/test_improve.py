@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from experiments.__main__ import main
+from experiments.logs.improve import served_by
 from experiments.logs.item_names import item_names, open_named_log
-from offpolicy import write_log
+from offpolicy import LoggedDataset, write_log
 from policies import build, collect, constrained, load, save, score_log
 from policies.improve.path import Path as Between
 from policies.observation import serving_of_log
@@ -190,6 +191,21 @@ def test_item_names_keep_their_ids(tmp_path: Path) -> None:
     lists.to_parquet(tmp_path / "lists.parquet")
     ragged = open_named_log(tmp_path / "lists.parquet", (), None)
     assert ragged.slate.tolist() == [[0, 1], [1, -1], [2, 0]]
+
+
+def test_of_several_loggers_the_serving_policy_judges() -> None:
+    env = make_env(32, max_steps=3)
+    uniform, other = build("uniform", env), build("top_rated", env, temperature=1.0)
+    old = collect(env, uniform, n_sessions=60, seed=0, logger="old")
+    other.update(old)
+    new = collect(env, other, n_sessions=40, seed=1, logger="new")
+    both = LoggedDataset.concat([old, new])
+    assert len(served_by(other, both)) == len(new)
+    assert len(served_by(uniform, both)) == len(old)
+    clone = build("top_rated", env, temperature=9.0)
+    assert served_by(clone, new) is new
+    clone.update(old)
+    assert served_by(clone, both) is both
 
 
 def test_sizes_are_read_off_a_log() -> None:
