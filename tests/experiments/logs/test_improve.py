@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +208,29 @@ def test_of_several_loggers_the_serving_policy_judges() -> None:
     assert served_by(clone, new) is new
     clone.update(old)
     assert served_by(clone, both) is both
+
+
+def test_a_stored_log_whose_ids_mean_other_items_is_refused(tmp_path: Path) -> None:
+    log = open_named_log(foreign(tmp_path / "visits.csv", n=20), COLUMNS, None)
+    write_log(log, tmp_path / "log")
+    (tmp_path / "items.txt").write_text("\n".join(sorted(SONGS)), encoding="utf-8")
+    assert len(open_named_log(tmp_path / "log", (), None, items=str(tmp_path / "items.txt"))) == 40
+    (tmp_path / "items.txt").write_text("\n".join(SONGS), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"item 0 is 'aria', not 'waltz' as in .*items\.txt"):
+        open_named_log(tmp_path / "log", (), None, items=str(tmp_path / "items.txt"))
+
+
+def test_no_simulator_is_needed(tmp_path: Path) -> None:
+    log, out = foreign(tmp_path / "visits.csv"), tmp_path / "out"
+    argv = ["improve", str(log), "--serving", "uniform", "--target", "one_step", "--min-ess", "100",
+            "--columns", *COLUMNS, "--out", str(out)]  # fmt: skip
+    code = (
+        "import sys; sys.modules['recsim_env'] = None\n"
+        f"from experiments.__main__ import main; sys.exit(main({argv!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (out / "policy" / "weights.safetensors").exists()
 
 
 def test_sizes_are_read_off_a_log() -> None:
