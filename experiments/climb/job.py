@@ -13,6 +13,7 @@ from experiments.common.building import build_with
 from experiments.common.truth import Truth, serve
 from experiments.common.worlds import EnvFactory, WorldSizes, embedded, from_data
 from offpolicy import LoggedDataset
+from offpolicy.log.splitting import split_sessions
 from policies import POLICIES, Learner, Policy, build, collect, load, serving_of
 from policies.improve.path import between
 
@@ -63,10 +64,9 @@ class Job:
 
     def parted(self, log: LoggedDataset, nth: int) -> tuple[LoggedDataset, LoggedDataset]:
         """Sessions for learner and choice, and the others for the judge."""
-        rng = np.random.default_rng(self.seed_of("split", nth))
-        learns = rng.permutation(log.n_sessions) < self.settings.learner_sessions
-        rows = learns[log.sessions]
-        return log.take(rows), log.take(~rows)
+        share = self.settings.learner_share
+        learner, judge = split_sessions(log, (share, 1 - share), seed=self.seed_of("split", nth))
+        return learner, judge
 
     def truth(self, policy: Policy) -> Truth:
         """The policy in the world, on the users that every policy of this seed serves."""
@@ -97,11 +97,11 @@ def check(settings: Settings) -> None:
                 f"{', '.join(sorted(POLICIES))}"
             )
     job = Job(settings, settings.seed)
-    ends = [job.untaught(name) for name in (settings.behaviour, settings.target)]
-    for name, policy in zip((settings.behaviour, settings.target), ends, strict=True):
+    behaviour, target = (job.untaught(name) for name in (settings.behaviour, settings.target))
+    for name, policy in ((settings.behaviour, behaviour), (settings.target, target)):
         if isinstance(policy, Learner) and name in POLICIES:
             raise ValueError(
                 f"{name} learns by acting in a world, not from logs: train it with `longplay "
                 "train-policy`, and give the folder that it was saved in"
             )
-    between(*ends, 0.5, settings.kind)
+    between(behaviour, target, 0.5, settings.kind)

@@ -87,12 +87,11 @@ def page(settings: Settings, world: str, behaviours: F64, climbs: Climbs) -> str
     s = settings
     lead = (
         f"`{s.behaviour}` climbs towards `{s.target}` in {world}: {s.rounds} rounds of "
-        f"{s.sessions:,} sessions, {s.learner_sessions:,} of them read by learner and choice "
-        f"before the step and the others by the judge; {len(climbs)} seeds."
+        f"{s.sessions:,} sessions, {s.learner_share:.0%} of them read by learner and choice before "
+        f"the step and the others by the judge; {len(climbs)} seeds."
     )
-    return (
-        "\n\n".join([lead, round_table(s, climbs), summary(s, behaviours, climbs), notes(s)]) + "\n"
-    )
+    parts = [lead, round_table(s, climbs), summary(s, behaviours, climbs), notes(s)]
+    return "\n\n".join(parts) + "\n"
 
 
 def round_table(settings: Settings, climbs: Climbs) -> str:

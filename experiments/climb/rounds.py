@@ -95,7 +95,7 @@ def one_round(job: Job, served: Round) -> Record:
     s, was = job.settings, np.array(served.before["returns"])
     rule = GateRule(min_ess=s.min_ess, confidence=s.confidence)
     step = furthest_step(
-        served.learner, served.judge, served.now, served.target, rule=rule, kind=s.kind
+        served.learner, served.judge, served.now, served.target, rule=rule, kind=s.kind, model=None
     )
     returns = job.truth(step.policy).returns if step.share else was
     gains = {"realised": was, "over_behaviour": np.array(served.behaviour["returns"])}
@@ -111,8 +111,8 @@ def one_round(job: Job, served: Round) -> Record:
         "ess": step.ess,
         "verdict": str(step.verdict.outcome.value),
         "reason": step.verdict.reason,
-        "estimate": step.uplift.value,
-        "bound": step.uplift.low,
+        "estimate": None if step.uplift is None else step.uplift.value,
+        "bound": None if step.uplift is None else step.uplift.low,
         **{name: asdict(mean(returns - other, s.level)) for name, other in gains.items()},
         **in_truth(job, returns),
     }

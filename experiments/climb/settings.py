@@ -53,8 +53,8 @@ class Settings:
     sessions: int = 8000
     """Sessions that a round serves, of users never seen before."""
     learner_share: float = 0.5
-    """Share of a round's sessions that learner and choice read before the step; the others judge
-    it, and are learnt from afterwards."""
+    """About this share of a round's sessions is read by learner and choice before the step; the
+    others judge it, and are learnt from afterwards."""
     truth_sessions: int = 4000
     """Sessions of yet other users that every policy of a seed serves for its true value."""
     users: int = 512
@@ -78,16 +78,9 @@ class Settings:
                 f"learner_share is {self.learner_share}; it lies between 0 and 1: learner and "
                 "judge each need sessions of their own"
             )
-        if min(self.learner_sessions, self.sessions - self.learner_sessions) < 2:
-            raise ValueError(
-                f"{self.sessions} sessions a round leave learner or judge fewer than 2; serve more"
-            )
+        if self.sessions < 8:
+            raise ValueError(f"{self.sessions} sessions a round are too few to split; serve more")
         if not 0 < self.level < 1 or not 0.5 < self.confidence < 1:
             raise ValueError("level lies between 0 and 1, confidence between 0.5 and 1")
         if not min(self.temperature, self.target_temperature) > 0:
             raise ValueError("temperatures must be above 0")
-
-    @property
-    def learner_sessions(self) -> int:
-        """Of a round, before its step."""
-        return round(self.learner_share * self.sessions)

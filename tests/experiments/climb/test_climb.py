@@ -54,17 +54,25 @@ def stage(folder: Path, seed: int, nth: int) -> dict[str, Any]:
 
 
 def test_a_step_is_served_next_and_truth_is_paired(done: Path) -> None:
-    first, second = (stage(done, 0, n) for n in (0, 1))
-    behaviour = json.loads((done / "stages/seed-0-behaviour.json").read_text())
-    assert first["share"] > 0
-    assert first["verdict"] == "pass"
-    assert first["bound"] > 0
-    assert first["served"] == behaviour["value"]
-    assert second["served"] == first["value"]
-    gain = np.mean(np.subtract(second["returns"], first["returns"]))
-    assert second["realised"]["value"] == pytest.approx(gain)
-    gain = np.mean(np.subtract(second["returns"], behaviour["returns"]))
-    assert second["over_behaviour"]["value"] == pytest.approx(gain)
+    steps = 0
+    for seed in (0, 1):
+        behaviour = json.loads((done / f"stages/seed-{seed}-behaviour.json").read_text())
+        before = behaviour
+        for nth in (0, 1):
+            after = stage(done, seed, nth)
+            assert after["served"] == before["value"]
+            for name, other in (("realised", before), ("over_behaviour", behaviour)):
+                gain = np.mean(np.subtract(after["returns"], other["returns"]))
+                assert after[name]["value"] == pytest.approx(gain)
+            if after["share"] > 0:
+                assert after["verdict"] == "pass"
+                assert 0 < after["bound"] < after["estimate"]
+                assert after["ess"] >= TINY["min_ess"]
+                steps += 1
+            else:
+                assert after["returns"] == before["returns"]
+            before = after
+    assert steps > 0
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(done: Path, tmp_path: Path) -> None:
@@ -79,12 +87,6 @@ def test_a_killed_run_goes_on_to_the_same_bytes(done: Path, tmp_path: Path) -> N
     assert run(settings(out=done.parent, resume=tmp_path / "run")) == 0
     assert contents(tmp_path / "run") == before
     assert (tmp_path / "run/stages/seed-0-round-000.json").stat().st_mtime_ns == kept
-
-
-def test_several_processes_write_the_same_bytes(done: Path, tmp_path: Path) -> None:
-    assert run(settings(out=tmp_path, workers=2)) == 0
-    (folder,) = tmp_path.iterdir()
-    assert contents(folder) == contents(done)
 
 
 def keys(log: LoggedDataset) -> set[tuple[str, int]]:
@@ -114,7 +116,7 @@ def test_no_judge_session_was_learnt_from_or_chosen_by(
     monkeypatch.setattr(rounds, "furthest_step", judge)
     (tmp_path / "stages").mkdir()
     assert climb(s, tmp_path, 0) == 4
-    assert len(judged) == 3 * (s.sessions - s.learner_sessions)
+    assert len(judged) == pytest.approx(3 * s.sessions / 2, rel=0.1)
     assert judged <= seen  # they are learnt from afterwards
 
 
@@ -147,7 +149,6 @@ def test_a_saved_target_stays_as_it_is(tmp_path: Path) -> None:
     [
         ({"target": "nobody"}, "no policy 'nobody'"),
         ({"target": "ppo"}, "learns by acting"),
-        ({"target": "ucb1"}, "geometric path"),
         ({"env": "recsim_env/Nowhere-v0"}, "cannot be made"),
     ],
 )
@@ -158,11 +159,17 @@ def test_what_cannot_climb_is_refused_before_anything_is_written(
         check(settings(**changes))
 
 
+def test_a_target_that_shows_its_best_surely_is_refused(tmp_path: Path) -> None:
+    save(build("one_step", Job(settings(), 0).world.make(10)), tmp_path / "greedy")
+    with pytest.raises(ValueError, match="geometric path"):
+        check(settings(target=str(tmp_path / "greedy")))
+
+
 @pytest.mark.parametrize(
     "changes", [{"learner_share": 1.0}, {"seeds": 1}, {"confidence": 0.4}, {"sessions": 3}]
 )
 def test_settings_that_mean_nothing(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must|lies|at least|leave"):
+    with pytest.raises(ValueError, match=r"must|lies|at least|too few"):
         settings(**changes)
 
 
@@ -225,6 +232,6 @@ def test_the_parts_of_a_round_share_no_session() -> None:
     job = Job(settings(learner_share=0.3), 0)
     log = job.log(job.behaviour(), 0)
     learner, judge = job.parted(log, 0)
-    assert learner.n_sessions == 90
+    assert learner.n_sessions == pytest.approx(600, rel=0.1)
     assert not set(learner.session) & set(judge.session)
     assert len(learner) + len(judge) == len(log)
