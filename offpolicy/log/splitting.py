@@ -67,7 +67,7 @@ def _content(log: LoggedDataset) -> F64:
 
 
 def _mixed(x: U64) -> U64:
-    """The finaliser of splitmix64: bits of consecutive numbers are unrelated. Steele et al. (2014)."""
+    """Bits of consecutive numbers are unrelated: the finaliser of Steele, Lea & Flood (2014)."""
     with np.errstate(over="ignore"):
         x = x + np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

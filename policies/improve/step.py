@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from offpolicy.diagnostics import Diagnostics
 from offpolicy.errors import LogError
+from offpolicy.estimators import ESTIMATORS
+from offpolicy.estimators.registry import fitting, preferred
 from offpolicy.evaluation import Model, evaluate
 from offpolicy.gate.guardrails import GuardrailSpec
 from offpolicy.gate.uplift_bounds import uplift_bounds
@@ -185,8 +187,11 @@ def _tried(
     level: float,
 ) -> Tried:
     """One share on the sessions of the choice: no model, which one target alone would need."""
+    name = preferred([n for n in fitting(horizon, usual=True) if not ESTIMATORS[n].needs_model])
     try:
-        report = evaluate(log, scores, horizon=horizon, level=level, model=None, check=False)
+        report = evaluate(
+            log, scores, horizon=horizon, level=level, estimators=[name], model=None, check=False
+        )
     except LogError as error:  # nothing of the log would the policy serve
         return Tried(share, 0.0, None, None, str(error))
     d = report.diagnostics

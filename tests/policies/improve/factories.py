@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy import LoggedDataset
-from policies import Exploration, Observation, Policy, Saved, ScorePolicy, Serving
+from policies import Exploration, Observation, Policy, Saved, ScorePolicy, Serving, act
 from tests.factories import make_observation, make_serving
 
 A, K = 4, 2
@@ -60,3 +60,34 @@ def table(policy: Policy, n_items: int = A, **settings: Any) -> NDArray[np.float
     """The probability of every ordered slate for one user."""
     slates = all_slates(n_items)
     return policy.distribution(rows(len(slates), **settings)).prefix(slates)[:, -1]
+
+
+GAINS = np.array([0.1, 0.3, 0.5, 0.8])  # what an item pays on average
+PLACES = np.array([1.0, 0.5])  # how much of it at each place
+
+
+def served(policy: Policy, n: int, seed: int, steps: int = 2, **more: Any) -> LoggedDataset:
+    """Sessions of a fixed length in which every slate pays the gains of its items, and noise."""
+    rng = np.random.default_rng(seed)
+    decision = act(policy, rows(n * steps), rng)
+    step = np.tile(np.arange(steps), n)
+    paid = GAINS[decision.slate] @ PLACES + rng.normal(0, 0.5, n * steps)
+    columns: dict[str, Any] = {
+        "session": np.repeat(np.arange(n), steps),
+        "step": step,
+        "slate": decision.slate,
+        "propensity": decision.propensity,
+        "position_propensity": decision.position_propensity,
+        "reward": paid,
+        "n_items": A,
+        "terminated": step == steps - 1,
+        "consumed": decision.slate[:, 0],
+        "responses": paid[:, None],
+        "context": np.zeros((n * steps, 1)),
+    }
+    return LoggedDataset.from_columns(**columns | more)
+
+
+def truth(policy: Policy, steps: int = 2) -> float:
+    """What a session of `served` pays on average, over all slates."""
+    return float(steps * table(policy) @ (GAINS[all_slates()] @ PLACES))
