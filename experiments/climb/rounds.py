@@ -18,7 +18,7 @@ from experiments.common.truth import mean
 from offpolicy import GateRule, LoggedDataset
 from policies import POLICIES, Policy
 from policies.improve.path import between
-from policies.improve.step import furthest_step
+from policies.improve.reach import reached_step
 
 F64 = NDArray[np.float64]
 Record = dict[str, Any]
@@ -94,9 +94,7 @@ def one_round(job: Job, served: Round) -> Record:
     """The furthest step that the judge's sessions vouch for, and what it is worth in truth."""
     s, was = job.settings, np.array(served.before["returns"])
     rule = GateRule(min_ess=s.min_ess, confidence=s.confidence)
-    step = furthest_step(
-        served.learner, served.judge, served.now, served.target, rule=rule, kind=s.kind, model=None
-    )
+    step = reached_step(served.judge, served.now, served.target, rule=rule, kind=s.kind)
     returns = job.truth(step.policy).returns if step.share else was
     gains = {"realised": was, "over_behaviour": np.array(served.behaviour["returns"])}
     return {
