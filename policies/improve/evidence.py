@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.improve.decisions import Decisions, decisions
-from policies.improve.kernels import KNOTS, Kernels, step_levels
+from policies.improve.kernels import KNOTS, Kernels, Seen, step_levels
 from policies.improve.sums import Sums
 from policies.observation import Observation
 from policies.saved import prefixed, under
@@ -95,7 +95,7 @@ class Evidence:
         rows = decisions(log)
         made = self._with_loggers(np.unique(rows.logger).tolist(), kernels)
         cut = np.flatnonzero(rows.cut & (rows.last == np.arange(len(log))))
-        at_cut = np.zeros((len(cut), 0)) if not len(cut) else kernels.state(obs.rows(cut))
+        at_cut = kernels.state(kernels.seen(obs.rows(cut)))
         for start in range(0, len(log), ROWS):
             block = np.arange(start, min(start + ROWS, len(log)))
             made = made._plus_block(log, obs.rows(block), rows, block, cut, at_cut, kernels)
@@ -123,10 +123,11 @@ class Evidence:
         kernels: Kernels,
     ) -> Evidence:
         n_items = log.n_items
-        item, state = rows.taken[block], kernels.state(obs)
+        item, seen = rows.taken[block], kernels.seen(obs)
+        state = kernels.state(seen)
         some = np.flatnonzero(item < n_items)
         one = np.ones((len(block), 1))
-        of_item = kernels.items(obs, np.where(item < n_items, item, -1)[:, None].astype(np.int32))
+        of_item = kernels.items(seen, np.where(item < n_items, item, -1)[:, None].astype(np.int32))
         x = np.concatenate([one, of_item[:, 0], state], axis=1)
         now = self.now.plus(Sums.of(item[some], x[some], rows.now[block][some, None], n_items + 1))
         means = self.means
@@ -154,7 +155,7 @@ class Evidence:
             sums = Sums.of(item[mine], np.concatenate([x[mine], levels], axis=1), y, n_items + 1)
             outcomes = np.concatenate([[REST, NOW], 2 + columns])
             later = later.plus(sums.placed(columns, outcomes, layout.size, 2 + layout.size))
-        choice = self.choice.plus(_choices(log.slate[block], obs, item, n_items, kernels))
+        choice = self.choice.plus(_choices(log.slate[block], seen, item, n_items, kernels))
         return replace(self, choice=choice, now=now, later=later, means=means)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -172,13 +173,13 @@ class Evidence:
 
 
 def _choices(
-    slate: NDArray[np.int32], obs: Observation, taken: I64, n_items: int, kernels: Kernels
+    slate: NDArray[np.int32], seen: Seen, taken: I64, n_items: int, kernels: Kernels
 ) -> Sums:
     """Of a multinomial logit: given that the item or nothing was taken, which does not depend on
     what else was shown (Luce, 1959)."""
     is_taken = slate == taken[:, None]
     use = (slate >= 0) & (is_taken | (taken == n_items)[:, None])
-    x = kernels.items(obs, slate)[use]
+    x = kernels.items(seen, slate)[use]
     x = np.concatenate([np.ones((len(x), 1)), x], axis=1)
     outcome = is_taken[use].astype(np.float64)[:, None]
     return Sums.of(slate[use].astype(np.int64), x, outcome, n_items + 1)

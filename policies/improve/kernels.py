@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,20 @@ WINDOWS = (3, 8, 20)  # last items taken that an item is compared with
 PRIOR = 3.0  # empty places added to a window: one item says little of what a user likes
 KNOTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # steps between which levels are linear
 CELLS = 1 << 22  # numbers in memory at a time
+
+
+class Seen(NamedTuple):
+    """Observations of B users, and the means of what they took of late."""
+
+    obs: Observation
+    means: tuple[tuple[F32, ...], ...]  # (B, F) by group of features and window
+    encoded: F32 | None  # (B, D) states of the encoder
+
+    def rows(self, index: slice | NDArray[np.int64]) -> Seen:
+        """Of some of the users."""
+        means = tuple(tuple(m[index] for m in group) for group in self.means)
+        encoded = None if self.encoded is None else self.encoded[index]
+        return Seen(self.obs.rows(index), means, encoded)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,42 +67,59 @@ class Kernels:
         """P, of an item in an observation."""
         return len(self.groups) * len(self.windows) + 1 + (self.encoder is not None)
 
-    def items(self, obs: Observation, items: I32) -> F64:
+    def seen(self, obs: Observation) -> Seen:
+        """What of the history is compared with items.
+
+        Raises ValueError where the log lacks a column that planners read.
+        """
+        require(obs, "consumed")
+        require(obs, *("responses",) * bool(self.serving.response_names))
+        require(obs, *("context",) * bool(self.serving.user_size))
+        filled = obs.history_items >= 0
+        counts = [filled[:, -w:].sum(axis=1) for w in self.windows]
+        means = []
+        for group in self.groups:
+            total, edges = np.zeros((len(obs), group.shape[1]), np.float32), iter(self.windows)
+            edge, found = next(edges), []
+            for back in range(1, self.windows[-1] + 1):  # a window grows, the latest item first
+                items = obs.history_items[:, -back]
+                total += group[np.maximum(items, 0)] * filled[:, -back, None]
+                if back == edge:
+                    found.append(total / (counts[len(found)] + np.float32(PRIOR))[:, None])
+                    edge = next(edges, 0)
+            means.append(tuple(found))
+        encoded = None if self.encoder is None else self.encoder.encode(obs.history_items)
+        return Seen(obs, tuple(means), encoded)
+
+    def items(self, seen: Seen, items: I32) -> F64:
         """(B, C, P) of items (B, C), 0 for item -1: cosine to the mean of what was taken of late,
         by window; whether the item is in the history; the encoder's score."""
         out = np.empty((*items.shape, self.size))
-        width = max((g.shape[1] for g in self.groups), default=1)
-        few = max(1, CELLS // max(items.shape[1] * width, 1))
-        for start in range(0, len(items), few):
-            rows = slice(start, start + few)
-            self._fill(obs.rows(rows), items[rows], out[rows])
-        return out
-
-    def _fill(self, obs: Observation, items: I32, out: F64) -> None:
-        known = np.maximum(items, 0)
-        column = 0
-        for group in self.groups:
-            means, vectors = self._means(obs, group), group[known]
-            for mean in means:
-                out[:, :, column] = np.einsum("bf,bcf->bc", mean, vectors)
-                column += 1
+        known, column = np.maximum(items, 0), 0
+        few = max(1, CELLS // max(items.shape[1] * self._width, 1))
+        for group, means in zip(self.groups, seen.means, strict=True):
+            for start in range(0, len(items), few):
+                rows = slice(start, start + few)
+                vectors = group[known[rows]]  # (b, C, F)
+                for w, mean in enumerate(means):
+                    np.einsum("bf,bcf->bc", mean[rows], vectors, out=out[rows, :, column + w])
+            column += len(means)
         again = np.zeros(items.shape, bool)
-        for place in obs.history_items.T:
+        for place in seen.obs.history_items.T:
             again |= place[:, None] == items
         out[:, :, column] = again
-        if self.encoder is not None:
-            state = self.encoder.encode(obs.history_items)
-            vectors = self.encoder.item_vectors[known]
-            out[:, :, column + 1] = np.einsum("bd,bcd->bc", state, vectors)
+        if self.encoder is not None and seen.encoded is not None:
+            for start in range(0, len(items), few):
+                rows = slice(start, start + few)
+                vectors = self.encoder.item_vectors[known[rows]]
+                out[rows, :, column + 1] = np.einsum("bd,bcd->bc", seen.encoded[rows], vectors)
         out[items < 0] = 0.0
+        return out
 
-    def _means(self, obs: Observation, group: F32) -> list[F32]:
-        filled = obs.history_items >= 0
-        taken = group[np.maximum(obs.history_items, 0)] * filled[..., None]  # (B, H, F)
-        return [
-            taken[:, -w:].sum(axis=1) / (filled[:, -w:].sum(axis=1) + np.float32(PRIOR))[:, None]
-            for w in self.windows
-        ]
+    @property
+    def _width(self) -> int:
+        widths = [g.shape[1] for g in self.groups]
+        return max([*widths, 1 if self.encoder is None else self.encoder.item_vectors.shape[1]])
 
     @property
     def state_size(self) -> int:
@@ -97,22 +128,16 @@ class Kernels:
         responses = windows * len(self.serving.response_names)
         return self.serving.user_size + responses + windows * (len(self.groups) + 1)
 
-    def state(self, obs: Observation) -> F64:
+    def state(self, seen: Seen) -> F64:
         """(B, Q): the user vector; by window, sums of responses, how full it is and how alike its
-        items are.
-
-        Raises ValueError where the log lacks a column that this reads.
-        """
-        require(obs, "consumed")
-        require(obs, *("responses",) * bool(self.serving.response_names))
-        require(obs, *("context",) * bool(self.serving.user_size))
+        items are."""
+        obs = seen.obs
         filled = obs.history_items >= 0
         parts = [obs.user]
         for w in self.windows:
             parts.append(obs.history_responses[:, -w:].sum(axis=1) / np.float32(w))
             parts.append(filled[:, -w:].mean(axis=1, keepdims=True))
-        for group in self.groups:
-            parts += [np.square(m).sum(axis=1, keepdims=True) for m in self._means(obs, group)]
+        parts += [np.square(m).sum(axis=1, keepdims=True) for means in seen.means for m in means]
         return np.concatenate(parts, axis=1, dtype=np.float64)
 
 
