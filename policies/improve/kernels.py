@@ -93,7 +93,8 @@ class Kernels:
         means = []
         for group in self.groups:
             total, edges = np.zeros((len(obs), group.shape[1]), np.float32), iter(self.windows)
-            edge, found = next(edges), []
+            edge = next(edges)
+            found: list[F32] = []
             for back in range(1, self.windows[-1] + 1):  # a window grows, the latest item first
                 items = obs.history_items[:, -back]
                 total += group[np.maximum(items, 0)] * filled[:, -back, None]
@@ -131,8 +132,8 @@ class Kernels:
 
     @property
     def _width(self) -> int:
-        widths = [g.shape[1] for g in self.groups]
-        return max([*widths, 1 if self.encoder is None else self.encoder.item_vectors.shape[1]])
+        tables = [*self.groups, *([] if self.encoder is None else [self.encoder.item_vectors])]
+        return max((int(table.shape[1]) for table in tables), default=1)
 
     @property
     def state_size(self) -> int:

@@ -17,7 +17,7 @@ U64 = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateSample:
-    """The rows whose contents have the smallest hashes: a bottom-k sketch (Cohen & Kaplan, 2007)."""
+    """Rows whose contents have the smallest hashes: a bottom-k sketch (Cohen & Kaplan, 2007)."""
 
     size: int  # at most so many
     key: U64  # (M,) hashes, growing

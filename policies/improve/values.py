@@ -32,9 +32,7 @@ class Values(NamedTuple):
     nothing: float  # mean reward where nothing was taken
     rest: ItemModel
     said: F64  # (A + 1, Z) what is known of the items, beside their effects
-    behaviour: (
-        F64  # (1 + Q,) value of a state under the policies that served, by constant and state
-    )
+    behaviour: F64  # (1 + Q,) value of a state to those who served, by constant and state
     left: F64  # (1 + Q,) the rest of the session over its mean, by constant and state; or 0
 
     @classmethod
@@ -97,21 +95,19 @@ def effects_of(model: ItemModel, x: F64, items: I32) -> F64:
 
 
 def by_state(outcome: Sums, layout: Layout) -> F64:
-    """(1 + Q,) regression of an outcome on constant and state alone."""
-    x = np.concatenate([[0], np.arange(layout.size)[layout.state_columns]])
-    squares, n = float(outcome.yy[0, 0]), float(outcome.n.sum())
-    return ridge_by_gcv(outcome.xx[np.ix_(x, x)], outcome.xy[x, 0], squares, n)
+    """(1 + Q,) regression of an outcome on constant and state alone, whoever served."""
+    to, n = layout.pooled(), float(outcome.n.sum())
+    return ridge_by_gcv(to.T @ outcome.xx @ to, to.T @ outcome.xy[:, 0], float(outcome.yy[0, 0]), n)
 
 
 def usual_rest(later: Sums, layout: Layout) -> F64:
     """(1 + Q,) the rest of the session by constant and state, over its mean; zeros where the mean
     does not stand out from how the rest varies with the state."""
-    x = np.concatenate([[0], np.arange(layout.size)[layout.state_columns]])
-    n = float(later.n.sum())
-    xx, slopes = later.xx[np.ix_(x, x)], by_state(later, layout)
-    mean = float(later.xy[0, 0] / max(n, 1.0))
-    spread = float(max(slopes @ xx @ slopes / max(n, 1.0) - mean**2, 0.0) ** 0.5)
-    return slopes / mean if mean > spread else np.zeros(len(x))
+    slopes, n = by_state(later, layout), max(float(later.n.sum()), 1.0)
+    squares = layout.pooled().T @ later.xx @ layout.pooled()
+    mean = float(later.xy[0, 0]) / n
+    spread = max(float(slopes @ squares @ slopes) / n - mean**2, 0.0) ** 0.5
+    return slopes / mean if mean > spread else np.zeros(len(slopes))
 
 
 def value_at_cut(later: Sums, layout: Layout, ended: float) -> F64:
@@ -124,7 +120,7 @@ def value_at_cut(later: Sums, layout: Layout, ended: float) -> F64:
     value = np.zeros(layout.size)
     if not ended or not later.yy[2, 2] > 0:
         return value
-    x = np.concatenate([[0], np.arange(layout.state_columns.start, layout.size)])
+    x = np.append(0, np.arange(1 + layout.items, layout.size))
     left = later.xx[np.ix_(x, x)]
     for _ in range(BOOTSTRAPS):
         whole = later.outcome(np.concatenate([[1.0, 1.0], value]))
