@@ -42,6 +42,9 @@ COMMANDS: dict[str, Command] = {
     "study": Command(
         "experiments.study.command", "which supervised encoder pays under which agent, and where"
     ),
+    "climb": Command(
+        "experiments.climb.command", "learn, step, serve, log, repeat: a climb by vouched steps"
+    ),
     "check": Command("experiments.logs.check", "is this log fit to be weighed? the log doctor"),
     "gate": Command(
         "experiments.logs.gate", "may these candidates be rolled out? pass, fail or cannot tell"

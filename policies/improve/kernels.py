@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,19 @@ class Kernels:
     serving: Serving
     encoder: Encoder | None  # frozen
     groups: tuple[F32, ...]  # (A, F) unit vectors of items: indicators, then other numbers
+    _last: list[Any] = field(default_factory=list, init=False, repr=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: nothing of it changes, and copies of a policy share what was seen last."""
+        return self
+
+    def features(self, obs: Observation, items: I32) -> tuple[F64, F64]:
+        """(B, C, P) of the observations' items (B, C), and (B, Q) of their states. Those of the
+        last observations are kept: policies on a path ask for the same ones in turn."""
+        if not (self._last and self._last[0] is obs):
+            seen = self.seen(obs)
+            self._last[:] = [obs, self.items(seen, items), self.state(seen)]
+        return self._last[1], self._last[2]
 
     @classmethod
     def of(cls, serving: Serving, encoder: Encoder | None) -> Self:

@@ -126,7 +126,7 @@ def joined(
     """
     if kind == "mixture":
         return Mixture(tuple(parts), tuple(weights))
-    logits = sum_weighted([_logits(part, obs) for part in parts], tuple(weights))
+    logits = sum_weighted([log_first_place(part, obs) for part in parts], tuple(weights))
     return PlackettLuce(logits, places)
 
 
@@ -205,7 +205,7 @@ def _flat(kind: Kind, parts: list[tuple[Policy, float]]) -> Iterator[tuple[Polic
             yield policy, weight, False
 
 
-def _logits(d: SlateDistribution, obs: Observation) -> F64:
+def log_first_place(d: SlateDistribution, obs: Observation) -> F64:
     """Log first-place probabilities (B, C), of Plackett-Luce up to a number a row."""
     if isinstance(d, PlackettLuce):
         top = d.logits.max(axis=1, keepdims=True)

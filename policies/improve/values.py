@@ -65,8 +65,7 @@ class Values(NamedTuple):
 
     def of_items(self, obs: Observation, items: I32, kernels: Kernels) -> tuple[F64, F64]:
         """(B, C) odds to be taken against nothing, and value beyond nothing's, of items (B, C)."""
-        seen = kernels.seen(obs)
-        x, state = kernels.items(seen, items), kernels.state(seen)
+        x, state = kernels.features(obs, items)
         odds, now = self.odds_and_now(x, state, items)
         return odds, now + self.share_left(state)[:, None] * effects_of(self.rest, x, items)
 

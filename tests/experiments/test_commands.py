@@ -31,6 +31,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "leaderboard": "--data {d}/plays.csv --models popularity markov --out {d}/board",
     "study": "--worlds Boredom --encoders none --agents linucb --seeds 2 --steps 320 "
     "--warm-sessions 20 --sessions 20 --max-steps 5 --users 16 --workers 1 --out {d}/runs",
+    "climb": "--seeds 2 --rounds 2 --sessions 60 --warm-sessions 20 --truth-sessions 20 "
+    "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "check": "{d}/log",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
