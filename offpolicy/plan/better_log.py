@@ -1,0 +1,91 @@
+"""How many sessions of another logging policy would do, and what they cost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from offpolicy.diagnostics import diagnose
+from offpolicy.estimators.terms import Terms
+from offpolicy.gate.verdict import GateRule
+from offpolicy.intervals.inference import Interval
+from offpolicy.plan.boundary import units_to_see
+from offpolicy.plan.record import BetterLog, Source
+from offpolicy.plan.sessions import (
+    Logger,
+    Moments,
+    Sessions,
+    between_arms,
+    moments,
+    range_of_returns,
+    variance_of_returns,
+    widest_spread,
+)
+from offpolicy.plan.steps import scaled, uplift_of
+from offpolicy.uplift import CARRIED
+
+
+class Aim(NamedTuple):
+    """What a log is to show."""
+
+    margin: float  # the uplift that is to be seen
+    power: float
+    rule: GateRule
+    uplift: Interval  # of the target over the present policy, as the present log tells it
+    own: bool  # whether the present log holds enough of the target's own sessions to tell
+
+
+def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
+    """Sessions of the logger until the gate judges the target and until the uplift is seen.
+
+    Where the present log is too thin for the target's own sessions, mixtures of whole sessions are
+    bounded: weights pi / m by 1 / share, so that E_m[w^2] = E_pi[w] <= 1 / share, and the variance
+    of the uplift by that of the difference between the two arms, (pi - b)^2 / m <= pi / share +
+    b / (1 - share). Of other loggers nothing is then known.
+    """
+    m, share = moments(s, logger), logger.share or 0.0
+    known = aim.own and m.carried >= CARRIED
+    variance, source, off = m.variance, Source.ESTIMATED, 2 * m.error
+    if not known:
+        widest = widest_spread(s, s.mean + aim.margin)
+        bound = between_arms(variance_of_returns(s), widest, share) if share else np.inf
+        variance, source, off = bound, Source.AT_MOST, 0.0
+    effect = (aim.margin - aim.rule.min_uplift) / np.sqrt(variance)
+    seen = units_to_see(effect, aim.power, aim.rule) * s.per_unit if effect > 0 else np.inf
+    judged = _judged_share(m, share, known=known, single=s.code is None)
+    return BetterLog(
+        logger=logger.name,
+        to_judge=aim.rule.min_ess / judged * s.per_unit if judged > 0 else np.inf,
+        to_see=seen,
+        low=seen * max(1 - off, 0.0) if known else 0.0,
+        high=seen * (1 + off),
+        cost=_cost(s, logger, aim.uplift),
+        source=source,
+    )
+
+
+def unknown_uplift(s: Sessions, level: float) -> Interval:
+    """What an uplift can be, of returns within those seen."""
+    low, high = (x - s.mean for x in range_of_returns(s))
+    return Interval(np.nan, low, high, np.inf, level, s.units)
+
+
+def _judged_share(m: Moments, bound: float, *, known: bool, single: bool) -> float:
+    """Effective units per unit, as the gate counts them."""
+    if not known:
+        return bound
+    return max(m.ess_share if single else min(m.ess_share, m.spread_share), bound)
+
+
+def _cost(s: Sessions, logger: Logger, uplift: Interval) -> Interval:
+    """Uplift of a logging policy over the present one."""
+    if logger.share is not None:
+        return scaled(uplift, logger.share)
+    t = s.terms
+    moved = Terms(
+        logger.weight, t.reward, None, None, t.unit, logger.weight_before, t.discount, t.stratum,
+        t.session, t.horizon, t.rows, row_weight=t.row_weight,
+    )  # fmt: skip
+    known = diagnose(moved).least_ess >= CARRIED
+    return uplift_of(moved, uplift.level) if known else unknown_uplift(s, uplift.level)

@@ -1,0 +1,94 @@
+"""The furthest mixture of the logging policy and the target that a log can judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from offpolicy.diagnostics import diagnose, effective, of_spread
+from offpolicy.estimators.registry import estimate
+from offpolicy.estimators.terms import F64, Terms
+from offpolicy.intervals.inference import Interval
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.scores import TargetScores
+from offpolicy.plan.record import Step
+from offpolicy.plan.sessions import Sessions
+from offpolicy.uplift import compare
+from offpolicy.weighting.horizons import Horizon, terms
+
+PLAIN = {"one_step": "ips", "per_decision": "pdis", "trajectory": "tis"}
+NEAR = 1e-3  # to which the furthest share is found
+
+
+def session_step(units: int, least_ess: float, min_ess: float, uplift: Interval) -> Step | None:
+    """Mixture by whole sessions (decisions): weights 1 - l + l w have variance l^2 Var(w), so that
+    units / ESS(l) = 1 + l^2 (units / ESS(target) - 1), and l times the target's uplift, known no
+    better than that. None where not even the logging policy has the units."""
+    if units <= min_ess:
+        return None
+    spread = units / least_ess - 1 if least_ess > 0 else np.inf
+    share = min(float(np.sqrt((units / min_ess - 1) / spread)), 1.0) if spread > 0 else 1.0
+    ess = units / (1 + share**2 * spread) if share > 0 else float(units)
+    return Step("the target in a share of all sessions", share, ess, scaled(uplift, share))
+
+
+def decision_step(
+    log: LoggedDataset,
+    scores: TargetScores,
+    s: Sessions,
+    *,
+    horizon: Horizon,
+    min_ess: float,
+    level: float,
+    gamma: float,
+) -> Step | None:
+    """Mixture at every decision: weights multiply 1 - l + l w along the session. None where no
+    share is judged, or where its weights do not average 1 (heavy ones are missing)."""
+    with np.errstate(over="ignore"):
+        ratio = scores.propensity / log.propensity
+    low, high = 0.0, 1.0
+    if _least_ess(s, ratio, 1.0) >= min_ess:
+        low = 1.0
+    while high - low > max(NEAR * high, 1e-6):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _least_ess(s, ratio, middle) >= min_ess else (low, middle)
+    if low == 0.0:
+        return None
+    mixed = (1 - low) * log.propensity + low * scores.propensity
+    t = terms(log, TargetScores(mixed), horizon=horizon, gamma=gamma)
+    d = diagnose(t)
+    if d.mean_weight is None or not d.mean_weight.low <= 1 <= d.mean_weight.high:
+        return None
+    path = "the target drawn at a share of all decisions"
+    return Step(path, low, d.least_ess, uplift_of(t, level))
+
+
+def _least_ess(s: Sessions, ratio: F64, share: float) -> float:
+    """As `Diagnostics.least_ess`, of weights 1 - l + l w multiplied along the session."""
+    step = np.maximum(1 - share + share * ratio, 0.0)
+    if s.code is not None:
+        with np.errstate(divide="ignore"):
+            step = np.exp(s.summed(np.log(step)))
+    mass = s.count * step
+    ess, rows = effective(s.by_unit(mass)), effective(mass)
+    if s.code is None or rows == 0:
+        return ess
+    return ess * min(of_spread(step[s.count > 0]) / rows, 1.0)
+
+
+def uplift_of(t: Terms, level: float) -> Interval:
+    """Uplift over the logging policy by plain weights and a control variate."""
+    if t.weightless:
+        return Interval(np.nan, -np.inf, np.inf, np.inf, level, t.layout.units.n)
+    name = PLAIN[t.horizon]
+    return compare({name: estimate(t, name)}, {name: t}, {}, level, controlled=True)[0].uplift
+
+
+def scaled(i: Interval, share: float) -> Interval:
+    """The interval of so many times its value; of no share of it, whatever it is, 0."""
+    if share == 0:
+        return replace(i, value=0.0, low=0.0, high=0.0, se=0.0)
+    return replace(
+        i, value=share * i.value, low=share * i.low, high=share * i.high, se=share * i.se
+    )
