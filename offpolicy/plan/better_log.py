@@ -46,22 +46,29 @@ def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
     """
     m, share = moments(s, logger), logger.share or 0.0
     known = aim.own and m.carried >= CARRIED
-    variance, source, off = m.variance, Source.ESTIMATED, 2 * m.error
-    if not known:
-        widest = widest_spread(s, s.mean + aim.margin)
-        bound = between_arms(variance_of_returns(s), widest, share) if share else np.inf
-        variance, source, off = bound, Source.AT_MOST, 0.0
-    effect = (aim.margin - aim.rule.min_uplift) / np.sqrt(variance)
-    seen = units_to_see(effect, aim.power, aim.rule) * s.per_unit if effect > 0 else np.inf
-    judged = _judged_share(m, share, known=known, single=s.code is None)
+
+    def until_seen(variance: float) -> float:
+        effect = (aim.margin - aim.rule.min_uplift) / np.sqrt(variance)
+        return units_to_see(effect, aim.power, aim.rule) * s.per_unit if effect > 0 else np.inf
+
+    if known:
+        seen = until_seen(m.variance)
+        low, high = seen * max(1 - 2 * m.error, 0.0), seen * (1 + 2 * m.error)
+    else:
+        own = variance_of_returns(s)
+        ratios = (1.0, widest_spread(s, s.mean + aim.margin))
+        low, high = (until_seen(between_arms(own, r, share)) if share else np.inf for r in ratios)
+        seen = high
+    present = logger.share == 0
+    judged = _judged_share(m, share, known=known or present, single=s.code is None)
     return BetterLog(
         logger=logger.name,
         to_judge=aim.rule.min_ess / judged * s.per_unit if judged > 0 else np.inf,
         to_see=seen,
-        low=seen * max(1 - off, 0.0) if known else 0.0,
-        high=seen * (1 + off),
+        low=low,
+        high=high,
         cost=_cost(s, logger, aim.uplift),
-        source=source,
+        source=Source.ESTIMATED if known else Source.AT_MOST,
     )
 
 

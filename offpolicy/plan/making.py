@@ -106,7 +106,7 @@ def _full_plan(
     own = not t.weightless and d.least_ess >= CARRIED
     uplift = uplift_of(t, asked.level) if own else unknown_uplift(s, asked.level)
     paths = [session_step(d.units, d.least_ess, rule.min_ess, uplift)]
-    if weighed != "one_step":
+    if weighed != "one_step" and d.least_ess < rule.min_ess:
         paths.append(
             decision_step(
                 log, scores, s, horizon=weighed, min_ess=rule.min_ess, level=asked.level,

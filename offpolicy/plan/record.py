@@ -14,8 +14,9 @@ from offpolicy.tables import bounds, markdown
 Spread = Literal["estimated", "as logged"]
 PLAN_HEAD = "What would settle it"
 THIN = (
-    "this log is too thin for the target's own sessions: numbers after `at most` take the weights' "
-    "bound 1 / share, and a variance as large as any whose returns stay within those seen"
+    "This log is too thin to say how the target's own sessions are paid. Numbers after `at most` "
+    "come from bounds: weights of at most 1 / share, and the largest spread of returns that stay "
+    "within those seen; below them stand the numbers if returns spread as logged"
 )
 
 
@@ -43,8 +44,8 @@ class BetterLog:
     logger: str
     to_judge: float  # sessions until the gate's effective sample is there
     to_see: float  # sessions until an uplift of the plan's margin is seen with the plan's power
-    low: float  # bounds of `to_see`, of its standard error in this log
-    high: float
+    low: float  # bounds of `to_see`, of its standard error in this log; where `to_see` is a bound
+    high: float  # itself, the number if returns spread as logged, and the bound
     cost: Interval  # expected reward a session under this logger less that of the present one
     source: Source
 
@@ -107,13 +108,13 @@ class Plan:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Head and rows: the logging policies, with sessions and cost."""
-        head = ["logging policy", "until judged", "until seen", "of its error", "cost a session"]
+        head = ["logging policy", "until judged", "until seen", "between", "cost a session"]
         return head, [
             [
                 x.logger,
                 sessions(x.to_judge),
-                ("at most " if x.source is Source.AT_MOST else "") + sessions(x.to_see),
-                f"[{sessions(x.low)}, {sessions(x.high)}]",
+                _until_seen(x),
+                f"[{sessions(x.low)}, {sessions(x.high)}]" if np.isfinite(x.high) else "",
                 _known(x.cost),
             ]
             for x in self.loggers
@@ -130,7 +131,7 @@ class Plan:
 
     def _step(self, s: Step) -> str:
         return (
-            f"A step, {s.path}: the log vouches for up to {s.share:.2g} of the target (effective "
+            f"A step, {s.path}: the log can judge up to {s.share:.2g} of the target (effective "
             f"sample {s.ess:.0f}, the gate's floor is {self.min_ess:.0f}); estimated uplift there "
             f"{_known(s.uplift)}"
         )
@@ -139,12 +140,11 @@ class Plan:
         best = self.best_log
         if best is None:
             return []
-        bound = "at most " if best.source is Source.AT_MOST else "about "
         return [
-            f"A better log, {best.logger}: {bound}{sessions(best.sessions)} {self.session}s "
-            f"({sessions(best.to_judge)} until it is judged, {sessions(best.to_see)} until the "
-            f"uplift is seen), each at {_known(best.cost)} against the "
-            "present policy"
+            f"A better log, {best.logger}: {sessions(best.to_judge)} {self.session}s until the "
+            f"gate judges it, {_until_seen(best)} (between {sessions(best.low)} and "
+            f"{sessions(best.high)}) until the uplift is seen by weights, each at "
+            f"{_known(best.cost)} against the present policy"
         ]
 
     def _trial(self) -> str:
@@ -154,13 +154,20 @@ class Plan:
             "as logged": f"if returns spread as logged; at most {sessions(t.at_most)}",
         }[t.source]
         return (
-            f"A trial that serves the target to {t.share:.0%} of {self.unit}s and looks {t.looks} "
-            f"times at an anytime-valid bound: {sessions(t.sessions)} {each} ({spread}), "
+            f"A trial that serves the target to {t.share:.0%} of {self.unit}s, compares the two "
+            f"arms alone, and looks {t.looks} times at an anytime-valid bound: at most "
+            f"{sessions(t.sessions)} {each} ({spread}), "
             f"{sessions(t.until_seen)} on average. A target that is {t.harm:.3g} worse is stopped "
             f"after {sessions(t.until_stopped)} {each} on average, at a loss of {t.loss:.3g} in "
             f"all (95 of 100 trials: at most {t.loss_bound:.3g}); no worse target is expected to "
             f"lose more than {t.worst_loss:.3g}"
         )
+
+
+def _until_seen(x: BetterLog) -> str:
+    if not np.isfinite(x.to_see):
+        return sessions(x.to_see)
+    return ("at most " if x.source is Source.AT_MOST else "") + sessions(x.to_see)
 
 
 def _known(i: Interval) -> str:

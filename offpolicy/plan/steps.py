@@ -18,19 +18,22 @@ from offpolicy.uplift import compare
 from offpolicy.weighting.horizons import Horizon, terms
 
 PLAIN = {"one_step": "ips", "per_decision": "pdis", "trajectory": "tis"}
+SESSIONS, DECISIONS = "the target in a share of all sessions", "the target in a share of decisions"
 NEAR = 1e-3  # to which the furthest share is found
 
 
 def session_step(units: int, least_ess: float, min_ess: float, uplift: Interval) -> Step | None:
     """Mixture by whole sessions (decisions): weights 1 - l + l w have variance l^2 Var(w), so that
     units / ESS(l) = 1 + l^2 (units / ESS(target) - 1), and l times the target's uplift, known no
-    better than that. None where not even the logging policy has the units."""
-    if units <= min_ess:
+    better than that. None where not even the logging policy has the units, or nothing of the
+    target is there."""
+    if units <= min_ess or least_ess <= 0:
         return None
-    spread = units / least_ess - 1 if least_ess > 0 else np.inf
+    spread = units / least_ess - 1
     share = min(float(np.sqrt((units / min_ess - 1) / spread)), 1.0) if spread > 0 else 1.0
-    ess = units / (1 + share**2 * spread) if share > 0 else float(units)
-    return Step("the target in a share of all sessions", share, ess, scaled(uplift, share))
+    ess = units / (1 + share**2 * spread)
+    path = SESSIONS if share < 1 else "the target itself"
+    return Step(path, share, ess, scaled(uplift, share))
 
 
 def decision_step(
@@ -48,8 +51,6 @@ def decision_step(
     with np.errstate(over="ignore"):
         ratio = scores.propensity / log.propensity
     low, high = 0.0, 1.0
-    if _least_ess(s, ratio, 1.0) >= min_ess:
-        low = 1.0
     while high - low > max(NEAR * high, 1e-6):
         middle = (low + high) / 2
         low, high = (middle, high) if _least_ess(s, ratio, middle) >= min_ess else (low, middle)
@@ -60,8 +61,7 @@ def decision_step(
     d = diagnose(t)
     if d.mean_weight is None or not d.mean_weight.low <= 1 <= d.mean_weight.high:
         return None
-    path = "the target drawn at a share of all decisions"
-    return Step(path, low, d.least_ess, uplift_of(t, level))
+    return Step(DECISIONS, low, d.least_ess, uplift_of(t, level))
 
 
 def _least_ess(s: Sessions, ratio: F64, share: float) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from offpolicy.errors import LogError
 from offpolicy.estimators.terms import F64
+from offpolicy.log.checks import validate
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.weighting.horizons import running_product
 
@@ -37,9 +38,6 @@ def session_mixture(
         raise LogError(
             f"probabilities are ({len(log)},), one a decision; got {b.shape}, {pi.shape}"
         )
-    off = np.flatnonzero(~(np.maximum(b, pi) > 0))
-    if off.size:
-        raise LogError(f"both policies give the slate of row {int(off[0])} probability 0; rescore")
     return replace(
         log,
         propensity=_of_mixture(log, b, pi, share),
@@ -53,8 +51,15 @@ def _of_mixture(log: LoggedDataset, b: F64, pi: F64, share: float) -> F64:
     """(N,) M_t / M_(t-1): each policy's probability by its chance to serve the session, given the
     session so far. By the ratio that is at most 1, whichever it is, so that nothing underflows."""
     ratio = np.divide(pi, b, out=np.full(len(b), np.inf), where=b > 0)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        _, before = running_product(log, ratio)
+    with np.errstate(invalid="ignore", over="ignore"):
+        running, before = running_product(log, ratio)
         odds = before * (share / (1 - share))
-        of_target = np.where(np.isnan(odds), 0.0, np.where(np.isinf(odds), 1.0, odds / (1 + odds)))
+        of_target = np.where(np.isinf(odds), 1.0, odds / (1 + odds))
+    validate(
+        np.isnan(running) | ~(np.maximum(b, pi) > 0),
+        lambda i: (
+            f"row {i}: neither policy can have served its session up to there (each gives some "
+            "slate of it probability 0); score the policies that served this log."
+        ),
+    )
     return np.asarray((1 - of_target) * b + of_target * pi)
