@@ -269,7 +269,7 @@ def _stopped(
     slack = each * trial.sessions / trial.looks  # a loss ends at a look
     yield Tried("worse: sessions until stopped", trial.until_stopped, lengths)
     yield Tried("worse: loss", trial.loss, lengths * each)
-    inside = lengths * each <= trial.loss_bound + slack
+    inside = (lengths * each <= trial.loss_bound + slack).astype(np.float64)
     yield Tried("worse: lost no more than the bound", 0.95, inside, "least")
     yield Tried("worse: seen as better", 1 - rule.confidence, ends == 1, "most")
 

@@ -23,6 +23,7 @@ from offpolicy.plan.sessions import (
     widest_spread,
 )
 from offpolicy.plan.steps import scaled, uplift_of
+from offpolicy.plan.widening import Influences
 from offpolicy.uplift import CARRIED
 
 
@@ -47,12 +48,14 @@ def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
     m, share = moments(s, logger), logger.share or 0.0
     known = aim.own and m.carried >= CARRIED
 
-    def until_seen(variance: float) -> float:
+    def until_seen(variance: float, influences: Influences | None = None) -> float:
         effect = (aim.margin - aim.rule.min_uplift) / np.sqrt(variance)
-        return units_to_see(effect, aim.power, aim.rule) * s.per_unit if effect > 0 else np.inf
+        if not effect > 0:
+            return np.inf
+        return units_to_see(effect, aim.power, aim.rule, influences) * s.per_unit
 
     if known:
-        seen = until_seen(m.variance)
+        seen = until_seen(m.variance, m.influences)
         low, high = seen * max(1 - 2 * m.error, 0.0), seen * (1 + 2 * m.error)
     else:
         own = variance_of_returns(s)

@@ -9,44 +9,47 @@ import numpy as np
 
 from offpolicy.estimators.terms import F64
 from offpolicy.gate.verdict import GateRule
-from offpolicy.intervals.bounds import WATCHED, sequence_radius
+from offpolicy.intervals.bounds import sequence_radius
+from offpolicy.plan.widening import Influences, errors_below, normal_errors, spread_of_bound
 
-GRID = 256  # times at which a passage is solved for, evenly spaced up to the end
+GRID = 128  # times at which a passage is solved for, evenly spaced up to the end
 OVERSHOOT = 0.5826  # -zeta(1/2) / sqrt(2 pi): a walk passes as a Brownian motion passes a boundary
 # that lies so many standard deviations of one step further. Siegmund (1985)
 TUNED = 0.5  # units at which a trial's bound is narrowest, as a share of the planned ones: within
 # 1 % of the fewest units for power 80 % and confidence 80 to 99 %
 STEEPEST = 64.0  # largest drift looked for
+Wider = tuple[float, float, float]  # than a normal's bounds, at the TIMES
+TIMES = (1 / 16, 1 / 4, 1.0)  # shares of a trial at which its bounds are set up
+PLAIN: Wider = (1.0, 1.0, 1.0)
+ROUNDS = 6  # of a fixed-point iteration, each several times nearer
 
 
-def units_to_see(effect: float, power: float, rule: GateRule) -> float:
+def units_to_see(
+    effect: float, power: float, rule: GateRule, influences: Influences | None = None
+) -> float:
     """Independent units until ONE look at a log shows, with the rule's confidence and with `power`,
-    a mean that lies `effect` standard deviations of a unit from what is asked about, > 0:
-    ((z_confidence + z_power) / effect)^2; with `rule.monitored` the bound that holds at all looks
-    stands for z_confidence."""
-    z_power = NormalDist().inv_cdf(power)
-    fixed = ((NormalDist().inv_cdf(rule.confidence) + z_power) / effect) ** 2
-    if not rule.monitored:
-        return float(fixed)
-    low, high = fixed, 100 * max(fixed, 1.0)
-    while _short(high, effect, z_power, rule):
-        high *= 4
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _short(middle, effect, z_power, rule) else (low, middle)
-    return float(high)
-
-
-def _short(units: float, effect: float, z_power: float, rule: GateRule) -> bool:
-    radius = float(sequence_radius(units / WATCHED, 1 - rule.level))
-    return bool(effect * np.sqrt(units) < radius + z_power)
+    a mean that lies `effect` > 0 standard deviations of a unit from what is asked about:
+    ((errors to the bound + spread of the bound z_power) / effect)^2, by fixed-point iteration;
+    without `influences` of a normal estimate. Of a `monitored` rule the bound is the one that holds
+    at all looks together.
+    """
+    z_power, n = NormalDist().inv_cdf(power), (2.5 / effect) ** 2
+    for _ in range(ROUNDS):
+        if influences is None:
+            errors, spread = normal_errors(n, rule), 1.0
+        else:
+            errors = errors_below(influences, n, rule)
+            spread = spread_of_bound(influences, n, errors)
+        n = float(((errors + spread * z_power) / effect) ** 2)
+    return n
 
 
 @lru_cache(maxsize=256)
-def passage(drift: float, alpha: float, looks: int) -> F64:
+def passage(drift: float, alpha: float, looks: int, wider: Wider = PLAIN) -> F64:
     """(GRID,) chance that a confidence sequence has excluded what is asked about by the times
     1/GRID, ..., 1, in shares of the planned units, where the mean lies `drift` standard errors of
-    the whole from it and `looks` looks are evenly spaced.
+    the whole from it and `looks` looks are evenly spaced. `wider`: how much wider than a normal's
+    the sequence is at the TIMES.
 
     First passage of Brownian motion over the sequence's boundary, from the Volterra equation
     P(X_t > b_t) = integral over s <= t of P(X_t - X_s > b_t - b_s) dF(s). Peskir (2002).
@@ -57,7 +60,8 @@ def passage(drift: float, alpha: float, looks: int) -> F64:
     middle = end - 0.5 / GRID
     further = OVERSHOOT / np.sqrt(looks)
     at_end, at_middle = (
-        np.sqrt(t) * sequence_radius(t / TUNED, alpha) + further for t in (end, middle)
+        np.sqrt(t) * sequence_radius(t / TUNED, alpha) * _widening(t, wider) + further
+        for t in (end, middle)
     )
     left = np.maximum(end[:, None] - middle, 0.5 / GRID)
     kernel = ndtr((drift * left - (at_end[:, None] - at_middle)) / np.sqrt(left))
@@ -65,14 +69,21 @@ def passage(drift: float, alpha: float, looks: int) -> F64:
     return np.asarray(np.clip(np.cumsum(np.maximum(passed, 0.0)), 0.0, 1.0))
 
 
+def _widening(t: F64, wider: Wider) -> F64:
+    """1 + excess, whose logarithm is interpolated in log t."""
+    excess = np.log(np.maximum(np.array(wider) - 1, 1e-6))
+    return np.asarray(1 + np.exp(np.interp(np.log(t), np.log(TIMES), excess)))
+
+
 @lru_cache(maxsize=64)
-def drift_to_see(power: float, alpha: float, looks: int) -> float:
-    """The drift of `passage` at which the chance at the end is `power`, by bisection."""
-    low, high = 0.0, STEEPEST
-    for _ in range(32):
-        middle = (low + high) / 2
-        low, high = (middle, high) if passage(middle, alpha, looks)[-1] < power else (low, middle)
-    return high
+def drift_to_see(power: float, alpha: float, looks: int, wider: Wider = PLAIN) -> float:
+    """The drift of `passage` at which the chance at the end is `power`."""
+    from scipy.optimize import brentq
+
+    def short(drift: float) -> float:
+        return float(passage(drift, alpha, looks, wider)[-1]) - power
+
+    return float(brentq(short, 0.0, STEEPEST, xtol=1e-3))
 
 
 def mean_time(passed: F64) -> float:

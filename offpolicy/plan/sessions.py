@@ -10,6 +10,7 @@ import numpy as np
 from offpolicy.diagnostics import effective, of_spread
 from offpolicy.estimators.forms import is_staged
 from offpolicy.estimators.terms import F64, I64, Terms
+from offpolicy.plan.widening import Influences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +61,15 @@ def sessions_of(t: Terms) -> Sessions:
     return Sessions(t, own.code, last, t.weight[last], paid, kept[last], units.code[last], units.n)
 
 
+def influence_of_returns(s: Sessions) -> F64:
+    """(G,) of each unit on the mean return of a session."""
+    return s.by_unit(s.count * (s.returns - s.mean)) / s.per_unit
+
+
 def variance_of_returns(s: Sessions) -> float:
     """Of a unit's influence on the mean return of a session."""
-    centred = s.by_unit(s.count * (s.returns - s.mean)) / s.per_unit
-    return float(centred @ centred) / s.units
+    psi = influence_of_returns(s)
+    return float(psi @ psi) / s.units
 
 
 def own_spread(s: Sessions) -> float:
@@ -113,6 +119,7 @@ class Moments(NamedTuple):
     variance: float  # of a unit's influence on the uplift over the present logging policy
     error: float  # relative standard error of `variance`
     carried: float  # effective units of the present log behind these numbers
+    influences: Influences
 
 
 def mixed_sessions(t: Terms, share: float) -> Logger:
@@ -144,7 +151,8 @@ def moments(s: Sessions, logger: Logger) -> Moments:
     slope = float(chance @ ((x - mean) * (control - mean_control))) / spread if spread > 0 else 0.0
     moved = x - slope * control
     whole = float(s.count.sum()) / total  # chances average 1 where the log holds heavy ones
-    square = whole * _square(s, chance, moved - float(chance @ moved) / total)
+    psi = moved - float(chance @ moved) / total
+    square = whole * _square(s, chance, psi)
     weights = whole * _square(s, chance, w)
     mean_weight = float(chance @ w) / total
     variance = float(square.mean()) / s.per_unit**2
@@ -158,6 +166,7 @@ def moments(s: Sessions, logger: Logger) -> Moments:
             effective(np.maximum(weights, 0.0)),
             of_spread(s.weight[s.count > 0]),
         ),
+        influences=Influences(psi, chance, s.summed(change) / s.summed(np.ones(len(t))), s.returns),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.estimators.engine import Estimate
 from offpolicy.gate.verdict import GateRule
 from offpolicy.log.groups import group
-from offpolicy.plan.boundary import TUNED, drift_to_see, mean_time, passage, time_by
+from offpolicy.plan.boundary import (
+    PLAIN,
+    TIMES,
+    TUNED,
+    Wider,
+    drift_to_see,
+    mean_time,
+    passage,
+    time_by,
+)
 from offpolicy.plan.record import Spread, Trial
-from offpolicy.plan.sessions import Sessions, between_arms, variance_of_returns
+from offpolicy.plan.sessions import Sessions, between_arms, influence_of_returns
+from offpolicy.plan.widening import Arms
 
 LOOKS = 50
+WIDENED = 3  # rounds of sizes and widenings, each several times nearer
 SURE = 0.95  # chance with which a trial loses no more than `Trial.loss_bound`
 HARMS = np.geomspace(0.1, 10, 25)  # targets worse by so many times the drift that is to be seen
 
@@ -58,20 +70,27 @@ def plan_trial(
     `spread`: variance of the target's returns over that of the present policy's, `source`: where
     it comes from, `widest`: the largest it can be.
     """
-    alpha, own = 1 - rule.level, variance_of_returns(s)
-    needed = drift_to_see(power, alpha, looks)
+    alpha, psi = 1 - rule.level, influence_of_returns(s)
+    own = float(psi @ psi) / s.units
 
-    def units_of(ratio: float) -> float:
-        variance = between_arms(own, ratio, share)
-        return needed**2 * variance / (margin - rule.min_uplift) ** 2
+    def planned(ratio: float) -> tuple[float, Wider, Wider]:
+        """Units, and how much wider than normal the bounds below and above are on the way."""
+        arms = Arms(psi * np.sqrt(ratio), psi, share)
+        effect = (margin - rule.min_uplift) / np.sqrt(between_arms(own, ratio, share))
+        units, below, above = (drift_to_see(power, alpha, looks) / effect) ** 2, PLAIN, PLAIN
+        for _ in range(WIDENED):
+            at = [arms.widening(units * time, alpha, TUNED * units) for time in TIMES]
+            below, above = (_rounded(x[side] for x in at) for side in (0, 1))
+            units = (drift_to_see(power, alpha, looks, below) / effect) ** 2
+        return units, below, above
 
-    units = units_of(spread)
+    units, below, above = planned(spread)
     error = float(np.sqrt(between_arms(own, spread, share) / units))  # at the end
-    total = units * s.per_unit
+    needed, total = (margin - rule.min_uplift) / error, units * s.per_unit
 
     def lost(worse: float) -> tuple[float, float, float]:
         """Expected sessions, expected loss and its bound, where the target is so much worse."""
-        passed = passage((worse + rule.min_uplift) / error, alpha, looks)
+        passed = passage((worse + rule.min_uplift) / error, alpha, looks, above)
         time = mean_time(passed)
         each = worse * share * total
         return time * total, time * each, time_by(passed, SURE) * each
@@ -82,10 +101,10 @@ def plan_trial(
     return Trial(
         share=share,
         sessions=total,
-        at_most=max(units_of(widest) * s.per_unit, total),
+        at_most=max(planned(widest)[0] * s.per_unit, total),
         tuned_at=TUNED * units,
         looks=looks,
-        until_seen=mean_time(passage(needed, alpha, looks)) * total,
+        until_seen=mean_time(passage(needed, alpha, looks, below)) * total,
         harm=harm,
         until_stopped=stopped,
         loss=loss,
@@ -93,3 +112,8 @@ def plan_trial(
         worst_loss=max(lost(x)[1] for x in harms if x > 0),
         source=source,
     )
+
+
+def _rounded(x: Iterable[float]) -> Wider:
+    a, b, c = (round(float(v), 3) for v in x)
+    return a, b, c
