@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from offpolicy.diagnostics import diagnose
+from offpolicy.diagnostics import ENOUGH, diagnose
 from offpolicy.estimators.terms import Terms
 from offpolicy.gate.verdict import GateRule
 from offpolicy.intervals.inference import Interval
@@ -38,7 +38,8 @@ class Aim(NamedTuple):
 
 
 def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
-    """Sessions of the logger until the gate judges the target and until the uplift is seen.
+    """Sessions of the logger until the gate judges the target and until the uplift is seen: at
+    least those of an effective sample that a control variate is trusted with.
 
     Where the present log is too thin for the target's own sessions, mixtures of whole sessions are
     bounded: weights pi / m by 1 / share, so that E_m[w^2] = E_pi[w] <= 1 / share, and the variance
@@ -54,19 +55,20 @@ def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
             return np.inf
         return units_to_see(effect, aim.power, aim.rule, influences) * s.per_unit
 
+    present = logger.share == 0
+    judged = _judged_share(m, share, known=known or present, single=s.code is None)
+    least = s.per_unit / judged if judged > 0 else np.inf  # sessions of one effective unit
     if known:
-        seen = until_seen(m.variance, m.influences)
+        seen = max(until_seen(m.variance, m.influences), ENOUGH * least)
         low, high = seen * max(1 - 2 * m.error, 0.0), seen * (1 + 2 * m.error)
     else:
         own = variance_of_returns(s)
         ratios = (1.0, widest_spread(s, s.mean + aim.margin))
         low, high = (until_seen(between_arms(own, r, share)) if share else np.inf for r in ratios)
         seen = high
-    present = logger.share == 0
-    judged = _judged_share(m, share, known=known or present, single=s.code is None)
     return BetterLog(
         logger=logger.name,
-        to_judge=aim.rule.min_ess / judged * s.per_unit if judged > 0 else np.inf,
+        to_judge=aim.rule.min_ess * least,
         to_see=seen,
         low=low,
         high=high,

@@ -134,11 +134,16 @@ def moments(s: Sessions, logger: Logger) -> Moments:
     """Expectations under the logger, E_m[x] = E_b[(m / b) x], of the weights pi / m and of the
     weighted uplift sum_t (pi - b) / m r_t over the present policy b, regressed on its control
     variate (`martingale`). Sessions of one unit are drawn one by one.
+
+    Raises:
+        ValueError: the logger serves nothing that was logged.
     """
     t = s.terms
     h = logger.weight[s.last]
     chance = s.count * h  # how often a session counts in the other log
     total = float(chance.sum())
+    if not total > 0:
+        raise ValueError(f"{logger.name} serves none of the logged sessions: this log cannot say")
     w = _over(s.weight, h)
     change = _over(t.weight - 1, logger.weight)
     change_before = _over(t.weight_before - 1, logger.weight_before)
@@ -154,10 +159,10 @@ def moments(s: Sessions, logger: Logger) -> Moments:
     psi = moved - float(chance @ moved) / total
     square = whole * _square(s, chance, psi)
     weights = whole * _square(s, chance, w)
-    mean_weight = float(chance @ w) / total
+    mean_square, mean_weight = float(weights.mean()), float(chance @ w) / total
     variance = float(square.mean()) / s.per_unit**2
     return Moments(
-        ess_share=(mean_weight * s.per_unit) ** 2 / float(weights.mean()),
+        ess_share=(mean_weight * s.per_unit) ** 2 / mean_square if mean_square > 0 else 0.0,
         spread_share=_spread_share(w, chance),
         variance=variance,
         error=float(square.std() / np.sqrt(s.units) / square.mean()) if variance > 0 else 0.0,

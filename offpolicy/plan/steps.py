@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -56,12 +57,46 @@ def decision_step(
         low, high = (middle, high) if _least_ess(s, ratio, middle) >= min_ess else (low, middle)
     if low == 0.0:
         return None
-    mixed = (1 - low) * log.propensity + low * scores.propensity
-    t = terms(log, TargetScores(mixed), horizon=horizon, gamma=gamma)
+    mixed = TargetScores((1 - low) * log.propensity + low * scores.propensity)
+    return _checked(log, mixed, low, DECISIONS, horizon, min_ess, level, gamma)
+
+
+def path_step(
+    log: LoggedDataset,
+    path: str,
+    shares: Mapping[float, TargetScores],
+    *,
+    horizon: Horizon,
+    min_ess: float,
+    level: float = 0.95,
+    gamma: float = 1.0,
+) -> Step | None:
+    """The largest of some shares of a path that the log can judge; what policies at each share say
+    of the log is given. None where no share is judged."""
+    steps = (
+        _checked(log, shares[share], share, path, horizon, min_ess, level, gamma)
+        for share in sorted(shares, reverse=True)
+    )
+    return next((step for step in steps if step is not None), None)
+
+
+def _checked(
+    log: LoggedDataset,
+    scores: TargetScores,
+    share: float,
+    path: str,
+    horizon: Horizon,
+    min_ess: float,
+    level: float,
+    gamma: float,
+) -> Step | None:
+    """The step, unless its effective sample is too small or its mean weight not 1."""
+    t = terms(log, scores, horizon=horizon, gamma=gamma)
     d = diagnose(t)
-    if d.mean_weight is None or not d.mean_weight.low <= 1 <= d.mean_weight.high:
+    m = d.mean_weight
+    if d.least_ess < (1 - NEAR) * min_ess or m is None or not m.low <= 1 <= m.high:
         return None
-    return Step(DECISIONS, low, d.least_ess, uplift_of(t, level))
+    return Step(path, share, d.least_ess, uplift_of(t, level))
 
 
 def _least_ess(s: Sessions, ratio: F64, share: float) -> float:

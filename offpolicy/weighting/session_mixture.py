@@ -36,7 +36,8 @@ def session_mixture(
     b, pi = np.asarray(present, np.float64), np.asarray(target, np.float64)
     if not b.shape == pi.shape == (len(log),):
         raise LogError(
-            f"probabilities are ({len(log)},), one a decision; got {b.shape}, {pi.shape}"
+            f"present has shape {b.shape}, target {pi.shape}; each is ({len(log)},), a policy's "
+            "probability of every logged slate."
         )
     return replace(
         log,
@@ -49,7 +50,7 @@ def session_mixture(
 
 def _of_mixture(log: LoggedDataset, b: F64, pi: F64, share: float) -> F64:
     """(N,) M_t / M_(t-1): each policy's probability by its chance to serve the session, given the
-    session so far. By the ratio that is at most 1, whichever it is, so that nothing underflows."""
+    session so far."""
     ratio = np.divide(pi, b, out=np.full(len(b), np.inf), where=b > 0)
     with np.errstate(invalid="ignore", over="ignore"):
         running, before = running_product(log, ratio)

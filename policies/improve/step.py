@@ -190,7 +190,14 @@ def _tried(
     name = preferred([n for n in fitting(horizon, usual=True) if not ESTIMATORS[n].needs_model])
     try:
         report = evaluate(
-            log, scores, horizon=horizon, level=level, estimators=[name], model=None, check=False
+            log,
+            scores,
+            horizon=horizon,
+            level=level,
+            estimators=[name],
+            model=None,
+            check=False,
+            plan=False,
         )
     except LogError as error:  # nothing of the log would the policy serve
         return Tried(share, 0.0, None, None, str(error))
