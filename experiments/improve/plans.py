@@ -29,7 +29,7 @@ SHARES = (0.1, 0.5)  # of the target in the logs that are tried
 class Settings:
     """Make plans from logs and try them, again and again."""
 
-    worlds: tuple[str, ...] = ("Longplay", "InterestEvolution")
+    worlds: tuple[str, ...] = ("Longplay", "Retention")
     runs: int = 200
     """Logs, or trials, behind every number."""
     temperature: float = 8.0
@@ -45,7 +45,7 @@ class Settings:
     warm_sessions: int = 4000
     """Under uniform slates, for the ratings that the policies know."""
     slate_size: int = 3
-    n_candidates: int = 10
+    n_candidates: int = 20
     max_steps: int = 30
     users: int = 512
     seed: int = 0

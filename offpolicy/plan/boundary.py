@@ -10,7 +10,7 @@ import numpy as np
 from offpolicy.estimators.terms import F64
 from offpolicy.gate.verdict import GateRule
 from offpolicy.intervals.bounds import sequence_radius
-from offpolicy.plan.widening import Influences, errors_below, normal_errors, spread_of_bound
+from offpolicy.plan.widening import Influences, errors_below, normal_errors, shape, spread_of_bound
 
 GRID = 128  # times at which a passage is solved for, evenly spaced up to the end
 OVERSHOOT = 0.5826  # -zeta(1/2) / sqrt(2 pi): a walk passes as a Brownian motion passes a boundary
@@ -34,12 +34,13 @@ def units_to_see(
     at all looks together.
     """
     z_power, n = NormalDist().inv_cdf(power), (2.5 / effect) ** 2
+    skewed = None if influences is None else shape(influences)
     for _ in range(ROUNDS):
-        if influences is None:
+        if influences is None or skewed is None:
             errors, spread = normal_errors(n, rule), 1.0
         else:
             errors = errors_below(influences, n, rule)
-            spread = spread_of_bound(influences, n, errors)
+            spread = spread_of_bound(*skewed, n, errors)
         n = float(((errors + spread * z_power) / effect) ** 2)
     return n
 

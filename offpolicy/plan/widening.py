@@ -54,12 +54,16 @@ def _later(wider: float, size: int, n: float) -> float:
     return 1 + (wider - 1) * min(float(np.sqrt(size / n)), 1.0)
 
 
-def spread_of_bound(x: Influences, n: float, errors: float) -> float:
+def shape(x: Influences) -> tuple[float, float]:
+    """Skewness and kurtosis."""
+    p, square = x.chance / x.chance.sum(), x.psi * x.psi
+    variance = float(p @ square)
+    return float(p @ (square * x.psi)) / variance**1.5, float(p @ (square * square)) / variance**2
+
+
+def spread_of_bound(skew: float, kurtosis: float, n: float, errors: float) -> float:
     """Standard deviation of a lower bound that lies so many standard errors down, over the standard
-    error: the mean and its standard error move together where influences are skewed."""
-    p = x.chance / x.chance.sum()
-    z = x.psi / np.sqrt(p @ x.psi**2)
-    skew, kurtosis = float(p @ z**3), float(p @ z**4)
+    error: the mean of n units and its standard error move together where they are skewed."""
     square = 1 - errors * skew / np.sqrt(n) + errors**2 * (kurtosis - 1) / (4 * n)
     return float(np.sqrt(np.clip(square, 0.25, 4.0)))
 
