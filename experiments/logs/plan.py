@@ -9,11 +9,19 @@ from pathlib import Path
 
 import tyro
 
-from experiments.logs.log_files import open_log, scores_of
+from experiments.logs.item_names import open_named_log
+from experiments.logs.log_files import scores_of
 from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
 from offpolicy.estimators.terms import F64
-from offpolicy.plan.making import POWER, SHARES, TRIAL_SHARE, PlanSettings, make_plan
+from offpolicy.plan.making import (
+    POWER,
+    SHARES,
+    TRIAL_SHARE,
+    PlanSettings,
+    make_plan,
+    weighed,
+)
 from offpolicy.plan.record import Step
 from offpolicy.plan.steps import path_step
 from offpolicy.report import finite
@@ -34,9 +42,12 @@ class Settings:
     """The folder of the policy that serves now, if it is a saved one: then the step may also go
     the geometric way, and its temperature and epsilon are tried for the better log."""
     horizon: Horizon = "per_decision"
-    """The estimand: one_step, per_decision or trajectory."""
+    """The estimand; of marginal the plan weighs whole sessions."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
+    items: str | None = None
+    """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
+    `log` for those of the log."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     max_steps: int | None = None
@@ -70,7 +81,9 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """Plan, print, write."""
-    log = open_log(settings.log, settings.columns, settings.n_items, settings.max_steps)
+    log = open_named_log(
+        settings.log, settings.columns, settings.n_items, settings.max_steps, settings.items
+    )
     scores = scores_of(settings.target, log, columns=settings.columns)
     rule = GateRule(
         min_ess=settings.min_ess,
@@ -111,7 +124,7 @@ def geometric_step(settings: Settings, log: LoggedDataset, rule: GateRule) -> St
         log,
         "the geometric path (`longplay improve` chooses on it and judges)",
         score_shares(log, load(settings.serving), load(settings.target), STEPS),
-        horizon=settings.horizon,
+        horizon=weighed(settings.horizon),
         min_ess=rule.min_ess,
         level=settings.level,
     )

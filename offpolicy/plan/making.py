@@ -25,11 +25,12 @@ from offpolicy.plan.sessions import (
 )
 from offpolicy.plan.steps import decision_step, session_step, uplift_of
 from offpolicy.plan.trial import plan_trial
-from offpolicy.uplift import CARRIED, same_policy
+from offpolicy.uplift import ALIKE, CARRIED
 from offpolicy.weighting.horizons import Horizon, terms
 from offpolicy.weighting.overlap import expected_rows
 
 MARGIN = 0.02  # of the present value: the uplift that is planned for where none is named
+SAFE = 300.0  # logarithm of products that are far from overflowing float64
 POWER, SHARES, TRIAL_SHARE = 0.8, (0.1, 0.25, 0.5), 0.1
 
 
@@ -80,10 +81,11 @@ def make_plan(
 
 
 def _terms(log: LoggedDataset, scores: TargetScores, horizon: Horizon, gamma: float) -> Terms:
-    return terms(log, scores, horizon=_weighed(horizon), gamma=gamma)
+    return terms(log, scores, horizon=weighed(horizon), gamma=gamma)
 
 
-def _weighed(horizon: Horizon) -> Horizon:
+def weighed(horizon: Horizon) -> Horizon:
+    """The horizon whose weights a plan takes: whole sessions' for "marginal"."""
     return "per_decision" if horizon == "marginal" else horizon
 
 
@@ -99,17 +101,17 @@ def _full_plan(
     steps: Sequence[Step],
     gamma: float,
 ) -> Plan:
-    weighed = _weighed(horizon)
-    once = weighed == "one_step" and log.row_weight is None
+    by = weighed(horizon)
+    once = by == "one_step" and log.row_weight is None
     d = diagnose(t, expected_rows=expected_rows(log, scores) if once else None)
     margin = _margin(s, rule, asked.margin)
     own = not t.weightless and d.least_ess >= CARRIED
     uplift = uplift_of(t, asked.level) if own else unknown_uplift(s, asked.level)
     paths = [session_step(d.units, d.least_ess, rule.min_ess, uplift)]
-    if weighed != "one_step" and d.least_ess < rule.min_ess:
+    if by != "one_step" and d.least_ess < rule.min_ess:
         paths.append(
             decision_step(
-                log, scores, s, horizon=weighed, min_ess=rule.min_ess, level=asked.level,
+                log, scores, s, horizon=by, min_ess=rule.min_ess, level=asked.level,
                 gamma=gamma,
             )
         )  # fmt: skip
@@ -118,12 +120,12 @@ def _full_plan(
     mixtures = [now, *(mixed_sessions(t, share) for share in asked.shares)]
     rows = [better_log(s, x, aim) for x in mixtures]
     given = dict(loggers)
-    if weighed != "one_step":
+    if by != "one_step":
         for share in asked.shares:
             mixed = (1 - share) * log.propensity + share * scores.propensity
             given[f"the target at {share:.0%} of decisions"] = mixed
     for name, p in given.items():
-        x = terms(log, TargetScores(p), horizon=weighed, gamma=gamma)
+        x = terms(log, TargetScores(p), horizon=by, gamma=gamma)
         rows.append(better_log(s, Logger(name, x.weight, x.weight_before), aim))
     every = [*steps, *(p for p in paths if p)]
     return _plan(horizon, log, s, rule, asked, margin, own, every, rows)
@@ -140,14 +142,21 @@ def plan_after(
 ) -> Plan | None:
     """The plan of an undecided verdict; None of another, and where none can be made: sessions that
     the log cut, returns that do not vary or are 0 on average, a target that is the logging policy.
-    Where propensities are not right it holds a trial alone, which needs none."""
+    Where propensities are not right, or weights overflow, it holds a trial alone, which needs none.
+    """
     if verdict.outcome is not Outcome.UNDECIDED or verdict.step == "sessions":
         return None
-    t = _terms(log, scores, horizon, gamma)
-    s = sessions_of(t)
-    if same_policy(t) or s.mean == 0 or not variance_of_returns(s) > 0:
+    with np.errstate(over="ignore", divide="ignore"):
+        ratio = scores.propensity / log.propensity
+        grown = np.bincount(log.sessions, np.maximum(np.log(ratio), 0.0)).max()
+    if float(np.abs(ratio - 1).max()) <= ALIKE:
         return None
-    if verdict.step != "propensities":
+    known = verdict.step != "propensities" and (horizon != "marginal" or grown < SAFE)
+    t = _terms(log, scores if known else TargetScores(log.propensity), horizon, gamma)
+    s = sessions_of(t)
+    if s.mean == 0 or not variance_of_returns(s) > 0:
+        return None
+    if known:
         return _full_plan(log, scores, t, s, horizon, rule, PlanSettings(), {}, (), gamma)
     margin = _margin(s, rule, None)
     return _plan(horizon, log, s, rule, PlanSettings(), margin, own=False, steps=(), loggers=())

@@ -285,3 +285,27 @@ def test_what_cannot_be_planned_says_so() -> None:
     assert plan.steps == ()
     assert plan.loggers[1].source is Source.AT_MOST
     assert "no number" in plan.to_markdown()
+
+
+def test_wrong_propensities_leave_a_trial_alone_and_cut_sessions_nothing() -> None:
+    log, scores = undecided(4000)
+    shy = replace(log, propensity=np.full(len(log), 0.25))
+    report = evaluate(shy, TargetScores(chance(shy, 0.6)), horizon="per_decision")
+    assert report.verdict.step == "propensities"
+    assert report.plan is not None
+    assert report.plan.steps == report.plan.loggers == ()
+    assert report.plan.lines()[0].startswith("A trial")
+    never = np.zeros(len(log), bool)
+    cut = replace(log, terminated=never, truncated=log.terminated)
+    report = evaluate(cut, scores, horizon="per_decision")
+    assert report.verdict.step == "sessions"
+    assert report.plan is None
+
+
+def test_a_marginal_verdict_has_a_plan_of_whole_sessions() -> None:
+    log, scores = undecided(600)
+    report = evaluate(log, scores, horizon="marginal", state=log.step.astype(np.int64))
+    assert report.plan is not None, report.verdict
+    assert report.plan.horizon == "marginal"
+    whole = make_plan(log, scores, horizon="per_decision")
+    assert report.plan.trial == whole.trial
