@@ -52,6 +52,9 @@ COMMANDS: dict[str, Command] = {
     "improve": Command(
         "experiments.logs.improve", "the furthest step to a better policy that a log vouches for"
     ),
+    "plan": Command(
+        "experiments.logs.plan", "after `cannot tell`: a step, a better log or a trial, in numbers"
+    ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),
@@ -96,6 +99,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark organic": Command(
         "experiments.benchmark.organic", "clicks a recommendation where views tell what to show"
+    ),
+    "benchmark plans": Command(
+        "experiments.improve.plans", "do plans keep what they promise? sessions, power, losses"
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"

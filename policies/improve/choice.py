@@ -46,7 +46,9 @@ def compared(
     if why_not := _floors(d, rule, judge_units):
         return Tried(share, d.least_ess, d.mean_weight, None, why_not)
     name = preferred([n for n in fitting(horizon, usual=True) if not ESTIMATORS[n].needs_model])
-    report = evaluate(log, scores, horizon=horizon, estimators=[name], model=None, check=False)
+    report = evaluate(
+        log, scores, horizon=horizon, estimators=[name], model=None, check=False, plan=False
+    )
     line = report[name]
     assert line.influence is not None
     uplift = uplift_bounds({name: line.influence}, {name: line.unseen}, rule)[name]

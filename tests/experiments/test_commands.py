@@ -37,6 +37,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
     "--out {d}/next",
+    "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
     "published": "digits --repeats 1",
@@ -50,6 +51,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "
     "clean-rare fault-clock watch-daily-rate-20 terms-pairs --workers 1 --out {d}/runs",
     "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
+    "benchmark plans": "--worlds Longplay --runs 4 --plans 2 --candidates 2 --sessions 150 "
+    "--pool 200 --warm-sessions 40 --max-steps 4 --users 16",
     "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
     "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
