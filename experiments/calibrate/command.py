@@ -17,7 +17,8 @@ from experiments.common.show import Show
 from experiments.data.datasets import Interactions, data_root, load
 from experiments.data.open_bandit import load_open_bandit, positions
 from policies import Sequences
-from recsim_env.calibration.calibrate import CalibratedWorld, calibrate, position_effect, simulate
+from recsim_env.calibration.calibrate import calibrate, position_effect, simulate
+from recsim_env.calibration.world import FittedWorld
 
 FEWEST = 5  # items of a user whose list says anything of order
 FEWEST_USERS = 20  # of each half, and to simulate
@@ -96,7 +97,7 @@ def run(settings: Settings) -> int:
     order = np.random.default_rng(settings.seed).permutation(len(lists))
     half = [[lists[n] for n in part] for part in np.array_split(order, 2)]
 
-    def fitted(users: Lists) -> CalibratedWorld:
+    def fitted(users: Lists) -> FittedWorld:
         share = None if seen is None else seen[0]
         return calibrate(
             users, n_items, topics=topics, dims=settings.dims, attention=share, seed=settings.seed
