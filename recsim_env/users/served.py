@@ -116,15 +116,14 @@ def build_world(
             f"interests have {population.interests.shape[1]} dimensions and item vectors "
             f"{catalogue.vectors.shape[1]}"
         )
-    item, person, shared = (
-        [np.ascontiguousarray(needed[name][name], np.float64) for name in names]
-        for names in (ITEM_COLUMNS, PERSON_TRAITS, SHARED_TRAITS)
-    )
-    vectors, interests = catalogue.vectors, population.interests
+    arrays = {n: np.ascontiguousarray(w[n], np.float64) for n, w in needed.items()}
     return ServedWorld(
-        np.ascontiguousarray(vectors, np.float32), catalogue.topics, *item,
-        np.ascontiguousarray(interests, np.float32), *person, *shared, constants(config),
-    )  # fmt: skip
+        features=np.ascontiguousarray(catalogue.vectors, np.float32),
+        topics=catalogue.topics,
+        taste=np.ascontiguousarray(population.interests, np.float32),
+        cfg=constants(config),
+        **arrays,
+    )
 
 
 @njit

@@ -11,15 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from recsim_env.calibration.served.log import F64, Clock, ServedLog
+from recsim_env.calibration.served.solve import least
 from recsim_env.calibration.served.state import State, states
 from recsim_env.calibration.served.taste import Tastes, matches, newton_step
 
 KEEPS = (0.7, 0.9, 0.97)  # memories that are tried
 ROUNDS = 10
-START_VARIANCE = 0.25  # of items' and users' effects, in squared logits
+START_VARIANCE = 0.25  # of items' effects and of users' level, in squared logits
+TASTE_VARIANCE = 1.0  # of users' preferences
 LEAST_VARIANCE = 1e-4
 
 
@@ -56,13 +57,17 @@ def fit_choice(
         loss, first = maximised(log, state, np.zeros(log.slate.shape), start(log), 12)
         tried.append((loss, keep, state, first))
     _, keep, state, coefficients = min(tried, key=lambda one: one[0])
+    # What differs between users is explained by their effects first: begun the other way round,
+    # EM takes hundreds of rounds to leave it to them.
+    coefficients = coefficients._replace(follow=0.0)
     width = features.shape[1] + 1
-    covariance = START_VARIANCE * np.eye(width)
+    covariance = np.diag([TASTE_VARIANCE] * (width - 1) + [START_VARIANCE])
     mode = np.zeros((log.n_sessions, width))
     drawn: list[Coefficients] = []
     for nth in range(ROUNDS):
         utility = fixed_utility(log, state, coefficients)
-        mode, draw = newton_step(log, features, utility, mode, covariance)
+        for _ in range(1 if nth else 3):
+            mode, draw = newton_step(log, features, utility, mode, covariance)
         covariance = draw.T @ draw / len(draw) + LEAST_VARIANCE * np.eye(width)
         own = matches(log, features, draw)
         _, coefficients = maximised(log, state, own, coefficients, 6 if nth else 12)
@@ -82,14 +87,21 @@ def start(log: ServedLog) -> Coefficients:
 
 def averaged(drawn: list[Coefficients]) -> Coefficients:
     """Means of the last rounds, over which draws of users' effects differ."""
-    return Coefficients(*(np.mean([c[i] for c in drawn], axis=0) for i in range(6)))
+    return Coefficients(
+        appeal=np.mean([c.appeal for c in drawn], axis=0),
+        position=np.mean([c.position for c in drawn], axis=0),
+        no_choice=float(np.mean([c.no_choice for c in drawn])),
+        follow=float(np.mean([c.follow for c in drawn])),
+        dull=float(np.mean([c.dull for c in drawn])),
+        variance=float(np.mean([c.variance for c in drawn])),
+    )
 
 
 def fixed_utility(log: ServedLog, state: State, c: Coefficients) -> F64:
     """(N, K) utilities less that of nothing, without users' effects; -inf for an empty place."""
     total = c.appeal[np.maximum(log.slate, 0)] + c.position - c.no_choice
     total += c.follow * state.likeness - c.dull * state.worn
-    return np.where(log.slate >= 0, total, -np.inf)
+    return np.asarray(np.where(log.slate >= 0, total, -np.inf))
 
 
 def log_chances(utility: F64, position: NDArray[np.integer]) -> F64:
@@ -97,7 +109,7 @@ def log_chances(utility: F64, position: NDArray[np.integer]) -> F64:
     top = np.maximum(utility.max(1), 0.0)
     mass = np.exp(utility - top[:, None]).sum(1) + np.exp(-top)
     taken = np.take_along_axis(utility, np.maximum(position, 0)[:, None], 1)[:, 0]
-    return np.where(position >= 0, taken, 0.0) - top - np.log(mass)
+    return np.asarray(np.where(position >= 0, taken, 0.0) - top - np.log(mass))
 
 
 def maximised(
@@ -137,10 +149,9 @@ def maximised(
     w = np.concatenate(
         [first.appeal, first.position[1:], [first.no_choice, first.follow, first.dull]]
     )
-    options = {"maxiter": iterations, "maxcor": 20}
-    found = minimize(loss, w, jac=True, method="L-BFGS-B", options=options)
-    p, _ = chances(found.x)
+    value, w = least(loss, w, iterations)
+    p, _ = chances(w)
     known = np.bincount(items.ravel(), np.where(filled, p * (1 - p), 0.0).ravel(), a)
-    appeal = found.x[:a]
+    appeal = w[:a]
     variance = float(np.mean(appeal**2 + 1 / (known + 1 / first.variance)))
-    return float(found.fun), unpacked(found.x)._replace(variance=max(variance, LEAST_VARIANCE))
+    return value, unpacked(w)._replace(variance=max(variance, LEAST_VARIANCE))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from recsim_env.calibration.served.log import F64, I64, Clock, ServedLog
+from recsim_env.calibration.served.solve import least, least_of_few
 
 KEEPS = (0.6, 0.8, 0.9, 0.95, 1.0)  # memories of strain that are tried
 START_VARIANCE = 0.01  # of items' effects, in squared logits
 LEAST_VARIANCE = 1e-5
 FEWEST_LEFT = 10  # leavings from which a hazard is fitted
 NAMES = ("base", "step", "total", "worn", "idle", "paid")
+WORTH = 2.0  # log-likelihood that users of different patience must gain
 QUANTILES = 7  # of the users' own patience, where it is integrated out
 
 
@@ -43,9 +43,7 @@ def nobody_leaves(log: ServedLog) -> Hazard:
     return Hazard(none, np.zeros(log.n_items), 0.9, np.zeros(log.n_sessions), 0.0)
 
 
-def fit_hazard(
-    log: ServedLog, clock: Clock, most_worn: F64, traits: NDArray[np.float64], seed: int
-) -> Hazard:
+def fit_hazard(log: ServedLog, clock: Clock, most_worn: F64, traits: F64, seed: int) -> Hazard:
     """The memory of highest penalised likelihood, then items' effects by empirical Bayes.
 
     `traits` (A, M): what is known of items besides (their appeal, their responses), on which the
@@ -75,9 +73,7 @@ def fit_hazard(
     return Hazard(named, departure, keep, own, spread)
 
 
-def design_of(
-    log: ServedLog, clock: Clock, most_worn: F64, traits: NDArray[np.float64], keep: float
-) -> Design:
+def design_of(log: ServedLog, clock: Clock, most_worn: F64, traits: F64, keep: float) -> Design:
     """Base, step, reward so far, wear; then fading: nothing taken, reward, items taken, traits."""
     items = log.consumed
     taken = (items >= 0).astype(np.float64)
@@ -106,6 +102,30 @@ def logits(clock: Clock, design: Design, keep: float, w: F64) -> F64:
     f = design.fixed.shape[1]
     effect = np.where(design.items >= 0, w[f:][np.maximum(design.items, 0)], 0.0)
     return np.asarray(design.fixed @ w[:f] + clock.faded(effect, keep))
+
+
+def leaving(hazard: Hazard, log: ServedLog, clock: Clock, most_worn: F64) -> F64:
+    """(N,) chance of leaving after each decision, given that the user has stayed until then."""
+    c, items = hazard.coefficients, log.consumed
+    had = np.where(
+        items >= 0,
+        hazard.departure[np.maximum(items, 0)] + c["paid"] * log.reward,
+        c["idle"],
+    )
+    logit = c["base"] + c["step"] * np.log1p(log.step) + c["worn"] * most_worn
+    logit += c["total"] * clock.faded(log.reward, 1.0) + clock.faded(had, hazard.keep)
+    nodes = quantiles() * hazard.patience_sd
+    total = logit[:, None] + nodes
+    stays = -np.logaddexp(0, total)
+    before = clock.faded(stays, 1.0) - stays  # log-chance of having stayed, at each patience
+    weight = np.exp(before - before.max(1, keepdims=True))
+    return np.asarray((weight * expit(total)).sum(1) / weight.sum(1))
+
+
+def quantiles() -> F64:
+    """(Q,) of a standard normal effect, of variance 1."""
+    nodes = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
+    return np.asarray(nodes / np.sqrt(np.mean(nodes**2)))
 
 
 def maximised(
@@ -139,11 +159,9 @@ def maximised(
         rate = log.left.mean()
         w[0] = np.log(rate / (1 - rate))
     w[f:] /= root
-    options = {"maxiter": iterations, "maxcor": 20}
-    found = minimize(loss, w, jac=True, method="L-BFGS-B", options=options)
-    out = np.asarray(found.x)
-    out[f:] *= root
-    return float(found.fun), out
+    value, w = least(loss, w, iterations)
+    w[f:] *= root
+    return value, w
 
 
 def faded_squares(clock: Clock, design: Design, weight: F64, keep: float, n_items: int) -> F64:
@@ -159,11 +177,7 @@ def patience_of(log: ServedLog, logit: F64, seed: int) -> tuple[float, float, F6
 
     A normal effect of the session, integrated out over its quantiles (marginal likelihood).
     """
-    middle = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    from scipy.stats import norm
-
-    nodes = norm.ppf(middle)
-    nodes /= np.sqrt(np.mean(nodes**2))
+    nodes = quantiles()
 
     def chances(w: F64) -> F64:
         """(S, Q) log-likelihood of each session at each quantile."""
@@ -178,11 +192,10 @@ def patience_of(log: ServedLog, logit: F64, seed: int) -> tuple[float, float, F6
         top = each.max(1)
         return -float((top + np.log(np.exp(each - top[:, None]).mean(1))).mean())
 
-    found = minimize(
-        loss, np.array([0.0, np.log(0.3)]), method="Nelder-Mead", options={"maxiter": 60}
-    )
-    plain = loss(np.array([0.0, -20.0]))
-    w = found.x if found.fun < plain - 2 / log.n_sessions else np.array([0.0, -20.0])
+    alike = np.array([0.0, -20.0])
+    value, w = least_of_few(loss, np.array([0.0, np.log(0.3)]), 60)
+    if value > loss(alike) - WORTH / log.n_sessions:
+        w = alike
     each = chances(w)
     mass = np.exp(each - each.max(1, keepdims=True)).cumsum(1)
     u = np.random.default_rng(seed).random(log.n_sessions) * mass[:, -1]

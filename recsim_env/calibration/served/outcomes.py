@@ -104,6 +104,11 @@ def fit_pay(log: ServedLog, state: State, match: F64) -> Pay:
     )
 
 
+def expected_pay(pay: Pay, items: I64, x: F64) -> F64:
+    """(M,) expected reward of items taken (M,), at covariates (M, 3), of an average user."""
+    return np.clip(pay.item[items] + x @ pay.slopes, pay.low, pay.high)
+
+
 def fit_responses(log: ServedLog, pay: Pay) -> Responses:
     """Shrunk means of items, and how responses go with the reward beyond them."""
     rows = np.flatnonzero(log.position >= 0)
