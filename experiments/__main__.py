@@ -46,6 +46,9 @@ COMMANDS: dict[str, Command] = {
     "gate": Command(
         "experiments.logs.gate", "may these candidates be rolled out? pass, fail or cannot tell"
     ),
+    "improve": Command(
+        "experiments.logs.improve", "the furthest step to a better policy that a log vouches for"
+    ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),

@@ -106,14 +106,19 @@ class Constrained:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        seen, left = self._narrowed(obs)
+        seen, left = self.narrowed(obs)
+        return self.over(self.policy.distribution(left), seen, obs)
+
+    def over(
+        self, d: SlateDistribution, seen: tuple[Observation, ...], obs: Observation
+    ) -> SlateDistribution:
+        """A distribution over what `narrowed` left of the rows, under what rules say of slates."""
         items = candidate_items(obs, self.serving.n_items)
         every = (rule.adjustment(items) for rule in self.rules)
         adjustments = tuple(one for one in every if one is not None)
-        d = self.policy.distribution(left)
         return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen)
 
-    def _narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
+    def narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
         """What each rule sees, where those before it have closed theirs; and what all leave."""
         items = candidate_items(obs, self.serving.n_items)
         seen = []
@@ -129,7 +134,7 @@ class Constrained:
     def audit(self, obs: Observation, slate: I32) -> Audit:
         """What each rule did to decisions whose slates of item ids (B, K) were shown."""
         items = candidate_items(obs, self.serving.n_items)
-        seen, left = self._narrowed(obs)
+        seen, left = self.narrowed(obs)
         showable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
         pairs = list(zip(self.rules, seen, strict=True))
         assert left.eligible is not None
