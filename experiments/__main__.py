@@ -25,7 +25,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command("experiments.logs.evaluate", "value of a policy from a log"),
     "calibrate": Command(
-        "experiments.calibrate.command", "fit a world to real interactions and report its fidelity"
+        "experiments.calibrate.command",
+        "fit a world to real interactions or to a served log, and report its fidelity",
     ),
     "coverage": Command(
         "experiments.published.coverage", "how often intervals hold the truth in the default world"
@@ -102,6 +103,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark plans": Command(
         "experiments.improve.plans", "do plans keep what they promise? sessions, power, losses"
+    ),
+    "benchmark fitted-world": Command(
+        "experiments.improve.fitted_world",
+        "an agent of a world fitted to a log, and ten policies, in the fitted world and the true",
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"

@@ -14,7 +14,7 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
 from experiments.common.workers import results
-from experiments.common.worlds import EnvFactory, WorldSizes, embedded, from_data
+from experiments.common.worlds import EnvFactory, WorldSizes, from_data, make_world
 from experiments.compare.candidates import Material, pick_candidates, train
 from experiments.compare.row import judge
 from experiments.compare.settings import Settings
@@ -111,7 +111,7 @@ def world_of(settings: Settings) -> EnvFactory:
         max_steps=settings.max_steps,
     )
     if settings.data is None:
-        return embedded(settings.env, sizes)
+        return make_world(settings.env, sizes)
     return from_data(settings.data, settings.data_root, sizes)
 
 

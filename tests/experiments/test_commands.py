@@ -57,6 +57,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
     "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
     "--epochs 1 --hidden 4",
+    "benchmark fitted-world": "--warm-sessions 40 --sessions 120 --encoder {encoder} "
+    "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }

@@ -191,7 +191,7 @@ def test_slateq_looks_twice_at_every_decision() -> None:
 def test_unknown_names_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no encoder magic"):
         check(settings(encoders=("magic",)))
-    with pytest.raises(ValueError, match="no world 'Nowhere'"):
+    with pytest.raises(ValueError, match="Nowhere-v0 cannot be made"):
         check(settings(worlds=("Nowhere",)))
     with pytest.raises(ValueError, match="at least 2 seeds"):
         settings(seeds=1)
