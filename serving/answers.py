@@ -1,0 +1,129 @@
+"""What a policy answers to B users, and what is answered where it cannot: always within the rules.
+
+Each row depends on itself alone: where a policy fails for one user, it still serves the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Policy, act
+from policies.baselines.uniform import uniform
+from policies.observation import Observation, eligible, offered
+from policies.rules.constrained import Constrained, constrained, left_by_rules
+from policies.rules.constraints import Rule
+from policies.slates.row_streams import RowStreams
+from serving.offers import Offer
+from serving.retrieval import Retrieval
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+U64 = NDArray[np.uint64]
+
+logger = logging.getLogger("serving")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One user's slate."""
+
+    slate: I32  # (K,) items
+    propensity: float
+    position_propensity: F64  # (K,)
+    candidates: I32 | None  # (C,) -1 = empty or closed; None = the whole catalogue
+    candidate_propensity: F64 | None  # (C,) to stand first
+    fallback: str | None = None  # why it is not the policy's
+
+
+class Answers:
+    """A policy, and the uniform fallback under the same rules."""
+
+    def __init__(self, policy: Policy, retrieval: Retrieval | None) -> None:
+        self.policy, self.retrieval = policy, retrieval
+        self.rules = rules_of(policy)
+        plain = uniform(policy.serving)
+        self.fallback: Policy = constrained(plain, *self.rules) if self.rules else plain
+
+    def of_policy(self, offer: Offer) -> list[Answer]:
+        """A row that the policy fails for is the fallback's; halves of a batch are tried again."""
+        try:
+            return _drawn(self.policy, self._retrieved(offer), offer.keys)
+        except Exception as error:  # noqa: BLE001  (whatever a policy raises, users are served)
+            if len(offer) > 1:
+                half = len(offer) // 2
+                parts = offer.rows(slice(None, half)), offer.rows(slice(half, None))
+                return [answer for part in parts for answer in self.of_policy(part)]
+            logger.error("the policy failed; the fallback is served", exc_info=error)
+            return self.of_fallback(offer, _said(error))
+
+    def of_fallback(self, offer: Offer, why: str) -> list[Answer]:
+        """Uniform slates of the request's candidates, or of the pool; empty where that fails."""
+        try:
+            drawn = _drawn(self.fallback, offer.obs, offer.fallback_keys)
+        except Exception as error:  # noqa: BLE001  (of a rule: what cannot be checked is not shown)
+            logger.error("the fallback failed; nothing is shown", exc_info=error)
+            drawn = [self._nothing(offer.obs)] * len(offer)
+        return [replace(answer, fallback=why) for answer in drawn]
+
+    def _retrieved(self, offer: Offer) -> Observation:
+        obs, free = offer.obs, ~offer.given
+        if not free.any():
+            return obs
+        if obs.candidates is None:  # the whole catalogue, not the pool
+            assert obs.eligible is not None
+            return obs.with_eligible(obs.eligible | free[:, None])
+        assert self.retrieval is not None
+        found = self.retrieval(obs.history_items[free])
+        if found.shape[0] != free.sum() or found.shape[1] > obs.candidates.shape[1]:
+            raise ValueError(f"candidates of shape {found.shape} were retrieved for {free.sum()}")
+        candidates = obs.candidates.copy()
+        candidates[free] = -1
+        candidates[free, : found.shape[1]] = found
+        return replace(obs, candidates=candidates, eligible=eligible(None, candidates))
+
+    def _nothing(self, obs: Observation) -> Answer:
+        places = self.policy.serving.slate_size
+        width = self.policy.serving.columns
+        return Answer(
+            np.full(places, -1, np.int32), 1.0, np.ones(places),
+            np.full(width, -1, np.int32), np.zeros(width),
+        )  # fmt: skip
+
+
+def rules_of(policy: Any) -> tuple[Rule, ...]:
+    """The rules that a policy is under, whatever stands around them."""
+    while policy is not None:
+        if isinstance(policy, Constrained):
+            return policy.rules
+        policy = getattr(policy, "policy", None)
+    return ()
+
+
+def _drawn(policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
+    """The draw itself; raises what the policy, its distribution or its rules raise, and ValueError
+    for a propensity that no log could hold."""
+    if obs.eligible is not None and bool(obs.eligible.all()):
+        obs = replace(obs, eligible=None)
+    chosen = act(policy, obs, RowStreams(keys))
+    known = (chosen.position_propensity > 0).all(axis=1) & (chosen.propensity > 0)
+    if not known.all():
+        p = float(chosen.propensity[int(np.argmin(known))])
+        raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
+    candidates = offered(left_by_rules(chosen.distribution, obs))
+    table = None if candidates is None else chosen.first_place
+    return [
+        Answer(
+            chosen.slate[b], float(chosen.propensity[b]), chosen.position_propensity[b],
+            None if candidates is None else candidates[b], None if table is None else table[b],
+        )
+        for b in range(len(obs))
+    ]  # fmt: skip
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200] or type(error).__name__
