@@ -53,7 +53,7 @@ class Answers:
         """A row that the policy fails for is the fallback's; halves of a batch are tried again."""
         try:
             return _drawn(self.policy, self._retrieved(offer), offer.keys)
-        except Exception as error:  # noqa: BLE001  (whatever a policy raises, users are served)
+        except Exception as error:  # whatever a policy raises, users are served
             if len(offer) > 1:
                 half = len(offer) // 2
                 parts = offer.rows(slice(None, half)), offer.rows(slice(half, None))
@@ -65,7 +65,7 @@ class Answers:
         """Uniform slates of the request's candidates, or of the pool; empty where that fails."""
         try:
             drawn = _drawn(self.fallback, offer.obs, offer.fallback_keys)
-        except Exception as error:  # noqa: BLE001  (of a rule: what cannot be checked is not shown)
+        except Exception as error:  # what cannot be checked is not shown
             logger.error("the fallback failed; nothing is shown", exc_info=error)
             drawn = [self._nothing(offer.obs)] * len(offer)
         return [replace(answer, fallback=why) for answer in drawn]

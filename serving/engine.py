@@ -46,7 +46,7 @@ class Engine:
 
     catalogue: the caller's names of the policy's items, in their order.
     version: of the policy; the log's rows carry it. A request is drawn by its id and the version
-        alone: sent again, by itself or in any batch, it gets the same slate as long as the history is.
+        alone: sent again, by itself or in any batch, it gets the same slate for the same history.
     secret: at least 16 bytes that stay the same; users and sessions are kept under keyed hashes.
     events: where decisions and outcomes go. What it could not keep is answered by the fallback.
     sessions: histories and steps; in the memory of this process by default.
@@ -124,8 +124,8 @@ class Engine:
         """Keep what came of decisions; on return it is logged, and items taken are in the histories
         that later requests see.
 
-        Raises ContractError for one that is no good, before any is kept, and EventLogError where one
-        could not be kept: send all of them again, what is known already does not count twice.
+        Raises ContractError for one that is no good, before any is kept, and EventLogError where
+        one could not be kept: send all of them again, what is known already counts once.
         """
         now = self.clock()
         events = [self._door.outcome(outcome, now) for outcome in outcomes]
@@ -142,7 +142,7 @@ class Engine:
         """What the store knows, or why it could not say: then nobody has a history."""
         try:
             return self.sessions.open([one.visit for one in admitted], now), None
-        except Exception as error:  # noqa: BLE001  (whatever fails there, users are served)
+        except Exception as error:  # whatever fails there, users are served
             logger.error("the session store failed; the fallback is served", exc_info=error)
             responses = np.zeros((0, len(self.serving.response_names)), np.float32)
             blank = Seen(np.zeros(0, np.int32), responses, version=0, updated=None, step=-1)
@@ -178,7 +178,7 @@ class Engine:
             return "the step is not known"
         try:
             self.events.append(decision.to_json())
-        except Exception as error:  # noqa: BLE001  (whatever fails there, users are served)
+        except Exception as error:  # whatever fails there, users are served
             logger.error("a decision was not logged; the fallback is served", exc_info=error)
             return f"event log: {error}"[:200]
         return None

@@ -45,4 +45,5 @@ class TopVectors:
         if not len(items):
             return np.arange(self.k, dtype=np.int32)
         score = self.vectors @ self.vectors[items].mean(axis=0)
-        return top_places(score[None], self.k)[0]
+        best: I32 = top_places(score[None].astype(np.float64), self.k)[0]
+        return best

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 SCHEMA = 1  # of messages and events; another one is not read
 LONGEST = 256  # characters of an id
@@ -23,7 +23,7 @@ class ContractError(ValueError):
 class Message(Protocol):
     """A frozen dataclass whose fields carry their checks."""
 
-    __dataclass_fields__: dict[str, Field[Any]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 def of(parse: Parse, default: Any = MISSING) -> Any:

@@ -38,7 +38,7 @@ class Outcome:
     kind: str = of(text)
     item: str | None = of(maybe(text), None)  # of the slate; None = of the whole slate
     value: float = of(number, 1.0)
-    responses: dict[str, float] | None = of(maybe(named(number)), None)  # of the item taken
+    responses: Mapping[str, float] | None = of(maybe(named(number)), None)  # of the item taken
     client_time: float | None = of(maybe(number), None)  # s
 
     def __post_init__(self) -> None:

@@ -50,7 +50,7 @@ class SegmentLog:
         self.folder, self.writer = Path(folder), writer
         self.segment_bytes, self.sync = segment_bytes, sync
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.folder / f".{writer}.lock", writer)
+        self._lock: int | None = _locked(self.folder / f".{writer}.lock", writer)
         self._file: int | None = None  # descriptor of the open segment
         self._path, self._end = Path(), 0  # where it is, and the end of its last whole line
         self._synced = time.monotonic()
