@@ -6,6 +6,7 @@ Each row depends on itself alone: where a policy fails for one user, it still se
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from policies.base import Policy, act
 from policies.baselines.uniform import uniform
 from policies.observation import Observation, eligible, offered
-from policies.rules.constrained import Constrained, constrained, left_by_rules
+from policies.rules.constrained import Constrained, left_by_rules
 from policies.rules.constraints import Rule
 from policies.slates.row_streams import RowStreams
 from serving.offers import Offer
@@ -47,28 +48,29 @@ class Answers:
         self.policy, self.retrieval = policy, retrieval
         self.rules = rules_of(policy)
         plain = uniform(policy.serving)
-        self.fallback: Policy = constrained(plain, *self.rules) if self.rules else plain
+        self.fallback: Policy = Constrained(plain, self.rules) if self.rules else plain
+        self._reported: set[tuple[str, int]] = set()
 
     def of_policy(self, offer: Offer) -> list[Answer]:
-        """A row that the policy fails for is the fallback's; halves of a batch are tried again."""
-        try:
-            return _drawn(self.policy, self._retrieved(offer), offer.keys)
-        except Exception as error:  # whatever a policy raises, users are served
-            if len(offer) > 1:
-                half = len(offer) // 2
-                parts = offer.rows(slice(None, half)), offer.rows(slice(half, None))
-                return [answer for part in parts for answer in self.of_policy(part)]
-            logger.error("the policy failed; the fallback is served", exc_info=error)
-            return self.of_fallback(offer, _said(error))
+        """The policy's slates, and the fallback's for users whom it fails."""
+        tried = _each(lambda some: _drawn(self.policy, self._retrieved(some), some.keys), offer)
+        errors = {row: one for row, one in enumerate(tried) if isinstance(one, Exception)}
+        for error in errors.values():
+            self._report("the policy failed; the fallback is served", error)
+        lost = np.array([*errors], np.int64)
+        instead = iter(self.of_fallback(offer.rows(lost), [*map(_said, errors.values())]))
+        return [next(instead) if isinstance(one, Exception) else one for one in tried]
 
-    def of_fallback(self, offer: Offer, why: str) -> list[Answer]:
+    def of_fallback(self, offer: Offer, why: Sequence[str]) -> list[Answer]:
         """Uniform slates of the request's candidates, or of the pool; empty where that fails."""
-        try:
-            drawn = _drawn(self.fallback, offer.obs, offer.fallback_keys)
-        except Exception as error:  # what cannot be checked is not shown
-            logger.error("the fallback failed; nothing is shown", exc_info=error)
-            drawn = [self._nothing(offer.obs)] * len(offer)
-        return [replace(answer, fallback=why) for answer in drawn]
+        tried = _each(lambda some: _drawn(self.fallback, some.obs, some.fallback_keys), offer)
+        answers = []
+        for one, reason in zip(tried, why, strict=True):
+            if isinstance(one, Exception):
+                self._report("the fallback failed; nothing is shown", one)
+            shown = self._nothing() if isinstance(one, Exception) else one
+            answers.append(replace(shown, fallback=reason))
+        return answers
 
     def _retrieved(self, offer: Offer) -> Observation:
         obs, free = offer.obs, ~offer.given
@@ -86,7 +88,18 @@ class Answers:
         candidates[free, : found.shape[1]] = found
         return replace(obs, candidates=candidates, eligible=eligible(None, candidates))
 
-    def _nothing(self, obs: Observation) -> Answer:
+    def _report(self, what: str, error: Exception) -> None:
+        """Log an error with its traceback, once for the place where it was raised: decisions carry
+        it each time."""
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        place = what + type(error).__name__, 0 if at is None else at.tb_lineno
+        if place not in self._reported:
+            self._reported.add(place)
+            logger.error(what, exc_info=error)
+
+    def _nothing(self) -> Answer:
         places = self.policy.serving.slate_size
         width = self.policy.serving.columns
         return Answer(
@@ -102,6 +115,20 @@ def rules_of(policy: Any) -> tuple[Rule, ...]:
             return policy.rules
         policy = getattr(policy, "policy", None)
     return ()
+
+
+def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | Exception]:
+    """What is drawn for each row, or why nothing could be: halves of a batch that fails are tried
+    again, down to single rows."""
+    if not len(offer):
+        return []
+    try:
+        return [*draw(offer)]
+    except Exception as error:  # noqa: BLE001  (it is returned)
+        if len(offer) == 1:
+            return [error]
+        half = len(offer) // 2
+        return _each(draw, offer.rows(slice(half))) + _each(draw, offer.rows(slice(half, None)))
 
 
 def _drawn(policy: Policy, obs: Observation, keys: U64) -> list[Answer]:

@@ -112,7 +112,7 @@ class Engine:
         if failed is None:
             answers = self._answers.of_policy(offer)
         else:
-            answers = self._answers.of_fallback(offer, failed)
+            answers = self._answers.of_fallback(offer, [failed] * len(offer))
         rows = zip(admitted, seen, answers, strict=True)
         return [self._kept(offer.rows(slice(b, b + 1)), *row, at) for b, row in enumerate(rows)]
 
@@ -162,7 +162,7 @@ class Engine:
         decision = self._decision(offer, one, seen, answer, at)
         failed = self._append(decision)
         if failed is not None and decision.fallback is None:
-            answer = self._answers.of_fallback(offer, failed)[0]
+            answer = self._answers.of_fallback(offer, [failed])[0]
             decision = self._decision(offer, one, seen, answer, at)
         self.counts.update(
             decisions=1,

@@ -25,9 +25,9 @@ def history_hash(items: NDArray[np.integer[Any]], responses: NDArray[np.floating
 def rules_hash(rules: Sequence[Rule]) -> str:
     """8 bytes, as hexadecimal digits, of rules in their order. Of a rule that is none of
     `policies.rules.constraints`, its class and name stand for it."""
-    head = blake2b(digest_size=8)
+    head, known = blake2b(digest_size=8), {kind for kind, _ in KINDS.values()}
     for rule in rules:
-        if isinstance(rule, tuple(kind for kind, _ in KINDS.values())):
+        if type(rule) in known:
             about, array = to_parts(rule)
         else:
             about, array = {"kind": type(rule).__name__, "name": rule.name}, np.zeros(0)

@@ -30,7 +30,7 @@ class Offer:
     def __len__(self) -> int:
         return len(self.given)
 
-    def rows(self, index: slice) -> Offer:
+    def rows(self, index: slice | NDArray[np.int64]) -> Offer:
         """The same for some of the users."""
         return Offer(
             self.obs.rows(index), self.given[index], self.keys[index], self.fallback_keys[index]

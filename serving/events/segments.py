@@ -7,7 +7,6 @@ becomes `WRITER-FIRST.jsonl` by a rename, so that a reader knows what will not c
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -152,6 +151,8 @@ class SegmentLog:
 
 def _locked(path: Path, writer: str) -> int:
     """A descriptor that holds the writer's name until it is closed, or its process ends."""
+    import fcntl  # of POSIX systems only
+
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
