@@ -22,7 +22,7 @@ from serving import (
     Request,
     SegmentLog,
 )
-from serving.contracts.fields import parse_json
+from serving.contracts.events import read_event
 from serving.keys import Keys
 
 SECRET = b"sixteen bytes or more"
@@ -54,18 +54,9 @@ def make_engine(policy: Policy, events: EventLog | None = None, **settings: Any)
 
 def events_of(log: EventLog) -> tuple[list[Decision], list[OutcomeEvent]]:
     """Everything that a log holds."""
-    entries = [entry.event for writer in log.writers() for entry in log.read(writer)]
-    kinds = [parse_json(event)["type"] for event in entries]
-    decisions = [
-        Decision.from_json(e) for e, kind in zip(entries, kinds, strict=True) if kind == "decision"
-    ]
-    outcomes = [
-        OutcomeEvent.from_json(e)
-        for e, kind in zip(entries, kinds, strict=True)
-        if kind == "outcome_event"
-    ]
-    assert len(decisions) + len(outcomes) == len(entries)
-    return decisions, outcomes
+    events = [read_event(e.event) for writer in log.writers() for e in log.read(writer)]
+    decisions = [event for event in events if isinstance(event, Decision)]
+    return decisions, [event for event in events if isinstance(event, OutcomeEvent)]
 
 
 def request_id(slot: int, nth: int, step: int) -> str:
