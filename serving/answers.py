@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.log.checks import repeats
 from policies.base import Policy, act
 from policies.baselines.uniform import uniform
 from policies.observation import Observation, eligible, offered
@@ -44,8 +45,8 @@ class Answer:
 class Answers:
     """A policy, and the uniform fallback under the same rules."""
 
-    def __init__(self, policy: Policy, retrieval: Retrieval | None) -> None:
-        self.policy, self.retrieval = policy, retrieval
+    def __init__(self, policy: Policy, retrieval: Retrieval | None, *, tables: bool) -> None:
+        self.policy, self.retrieval, self.tables = policy, retrieval, tables
         self.rules = rules_of(policy)
         plain = uniform(policy.serving)
         self.fallback: Policy = Constrained(plain, self.rules) if self.rules else plain
@@ -53,7 +54,9 @@ class Answers:
 
     def of_policy(self, offer: Offer) -> list[Answer]:
         """The policy's slates, and the fallback's for users whom it fails."""
-        tried = _each(lambda some: _drawn(self.policy, self._retrieved(some), some.keys), offer)
+        tried = _each(
+            lambda some: self._drawn(self.policy, self._retrieved(some), some.keys), offer
+        )
         errors = {row: one for row, one in enumerate(tried) if isinstance(one, Exception)}
         for error in errors.values():
             self._report("the policy failed; the fallback is served", error)
@@ -63,7 +66,7 @@ class Answers:
 
     def of_fallback(self, offer: Offer, why: Sequence[str]) -> list[Answer]:
         """Uniform slates of the request's candidates, or of the pool; empty where that fails."""
-        tried = _each(lambda some: _drawn(self.fallback, some.obs, some.fallback_keys), offer)
+        tried = _each(lambda some: self._drawn(self.fallback, some.obs, some.fallback_keys), offer)
         answers = []
         for one, reason in zip(tried, why, strict=True):
             if isinstance(one, Exception):
@@ -71,6 +74,26 @@ class Answers:
             shown = self._nothing() if isinstance(one, Exception) else one
             answers.append(replace(shown, fallback=reason))
         return answers
+
+    def _drawn(self, policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
+        """The draw itself; raises what the policy, its distribution or its rules raise, and
+        ValueError for a propensity that no log could hold."""
+        if obs.eligible is not None and bool(obs.eligible.all()):
+            obs = replace(obs, eligible=None)
+        chosen = act(policy, obs, RowStreams(keys))
+        known = (chosen.position_propensity > 0).all(axis=1) & (chosen.propensity > 0)
+        if not known.all():
+            p = float(chosen.propensity[int(np.argmin(known))])
+            raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
+        candidates = offered(left_by_rules(chosen.distribution, obs))
+        table = chosen.first_place if self.tables and candidates is not None else None
+        return [
+            Answer(
+                chosen.slate[b], float(chosen.propensity[b]), chosen.position_propensity[b],
+                None if candidates is None else candidates[b], None if table is None else table[b],
+            )
+            for b in range(len(obs))
+        ]  # fmt: skip
 
     def _retrieved(self, offer: Offer) -> Observation:
         obs, free = offer.obs, ~offer.given
@@ -83,6 +106,8 @@ class Answers:
         found = self.retrieval(obs.history_items[free])
         if found.shape[0] != free.sum() or found.shape[1] > obs.candidates.shape[1]:
             raise ValueError(f"candidates of shape {found.shape} were retrieved for {free.sum()}")
+        if repeats(found).any():
+            raise ValueError("a candidate was retrieved twice for one user")
         candidates = obs.candidates.copy()
         candidates[free] = -1
         candidates[free, : found.shape[1]] = found
@@ -104,7 +129,7 @@ class Answers:
         width = self.policy.serving.columns
         return Answer(
             np.full(places, -1, np.int32), 1.0, np.ones(places),
-            np.full(width, -1, np.int32), np.zeros(width),
+            np.full(width, -1, np.int32), np.zeros(width) if self.tables else None,
         )  # fmt: skip
 
 
@@ -125,31 +150,11 @@ def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | 
     try:
         return [*draw(offer)]
     except Exception as error:  # noqa: BLE001  (it is returned)
-        if len(offer) == 1:
-            return [error]
-        half = len(offer) // 2
-        return _each(draw, offer.rows(slice(half))) + _each(draw, offer.rows(slice(half, None)))
-
-
-def _drawn(policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
-    """The draw itself; raises what the policy, its distribution or its rules raise, and ValueError
-    for a propensity that no log could hold."""
-    if obs.eligible is not None and bool(obs.eligible.all()):
-        obs = replace(obs, eligible=None)
-    chosen = act(policy, obs, RowStreams(keys))
-    known = (chosen.position_propensity > 0).all(axis=1) & (chosen.propensity > 0)
-    if not known.all():
-        p = float(chosen.propensity[int(np.argmin(known))])
-        raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
-    candidates = offered(left_by_rules(chosen.distribution, obs))
-    table = None if candidates is None else chosen.first_place
-    return [
-        Answer(
-            chosen.slate[b], float(chosen.propensity[b]), chosen.position_propensity[b],
-            None if candidates is None else candidates[b], None if table is None else table[b],
-        )
-        for b in range(len(obs))
-    ]  # fmt: skip
+        failed = error
+    if len(offer) == 1:
+        return [failed]
+    half = len(offer) // 2
+    return _each(draw, offer.rows(slice(half))) + _each(draw, offer.rows(slice(half, None)))
 
 
 def _said(error: Exception) -> str:

@@ -48,11 +48,12 @@ class Catalogue:
     def numbers(self, field: str, names: Iterable[str]) -> list[int]:
         """Numbers of items; ContractError names those that the catalogue does not have."""
         names = tuple(names)
-        unknown = [name for name in names if name not in self.number]
-        if unknown:
-            some = ", ".join(map(repr, unknown[:5])) + (" …" if len(unknown) > 5 else "")
-            raise ContractError(f"{field} has {len(unknown)} items not in the catalogue: {some}")
-        return [self.number[name] for name in names]
+        try:
+            return [self.number[name] for name in names]
+        except KeyError:
+            unknown = [name for name in names if name not in self.number]
+        some = ", ".join(map(repr, unknown[:5])) + (" …" if len(unknown) > 5 else "")
+        raise ContractError(f"{field} has {len(unknown)} items not in the catalogue: {some}")
 
     def known(self, names: Iterable[str]) -> list[int]:
         """Numbers of those items that the catalogue has."""

@@ -70,7 +70,10 @@ def many(parse: Parse) -> Parse:
     def read(name: str, value: Any) -> tuple[Any, ...]:
         if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
             raise ContractError(f"{name} is {_kind(value)}; it must be a list")
-        return tuple(parse(f"{name}[{i}]", each) for i, each in enumerate(value))
+        try:
+            return tuple([parse(name, each) for each in value])
+        except ContractError:  # once more, slower, to say where
+            return tuple(parse(f"{name}[{i}]", each) for i, each in enumerate(value))
 
     return read
 

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from policies.validation import COUNT, FROM_0
@@ -25,9 +26,9 @@ class SegmentLog:
     """The log in `folder`, for one writer at a time.
 
     segment_bytes: a segment that has grown so large is sealed.
-    sync: seconds after which an append makes what was written outlive the machine (fdatasync):
-        0 = every one, None = only `flush` and `close` do. Whatever it is, a killed process loses
-        nothing that was appended.
+    sync: seconds between calls of fdatasync, after which events outlive the machine. They are made
+        beside the appends, and the append after one that failed raises; 0 = within every append,
+        None = by `flush` and `close` alone. A killed process loses nothing in any case.
 
     Raises ValueError for a writer whose name is not 1 to 64 letters, digits, dots and underscores,
     and EventLogError where another process writes in its name or a segment is damaged.
@@ -53,6 +54,8 @@ class SegmentLog:
         self._file: int | None = None  # descriptor of the open segment
         self._path, self._end = Path(), 0  # where it is, and the end of its last whole line
         self._synced = time.monotonic()
+        self._syncing: Future[None] | None = None
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="event-log-sync")
         self.dropped_bytes = 0  # of a record that a killed process had half written
         self._next = self._recovered()
 
@@ -81,6 +84,7 @@ class SegmentLog:
 
     def flush(self) -> None:
         if self._file is not None:
+            self._await_sync()
             os.fdatasync(self._file)
             self._synced = time.monotonic()
 
@@ -88,11 +92,14 @@ class SegmentLog:
         """Seal the segment; the writer's name is free again."""
         if self._lock is not None:
             self._seal()
+            self._aside.shutdown()
             os.close(self._lock)
             self._lock = None
 
     def _written(self, line: bytes) -> None:
         """All of the line, and as far as was promised on the disk, or nothing of it."""
+        if self._syncing is not None and self._syncing.done():
+            self._await_sync()
         if self._file is None or self._end >= self.segment_bytes:
             self._seal()
             self._begin()
@@ -103,12 +110,21 @@ class SegmentLog:
             written = os.pwrite(self._file, line, self._end)
             if written < len(line):
                 raise OSError(f"only {written} of {len(line)} bytes could be written: a full disk?")
-            if self.sync is not None and time.monotonic() - self._synced >= self.sync:
-                self.flush()
+            if self.sync == 0:
+                os.fdatasync(self._file)
         except OSError:
             os.ftruncate(self._file, self._end)
             raise
         self._end += len(line)
+        if self.sync and self._syncing is None and time.monotonic() >= self._synced + self.sync:
+            self._synced = time.monotonic()
+            self._syncing = self._aside.submit(os.fdatasync, self._file)
+
+    def _await_sync(self) -> None:
+        """Raise what went wrong beside the appends."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
 
     def _begin(self) -> None:
         self._path = self.folder / f"{self.writer}-{self._next:012d}.open"

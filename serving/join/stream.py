@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import shutil
 from collections import Counter
@@ -13,9 +12,9 @@ from pathlib import Path
 from offpolicy.errors import LogError
 from offpolicy.storage.parquet import append_log, write_log
 from serving.contracts.decisions import Decision
-from serving.contracts.events import read_event
 from serving.contracts.outcomes import OutcomeEvent
 from serving.events.log import EventLog
+from serving.events.reading import in_order
 from serving.join.joining import Joined, join
 from serving.join.rule import JoinRule, Shape
 
@@ -99,11 +98,3 @@ def _parts(
         if nth % every == 0:
             yield pending.join(rule, shape, min(time, now), time)
     yield pending.join(rule, shape, now, time)
-
-
-def in_order(events: EventLog) -> Iterator[Decision | OutcomeEvent]:
-    """The events of all writers by time, as far as each writer's are."""
-    streams = [
-        (read_event(entry.event) for entry in events.read(writer)) for writer in events.writers()
-    ]
-    return heapq.merge(*streams, key=lambda event: event.time)

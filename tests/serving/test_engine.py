@@ -22,7 +22,18 @@ from policies import (
 from policies.rules.constrained import Constrained
 from policies.rules.constraints import Rule
 from policies.slates.distributions import PlackettLuce
-from serving import ContractError, Decision, EventLogError, MemoryLog, Outcome, Request, TopVectors
+from serving import (
+    ContractError,
+    Decision,
+    Engine,
+    EventLogError,
+    MemoryLog,
+    MemorySessions,
+    Outcome,
+    Request,
+    TopVectors,
+)
+from serving.sessions.replay import replay
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, events_of, make_engine, names_of
 
@@ -72,7 +83,7 @@ def told(decision: Decision, user: str, kind: str = "taken", n: int = 0) -> Outc
 
 def core(decision: Decision) -> Decision:
     """A decision without its clock."""
-    return replace(decision, time=0.0, worked_ms=0.0)
+    return replace(decision, time=0.0, worked_ms=0.0, history_age=None)
 
 
 def test_a_request_gets_the_same_slate_alone_in_any_batch_and_again() -> None:
@@ -120,6 +131,27 @@ def test_a_taken_item_is_in_the_next_history() -> None:
     third = engine.decide(ask(14, session="t"))
     assert (third.step, third.prior_items) == (0, (first.slate[0],))
     assert third.prior_responses == ((1.0,),)
+
+
+def test_after_a_restart_sessions_go_on_from_the_event_log() -> None:
+    """The second half is decided by an engine whose store was told the log of the first."""
+
+    def first_half(engine: Engine) -> list[Decision]:
+        decisions = engine.decide_many([ask(i, history=(NAMES[i % 7],)) for i in range(20)])
+        engine.outcomes([told(d, f"user {i % 7}") for i, d in enumerate(decisions) if i % 3])
+        return decisions
+
+    whole, before = make_engine(POLICY), make_engine(POLICY)
+    assert first_half(whole)[0].prior_items == first_half(before)[0].prior_items == (0,)
+    sessions = MemorySessions()
+    read = replay(before.events, sessions, responses=1)
+    assert read == len(list(before.events.read("memory")))
+    restarted = make_engine(POLICY, before.events, sessions=sessions)
+    later = [ask(i, session="s" if i % 2 else "t") for i in range(15, 30)]
+    there = [core(d) for d in restarted.decide_many(later)]
+    assert there == [core(d) for d in whole.decide_many(later)]
+    assert {d.history_version for d in there} == {2, 3}
+    assert {d.step for d in there} > {0, 3}
 
 
 def test_unknown_items_of_a_history_are_skipped_and_counted() -> None:
@@ -294,6 +326,17 @@ def test_candidates_are_retrieved_where_a_request_gives_none() -> None:
     assert lost.fallback == "ConnectionError: no index"
     assert lost.candidates == (20, 21, 22, 23, -1, -1, -1, -1)
     assert given.fallback is None
+    same = make_engine(POLICY, retrieval=lambda rows: np.full((len(rows), C), 3, np.int32))
+    assert "retrieved twice" in (same.decide(ask(0, candidates=None)).fallback or "")
+
+
+def test_without_tables_the_slates_are_the_same() -> None:
+    policy = constrained(POLICY, *RULES)
+    requests = [ask(i, about=-1.0 if i == 3 else 0.0) for i in range(8)]
+    plain = make_engine(policy).decide_many(requests)
+    short = make_engine(policy, tables=False).decide_many(requests)
+    assert {d.candidate_propensity for d in short} == {None}
+    assert [core(replace(d, candidate_propensity=None)) for d in plain] == [core(d) for d in short]
 
 
 def test_a_whole_catalogue_needs_no_candidates() -> None:

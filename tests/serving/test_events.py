@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,21 +161,42 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert all_of(log) == [(0, event(0)), (1, event(1))]
 
 
+def _broken(descriptor: int) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
 def test_an_event_that_could_not_be_synced_is_not_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = SegmentLog(tmp_path, sync=0)
     log.append(event(0))
-
-    def broken(descriptor: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", broken)
+        patch.setattr(os, "fdatasync", _broken)
         with pytest.raises(EventLogError, match="event 1 of main"):
             log.append(event(1))
     assert all_of(log) == [(0, event(0))]
     assert log.append(event(2)) == 1
+
+
+def test_a_sync_that_fails_beside_the_appends_is_told_by_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = SegmentLog(tmp_path, sync=1e-9)
+
+    def until_it_fails() -> None:
+        for i in range(1_000):
+            log.append(event(i))
+            time.sleep(0.001)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", _broken)
+        with pytest.raises(EventLogError, match="Input/output error"):
+            until_it_fails()
+    kept = len(all_of(log))
+    assert 0 < kept < 1_000
+    assert log.append(event(kept)) == kept
+    log.close()
+    assert all_of(log) == [(i, event(i)) for i in range(kept + 1)]
 
 
 def test_what_is_no_event_is_not_written(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from offpolicy import LogError, LoggedDataset, read_log
 from offpolicy.storage.manifest import ordered_hash
 from serving import Decision, OutcomeEvent, SegmentLog
+from serving.events.reading import in_order
 from serving.hashes import history_hash
 from serving.join.joining import Joined, join
 from serving.join.rule import JoinRule, Shape
-from serving.join.stream import in_order, join_log
+from serving.join.stream import join_log
 
 SHAPE = Shape(n_items=9, slate_size=2, history_length=3, responses=1)
 RULE = JoinRule(
@@ -67,7 +68,8 @@ def rows(found: Joined) -> LoggedDataset:
 def test_a_decision_and_what_came_of_it_are_one_row() -> None:
     d = decision()
     events = [
-        outcome("taken", d), outcome("liked", d, item=1, value=4.0), outcome("bought", d, after=99.0),
+        outcome("taken", d), outcome("liked", d, item=1, value=4.0),
+        outcome("bought", d, after=99.0),
         outcome("liked", d, item=None, outcome_id="whole"), outcome("shown", d),
         outcome("terminated", d),
     ]  # fmt: skip
