@@ -13,7 +13,8 @@ from serving.contracts.fields import check, from_json, many, maybe, number, of, 
 class Request:
     """Ids are strings of the caller. Raises ContractError, which names the field.
 
-    A request that is sent again keeps its request_id: it is then decided as before.
+    A request that is sent again keeps its request_id: it is then decided as before. User and
+    session are logged as keyed hashes, and the request_id as it is: it must not name anybody.
     """
 
     request_id: str = of(text)  # unique; becomes the decision's id

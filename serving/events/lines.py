@@ -19,8 +19,13 @@ def line_of(number: int, event: bytes) -> bytes:
 
 
 def lines_of(path: Path) -> Iterator[bytes]:
-    """The whole lines of a segment; a piece at its end is left out."""
-    with path.open("rb") as file:
+    """The whole lines of a segment; a piece at its end is left out. One that was sealed after its
+    folder was listed is found under its new name."""
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:
+        opened = path.with_suffix(".jsonl").open("rb")
+    with opened as file:
         for line in file:
             if line.endswith(b"\n"):
                 yield line

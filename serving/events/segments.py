@@ -78,7 +78,7 @@ class SegmentLog:
         for nth, (first, path) in enumerate(own):
             if nth + 1 < len(own) and own[nth + 1][0] <= after + 1:
                 continue  # all of it was read before
-            for number, event in numbered(lines_of(_sealed_since(path)), first, path):
+            for number, event in numbered(lines_of(path), first, path):
                 if number > after:
                     yield Entry(writer, number, event)
 
@@ -178,11 +178,6 @@ def _locked(path: Path, writer: str) -> int:
             error.errno, f"another process writes to {path.parent} as {writer!r}: give each its own"
         ) from error
     return lock
-
-
-def _sealed_since(path: Path) -> Path:
-    """The file, under its new name if it was sealed after the folder was listed."""
-    return path if path.exists() else path.with_suffix(".jsonl")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -35,11 +35,11 @@ def sort_events(
 ) -> Sorted:
     """Sessions that are over at `now`, each decision once with its outcomes, and what stays open.
 
-    Counted: duplicate_decisions, conflicting_decisions (another decision of the same session and
-    step), duplicate_outcomes, and of the outcomes of sessions that are over: joined,
-    early_outcomes (before their decision; joined), late_outcomes (after their window),
-    foreign_outcomes (of an item or a user that the decision does not have), and orphaned_outcomes
-    (of no decision, once all windows have passed).
+    Counted: duplicate_decisions, conflicting_decisions (another slate under the same id, or another
+    id at the same step of the session; the earlier decision stands), duplicate_outcomes, and of the
+    outcomes of sessions that are over: joined_outcomes, early_outcomes (before their decision; they
+    are joined), late_outcomes (after their window), foreign_outcomes (of an item or a user that the
+    decision does not have), and orphaned_outcomes (of no decision, once all windows have passed).
     """
     counts: Counter[str] = Counter()
     sessions = _sessions(decisions, counts)
@@ -58,16 +58,16 @@ def sort_events(
 
 def _sessions(decisions: Iterable[Decision], counts: Counter[str]) -> list[list[Decision]]:
     """Each decision once, by step in its session; sessions by their first decision."""
-    seen: set[str] = set()
+    seen: dict[str, tuple[int, ...]] = {}
     taken: dict[str, dict[int, Decision]] = defaultdict(dict)
     for decision in sorted(decisions, key=_order):
         steps = taken[decision.session]
-        if decision.decision_id in seen:
+        if seen.get(decision.decision_id) == decision.slate:
             counts["duplicate_decisions"] += 1
-        elif decision.step in steps:
+        elif decision.decision_id in seen or decision.step in steps:
             counts["conflicting_decisions"] += 1
         else:
-            seen.add(decision.decision_id)
+            seen[decision.decision_id] = decision.slate
             steps[decision.step] = decision
     return [[steps[step] for step in sorted(steps)] for steps in taken.values()]
 

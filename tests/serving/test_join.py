@@ -189,6 +189,9 @@ def test_of_two_decisions_with_one_place_in_a_session_the_first_stands() -> None
     assert len(rows(found)) == 1
     assert found.decision_ids == (d.decision_id,)
     assert found.counts["conflicting_decisions"] == found.counts["duplicate_decisions"] == 1
+    late = replace(d, time=4.0, slate=(2, 3))  # sent again when the history had changed
+    assert joined([late, d], []).counts["conflicting_decisions"] == 1
+    assert rows(joined([late, d], [])).slate.tolist() == [[1, 2]]
     assert found.counts["orphaned_outcomes"] == 1
 
 
