@@ -9,8 +9,12 @@ from serving.engine import Engine
 from serving.events.log import Entry, EventLog, EventLogError
 from serving.events.memory import MemoryLog
 from serving.events.segments import SegmentLog
+from serving.joining.join import Joined, join
+from serving.joining.rule import JoinRule, Shape
+from serving.joining.stream import join_log
 from serving.retrieval import Retrieval, TopVectors
 from serving.sessions.memory import MemorySessions
+from serving.sessions.replay import replay
 from serving.sessions.store import SessionStore
 
 __all__ = [
@@ -21,6 +25,8 @@ __all__ = [
     "Entry",
     "EventLog",
     "EventLogError",
+    "JoinRule",
+    "Joined",
     "MemoryLog",
     "MemorySessions",
     "Outcome",
@@ -29,5 +35,9 @@ __all__ = [
     "Retrieval",
     "SegmentLog",
     "SessionStore",
+    "Shape",
     "TopVectors",
+    "join",
+    "join_log",
+    "replay",
 ]

@@ -38,11 +38,16 @@ class _Time(NamedTuple):
 class Engine:
     """Serves a policy; `policies.constrained` puts it under rules, which the fallback keeps too.
 
-        policy = load("saved/softmax")
+        policy, catalogue = load("saved/softmax"), Catalogue.from_file("items.txt")
         events = SegmentLog("events")
-        engine = Engine(policy, Catalogue(names), version="v1", secret=secret, events=events)
+        engine = Engine(policy, catalogue, version="v1", secret=secret, events=events)
         decision = engine.decide(Request(request_id="r1", user="ann", session="s1"))
-        engine.outcome(Outcome(outcome_id="o1", decision_id="r1", user="ann", kind="shown"))
+        engine.outcome(Outcome(outcome_id="o1", decision_id="r1", user="ann", kind="liked"))
+
+    and, to judge the policy by what came of its decisions, with JoinRule and Shape:
+
+        shape = Shape.of(policy.serving, catalogue)
+        join_log(events, "log", JoinRule(reward={"liked": 1.0}), shape)
 
     catalogue: the caller's names of the policy's items, in their order.
     version: of the policy; the log's rows carry it. A request is drawn by its id and the version

@@ -11,8 +11,8 @@ import pytest
 from offpolicy import LoggedDataset, check_log
 from policies import Banned, Cap, Policy, Quota, Repeats, build, collect, constrained, score_log
 from serving import Decision, OutcomeEvent
-from serving.join.joining import join
-from serving.join.rule import JoinRule, Shape
+from serving.joining.join import join
+from serving.joining.rule import JoinRule, Shape
 from serving.keys import Keys
 from tests.factories import env_of
 from tests.serving.factories import (

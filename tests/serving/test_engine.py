@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import serving
+from offpolicy import read_log
 from policies import (
     Banned,
     Cap,
@@ -18,7 +21,10 @@ from policies import (
     ScorePolicy,
     Serving,
     constrained,
+    load,
+    save,
 )
+from policies.baselines.uniform import uniform
 from policies.rules.constrained import Constrained
 from policies.rules.constraints import Rule
 from policies.slates.distributions import PlackettLuce
@@ -32,8 +38,8 @@ from serving import (
     Outcome,
     Request,
     TopVectors,
+    replay,
 )
-from serving.sessions.replay import replay
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, events_of, make_engine, names_of
 
@@ -381,3 +387,21 @@ def test_no_raw_id_of_a_user_or_session_is_in_an_event_and_hashes_need_the_secre
 def test_an_engine_that_could_not_serve_is_not_built(settings: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make_engine(POLICY, **settings)
+
+
+def test_the_lines_of_the_engines_docstring_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = uniform(replace(SERVING, n_candidates=None, user_size=0))
+    save(constrained(whole, *RULES), tmp_path / "saved/softmax")
+    (tmp_path / "items.txt").write_text("\n".join(NAMES))
+    monkeypatch.chdir(tmp_path)
+    lines = [x[8:] for x in (Engine.__doc__ or "").splitlines() if x.startswith(" " * 8)]
+    code = "\n".join(x for x in lines if " = " in x or x.startswith(("engine.", "join_log(")))
+    assert code.count("\n") == 6
+    known: dict[str, Any] = vars(serving) | {"load": load, "secret": SECRET}
+    exec(code, known)
+    known["events"].close()
+    log = read_log(tmp_path / "log")
+    assert log.reward.tolist() == [1.0]
+    assert log.names_of("item", log.slate[0]) == list(known["decision"].items)

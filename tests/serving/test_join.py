@@ -17,9 +17,9 @@ from offpolicy.storage.manifest import ordered_hash
 from serving import Decision, OutcomeEvent, SegmentLog
 from serving.events.reading import in_order
 from serving.hashes import history_hash
-from serving.join.joining import Joined, join
-from serving.join.rule import JoinRule, Shape
-from serving.join.stream import join_log
+from serving.joining.join import Joined, join
+from serving.joining.rule import JoinRule, Shape
+from serving.joining.stream import join_log
 
 SHAPE = Shape(n_items=9, slate_size=2, history_length=3, responses=1)
 RULE = JoinRule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -15,13 +16,13 @@ from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
 from serving.events.log import EventLog
 from serving.events.reading import in_order
-from serving.join.joining import Joined, join
-from serving.join.rule import JoinRule, Shape
+from serving.joining.join import Joined, join
+from serving.joining.rule import JoinRule, Shape
 
 
 def join_log(
     events: EventLog,
-    folder: Path,
+    folder: str | os.PathLike[str],
     rule: JoinRule,
     shape: Shape,
     *,
@@ -37,6 +38,7 @@ def join_log(
 
     Raises LogError where the folder exists, no session is over, or events are not of this shape.
     """
+    folder = Path(folder)
     if folder.exists():
         raise LogError(f"{folder} exists; give a new folder for the joined log.")
     partial = folder.with_name(f".{folder.name}.joining")

@@ -9,7 +9,7 @@ from typing import Any
 
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
-from serving.join.rule import JoinRule
+from serving.joining.rule import JoinRule
 
 
 @dataclass(frozen=True, slots=True)

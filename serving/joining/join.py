@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from offpolicy.log.dataset import LoggedDataset
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
-from serving.join.matching import sort_events
-from serving.join.rows import rows_of, skewed
-from serving.join.rule import JoinRule, Shape
+from serving.joining.matching import sort_events
+from serving.joining.rows import rows_of, skewed
+from serving.joining.rule import JoinRule, Shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)

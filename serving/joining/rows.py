@@ -13,8 +13,8 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import rank_in_group
 from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED
 from serving.hashes import history_hash
-from serving.join.matching import Matched
-from serving.join.rule import JoinRule, Shape
+from serving.joining.matching import Matched
+from serving.joining.rule import JoinRule, Shape
 
 Bool = NDArray[np.bool_]
 Sessions = Sequence[Sequence[Matched]]
