@@ -91,6 +91,7 @@ class Engine:
         self.events, self.clock = events, clock
         self.sessions = MemorySessions() if sessions is None else sessions
         self.counts: Counter[str] = Counter()
+        self.failing = set[str]()  # parts that failed when they were last used
         self._keys = Keys(secret)
         whole = serving.n_candidates is None
         self._door = Door(serving, catalogue, self._keys, whole or retrieval is not None)
@@ -149,12 +150,14 @@ class Engine:
     def _opened(self, admitted: list[Admitted], now: float) -> tuple[list[Seen], str | None]:
         """What the store knows, or why it could not say: then nobody has a history."""
         try:
-            return self.sessions.open([one.visit for one in admitted], now), None
-        except Exception as error:  # whatever fails there, users are served
-            logger.error("the session store failed; the fallback is served", exc_info=error)
+            seen = self.sessions.open([one.visit for one in admitted], now)
+        except Exception as error:  # noqa: BLE001  (users are served whatever fails)
+            self._alarm("sessions", error)
             responses = np.zeros((0, len(self.serving.response_names)), np.float32)
             blank = Seen(np.zeros(0, np.int32), responses, version=0, updated=None, step=-1)
             return [blank] * len(admitted), f"sessions: {error}"[:200]
+        self._alarm("sessions", None)
+        return seen, None
 
     def _offer(self, admitted: list[Admitted], seen: list[Seen]) -> Offer:
         request_ids = [one.visit.request_id for one in admitted]
@@ -186,10 +189,20 @@ class Engine:
             return "the step is not known"
         try:
             self.events.append(decision.to_json())
-        except Exception as error:  # whatever fails there, users are served
-            logger.error("a decision was not logged; the fallback is served", exc_info=error)
+        except Exception as error:  # noqa: BLE001  (users are served whatever fails)
+            self._alarm("event log", error)
             return f"event log: {error}"[:200]
+        self._alarm("event log", None)
         return None
+
+    def _alarm(self, part: str, error: Exception | None) -> None:
+        """Log the first failure of several in a row, and the end of them."""
+        if error is not None and part not in self.failing:
+            self.failing.add(part)
+            logger.error("%s failed; the fallback is served until it is back", part, exc_info=error)
+        elif error is None and part in self.failing:
+            self.failing.remove(part)
+            logger.warning("%s is back", part)
 
     def _decision(
         self, offer: Offer, one: Admitted, seen: Seen, answer: Answer, at: _Time

@@ -20,12 +20,14 @@ from serving.joining.rule import JoinRule, Shape
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """The log of the sessions that are over, and what is left for the next join."""
+    """The log of the sessions that are over, and what is left for the next join. `decision_ids` and
+    `time` are the event_id and time of `check_log`."""
 
     log: LoggedDataset | None  # None where no session is over
     skewed: NDArray[np.bool_]  # (N,) the history that the log derives is not what was seen
     incomplete: NDArray[np.bool_]  # (N,) decisions of the session are missing: nothing is derived
     decision_ids: tuple[str, ...]  # (N,)
+    time: NDArray[np.float64]  # (N,) s, of the decisions
     open_decisions: tuple[Decision, ...]
     open_outcomes: tuple[OutcomeEvent, ...]
     counts: Counter[str]
@@ -62,6 +64,7 @@ def join(
         off,
         holes,
         tuple(matched.decision.decision_id for matched in rows),
+        np.array([matched.decision.time for matched in rows], np.float64),
         found.open_decisions,
         found.open_outcomes,
         counts,

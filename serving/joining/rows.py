@@ -24,7 +24,9 @@ def rows_of(
     sessions: Sessions, rule: JoinRule, shape: Shape, counts: Counter[str]
 ) -> LoggedDataset:
     """One row a decision, sessions in the order given. Counts further_taken, items taken of a
-    decision beyond its first, and misplaced_ends, ends that are not of a session's last decision.
+    decision beyond its first, misplaced_ends, ends that are not of a session's last decision,
+    idle_ends, sessions that nobody ended, and unrewarded_outcomes, whose kind the reward does not
+    name and that mean nothing else.
 
     Raises LogError where events are not of this shape, or are no log together.
     """
@@ -84,6 +86,7 @@ def _came_of(
     n = len(rows)
     consumed = np.full(n, -1, np.int32)
     responses = np.zeros((n, shape.responses), np.float32)
+    means = {TAKEN, TERMINATED, TRUNCATED, *rule.reward}
     at_place, in_all = np.zeros((n, shape.slate_size)), np.zeros(n)
     for row, matched in enumerate(rows):
         for outcome in matched.outcomes:
@@ -93,6 +96,7 @@ def _came_of(
                 else:
                     consumed[row], responses[row] = outcome.item, outcome.responses
         for outcome in sorted(matched.outcomes, key=lambda o: o.outcome_id):
+            counts["unrewarded_outcomes"] += outcome.kind not in means
             paid = rule.reward.get(outcome.kind, 0.0) * outcome.value
             if outcome.item is None:
                 in_all[row] += paid

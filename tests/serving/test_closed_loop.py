@@ -94,6 +94,8 @@ def test_the_joined_log_is_what_collect_logs(
     assert joined.log.hash() == expected.hash()
     assert joined.log.n_sessions == SLOTS * PER_SLOT
     assert joined.counts["joined_outcomes"] == len(outcomes)
+    clean = check_log(joined.log, time=joined.time, event_id=np.array(joined.decision_ids))
+    assert [f for f in clean.findings if f.level.name == "FAIL"] == []
     assert not joined.skewed.any()
     assert not joined.incomplete.any()
     assert engine.counts["fallbacks"] == engine.counts["unlogged"] == 0

@@ -248,8 +248,11 @@ class FullLog(MemoryLog):
         return super().append(event)
 
 
-def test_what_is_not_logged_is_not_answered_by_the_policy() -> None:
-    engine = make_engine(POLICY, FullLog())
+def test_what_is_not_logged_is_not_answered_by_the_policy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    events = FullLog()
+    engine = make_engine(POLICY, events)
     decisions = engine.decide_many([ask(i) for i in range(5)])
     assert [d.fallback for d in decisions] == [None] * 2 + [
         "event log: No space left on device"
@@ -260,6 +263,15 @@ def test_what_is_not_logged_is_not_answered_by_the_policy() -> None:
     with pytest.raises(EventLogError, match="No space left"):
         engine.outcome(told(decisions[0], "user 0"))
     assert engine.decide(ask(7)).history_version == 0  # what is not logged is in no history
+    assert engine.failing == {"event log"}
+    events.room = 9
+    assert engine.decide(ask(8)).fallback is None
+    assert engine.failing == set()
+    said = [record.getMessage() for record in caplog.records]  # once for each change
+    assert said == [
+        "event log failed; the fallback is served until it is back",
+        "event log is back",
+    ]
 
 
 def test_a_session_store_that_fails_is_answered_by_the_fallback() -> None:

@@ -73,7 +73,10 @@ def test_a_decision_and_what_came_of_it_are_one_row() -> None:
         outcome("liked", d, item=None, outcome_id="whole"), outcome("shown", d),
         outcome("terminated", d),
     ]  # fmt: skip
-    log = rows(joined([d], events))
+    found = joined([d], events)
+    log = rows(found)
+    assert found.counts["unrewarded_outcomes"] == 1  # it is only shown
+    assert (found.decision_ids, found.time.tolist()) == (("s0",), [0.0])
     assert log.consumed is not None
     assert log.responses is not None
     assert log.position_reward is not None
