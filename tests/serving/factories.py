@@ -17,10 +17,12 @@ from serving import (
     Engine,
     EventLog,
     MemoryLog,
+    MemorySessions,
     Outcome,
     OutcomeEvent,
     Request,
     SegmentLog,
+    replay,
 )
 from serving.contracts.events import read_event
 from serving.keys import Keys
@@ -72,18 +74,26 @@ def keyed_draws(started: np.ndarray, step: np.ndarray) -> RowStreams:
     return RowStreams(Keys(SECRET).draws(VERSION, ids))
 
 
-def play(env: Any, engine: Engine, *, sessions_per_slot: int, seed: int) -> None:
+def play(
+    env: Any, engine: Engine, *, sessions_per_slot: int, seed: int, restart_at: int | None = None
+) -> None:
     """Serve a simulator's users by an engine, as `collect` serves them by the engine's policy: in
-    batches of several sizes, and with an outcome for whatever happened. A step takes a second."""
+    batches of several sizes, and with an outcome for whatever happened. A step takes a second.
+    Every third batch is sent again, as if its answers had been lost; at step `restart_at` all that
+    the engine knows of sessions is lost, and read back from its event log."""
     names = engine.catalogue.names
     now = itertools.count()
     env_seed, _ = np.random.SeedSequence(seed).spawn(2)
     obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
     started, step = np.zeros(env.num_envs, int), np.zeros(env.num_envs, int)
-    sizes = itertools.cycle((1, 5, 2, env.num_envs))
+    sizes, batches = itertools.cycle((1, 5, 2, env.num_envs)), itertools.count()
     while (started < sessions_per_slot).any():
         live = np.flatnonzero(started < sessions_per_slot).tolist()
-        engine.clock = float(next(now)).__float__
+        at = next(now)
+        engine.clock = float(at).__float__
+        if at == restart_at:
+            engine.sessions = MemorySessions()
+            replay(engine.events, engine.sessions, responses=len(engine.serving.response_names))
         action = np.tile(np.arange(engine.serving.slate_size), (env.num_envs, 1))
         decisions: dict[int, Decision] = {}
         while live:
@@ -100,6 +110,9 @@ def play(env: Any, engine: Engine, *, sessions_per_slot: int, seed: int) -> None
                 for i in batch
             ]
             decisions |= zip(batch, engine.decide_many(requests), strict=True)
+            if next(batches) % 3 == 0:
+                again = engine.decide_many(requests)
+                assert [d.slate for d in again] == [decisions[i].slate for i in batch]
         for i, decision in decisions.items():
             offer = obs["candidates"][i].tolist()
             action[i] = [offer.index(item) for item in decision.slate]

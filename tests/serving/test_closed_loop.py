@@ -84,7 +84,7 @@ def test_the_joined_log_is_what_collect_logs(
     kind: str, policy: Policy, expected: LoggedDataset, tmp_path: Path
 ) -> None:
     engine = make_engine(policy, EVENT_LOGS[kind](tmp_path))
-    play(make_env(), engine, sessions_per_slot=PER_SLOT, seed=7)
+    play(make_env(), engine, sessions_per_slot=PER_SLOT, seed=7, restart_at=30)
     decisions, outcomes = events_of(engine.events)
     shape = Shape.of(policy.serving, engine.catalogue)
     joined = join(decisions, outcomes, RULE, shape)
@@ -93,6 +93,9 @@ def test_the_joined_log_is_what_collect_logs(
         np.testing.assert_array_equal(column, joined.log.columns()[name], err_msg=name)
     assert joined.log.hash() == expected.hash()
     assert joined.log.n_sessions == SLOTS * PER_SLOT
+    repeated = len(decisions) - len(expected)
+    assert joined.counts["duplicate_decisions"] == repeated > len(expected) / 5
+    assert joined.counts["conflicting_decisions"] == 0
     assert joined.counts["joined_outcomes"] == len(outcomes)
     clean = check_log(joined.log, time=joined.time, event_id=np.array(joined.decision_ids))
     assert [f for f in clean.findings if f.level.name == "FAIL"] == []
@@ -106,7 +109,7 @@ def test_the_joined_log_is_what_collect_logs(
     mixed = join(*again, RULE, shape)  # type: ignore[arg-type]
     assert mixed.log is not None
     assert mixed.log.hash() == expected.hash()
-    assert mixed.counts["duplicate_decisions"] == len(decisions) // 5
+    assert mixed.counts["duplicate_decisions"] == repeated + len(decisions) // 5
     assert mixed.counts["duplicate_outcomes"] == len(outcomes) // 5
 
 

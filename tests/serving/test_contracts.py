@@ -124,6 +124,30 @@ def test_a_bad_field_of_an_outcome_is_named(changed: dict[str, Any], says: str) 
         Outcome.from_json(OUTCOME | changed)
 
 
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*REQUEST, *OUTCOME, "candidates", "responses"]), anything))
+def test_whatever_comes_is_a_message_or_a_contract_error(body: dict[str, Any]) -> None:
+    for cls, whole in ((Request, REQUEST), (Outcome, OUTCOME)):
+        for given_body in (body, whole | {k: v for k, v in body.items() if k != "schema"}):
+            try:
+                message = cls.from_json(json.dumps(given_body))
+            except ContractError:
+                continue
+            assert cls.from_json(message.to_json()) == message
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40))
+def test_a_body_of_any_bytes_is_a_contract_error(body: bytes | str) -> None:
+    with pytest.raises(ContractError):
+        Request.from_json(body)
+
+
 def test_events_need_all_their_fields() -> None:
     with pytest.raises(ContractError, match="item is missing: a outcome_event must have it"):
         OutcomeEvent.from_json(OUTCOME)

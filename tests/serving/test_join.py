@@ -210,6 +210,17 @@ def test_a_whole_catalogue_beside_closed_candidates() -> None:
     assert rows(joined([whole], [])).candidates is None
 
 
+def test_a_decision_that_showed_nothing_is_a_row() -> None:
+    nothing = decision(
+        slate=(-1, -1), items=(), propensity=1.0, position_propensity=(1.0, 1.0),
+        candidates=(-1, -1, -1), candidate_propensity=(0.0, 0.0, 0.0), policy="fallback",
+        fallback="AssertionError: rule 'odd' is broken",
+    )  # fmt: skip
+    found = joined([nothing, decision(session="t")], [outcome("terminated", nothing)])
+    assert rows(found).slate.tolist() == [[-1, -1], [1, 2]]
+    assert found.counts["fallbacks"] == 1
+
+
 def several() -> tuple[list[Decision], list[OutcomeEvent]]:
     decisions, outcomes = [], []
     for i, session in enumerate("abcdef"):
