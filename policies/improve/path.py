@@ -110,7 +110,7 @@ def along(
             d = pair[int(share)]
         else:
             d = joined(kind, pair, (1 - share, share), left, now.serving.slate_size)
-        yield around.over(d, seen, obs) if rules else d
+        yield around.over(d, seen, left) if rules else d
 
 
 def joined(

@@ -17,7 +17,7 @@ from policies.observation import Observation, Serving, candidate_items, columns_
 from policies.one_user import recommend
 from policies.rules.constraints import Rule, check_fits, count, from_parts, to_parts
 from policies.saved import Saved
-from policies.slates.distributions import SlateDistribution
+from policies.slates.distributions import RandomSource, SlateDistribution
 from policies.slates.sequential import (
     Adjustment,
     SlateState,
@@ -59,8 +59,9 @@ class Checked:
     inner: SlateDistribution
     rules: tuple[Rule, ...]
     seen: tuple[Observation, ...]  # by each rule
+    left: Observation  # what all rules leave
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         action = self.inner.sample(rng)
         self._check(action)
         return action
@@ -78,7 +79,7 @@ class Checked:
 
     def adjusted(self, adjustments: tuple[Adjustment, ...]) -> Checked:
         """Objectives may be put on top; the rules are checked last."""
-        return Checked(adjusted(self.inner, adjustments), self.rules, self.seen)
+        return Checked(adjusted(self.inner, adjustments), self.rules, self.seen, self.left)
 
     def _check(self, action: I32) -> None:
         slate = items_of(self.seen[0], action)
@@ -107,16 +108,16 @@ class Constrained:
 
     def distribution(self, obs: Observation) -> SlateDistribution:
         seen, left = self.narrowed(obs)
-        return self.over(self.policy.distribution(left), seen, obs)
+        return self.over(self.policy.distribution(left), seen, left)
 
     def over(
-        self, d: SlateDistribution, seen: tuple[Observation, ...], obs: Observation
+        self, d: SlateDistribution, seen: tuple[Observation, ...], left: Observation
     ) -> SlateDistribution:
         """A distribution over what `narrowed` left of the rows, under what rules say of slates."""
-        items = candidate_items(obs, self.serving.n_items)
+        items = candidate_items(left, self.serving.n_items)
         every = (rule.adjustment(items) for rule in self.rules)
         adjustments = tuple(one for one in every if one is not None)
-        return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen)
+        return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen, left)
 
     def narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
         """What each rule sees, where those before it have closed theirs; and what all leave."""
@@ -186,6 +187,12 @@ def _closed(base: F64, states: list[SlateState], places: int) -> Bool:
     """Columns (B, C) that could stand next but for the adjustments."""
     closed: Bool = np.isneginf(next_logits(base, states, places)) & ~np.isneginf(base)
     return closed
+
+
+def left_by_rules(d: SlateDistribution, obs: Observation) -> Observation:
+    """The observation where what the rules of a policy closed for B users is no longer on offer;
+    d is the distribution that the policy gave for it."""
+    return d.left if isinstance(d, Checked) else obs
 
 
 def constrained(policy: Policy, *rules: Rule) -> Constrained:
