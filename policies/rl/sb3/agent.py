@@ -21,18 +21,20 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log.dataset import LoggedDataset
+from policies.base import Policy
 from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
 from policies.learning import learning_log
 from policies.moments import Moments
-from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.rl.sb3.actor_critic import encoder_score_weights
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
-from policies.rl.sb3.configs import AgentConfig, decayed
+from policies.rl.sb3.configs import A2CConfig, AgentConfig, decayed
 from policies.rl.sb3.model_state import PlaceholderEnv, model_arrays, set_model_arrays
-from policies.rl.sb3.vec_env import EncodedVecEnv, observation_space
+from policies.rl.sb3.prior import prior_logits
+from policies.rl.sb3.vec_env import EncodedVecEnv, model_rows, observation_space
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
@@ -51,11 +53,13 @@ class Metadata(NamedTuple):
     state: StateFeatures
     reward_scale: float
     encoder: Encoder | None
+    prior: Policy | None = None
 
 
 @dataclass(slots=True)
 class SB3Agent:
-    """Serves any observation, uniform slates at first; acts better only after `learn`."""
+    """Serves any observation, at first as its prior, or uniform slates; acts better only after
+    `learn`."""
 
     name: str  # of ALGORITHMS
     config: AgentConfig
@@ -66,6 +70,7 @@ class SB3Agent:
     items: F32 | None = None  # (A, Di), once a log has been seen
     encoder_scores: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
     rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of rows, in all logs
+    prior: Policy | None = None  # frozen
 
     recommend = recommend
 
@@ -88,12 +93,11 @@ class SB3Agent:
         """Plackett-Luce over an actor's logits, or the slate of a value's or a vector's choice."""
         places = self.serving.slate_size
         if self.model is None:
-            flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)
-            return PlackettLuce(flat, places)
-        parts: list[NDArray[Any]] = [self.state(obs)]
-        if obs.candidates is not None and (ids := offered(obs)) is not None:
-            parts.append(ids)
-        rows = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
+            logits = np.zeros(candidate_items(obs, self.serving.n_items).shape)
+            if self.prior is not None:
+                logits = prior_logits(self.prior, obs).astype(np.float64)
+            return PlackettLuce(masked(logits, obs.eligible), places)
+        rows = torch.from_numpy(model_rows(self.state, self.prior, obs))
         scores = masked(self.algorithm.scores(self.model.policy, self.sizes(), rows), obs.eligible)
         best = PlackettLuce(scores, places) if self.algorithm.draws else TopK(scores, places)
         return explore(best, scores, places, self.config.epsilon)
@@ -170,7 +174,8 @@ class SB3Agent:
         if self.model is not None:
             state["users"] = self.model.n_envs
             arrays |= prefixed("model.", model_arrays(self.model))
-        return Saved(config=asdict(self.config) | state, arrays=arrays, encoder=self.encoder)
+        config = asdict(self.config) | state
+        return Saved(config=config, arrays=arrays, encoder=self.encoder, inner=self.prior)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
@@ -179,7 +184,7 @@ class SB3Agent:
         frozen = not settings.get("fine_tune")
         state = features_of(saved if frozen else replace(saved, encoder=None), serving)
         config = ALGORITHMS[name].config(**settings | {"windows": state.windows})
-        agent = cls(name, config, state, saved.encoder, scale)
+        agent = cls(name, config, state, saved.encoder, scale, prior=saved.inner)
         agent.items, agent.encoder_scores = (
             saved.arrays.get("items"),
             saved.arrays["encoder_scores"],
@@ -196,13 +201,15 @@ class SB3Agent:
         """What a model is built on, once a log has been seen."""
         assert self.items is not None
         size, trail = self.state.size, self.state.trail
-        return Sizes(self.serving, size, self.items, self.encoder_scores, trail, self.encoder)
+        prior = 0 if self.prior is None else self.serving.columns
+        return Sizes(
+            self.serving, size, self.items, self.encoder_scores, trail, self.encoder, prior
+        )
 
     def placeholder_env(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""
-        return PlaceholderEnv(
-            observation_space(self.state), self.algorithm.space(self.sizes()), users
-        )
+        seen = observation_space(self.state, self.prior)
+        return PlaceholderEnv(seen, self.algorithm.space(self.sizes()), users)
 
     def _vec_env(self, env: VectorEnv[Any, Any, Any], seed: int) -> EncodedVecEnv:
         """The environment as the model sees it: its actions become slates."""
@@ -220,6 +227,7 @@ class SB3Agent:
             seed=seed,
             space=self.algorithm.space(sizes),
             decode=None if decode is None else slates,
+            prior=self.prior,
         )
 
     def _rebuilt(self, arrays: Arrays, vec_env: VecEnv) -> BaseAlgorithm:
@@ -232,7 +240,9 @@ class SB3Agent:
     def new_model(self, vec_env: VecEnv) -> BaseAlgorithm:
         """A model that has learnt nothing."""
         config = asdict(self.config)
-        metadata = Metadata(self.name, config, self.state, self.reward_scale, self.encoder)
+        metadata = Metadata(
+            self.name, config, self.state, self.reward_scale, self.encoder, self.prior
+        )
         return self.algorithm.build(self.config, vec_env, self.sizes(), metadata)
 
 
@@ -261,7 +271,8 @@ def own_random_state(*seed: int) -> Iterator[int]:
 
 
 class _BeforeUpdates(BaseCallback):
-    """Before every update: sets the learning rate, and reports how many decisions were taken."""
+    """Before every update: sets the learning rate and what learns, and reports how many decisions
+    were taken."""
 
     def __init__(self, on_steps: OnSteps | None, config: AgentConfig) -> None:
         super().__init__()
@@ -272,6 +283,8 @@ class _BeforeUpdates(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         c = self.config
+        if isinstance(c, A2CConfig):
+            self.model.policy.learn_actor(self.num_timesteps > c.burn_in)
         if c.decay_steps is not None:
             share = decayed(self.num_timesteps, c.decay_steps)
             self.model.lr_schedule = ConstantSchedule(c.learning_rate * share)
