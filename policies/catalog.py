@@ -40,6 +40,7 @@ POLICIES: dict[str, Lazy] = {
     "cascade_linucb": Lazy("policies.bandits.cascade", "cascade_linucb"),
     "lints": Lazy("policies.bandits.lints", "lints"),
     "neural_linear": Lazy("policies.bandits.neural_linear", "neural_linear"),
+    "one_step": Lazy("policies.improve.one_step", "one_step"),
     "ppo": Lazy("policies.rl.sb3.builders", "ppo"),
     "maskable_ppo": Lazy("policies.rl.sb3.builders", "maskable_ppo"),
     "a2c": Lazy("policies.rl.sb3.builders", "a2c"),

@@ -163,6 +163,7 @@ ADDS_UP = [
     "epsilon_greedy",
     "ucb1",
     "cascade_ucb1",
+    "one_step",
 ]
 
 
