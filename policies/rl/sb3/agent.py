@@ -29,11 +29,12 @@ from policies.learning import learning_log
 from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
+from policies.rl.data.logged import returns_to_go
 from policies.rl.sb3.actor_critic import encoder_score_weights
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
 from policies.rl.sb3.configs import A2CConfig, AgentConfig, decayed
 from policies.rl.sb3.model_state import PlaceholderEnv, model_arrays, set_model_arrays
-from policies.rl.sb3.prior import prior_logits
+from policies.rl.sb3.prior import prior_logits, prior_spread
 from policies.rl.sb3.vec_env import EncodedVecEnv, model_rows, observation_space
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
@@ -109,14 +110,22 @@ class SB3Agent:
         if self.model is None:
             obs = observation_of_log(log, self.serving)
             self.state = self.state.fitted(obs, as_one=True)
-            self.rewards = self.rewards.plus(Moments.of(log.reward[:, None]))
+            self.rewards = self.rewards.plus(Moments.of(self._paid(log)[:, None]))
             self.reward_scale = float(self.rewards.unit()[0])
             self.items = item_table(self.serving, self.encoder, log, as_one=True)
             if self.encoder is not None:
-                self.encoder_scores = self._score_weights(
-                    self.encoder, obs.history_items, self.items
-                )
+                scores = self._score_weights(self.encoder, obs.history_items, self.items)
+                unit = 1.0 if self.prior is None else prior_spread(self.prior, obs)
+                self.encoder_scores = scores * np.float32(unit)
         return {"reward_scale": self.reward_scale}
+
+    def _paid(self, log: LoggedDataset) -> NDArray[np.floating]:
+        """What rewards are measured by (N,): actor-critics learn returns, which are then of size 1
+        whatever the length of a session, and one norm of gradients suits critic and actor."""
+        if not isinstance(self.config, A2CConfig):
+            return log.reward
+        last = np.append(log.session[1:] != log.session[:-1], True)
+        return returns_to_go(log.reward.astype(np.float32), last, self.config.gamma)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """As `prepare`: it learns to act only in an environment, by `learn`."""

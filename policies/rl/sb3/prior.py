@@ -16,6 +16,7 @@ from policies.observation import Observation, Serving, check_same_world
 from policies.slates.distributions import PlackettLuce
 
 F32 = NDArray[np.float32]
+ROWS = 4096  # observations that the spread of a prior's logits is taken from
 NEVER = -1e6  # logit of a column that must not be shown: finite, so that no product becomes NaN
 
 
@@ -41,6 +42,16 @@ def prior_logits(prior: Policy, obs: Observation) -> F32:
     most = np.where(known, d.logits, -np.inf).max(axis=1, keepdims=True, initial=NEVER)
     logits: F32 = np.where(known, d.logits - most, NEVER).astype(np.float32)
     return logits
+
+
+def prior_spread(prior: Policy, obs: Observation) -> float:
+    """Standard deviation of the prior's logits inside a row, over some of these observations; 1
+    where it prefers nothing."""
+    some = obs.rows(slice(None, None, max(1, len(obs) // ROWS)))
+    logits = prior_logits(prior, some).astype(np.float64)
+    known = np.where(logits > NEVER, logits, np.nan)
+    spread = float(np.nanmean(np.nanvar(known, axis=1)) ** 0.5)
+    return spread if spread > 0 else 1.0
 
 
 class PriorGate(nn.Module):
