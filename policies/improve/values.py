@@ -1,0 +1,121 @@
+"""From sums over logs to values: chance to be taken, reward now, and the rest of the session."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.improve.evidence import NOW, Evidence, Layout
+from policies.improve.kernels import Kernels
+from policies.improve.shrinkage import ItemModel, fit_items, ridge_by_gcv
+from policies.improve.sums import Sums
+from policies.observation import Observation
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+PRIOR = 5.0  # pseudo-observations of an item's mean responses
+MOST = 4.0  # times the usual rest of a session
+EDGE = 0.05  # of the pooled chances to be taken, and not: no item's is held to be smaller
+BOOTSTRAPS = 200
+
+
+class Values(NamedTuple):
+    """Item models, and what they need to be read at a state."""
+
+    choice: ItemModel  # chance to be taken rather than nothing, in a linear model
+    usual: F64  # (P,) mean features of shown items
+    edge: tuple[float, float]  # smallest and largest chance
+    now: ItemModel
+    nothing: float  # mean reward where nothing was taken
+    rest: ItemModel
+    left: F64  # (1 + Q,) the rest of the session over its mean, by constant and state; or 0
+
+    @classmethod
+    def of(cls, evidence: Evidence, kernels: Kernels) -> Self:
+        """Fit all models; seconds at most, whatever the logs' size."""
+        features = kernels.serving.item_features.astype(np.float64)
+        features = np.concatenate([features, np.zeros((1, features.shape[1]))])
+        rows = max(evidence.choice.n.sum(), 1.0)
+        pooled = (evidence.choice.y.sum() + 0.5) / (rows + 1.0)
+        choice = fit_items(evidence.choice, features)
+        now = fit_items(evidence.now, features)
+        said = np.concatenate([responses(evidence.means), features], axis=1)
+        said = np.column_stack([said, choice.effect, now.effect])
+        later, layout = evidence.later, Layout.of(kernels, len(evidence.loggers))
+        weight = np.concatenate([[1.0, 0.0], value_at_cut(later, layout, float(evidence.ended[0]))])
+        after = later.outcome(weight)
+        rest = fit_items(after, said, free=len(later.n) - 1)
+        none = later.n[-1]
+        return cls(
+            choice=choice,
+            usual=evidence.choice.x.sum(axis=0)[1:] / rows,
+            edge=(EDGE * pooled, 1.0 - EDGE * (1.0 - pooled)),
+            now=now,
+            nothing=float(later.y[-1, NOW] / none) if none else 0.0,
+            rest=rest,
+            left=usual_rest(after, layout),
+        )
+
+    def of_items(self, obs: Observation, items: I32, kernels: Kernels) -> tuple[F64, F64]:
+        """(B, C) odds to be taken against nothing, and value beyond nothing's, of items (B, C)."""
+        known = np.maximum(items, 0)
+        x, state = kernels.items(obs, items), kernels.state(obs)
+        p = 1 + kernels.size
+        off = x - self.usual
+        chance = self.choice.effect + self.choice.slopes[0] + self.usual @ self.choice.slopes[1:]
+        chance = np.clip(chance, *self.edge)
+        steep = self.choice.slopes[1:] / max(self.choice.noise, self.edge[0] * (1 - self.edge[1]))
+        odds = (chance / (1 - chance))[known] * np.exp(np.clip(off @ steep, -8.0, 8.0))
+        level = self.now.slopes[0] + state @ self.now.slopes[p:]
+        now = self.now.effect[known] + level[:, None] + x @ self.now.slopes[1:p]
+        later = self.rest.effect[known] + x @ self.rest.slopes[1:p]
+        return odds, now - self.nothing + later * self.share_left(state)[:, None]
+
+    def share_left(self, state: F64) -> F64:
+        """(B,) the rest of the session over the usual one: what an item does to the rest is in
+        proportion to it, for it makes users stay or leave."""
+        if not self.left.any():
+            return np.ones(len(state))
+        return np.asarray(np.clip(self.left[0] + state @ self.left[1:], 0.0, MOST))
+
+
+def usual_rest(later: Sums, layout: Layout) -> F64:
+    """(1 + Q,) the rest of the session by constant and state, over its mean; zeros where the mean
+    does not stand out from how the rest varies with the state."""
+    x = np.concatenate([[0], np.arange(layout.size)[layout.state_columns]])
+    n = float(later.n.sum())
+    xx, xy = later.xx[np.ix_(x, x)], later.xy[x, 0]
+    slopes = ridge_by_gcv(xx, xy, float(later.yy[0, 0]), n)
+    mean = float(xy[0] / max(n, 1.0))
+    spread = float(max(slopes @ xx @ slopes / max(n, 1.0) - mean**2, 0.0) ** 0.5)
+    return slopes / mean if mean > spread else np.zeros(len(x))
+
+
+def value_at_cut(later: Sums, layout: Layout, ended: float) -> F64:
+    """(D,) value of a state under the policies that served, by constant, state and level of the
+    step, where sessions that were cut go on: the fixed point of regressing returns that take it for
+    what came after the cut. Zeros where none was cut, or all were.
+
+    Least-squares temporal differences, over many steps: Bradtke & Barto (1996).
+    """
+    value = np.zeros(layout.size)
+    if not ended or not later.yy[2, 2] > 0:
+        return value
+    x = np.concatenate([[0], np.arange(layout.state_columns.start, layout.size)])
+    left = later.xx[np.ix_(x, x)]
+    for _ in range(BOOTSTRAPS):
+        whole = later.outcome(np.concatenate([[1.0, 1.0], value]))
+        new = np.zeros(layout.size)
+        new[x] = ridge_by_gcv(left, whole.xy[x, 0], float(whole.yy[0, 0]), float(later.n.sum()))
+        change, value = np.abs(later.xx[0] @ (new - value)), new
+        if change <= 1e-9 * np.abs(later.xx[0] @ value):
+            break
+    return value
+
+
+def responses(means: Sums) -> F64:
+    """(A + 1, R) mean responses of items, shrunk to the mean of all."""
+    overall = means.y.sum(axis=0) / max(means.n.sum(), 1.0)
+    return np.asarray((means.y + PRIOR * overall) / (means.n + PRIOR)[:, None])
