@@ -11,7 +11,7 @@ from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.encoders.models.neural import NeuralEncoder
 from policies.features import LIVE_CLIP, same_catalogue, state_features
-from policies.observation import Serving
+from policies.observation import Serving, check_same_world
 from policies.rl.sb3.agent import Metadata, SB3Agent
 from policies.rl.sb3.algorithms import ALGORITHMS
 from policies.rl.sb3.configs import (
@@ -24,7 +24,7 @@ from policies.rl.sb3.configs import (
     TD3Config,
 )
 from policies.rl.sb3.model_state import COUNTERS
-from policies.rl.sb3.prior import check_prior
+from policies.rl.sb3.prior import Prior
 
 RENAMED = {"tracker": "end_to_end", "tune": "fine_tune"}
 
@@ -34,7 +34,7 @@ def ppo(
     serving: Serving, config: PPOConfig, encoder: Encoder | None, prior: Policy | None
 ) -> SB3Agent:
     """PPO over slates; call `learn(env, total_steps=, seed=)`. Starts as the `prior`, a policy
-    that draws by logits."""
+    that makes its slates by scores."""
     return _actor_critic("ppo", serving, config, encoder, prior)
 
 
@@ -91,7 +91,8 @@ def _actor_critic(
     name: str, serving: Serving, config: A2CConfig, encoder: Encoder | None, prior: Policy | None
 ) -> SB3Agent:
     """An agent that has not learnt yet, its encoder frozen, fine-tuned or learnt end to end."""
-    check_prior(prior, serving)
+    if prior is not None:
+        check_same_world(prior.serving, serving, "the prior")
     trail = serving.history_length if config.end_to_end else 0
     frozen = encoder
     if config.fine_tune:
@@ -103,7 +104,9 @@ def _actor_critic(
         trail = min(serving.history_length, encoder.context_length)
         frozen = None  # an encoder that learns reads the trail itself
     state = state_features(serving, frozen, windows=config.windows, clip=LIVE_CLIP, trail=trail)
-    return SB3Agent(name, config, state, encoder, prior=prior)
+    agent = SB3Agent(name, config, state, encoder)
+    agent.prior = None if prior is None else Prior(prior)
+    return agent
 
 
 def from_zip(file: str | Path) -> SB3Agent:

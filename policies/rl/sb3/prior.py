@@ -7,51 +7,73 @@ computes them again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from policies.base import Policy
-from policies.observation import Observation, Serving, check_same_world
-from policies.slates.distributions import PlackettLuce
+from policies.observation import Observation
+from policies.slates.distributions import PlackettLuce, TopK
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 ROWS = 4096  # observations that the spread of a prior's logits is taken from
 NEVER = -1e6  # logit of a column that must not be shown: finite, so that no product becomes NaN
 
 
-def check_prior(prior: Policy | None, serving: Serving) -> None:
-    """Raise ValueError for a prior that was built for another world."""
-    if prior is not None:
-        check_same_world(prior.serving, serving, "the prior")
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A frozen policy as Plackett-Luce logits: its own, or, where it shows the best of its scores
+    surely, its scores times `scale`."""
 
+    policy: Policy
+    scale: float = 1.0
 
-def prior_logits(prior: Policy, obs: Observation) -> F32:
-    """Plackett-Luce logits (B, C) of the prior, whose largest is 0 in every row; `NEVER` for what
-    must not be shown.
+    def logits(self, obs: Observation) -> F32:
+        """(B, C), the largest of every row 0; `NEVER` for what must not be shown.
 
-    Raises ValueError for a prior that does not draw its slates by logits.
-    """
-    d = prior.distribution(obs)
-    if not isinstance(d, PlackettLuce):
+        Raises ValueError for a policy that makes its slates neither by logits nor by scores.
+        """
+        raw = self._raw(obs)
+        most = raw.max(axis=1, keepdims=True, initial=NEVER)
+        logits: F32 = np.maximum(raw - most, NEVER).astype(np.float32)
+        return logits
+
+    def fitted(self, obs: Observation, sharpness: float) -> Prior:
+        """The same policy; one that shows its best surely gets logits of this spread."""
+        some = _some(obs)
+        if isinstance(self.policy.distribution(some), PlackettLuce):
+            return self
+        return replace(self, scale=sharpness / replace(self, scale=1.0).spread(some))
+
+    def spread(self, obs: Observation) -> float:
+        """Standard deviation of the logits inside a row, over some of these observations; 1 where
+        the policy prefers nothing."""
+        raw = self._raw(_some(obs))
+        shown = np.isfinite(raw)
+        n = np.maximum(shown.sum(axis=1), 1)
+        known = np.where(shown, raw, 0.0)
+        off = np.where(shown, known - (known.sum(axis=1) / n)[:, None], 0.0)
+        spread = float(((off**2).sum(axis=1) / n).mean() ** 0.5)
+        return spread if spread > 0 else 1.0
+
+    def _raw(self, obs: Observation) -> F64:
+        """Logits (B, C), -inf = must not be shown."""
+        d = self.policy.distribution(obs)
+        if isinstance(d, PlackettLuce):
+            return d.logits
+        if isinstance(d, TopK):
+            return d.scores * self.scale
         raise ValueError(
-            f"an agent starts as a policy that draws its slates by logits, and the prior gives a "
-            f"{type(d).__name__}: build it with a temperature and without epsilon"
+            "an agent starts as a policy that makes its slates by scores, and the prior gives a "
+            f"{type(d).__name__}: build it without epsilon"
         )
-    known = np.isfinite(d.logits)
-    most = np.where(known, d.logits, -np.inf).max(axis=1, keepdims=True, initial=NEVER)
-    logits: F32 = np.where(known, d.logits - most, NEVER).astype(np.float32)
-    return logits
 
 
-def prior_spread(prior: Policy, obs: Observation) -> float:
-    """Standard deviation of the prior's logits inside a row, over some of these observations; 1
-    where it prefers nothing."""
-    some = obs.rows(slice(None, None, max(1, len(obs) // ROWS)))
-    logits = prior_logits(prior, some).astype(np.float64)
-    known = np.where(logits > NEVER, logits, np.nan)
-    spread = float(np.nanmean(np.nanvar(known, axis=1)) ** 0.5)
-    return spread if spread > 0 else 1.0
+def _some(obs: Observation) -> Observation:
+    return obs.rows(slice(None, None, max(1, len(obs) // ROWS)))
 
 
 class PriorGate(nn.Module):
@@ -65,4 +87,5 @@ class PriorGate(nn.Module):
 
     def forward(self, logits: Tensor, latent: Tensor) -> Tensor:
         """Logits (B, C), latent (B, L) -> (B, C)."""
-        return self.gate(latent) * logits
+        gate: Tensor = self.gate(latent)
+        return gate * logits

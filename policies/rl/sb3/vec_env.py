@@ -11,7 +11,6 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from policies.base import Policy
 from policies.encoders.serving.follow import Follower
 from policies.features import StateFeatures
 from policies.observation import (
@@ -23,14 +22,14 @@ from policies.observation import (
     offered,
     serving_of,
 )
-from policies.rl.sb3.prior import prior_logits
+from policies.rl.sb3.prior import Prior
 from policies.rollout import check_same_step
 
 F32 = NDArray[np.float32]
 Decode = Callable[[NDArray[Any], F32], NDArray[Any]]
 
 
-def observation_space(state: StateFeatures, prior: Policy | None = None) -> spaces.Box:
+def observation_space(state: StateFeatures, prior: Prior | None = None) -> spaces.Box:
     """(D + C,): the state, then item ids where there is a candidate generator; C more over a
     prior, for its logits."""
     columns = state.serving.n_candidates or 0
@@ -46,7 +45,7 @@ def slate_space(serving: Serving) -> spaces.Space[Any]:
 
 
 def model_rows(
-    state: StateFeatures, prior: Policy | None, obs: Observation, encoded: F32 | None = None
+    state: StateFeatures, prior: Prior | None, obs: Observation, encoded: F32 | None = None
 ) -> F32:
     """What a model sees of B users (B, D + C), see `observation_space`; `encoded` (B, De): the
     encoder's states, where they are known already."""
@@ -54,16 +53,17 @@ def model_rows(
     if obs.candidates is not None and (ids := offered(obs)) is not None:
         parts.append(ids)
     if prior is not None:
-        parts.append(prior_logits(prior, obs))
+        parts.append(prior.logits(obs))
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
 class EncodedVecEnv(VecEnv):
     """Observation (D + C): encoded state, then the candidates' item ids; rewards over a scale.
 
-    Without a candidate generator there are no ids (C = 0). Over a prior its logits come last. Truncated rows carry the encoded last
-    observation as `terminal_observation`, which Stable-Baselines3 bootstraps from; a user who left
-    has none. Users who come again are followed: an event costs one step of the encoder.
+    Without a candidate generator there are no ids (C = 0). Over a prior its logits come last.
+    Truncated rows carry the encoded last observation as `terminal_observation`, which
+    Stable-Baselines3 bootstraps from; a user who left has none. Users who come again are followed:
+    an event costs one step of the encoder.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class EncodedVecEnv(VecEnv):
         seed: int,
         space: spaces.Space[Any] | None = None,
         decode: Decode | None = None,
-        prior: Policy | None = None,
+        prior: Prior | None = None,
     ) -> None:
         """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
         check_same_world(state.serving, serving_of(env), "the agent")
