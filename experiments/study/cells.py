@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.common.building import build_with
+from experiments.common.building import build_with, parameters
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import Truth, serve
 from experiments.common.worlds import env_id, make_env
-from experiments.study.settings import END_TO_END, NONE, TUNED, Cell, Settings
+from experiments.study.settings import END_TO_END, NONE, OVER, TUNED, Cell, Settings
 from offpolicy import LoggedDataset
 from policies import (
     ENCODERS,
@@ -38,6 +38,7 @@ PURPOSES = ("warm", "learn", "test")
 LENGTH = 20  # of the histories that encoders look back on
 WIDTH = 32  # of the recurrent encoder that an agent trains
 FINE_TUNE = 0.1  # learning rate of a tuned encoder, as a share of the agent's
+BURN_IN = 20_000  # decisions of an agent over a planner in which its critic learns alone, at most
 ROUNDS = 4  # parts of the log that a learner takes one after the other
 REPLAYS = 2  # how often SlateQ looks at a decision, as often as in `benchmark agents`
 
@@ -47,11 +48,15 @@ def check(settings: Settings) -> None:
     tuned = [TUNED + name for name, e in ENCODERS.items() if issubclass(e.load(), NeuralEncoder)]
     wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
         ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS, *tuned)),
-        ("agent", settings.agents, POLICIES),
+        ("agent", [part for name in settings.agents for part in name.split(OVER)], POLICIES),
     )
     for kind, names, known in wanted:
         if unknown := sorted(set(names) - set(known)):
             raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
+    for name in settings.agents:
+        agent, over, prior = name.partition(OVER)
+        if over and ("prior" not in parameters(agent) or OVER in prior):
+            raise ValueError(f"agent {name!r}: {agent} cannot start as {prior}")
     for world in settings.worlds:
         make(settings, world, 1)
 
@@ -80,7 +85,7 @@ def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
     torch.set_num_threads(1)
     env = make(settings, cell.world, settings.users)
     warm, encoder = prepared(settings, replace(cell, agent=""))
-    policy = agent(env, cell, encoder)
+    policy = agent(env, cell, encoder, warm, settings.steps)
     learn(policy, env, warm, settings, cell)
     test = make(settings, cell.world, settings.users)
     free, strict = (
@@ -131,16 +136,25 @@ def fit(cell: Cell, sequences: Sequences) -> Encoder | None:
     return unfitted.fit(sequences)
 
 
-def agent(env: Any, cell: Cell, encoder: Encoder | None) -> Policy:
-    """The cell's agent, which has learnt nothing."""
+def agent(env: Any, cell: Cell, encoder: Encoder | None, warm: LoggedDataset, steps: int) -> Policy:
+    """The cell's agent, which has learnt nothing, over its planner, which has learnt the log.
+
+    Over a planner the critic learns first, and the learning rate falls: there is something to lose.
+    """
     settings: dict[str, Any] = {}
+    offered = {"encoder": encoder, "seed": cell.seed}
+    name, _, planner = cell.agent.partition(OVER)
+    if planner:
+        settings["prior"] = build_with(planner, env, offered, {})
+        settings["prior"].update(warm)
+        settings |= {"burn_in": min(BURN_IN, steps // 10), "decay_steps": steps}
     if cell.agent == "slateq":
         settings["batch_size"] = REPLAYS * env.num_envs
     if cell.encoder == END_TO_END:
         settings["end_to_end"] = WIDTH
     if cell.encoder.startswith(TUNED):
         settings["fine_tune"] = FINE_TUNE
-    return build_with(cell.agent, env, {"encoder": encoder, "seed": cell.seed}, settings)
+    return build_with(name, env, offered, settings)
 
 
 def learn(policy: Policy, env: Any, warm: LoggedDataset, settings: Settings, cell: Cell) -> None:

@@ -12,6 +12,7 @@ NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
 TUNED = "tuned "  # before an encoder's name: it goes on learning, at a tenth of the agent's rate
 AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "ppo", "slateq")
+OVER = " over "  # between an agent and the planner that it starts as, both of policies.POLICIES
 FILE_NAME = str.maketrans(" /\\:", "----")  # a world may be a folder's path
 RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an encoder
 
@@ -34,7 +35,8 @@ class Settings:
     """Of policies.ENCODERS; none = the agent sees no encoder, end to end = it trains its own,
     tuned NAME = the encoder goes on learning slowly with the agent."""
     agents: tuple[str, ...] = AGENTS
-    """Of policies.POLICIES; those that act in a world learn there, the others from a log."""
+    """Of policies.POLICIES; those that act in a world learn there, the others from a log. With
+    "ppo over one_step" the planner is fitted to the encoders' log, and the agent starts as it."""
     seeds: int = 5
     """Encoder, log and agent are made anew with each."""
     steps: int = 300_000
@@ -88,6 +90,7 @@ def cells(settings: Settings) -> list[Cell]:
 
 def sensible(encoder: str, agent: str) -> bool:
     """Whether the agent can stand on that encoder."""
+    agent, _, _ = agent.partition(OVER)
     if encoder == END_TO_END:
         return "end_to_end" in parameters(agent)
     if encoder.startswith(TUNED):

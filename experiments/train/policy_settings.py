@@ -27,6 +27,8 @@ class Settings:
     """Settings of the encoder: dim=32 epochs=15 ..."""
     warm_sessions: int = 4000
     """Sessions of uniform slates that the encoder learns from."""
+    prior: Path | None = None
+    """A saved policy that the agent starts as, and goes on from: a planner learnt from a log."""
 
     rounds: int = 20
     """Points of the learning curve after its start."""

@@ -82,6 +82,12 @@ def check(settings: Settings) -> None:
                 f"policy {settings.policy!r} stands on no encoder: leave out --encoder"
             )
         chosen["encoder"] = small_encoder(settings, env)
+    if settings.prior is not None and settings.policy in POLICIES:
+        if "prior" not in parameters(settings.policy):
+            raise ValueError(
+                f"policy {settings.policy!r} starts as no other policy: leave out --prior"
+            )
+        chosen["prior"] = load(settings.prior, serving=serving_of(env))
     policy = build(settings.policy, env, **chosen)
     if isinstance(policy, Learner):
         policy.check_learn(settings.steps, settings.users)
@@ -97,6 +103,8 @@ def chosen_settings(settings: Settings) -> dict[str, Any]:
             f"--set encoder={texts['encoder']}: choose it by --encoder; there are "
             f"{', '.join(sorted(ENCODERS))}"
         )
+    if "prior" in texts:
+        raise ValueError(f"--set prior={texts['prior']}: give its folder by --prior")
     if settings.policy not in POLICIES:
         return dict(texts)  # `build` refuses the name, listing those there are
     builder = POLICIES[settings.policy].load()
@@ -152,7 +160,10 @@ def fresh(settings: Settings, encoder: Encoder | None) -> Policy:
     offered: dict[str, Any] = {"seed": settings.seed}
     if encoder is not None:
         offered["encoder"] = encoder
-    return build_with(settings.policy, make(settings, 1), offered, chosen_settings(settings))
+    env = make(settings, 1)
+    if settings.prior is not None:
+        offered["prior"] = load(settings.prior, serving=serving_of(env))
+    return build_with(settings.policy, env, offered, chosen_settings(settings))
 
 
 def fit_encoder(training: Training, show: Show) -> Encoder | None:

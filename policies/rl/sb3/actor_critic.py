@@ -4,7 +4,7 @@ An actor sees the encoder's state h and the item vectors v, but h . v, which the
 for, is a product of the two, and PPO had found little of it after a million decisions. So the
 actor's query has a skip connection from the encoder's own scores of the candidates, and learns one
 gate: when to follow them. Residual policy learning (Silver et al., 2018) on an encoder instead of a
-controller.
+controller. A prior, a policy that the agent starts as, enters by a gate in the same way (prior.py).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from policies.rl.sb3.extractors import (
     SlowGroupAdam,
     StateExtractor,
 )
+from policies.rl.sb3.prior import PriorGate
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -60,11 +61,11 @@ class EncoderScores(nn.Module):
     """Skip connection from the encoder's scores to an actor's query: gate(latent) times them.
 
     weight: (De,) of `encoder_score_weights`. state_at, item_at: where the encoder's part of the
-    features and of the item vectors (width Di) begins.
+    features and of the item vectors (width Di) begins. first: what the gate is at first.
     """
 
     def __init__(
-        self, weight: Tensor, *, latent: int, state_at: int, item_at: int, width: int
+        self, weight: Tensor, *, latent: int, state_at: int, item_at: int, width: int, first: float
     ) -> None:
         super().__init__()
         self.weight: Tensor
@@ -73,7 +74,7 @@ class EncoderScores(nn.Module):
         self.padding = (item_at, width - item_at - len(weight))
         self.gate = nn.Linear(latent, 1)
         nn.init.zeros_(self.gate.weight)
-        nn.init.ones_(self.gate.bias)  # one standard deviation of the encoder's scores
+        nn.init.constant_(self.gate.bias, first)  # standard deviations of the encoder's scores
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
         """Features (B, D), latent (B, L) -> (B, Di)."""
@@ -125,11 +126,13 @@ class PlackettLuceActions(Distribution):
 
 class SlateActorCritic(ActorCriticPolicy):
     """score(a) = query . x_a + b_a over the candidates of the row, where the query is linear in the
-    network's latent, over sqrt(Di), plus the skip connection from the encoder's own scores.
+    network's latent, over sqrt(Di), plus the skip connections from the encoder's own scores and
+    from a prior's logits.
 
     encoder_scores: its weights (De,), empty without an encoder; item_at: where the encoder's part
     of `items` (A, Di) begins. end_to_end: size of a GRU over the `trail` of item ids; 0 = none.
     net, fine_tune: an encoder's network over that trail, and its share of the learning rate.
+    prior: number of the last columns of an observation that are a prior's logits; 0 = no prior.
     """
 
     def __init__(
@@ -148,10 +151,12 @@ class SlateActorCritic(ActorCriticPolicy):
         end_to_end: int = 0,
         net: Network | None = None,
         fine_tune: float = 0.0,
+        prior: int = 0,
         metadata: object = None,  # kept by model.save, see builders.from_zip
         use_sde: bool = False,
     ) -> None:
         self.item_size, self.places, self.state_size = items.shape[1], places, state_size
+        self.ids_end = observation_space.shape[0] - prior  # type: ignore[index]
         extractor: type[BaseFeaturesExtractor] = StateExtractor
         settings: dict[str, Any] = {"features_dim": state_size}
         if end_to_end:
@@ -170,18 +175,25 @@ class SlateActorCritic(ActorCriticPolicy):
             features_extractor_class=extractor,
             features_extractor_kwargs=settings,
         )
+        self.prior = PriorGate(self.mlp_extractor.latent_dim_pi) if prior else None
         self._add_actor(items, encoder_scores, state_at=end_to_end, item_at=item_at)
         self.optimizer = self._optimizer(net, fine_tune, lr_schedule(1))
 
     def _add_actor(
         self, items: Tensor, encoder_scores: Tensor, *, state_at: int, item_at: int
     ) -> None:
-        """The query's layer in place of Stable-Baselines3's, item biases, the skip connection."""
+        """The query's layer in place of Stable-Baselines3's, item biases, the skip connection.
+
+        Over a prior all of them begin at 0, so that the actor begins as the prior.
+        """
         latent = self.mlp_extractor.latent_dim_pi
         self.items: Tensor
         self.register_buffer("items", items)
         self.action_net = nn.Linear(latent, self.item_size)
         nn.init.orthogonal_(self.action_net.weight, 0.1)
+        if self.prior is not None:
+            nn.init.zeros_(self.action_net.weight)
+            nn.init.zeros_(self.action_net.bias)
         self.item_bias = nn.Parameter(torch.zeros(len(items)))
         self.encoder_scores = None
         if len(encoder_scores):
@@ -191,6 +203,7 @@ class SlateActorCritic(ActorCriticPolicy):
                 state_at=state_at,  # the state of an end-to-end GRU comes first
                 item_at=item_at,
                 width=self.item_size,
+                first=1.0 if self.prior is None else 0.0,
             )
 
     def _optimizer(self, net: Network | None, fine_tune: float, lr: float) -> torch.optim.Adam:
@@ -202,14 +215,27 @@ class SlateActorCritic(ActorCriticPolicy):
         return SlowGroupAdam(self, slow_group, fine_tune, lr)
 
     def slates(self, obs: Tensor, features: Tensor, latent: Tensor) -> PlackettLuceActions:
-        """The distribution over slates of observations (B, D + C), their features and latent."""
+        """The distribution over slates of observations (B, D + C), or (B, D + 2 C) over a prior,
+        their features and latent."""
         query = self.action_net(latent) / self.item_size**0.5  # (B, Di)
         if self.encoder_scores is not None:
             query = query + self.encoder_scores(features, latent)
-        ids = obs[:, self.state_size :].long()  # (B, C)
+        ids = obs[:, self.state_size : self.ids_end].long()  # (B, C)
         if ids.shape[1] == 0:
-            return PlackettLuceActions(query @ self.items.T + self.item_bias, self.places)
-        return PlackettLuceActions(tied_scores(query, self.item_bias, self.items, ids), self.places)
+            logits = query @ self.items.T + self.item_bias
+        else:
+            logits = tied_scores(query, self.item_bias, self.items, ids)
+        if self.prior is not None:
+            logits = logits + self.prior(obs[:, self.ids_end :], latent)
+        return PlackettLuceActions(logits, self.places)
+
+    def learn_actor(self, on: bool) -> None:
+        """Whether updates move the actor, or only the critic and what both share."""
+        parts = (self.mlp_extractor.policy_net, self.action_net, self.encoder_scores, self.prior)
+        for part in parts:
+            if part is not None:
+                part.requires_grad_(on)
+        self.item_bias.requires_grad_(on)
 
     def read(self, obs: Tensor) -> tuple[PlackettLuceActions, Tensor]:
         """Observations (B, D + C) -> the distribution over slates, and values (B, 1)."""

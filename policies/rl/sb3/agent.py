@@ -5,8 +5,6 @@ What differs between the algorithms is in algorithms.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
@@ -15,9 +13,6 @@ import torch
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from offpolicy.log.dataset import LoggedDataset
@@ -26,13 +21,16 @@ from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
 from policies.learning import learning_log
 from policies.moments import Moments
-from policies.observation import Observation, Serving, candidate_items, observation_of_log, offered
+from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
+from policies.rl.data.logged import returns_to_go
 from policies.rl.sb3.actor_critic import encoder_score_weights
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
-from policies.rl.sb3.configs import AgentConfig, decayed
+from policies.rl.sb3.configs import A2CConfig, AgentConfig
+from policies.rl.sb3.learning import BeforeUpdates, OnSteps, own_random_state, reset_for_learning
 from policies.rl.sb3.model_state import PlaceholderEnv, model_arrays, set_model_arrays
-from policies.rl.sb3.vec_env import EncodedVecEnv, observation_space
+from policies.rl.sb3.prior import Prior
+from policies.rl.sb3.vec_env import EncodedVecEnv, model_rows, observation_space
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
@@ -40,7 +38,6 @@ from policies.validation import check_steps
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-OnSteps = Callable[[int], None]
 
 
 class Metadata(NamedTuple):
@@ -51,11 +48,13 @@ class Metadata(NamedTuple):
     state: StateFeatures
     reward_scale: float
     encoder: Encoder | None
+    prior: Prior | None = None
 
 
 @dataclass(slots=True)
 class SB3Agent:
-    """Serves any observation, uniform slates at first; acts better only after `learn`."""
+    """Serves any observation, at first as its prior, or uniform slates; acts better only after
+    `learn`."""
 
     name: str  # of ALGORITHMS
     config: AgentConfig
@@ -66,6 +65,7 @@ class SB3Agent:
     items: F32 | None = None  # (A, Di), once a log has been seen
     encoder_scores: F32 = field(default_factory=lambda: np.zeros(0, np.float32))  # (De,)
     rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of rows, in all logs
+    prior: Prior | None = None
 
     recommend = recommend
 
@@ -89,11 +89,10 @@ class SB3Agent:
         places = self.serving.slate_size
         if self.model is None:
             flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)
-            return PlackettLuce(flat, places)
-        parts: list[NDArray[Any]] = [self.state(obs)]
-        if obs.candidates is not None and (ids := offered(obs)) is not None:
-            parts.append(ids)
-        rows = torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
+            if self.prior is None:
+                return PlackettLuce(flat, places)
+            return explore(self.prior.policy.distribution(obs), flat, places, self.config.epsilon)
+        rows = torch.from_numpy(model_rows(self.state, self.prior, obs))
         scores = masked(self.algorithm.scores(self.model.policy, self.sizes(), rows), obs.eligible)
         best = PlackettLuce(scores, places) if self.algorithm.draws else TopK(scores, places)
         return explore(best, scores, places, self.config.epsilon)
@@ -105,14 +104,24 @@ class SB3Agent:
         if self.model is None:
             obs = observation_of_log(log, self.serving)
             self.state = self.state.fitted(obs, as_one=True)
-            self.rewards = self.rewards.plus(Moments.of(log.reward[:, None]))
+            self.rewards = self.rewards.plus(Moments.of(self._paid(log)[:, None]))
             self.reward_scale = float(self.rewards.unit()[0])
             self.items = item_table(self.serving, self.encoder, log, as_one=True)
+            if self.prior is not None and isinstance(self.config, A2CConfig):
+                self.prior = self.prior.fitted(obs, self.config.sharpness)
             if self.encoder is not None:
-                self.encoder_scores = self._score_weights(
-                    self.encoder, obs.history_items, self.items
-                )
+                scores = self._score_weights(self.encoder, obs.history_items, self.items)
+                unit = 1.0 if self.prior is None else self.prior.spread(obs)
+                self.encoder_scores = scores * np.float32(unit)
         return {"reward_scale": self.reward_scale}
+
+    def _paid(self, log: LoggedDataset) -> NDArray[np.floating]:
+        """What rewards are measured by (N,): actor-critics learn returns, which are then of size 1
+        whatever the length of a session, and one norm of gradients suits critic and actor."""
+        if not isinstance(self.config, A2CConfig):
+            return log.reward
+        last = np.append(log.session[1:] != log.session[:-1], True)
+        return returns_to_go(log.reward.astype(np.float32), last, self.config.gamma)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """As `prepare`: it learns to act only in an environment, by `learn`."""
@@ -158,7 +167,7 @@ class SB3Agent:
             else:
                 self.model.set_env(vec_env)
             reset_for_learning(self.model, further_seed)
-            callback = _BeforeUpdates(on_steps, self.config)
+            callback = BeforeUpdates(on_steps, self.config)
             self.model.learn(total_steps, callback=callback, reset_num_timesteps=False)
 
     def saved(self) -> Saved:
@@ -170,16 +179,22 @@ class SB3Agent:
         if self.model is not None:
             state["users"] = self.model.n_envs
             arrays |= prefixed("model.", model_arrays(self.model))
-        return Saved(config=asdict(self.config) | state, arrays=arrays, encoder=self.encoder)
+        config, prior = asdict(self.config) | state, None
+        if self.prior is not None:
+            config["prior_scale"], prior = self.prior.scale, self.prior.policy
+        return Saved(config=config, arrays=arrays, encoder=self.encoder, inner=prior)
 
     @classmethod
     def from_saved(cls, saved: Saved, serving: Serving) -> Self:
         settings = dict(saved.config)
         name, scale, users = (settings.pop(k) for k in ("name", "reward_scale", "users"))
+        prior_scale = settings.pop("prior_scale", 1.0)
         frozen = not settings.get("fine_tune")
         state = features_of(saved if frozen else replace(saved, encoder=None), serving)
         config = ALGORITHMS[name].config(**settings | {"windows": state.windows})
         agent = cls(name, config, state, saved.encoder, scale)
+        if saved.inner is not None:
+            agent.prior = Prior(saved.inner, prior_scale)
         agent.items, agent.encoder_scores = (
             saved.arrays.get("items"),
             saved.arrays["encoder_scores"],
@@ -196,13 +211,15 @@ class SB3Agent:
         """What a model is built on, once a log has been seen."""
         assert self.items is not None
         size, trail = self.state.size, self.state.trail
-        return Sizes(self.serving, size, self.items, self.encoder_scores, trail, self.encoder)
+        prior = 0 if self.prior is None else self.serving.columns
+        return Sizes(
+            self.serving, size, self.items, self.encoder_scores, trail, self.encoder, prior
+        )
 
     def placeholder_env(self, users: int) -> VecEnv:
         """The spaces it learns in, without users."""
-        return PlaceholderEnv(
-            observation_space(self.state), self.algorithm.space(self.sizes()), users
-        )
+        seen = observation_space(self.state, self.prior)
+        return PlaceholderEnv(seen, self.algorithm.space(self.sizes()), users)
 
     def _vec_env(self, env: VectorEnv[Any, Any, Any], seed: int) -> EncodedVecEnv:
         """The environment as the model sees it: its actions become slates."""
@@ -220,6 +237,7 @@ class SB3Agent:
             seed=seed,
             space=self.algorithm.space(sizes),
             decode=None if decode is None else slates,
+            prior=self.prior,
         )
 
     def _rebuilt(self, arrays: Arrays, vec_env: VecEnv) -> BaseAlgorithm:
@@ -232,48 +250,7 @@ class SB3Agent:
     def new_model(self, vec_env: VecEnv) -> BaseAlgorithm:
         """A model that has learnt nothing."""
         config = asdict(self.config)
-        metadata = Metadata(self.name, config, self.state, self.reward_scale, self.encoder)
+        metadata = Metadata(
+            self.name, config, self.state, self.reward_scale, self.encoder, self.prior
+        )
         return self.algorithm.build(self.config, vec_env, self.sizes(), metadata)
-
-
-def reset_for_learning(model: BaseAlgorithm, seed: int) -> None:
-    """Drop what `saved` does not keep, so that a loaded agent learns on as the saved one would."""
-    model.action_space.seed(seed)
-    if isinstance(model, OffPolicyAlgorithm) and model.replay_buffer is not None:
-        model.replay_buffer.reset()
-    if hasattr(model, "exploration_rate"):
-        model.exploration_rate = getattr(model, "exploration_initial_eps")  # noqa: B009
-
-
-@contextmanager
-def own_random_state(*seed: int) -> Iterator[int]:
-    """Stable-Baselines3 draws from torch's and numpy's global streams: seed them inside, and leave
-    the caller's as they were. Yields a seed for other random streams."""
-    state = np.random.SeedSequence(seed).generate_state(3)
-    before = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(state[0]))
-        np.random.seed(int(state[1]))  # noqa: NPY002
-        try:
-            yield int(state[2])
-        finally:
-            np.random.set_state(before)  # noqa: NPY002
-
-
-class _BeforeUpdates(BaseCallback):
-    """Before every update: sets the learning rate, and reports how many decisions were taken."""
-
-    def __init__(self, on_steps: OnSteps | None, config: AgentConfig) -> None:
-        super().__init__()
-        self.on_steps, self.config = on_steps, config
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
-        c = self.config
-        if c.decay_steps is not None:
-            share = decayed(self.num_timesteps, c.decay_steps)
-            self.model.lr_schedule = ConstantSchedule(c.learning_rate * share)
-        if self.on_steps is not None:
-            self.on_steps(self.num_timesteps)

@@ -55,6 +55,7 @@ class Sizes(NamedTuple):
     encoder_scores: F32  # (De,) weights of the skip connection, see actor_critic.py
     trail: int = 0  # item ids that lead the state
     encoder: Any = None  # that the agent stands on
+    prior: int = 0  # columns of a prior's logits
 
     @property
     def protos(self) -> F32:
@@ -141,6 +142,7 @@ def _actor_critic(c: A2CConfig, sizes: Sizes, metadata: object) -> dict[str, Any
             "end_to_end": c.end_to_end,
             "net": sizes.encoder._net if c.fine_tune else None,
             "fine_tune": c.fine_tune,
+            "prior": sizes.prior,
             "metadata": metadata,
         },
     }

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from stable_baselines3.common.save_util import load_from_zip_file
 
+from policies.base import Policy
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.encoders.models.neural import NeuralEncoder
 from policies.features import LIVE_CLIP, same_catalogue, state_features
-from policies.observation import Serving
+from policies.observation import Serving, check_same_world
 from policies.rl.sb3.agent import Metadata, SB3Agent
 from policies.rl.sb3.algorithms import ALGORITHMS
 from policies.rl.sb3.configs import (
@@ -23,29 +24,37 @@ from policies.rl.sb3.configs import (
     TD3Config,
 )
 from policies.rl.sb3.model_state import COUNTERS
+from policies.rl.sb3.prior import Prior
 
 RENAMED = {"tracker": "end_to_end", "tune": "fine_tune"}
 
 
 @configured(PPOConfig, **RENAMED)
-def ppo(serving: Serving, config: PPOConfig, encoder: Encoder | None) -> SB3Agent:
-    """PPO over slates; call `learn(env, total_steps=, seed=)`."""
-    return _actor_critic("ppo", serving, config, encoder)
+def ppo(
+    serving: Serving, config: PPOConfig, encoder: Encoder | None, prior: Policy | None
+) -> SB3Agent:
+    """PPO over slates; call `learn(env, total_steps=, seed=)`. Starts as the `prior`, a policy
+    that makes its slates by scores."""
+    return _actor_critic("ppo", serving, config, encoder, prior)
 
 
 @configured(PPOConfig)
-def maskable_ppo(serving: Serving, config: PPOConfig, encoder: Encoder | None) -> SB3Agent:
+def maskable_ppo(
+    serving: Serving, config: PPOConfig, encoder: Encoder | None, prior: Policy | None
+) -> SB3Agent:
     """PPO under the mask of what may not be shown; call `learn(env, total_steps=, seed=)`.
 
     The choice for whole catalogues whose items come and go: there PPO draws what is not available.
     """
-    return _actor_critic("maskable_ppo", serving, config, encoder)
+    return _actor_critic("maskable_ppo", serving, config, encoder, prior)
 
 
 @configured(A2CConfig)
-def a2c(serving: Serving, config: A2CConfig, encoder: Encoder | None) -> SB3Agent:
+def a2c(
+    serving: Serving, config: A2CConfig, encoder: Encoder | None, prior: Policy | None
+) -> SB3Agent:
     """A2C over slates; call `learn(env, total_steps=, seed=)`."""
-    return _actor_critic("a2c", serving, config, encoder)
+    return _actor_critic("a2c", serving, config, encoder, prior)
 
 
 @configured(DQNConfig)
@@ -79,9 +88,11 @@ def _agent(name: str, serving: Serving, config: AgentConfig, encoder: Encoder | 
 
 
 def _actor_critic(
-    name: str, serving: Serving, config: A2CConfig, encoder: Encoder | None
+    name: str, serving: Serving, config: A2CConfig, encoder: Encoder | None, prior: Policy | None
 ) -> SB3Agent:
     """An agent that has not learnt yet, its encoder frozen, fine-tuned or learnt end to end."""
+    if prior is not None:
+        check_same_world(prior.serving, serving, "the prior")
     trail = serving.history_length if config.end_to_end else 0
     frozen = encoder
     if config.fine_tune:
@@ -93,7 +104,9 @@ def _actor_critic(
         trail = min(serving.history_length, encoder.context_length)
         frozen = None  # an encoder that learns reads the trail itself
     state = state_features(serving, frozen, windows=config.windows, clip=LIVE_CLIP, trail=trail)
-    return SB3Agent(name, config, state, encoder)
+    agent = SB3Agent(name, config, state, encoder)
+    agent.prior = None if prior is None else Prior(prior)
+    return agent
 
 
 def from_zip(file: str | Path) -> SB3Agent:
@@ -113,6 +126,7 @@ def from_zip(file: str | Path) -> SB3Agent:
         )
     config = ALGORITHMS[metadata.name].config(**metadata.config)
     agent = SB3Agent(metadata.name, config, metadata.state, metadata.encoder, metadata.reward_scale)
+    agent.prior = metadata.prior
     agent.items = kwargs["items"].numpy()
     if "encoder_scores" in kwargs:
         agent.encoder_scores = kwargs["encoder_scores"].numpy()

@@ -53,13 +53,16 @@ class A2CConfig(AgentConfig):
     entropy: float = 0.003
     end_to_end: int = 0  # size of a GRU over the history that learns from reward alone; 0 = none
     fine_tune: float = 0.0  # share of the learning rate at which the encoder learns; 0 = frozen
+    sharpness: float = 8.0  # spread of the logits of a prior that shows its best surely
+    burn_in: int = 0  # decisions over which the critic learns alone, before the actor moves
 
     def __post_init__(self) -> None:
         AgentConfig.__post_init__(self)
         SHARE.check("gae_lambda", self.gae_lambda)
         COUNT.check("n_steps", self.n_steps)
         FROM_0.check_all(self, "entropy", "fine_tune")
-        whole(0).check("end_to_end", self.end_to_end)
+        POSITIVE.check("sharpness", self.sharpness)
+        whole(0).check_all(self, "end_to_end", "burn_in")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

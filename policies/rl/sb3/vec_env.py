@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from policies.encoders.serving.follow import Follower
 from policies.features import StateFeatures
 from policies.observation import (
+    Observation,
     Serving,
     attribute,
     check_same_world,
@@ -21,15 +22,18 @@ from policies.observation import (
     offered,
     serving_of,
 )
+from policies.rl.sb3.prior import Prior
 from policies.rollout import check_same_step
 
 F32 = NDArray[np.float32]
 Decode = Callable[[NDArray[Any], F32], NDArray[Any]]
 
 
-def observation_space(state: StateFeatures) -> spaces.Box:
-    """(D + C,): the state, then item ids where there is a candidate generator."""
+def observation_space(state: StateFeatures, prior: Prior | None = None) -> spaces.Box:
+    """(D + C,): the state, then item ids where there is a candidate generator; C more over a
+    prior, for its logits."""
     columns = state.serving.n_candidates or 0
+    columns += 0 if prior is None else state.serving.columns
     return spaces.Box(-np.inf, np.inf, (state.size + columns,), np.float32)
 
 
@@ -40,12 +44,26 @@ def slate_space(serving: Serving) -> spaces.Space[Any]:
     return spaces.MultiDiscrete([serving.columns] * serving.slate_size, dtype=np.int32)
 
 
+def model_rows(
+    state: StateFeatures, prior: Prior | None, obs: Observation, encoded: F32 | None = None
+) -> F32:
+    """What a model sees of B users (B, D + C), see `observation_space`; `encoded` (B, De): the
+    encoder's states, where they are known already."""
+    parts: list[NDArray[Any]] = [state(obs, encoded)]
+    if obs.candidates is not None and (ids := offered(obs)) is not None:
+        parts.append(ids)
+    if prior is not None:
+        parts.append(prior.logits(obs))
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
 class EncodedVecEnv(VecEnv):
     """Observation (D + C): encoded state, then the candidates' item ids; rewards over a scale.
 
-    Without a candidate generator there are no ids (C = 0). Truncated rows carry the encoded last
-    observation as `terminal_observation`, which Stable-Baselines3 bootstraps from; a user who left
-    has none. Users who come again are followed: an event costs one step of the encoder.
+    Without a candidate generator there are no ids (C = 0). Over a prior its logits come last.
+    Truncated rows carry the encoded last observation as `terminal_observation`, which
+    Stable-Baselines3 bootstraps from; a user who left has none. Users who come again are followed:
+    an event costs one step of the encoder.
     """
 
     def __init__(
@@ -57,6 +75,7 @@ class EncodedVecEnv(VecEnv):
         seed: int,
         space: spaces.Space[Any] | None = None,
         decode: Decode | None = None,
+        prior: Prior | None = None,
     ) -> None:
         """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
         check_same_world(state.serving, serving_of(env), "the agent")
@@ -64,8 +83,8 @@ class EncodedVecEnv(VecEnv):
         self.env, self.state, self.reward_scale = env, state, reward_scale
         self._follow = None if state.encoder is None else Follower(state.encoder)
         space = slate_space(state.serving) if space is None else space
-        super().__init__(env.num_envs, observation_space(state), space)
-        self.decode = decode
+        super().__init__(env.num_envs, observation_space(state, prior), space)
+        self.decode, self.prior = decode, prior
         self._rows: F32 = np.zeros((0, 0), np.float32)
         self._eligible: NDArray[np.bool_] = np.ones((env.num_envs, state.serving.columns), np.bool_)
         self._first_seed: int | None = seed
@@ -79,10 +98,7 @@ class EncodedVecEnv(VecEnv):
         encoded = self._follow(record.history_items) if live and self._follow is not None else None
         if live and record.eligible is not None:
             self._eligible = record.eligible
-        parts: list[NDArray[Any]] = [self.state(record, encoded)]
-        if record.candidates is not None and (ids := offered(record)) is not None:
-            parts.append(ids)
-        return np.concatenate(parts, axis=1, dtype=np.float32)
+        return model_rows(self.state, self.prior, record, encoded)
 
     def reset(self) -> F32:
         obs, _ = self.env.reset(seed=self._first_seed)

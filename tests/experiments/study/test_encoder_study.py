@@ -15,7 +15,7 @@ from experiments.study.cells import agent, check, compute, make, seed_of, withou
 from experiments.study.command import run
 from experiments.study.settings import Cell, Settings, cells
 from experiments.study.tables import tables
-from policies import build, collect
+from policies import build, collect, observation_of
 
 
 def settings(**changes: object) -> Settings:
@@ -184,11 +184,36 @@ def test_sessions_end_where_their_world_ends_them(world: str) -> None:
 
 def test_slateq_looks_twice_at_every_decision() -> None:
     s = settings(agents=("slateq",))
-    made: Any = agent(make(s, "Longplay", 30), Cell("Longplay", "none", "slateq", 2), None)
+    env = make(s, "Longplay", 30)
+    warm = collect(env, build("uniform", env), n_sessions=20, seed=0)
+    made: Any = agent(env, Cell("Longplay", "none", "slateq", 2), None, warm, 300)
     assert (made.config.batch_size, made.config.seed) == (60, 2)
 
 
+def test_an_agent_over_a_planner_starts_as_it() -> None:
+    s = settings(agents=("ppo over one_step",))
+    check(s)
+    assert cells(s)[0].stage == "Longplay-none-ppo-over-one_step-0"
+    env = make(s, "Longplay", 30)
+    warm = collect(env, build("uniform", env), n_sessions=60, seed=0)
+    made = agent(env, cells(s)[0], None, warm, 300)
+    planner = build("one_step", env)
+    planner.update(warm)
+    obs = observation_of(env.reset(seed=1)[0])
+    start, best = made.distribution(obs), planner.distribution(obs)
+    np.testing.assert_array_equal(start.ranking(3), best.ranking(3))
+    assert start.first_place().max(axis=1).min() == 1, "a greedy planner until it learns"
+
+
+@pytest.mark.parametrize("name", ["linucb over one_step", "ppo over one_step over ppo"])
+def test_only_agents_that_take_a_prior_stand_over_one(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot start as"):
+        check(settings(agents=(name,)))
+
+
 def test_unknown_names_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="no agent magic"):
+        check(settings(agents=("ppo over magic",)))
     with pytest.raises(ValueError, match="no encoder magic"):
         check(settings(encoders=("magic",)))
     with pytest.raises(ValueError, match="Nowhere-v0 cannot be made"):

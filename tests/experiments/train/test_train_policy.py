@@ -156,6 +156,18 @@ def test_an_encoder_is_fitted_once_and_travels_with_the_policy(tmp_path: Path) -
     assert best.score_model.arms.state.encoder.state_size == 4
 
 
+def test_an_agent_starts_as_the_saved_policy_and_travels_with_it(tmp_path: Path) -> None:
+    assert train(tmp_path / "first", "top_rated", "--set", "temperature=.5") == 0
+    prior = folder(tmp_path / "first") / "best"
+    assert train(tmp_path / "then", "ppo", "--prior", str(prior), "--rounds", "1") == 0
+    run = folder(tmp_path / "then")
+    start = float(curve(run)[0]["value"])
+    assert start == max(float(row["value"]) for row in curve(folder(tmp_path / "first")))
+    after: Any = load(next(run.glob("checkpoint-*")))
+    assert after.steps == 512
+    assert after.prior.policy.score_model.counts.sum() > 0
+
+
 @pytest.mark.parametrize(
     ("policy", "more", "said"),
     [
@@ -166,6 +178,9 @@ def test_an_encoder_is_fitted_once_and_travels_with_the_policy(tmp_path: Path) -
         ("linucb", ["--encoder", "oracle"], "no encoder 'oracle'"),
         ("uniform", ["--encoder", "markov"], "stands on no encoder"),
         ("ppo", ["--encoder", "gru4rec", "--encoder-set", "epochs=0"], "epochs"),
+        ("linucb", ["--prior", "a/policy"], "starts as no other policy"),
+        ("ppo", ["--prior", "no/policy"], "no/policy"),
+        ("ppo", ["--set", "prior=linucb"], "give its folder by --prior"),
         ("ppo", ["--set", "fine_tune=.1"], "fine_tune needs encoder= to be a network"),
         ("slateq", ["--steps", "512"], "needs 5,000 decisions of this call"),
     ],
@@ -207,7 +222,10 @@ def test_every_default_is_a_value_that_may_be_set() -> None:
     takers += [type(entry.config({})) for entry in ENCODERS.values()]
     for taker in takers:
         for name, parameter in inspect.signature(taker).parameters.items():
-            if parameter.default is not inspect.Parameter.empty and name != "encoder":
+            if parameter.default is not inspect.Parameter.empty and name not in (
+                "encoder",
+                "prior",
+            ):
                 value = typed("--set", {name: str(parameter.default)}, taker)[name]
                 assert value == parameter.default, (taker, name)
                 assert type(value) is type(parameter.default), (taker, name)
