@@ -11,7 +11,7 @@ import numpy as np
 from experiments.climb.settings import Settings
 from experiments.common.building import build_with
 from experiments.common.truth import Truth, serve
-from experiments.common.worlds import EnvFactory, WorldSizes, embedded, from_data
+from experiments.common.worlds import EnvFactory, WorldSizes, named_world
 from offpolicy import LoggedDataset
 from offpolicy.log.splitting import split_sessions
 from policies import POLICIES, Learner, Policy, build, collect, load, serving_of
@@ -83,9 +83,7 @@ def world_of(settings: Settings) -> EnvFactory:
         history_length=settings.history_length,
         max_steps=settings.max_steps,
     )
-    if settings.data is None:
-        return embedded(settings.env, sizes)
-    return from_data(settings.data, settings.data_root, sizes)
+    return named_world(settings.env, settings.data, settings.data_root, sizes)
 
 
 def check(settings: Settings) -> None:

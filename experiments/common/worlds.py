@@ -76,6 +76,11 @@ def make_world(env: str, sizes: WorldSizes) -> EnvFactory:
     return EnvFactory(env, make, None)
 
 
+def named_world(env: str, data: str | None, root: Path | None, sizes: WorldSizes) -> EnvFactory:
+    """The world on a data set, where one is named; else that of an id or a folder."""
+    return make_world(env, sizes) if data is None else from_data(data, root, sizes)
+
+
 def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
     """The Longplay world on real items and users.
 

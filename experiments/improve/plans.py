@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.common.show import Show
 from experiments.common.tables import markdown_table, text_table
-from experiments.common.worlds import WorldSizes, embedded
+from experiments.common.worlds import WorldSizes, make_world
 from experiments.improve.trying import F64, Pool, draw_log, judged, play, pool, true_uplift
 from offpolicy import GateRule, LoggedDataset, TargetScores
 from offpolicy.plan.making import PlanSettings, make_plan
@@ -138,7 +138,7 @@ def _world(s: Settings, world: str) -> Iterator[Row]:
         slate_size=s.slate_size, n_candidates=s.n_candidates, history_length=20,
         max_steps=s.max_steps,
     )  # fmt: skip
-    made = embedded(f"recsim_env/{world}-v0", sizes)
+    made = make_world(f"recsim_env/{world}-v0", sizes)
     env, one = made.make(s.users), made.make(1)
     seeds = np.random.SeedSequence((s.seed, crc32(world.encode()))).generate_state(3 + 2 * s.plans)
     warm = collect(env, build("uniform", one), n_sessions=s.warm_sessions, seed=int(seeds[0]))
