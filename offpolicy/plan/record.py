@@ -99,7 +99,10 @@ class Plan:
 
     def lines(self) -> list[str]:
         """A sentence or two for each way on."""
-        return [*map(self._step, self.steps), *self._log(), self._trial(), *self.notes]
+        hidden = len(self.loggers) - len(self._shown())
+        silent = f"Of {hidden} more logging policies this log cannot say when they would be enough"
+        ways = [*map(self._step, self.steps), *self._log(), self._trial(), *self.notes]
+        return [*ways, silent] if hidden else ways
 
     def to_markdown(self) -> str:
         """The sentences, and a table of the logging policies."""
@@ -117,8 +120,12 @@ class Plan:
                 f"[{sessions(x.low)}, {sessions(x.high)}]" if np.isfinite(x.high) else "",
                 _known(x.cost),
             ]
-            for x in self.loggers
+            for x in self._shown()
         ]
+
+    def _shown(self) -> list[BetterLog]:
+        """The present policy, and those of which the log says anything."""
+        return [x for i, x in enumerate(self.loggers) if not i or np.isfinite(x.to_judge)]
 
     @property
     def goal(self) -> str:
@@ -149,18 +156,19 @@ class Plan:
 
     def _trial(self) -> str:
         t, each = self.trial, f"{self.session}s"
+        wide = f"; {sessions(t.at_most)} if they spread as widely as those seen allow"
         spread = {
-            "estimated": "spread of the target's returns estimated from this log",
-            "as logged": f"if returns spread as logged; at most {sessions(t.at_most)}",
+            "estimated": "with the spread of the target's returns that this log tells",
+            "as logged": f"if its returns spread as logged{wide}",
         }[t.source]
         return (
             f"A trial that serves the target to {t.share:.0%} of {self.unit}s, compares the two "
-            f"arms alone, and looks {t.looks} times at an anytime-valid bound: at most "
-            f"{sessions(t.sessions)} {each} ({spread}), "
-            f"{sessions(t.until_seen)} on average. A target that is {t.harm:.3g} worse is stopped "
-            f"after {sessions(t.until_stopped)} {each} on average, at a loss of {t.loss:.3g} in "
-            f"all (95 of 100 trials: at most {t.loss_bound:.3g}); no worse target is expected to "
-            f"lose more than {t.worst_loss:.3g}"
+            f"arms alone, and looks {t.looks} times at an anytime-valid bound: "
+            f"{sessions(t.sessions)} {each} at the latest ({spread}), {sessions(t.until_seen)} on "
+            f"average. A target that is {t.harm:.3g} worse is stopped after "
+            f"{sessions(t.until_stopped)} {each} on average, at a loss of {t.loss:.3g} in all (95 "
+            f"of 100 trials: at most {t.loss_bound:.3g}); no target, however much worse, is "
+            f"expected to lose more than {t.worst_loss:.3g}"
         )
 
 

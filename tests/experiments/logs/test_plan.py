@@ -71,7 +71,9 @@ def test_saved_policies_add_the_geometric_path_and_other_loggers(
     command = ["plan", str(tmp_path / "log"), "--target", str(tmp_path / "target")]
     assert main(command) == 0, capsys.readouterr().err
     assert "geometric" not in capsys.readouterr().out
-    assert main([*command, "--serving", str(tmp_path / "now")]) == 0
-    out = capsys.readouterr().out
-    for words in ("geometric path", "at temperature 4", "at temperature 16", "with epsilon 0.1"):
-        assert words in out, words
+    more = ["--serving", str(tmp_path / "now"), "--out", str(tmp_path / "p.json")]
+    assert main([*command, *more]) == 0
+    assert "geometric path" in capsys.readouterr().out
+    names = [x["logger"] for x in json.loads((tmp_path / "p.json").read_text())["loggers"]]
+    for words in ("at temperature 4", "at temperature 16", "with epsilon 0.1"):
+        assert any(words in name for name in names), words
