@@ -23,15 +23,6 @@ def served_log(log: LoggedDataset) -> ServedLog:
             "item, and -1 where nothing was taken; --columns consumed=NAME names the column"
         )
     log.require_whole_sessions("users' states would not be what they were.")
-    order = np.lexsort((log.step, log.sessions))
-    later = log.step[order] > 0
-    follows = np.concatenate([[False], log.sessions[order][1:] == log.sessions[order][:-1]])
-    if (later & ~follows).any():
-        row = int(order[np.argmax(later & ~follows)])
-        raise ValueError(
-            f"row {row} is the first of its session and has step {log.step[row]}: a world is "
-            "fitted to sessions from their first decision (step 0)"
-        )
     return ServedLog.of(
         session=log.sessions,
         step=log.step,

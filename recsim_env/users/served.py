@@ -10,7 +10,8 @@ logistic hazard (a survival model in discrete time: Allison, 1982) that remember
     reward   = pay[item] + purse[person] + pay_taste (taste . features) + pay_follow (recent .
                features) - pay_dull worn[topic] + noise
     response = mean[item] + slope (reward - pay[item]) + noise
-    strain   = strain_keep strain + (departure[item] + leave_paid reward, or leave_idle)
+    strain   = strain_keep strain + (departure[item] + leave_paid (reward - pay[item]),
+               or leave_idle)
     leaving  = logistic(leave_base + patience[person] + strain + leave_worn max(worn)
                + leave_total (reward so far) + leave_step log(1 + step))
 
@@ -245,7 +246,7 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     user.worn[world.topics[item]] += np.float32(1.0)
     for d in range(user.recent.size):
         user.recent[d] += world.features[item, d]
-    user.strain += world.departure[item] + cfg.leave_paid * user.earned
+    user.strain += world.departure[item] + cfg.leave_paid * (user.earned - world.pay[item])
     user.total += user.earned
     return 0.0
 
@@ -263,7 +264,8 @@ def leaves(user: User, world: World) -> bool:
 
 def shown_features(catalogue: Catalogue) -> NDArray[np.float32]:
     """The features (A, F) that agents see: those of the log's own items, where it had any."""
-    return np.asarray(catalogue.columns.get("shown", catalogue.vectors), np.float32)
+    shown = catalogue.columns.get("shown", catalogue.vectors)
+    return np.ascontiguousarray(shown, np.float32)
 
 
 def no_default(config: ServedConfig) -> Catalogue:

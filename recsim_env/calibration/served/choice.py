@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from recsim_env.calibration.served.log import F64, Clock, ServedLog
 from recsim_env.calibration.served.solve import least
 from recsim_env.calibration.served.state import State, states
-from recsim_env.calibration.served.taste import Tastes, matches, newton_step
+from recsim_env.calibration.served.taste import Tastes, marginal, matches, newton_step
 
 KEEPS = (0.7, 0.9, 0.97)  # memories that are tried
 ROUNDS = 10
 START_VARIANCE = 0.25  # of items' effects and of users' level, in squared logits
 TASTE_VARIANCE = 1.0  # of users' preferences
 LEAST_VARIANCE = 1e-4
+SCALES = (0.03, 0.3, 1.0)
+MOST_SCALED = 2000  # sessions
 
 
 class Coefficients(NamedTuple):
@@ -50,13 +52,10 @@ def fit_choice(
     features: NDArray[np.float32],
     topics: NDArray[np.int32],
 ) -> Choice:
-    """Coefficients, the memory of highest likelihood without users' effects, and users' effects."""
-    tried = []
-    for keep in KEEPS:
-        state = states(log, clock, features, topics, keep)
-        loss, first = maximised(log, state, np.zeros(log.slate.shape), start(log), 12)
-        tried.append((loss, keep, state, first))
-    _, keep, state, coefficients = min(tried, key=lambda one: one[0])
+    """Coefficients, users' effects, and the memory, tried again once users' effects are known."""
+    known = {keep: states(log, clock, features, topics, keep) for keep in KEEPS}
+    plain = np.zeros(log.slate.shape)
+    keep, coefficients = best_memory(log, known, plain, start(log))
     # What differs between users is explained by their effects first: begun the other way round,
     # EM takes hundreds of rounds to leave it to them.
     coefficients = coefficients._replace(follow=0.0)
@@ -65,15 +64,53 @@ def fit_choice(
     mode = np.zeros((log.n_sessions, width))
     drawn: list[Coefficients] = []
     for nth in range(ROUNDS):
-        utility = fixed_utility(log, state, coefficients)
+        utility = fixed_utility(log, known[keep], coefficients)
         for _ in range(1 if nth else 3):
             mode, draw = newton_step(log, features, utility, mode, covariance)
         covariance = draw.T @ draw / len(draw) + LEAST_VARIANCE * np.eye(width)
         own = matches(log, features, draw)
-        _, coefficients = maximised(log, state, own, coefficients, 6 if nth else 12)
+        if nth == ROUNDS // 2:
+            keep, coefficients = best_memory(log, known, own, coefficients)
+            coefficients, covariance = rescaled(
+                log, features, known[keep], coefficients, covariance
+            )
+        else:
+            _, coefficients = maximised(log, known[keep], own, coefficients, 6)
         drawn.append(coefficients)
     coefficients = averaged(drawn[-ROUNDS // 3 :])
-    return Choice(coefficients, keep, state, Tastes(mode, draw, covariance))
+    return Choice(coefficients, keep, known[keep], Tastes(mode, draw, covariance))
+
+
+def best_memory(
+    log: ServedLog, known: dict[float, State], own: F64, first: Coefficients
+) -> tuple[float, Coefficients]:
+    """The memory of highest likelihood given the users' effects, and its coefficients."""
+    tried = [(*maximised(log, state, own, first, 12), keep) for keep, state in known.items()]
+    _, coefficients, keep = min(tried, key=lambda one: one[0])
+    return keep, coefficients
+
+
+def rescaled(
+    log: ServedLog,
+    features: NDArray[np.float32],
+    state: State,
+    coefficients: Coefficients,
+    covariance: F64,
+) -> tuple[Coefficients, F64]:
+    """What EM has come to, or less: it is slow to find that users hardly differ, and meanwhile a
+    negative `follow` makes up for it. The pair of highest marginal likelihood on some sessions."""
+    chosen = np.arange(log.n_sessions) < MOST_SCALED
+    some, rows = log.sessions(chosen), chosen[log.session]
+    tried = []
+    for follow in (coefficients.follow, 0.0):
+        other = coefficients._replace(follow=follow)
+        utility = fixed_utility(log, state, other)[rows]
+        tried += [
+            (float(marginal(some, features, utility, s * covariance).sum()), other, s)
+            for s in SCALES
+        ]
+    _, other, scale = max(tried, key=lambda one: one[0])
+    return other, scale * covariance
 
 
 def start(log: ServedLog) -> Coefficients:

@@ -13,7 +13,13 @@ from recsim_env.calibration.factors import item_vectors
 from recsim_env.calibration.served.choice import Choice, fit_choice
 from recsim_env.calibration.served.hazard import Hazard, fit_hazard
 from recsim_env.calibration.served.log import RESPONSES, Clock, ServedLog
-from recsim_env.calibration.served.outcomes import Pay, Responses, fit_pay, fit_responses
+from recsim_env.calibration.served.outcomes import (
+    Pay,
+    Responses,
+    extra_reward,
+    fit_pay,
+    fit_responses,
+)
 from recsim_env.calibration.served.taste import matches
 from recsim_env.calibration.world import FittedWorld
 from recsim_env.catalogue import Catalogue, Population
@@ -87,7 +93,8 @@ def fit_parts(log: ServedLog, items: Items, *, seed: int = 0) -> Parts:
     pay = fit_pay(log, choice.state, expected)
     responses = fit_responses(log, pay)
     traits = standard(np.column_stack([responses.item, choice.coefficients.appeal, pay.item]))
-    hazard = fit_hazard(log, clock, choice.state.most_worn, traits, seed)
+    extra = extra_reward(log, pay)
+    hazard = fit_hazard(log, clock, choice.state.most_worn, extra, traits, seed)
     return Parts(items, choice, pay, responses, hazard)
 
 

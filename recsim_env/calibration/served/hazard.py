@@ -43,17 +43,20 @@ def nobody_leaves(log: ServedLog) -> Hazard:
     return Hazard(none, np.zeros(log.n_items), 0.9, np.zeros(log.n_sessions), 0.0)
 
 
-def fit_hazard(log: ServedLog, clock: Clock, most_worn: F64, traits: F64, seed: int) -> Hazard:
+def fit_hazard(
+    log: ServedLog, clock: Clock, most_worn: F64, extra: F64, traits: F64, seed: int
+) -> Hazard:
     """The memory of highest penalised likelihood, then items' effects by empirical Bayes.
 
-    `traits` (A, M): what is known of items besides (their appeal, their responses), on which the
-    mean of an item's effect depends linearly. A session that was cut is one that nobody left.
+    `extra` (N,): reward above the item's own. `traits` (A, M): what is known of items besides
+    (their appeal, their responses), on which the mean of an item's effect depends linearly. A
+    session that was cut is one that nobody left.
     """
     if log.left.sum() < FEWEST_LEFT:
         return nobody_leaves(log)
     tried = []
     for keep in KEEPS:
-        design = design_of(log, clock, most_worn, traits, keep)
+        design = design_of(log, clock, most_worn, extra, traits, keep)
         loss, w = maximised(log, clock, design, keep, START_VARIANCE, None, 25)
         tried.append((loss, keep, design, w))
     _, keep, design, w = min(tried, key=lambda one: one[0])
@@ -68,18 +71,21 @@ def fit_hazard(log: ServedLog, clock: Clock, most_worn: F64, traits: F64, seed: 
     plain = w[:f] / design.unit
     coefficients = dict(zip(NAMES, plain[: len(NAMES)], strict=True))
     coefficients["base"] = float(plain[0] + base)
-    departure = plain[len(NAMES)] + traits @ plain[len(NAMES) + 1 :] + w[f:]
+    departure = traits @ plain[len(NAMES) :] + w[f:]
     named = {name: float(value) for name, value in coefficients.items()}
     return Hazard(named, departure, keep, own, spread)
 
 
-def design_of(log: ServedLog, clock: Clock, most_worn: F64, traits: F64, keep: float) -> Design:
-    """Base, step, reward so far, wear; then fading: nothing taken, reward, items taken, traits."""
+def design_of(
+    log: ServedLog, clock: Clock, most_worn: F64, extra: F64, traits: F64, keep: float
+) -> Design:
+    """Base, step, reward so far, wear; then fading: nothing taken, extra reward, traits.
+
+    How many items were taken is left out: with nothing taken it counts decisions, as steps do.
+    """
     items = log.consumed
     taken = (items >= 0).astype(np.float64)
-    fading = np.column_stack(
-        [1 - taken, log.reward * taken, taken, traits[np.maximum(items, 0)] * taken[:, None]]
-    )
+    fading = np.column_stack([1 - taken, extra, traits[np.maximum(items, 0)] * taken[:, None]])
     columns = np.column_stack(
         [
             np.ones(len(log)),
@@ -104,12 +110,12 @@ def logits(clock: Clock, design: Design, keep: float, w: F64) -> F64:
     return np.asarray(design.fixed @ w[:f] + clock.faded(effect, keep))
 
 
-def leaving(hazard: Hazard, log: ServedLog, clock: Clock, most_worn: F64) -> F64:
+def leaving(hazard: Hazard, log: ServedLog, clock: Clock, most_worn: F64, extra: F64) -> F64:
     """(N,) chance of leaving after each decision, given that the user has stayed until then."""
     c, items = hazard.coefficients, log.consumed
     had = np.where(
         items >= 0,
-        hazard.departure[np.maximum(items, 0)] + c["paid"] * log.reward,
+        hazard.departure[np.maximum(items, 0)] + c["paid"] * extra,
         c["idle"],
     )
     logit = c["base"] + c["step"] * np.log1p(log.step) + c["worn"] * most_worn

@@ -104,6 +104,12 @@ def fit_pay(log: ServedLog, state: State, match: F64) -> Pay:
     )
 
 
+def extra_reward(log: ServedLog, pay: Pay) -> F64:
+    """(N,) reward above the item's own; 0 where nothing was taken."""
+    items = log.consumed
+    return np.where(items >= 0, log.reward - pay.item[np.maximum(items, 0)], 0.0)
+
+
 def expected_pay(pay: Pay, items: I64, x: F64) -> F64:
     """(M,) expected reward of items taken (M,), at covariates (M, 3), of an average user."""
     return np.clip(pay.item[items] + x @ pay.slopes, pay.low, pay.high)

@@ -10,7 +10,11 @@ from recsim_env.calibration.served.choice import fixed_utility, log_chances, sta
 from recsim_env.calibration.served.fit import Parts, without_level
 from recsim_env.calibration.served.hazard import leaving
 from recsim_env.calibration.served.log import F64, Clock, ServedLog
-from recsim_env.calibration.served.outcomes import expected_pay, taken_covariates
+from recsim_env.calibration.served.outcomes import (
+    expected_pay,
+    extra_reward,
+    taken_covariates,
+)
 from recsim_env.calibration.served.state import states
 from recsim_env.calibration.served.taste import marginal, matches, modes
 
@@ -55,7 +59,7 @@ def scores(parts: Parts, fitted: ServedLog, held: ServedLog) -> tuple[list[Score
     tastes = modes(held, features, utility, covariance)
     match = matches(held, features, without_level(tastes))
     rows += taken_scores(parts, fitted, held, taken_covariates(held, state, match)[1])
-    chance = leaving(parts.hazard, held, clock, state.most_worn)
+    chance = leaving(parts.hazard, held, clock, state.most_worn, extra_reward(held, parts.pay))
     rate = np.full(len(held), np.clip(fitted.left.mean(), 1e-9, 1 - 1e-9))
     pair = (bernoulli(chance, held), bernoulli(rate, held))
     rows.append(Score("leaving", likelihood, *pair, "higher"))
