@@ -85,7 +85,8 @@ class Answers:
         if not known.all():
             p = float(chosen.propensity[int(np.argmin(known))])
             raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
-        candidates = offered(left_by_rules(chosen.distribution, obs))
+        left = left_by_rules(chosen.distribution, obs, policy.serving.n_items)
+        candidates = offered(left)
         table = chosen.first_place if self.tables and candidates is not None else None
         return [
             Answer(
