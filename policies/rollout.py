@@ -133,7 +133,8 @@ def _rows(
     keep: NDArray[np.int64],
 ) -> Rows:
     """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, what was
-    on offer, the slate, what came of it. Histories are kept at step 0 alone: the rest can be derived."""
+    on offer, the slate, what came of it. Histories are kept at step 0 alone: the rest can be
+    derived."""
     row = outcome | {
         "slate": chosen.slate,
         "propensity": chosen.propensity,
