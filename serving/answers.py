@@ -135,12 +135,12 @@ class Answers:
 
 
 def rules_of(policy: Any) -> tuple[Rule, ...]:
-    """The rules that a policy is under, whatever stands around them."""
+    """The rules that a policy is under, the outermost first, whatever stands around them."""
+    rules: tuple[Rule, ...] = ()
     while policy is not None:
-        if isinstance(policy, Constrained):
-            return policy.rules
+        rules += policy.rules if isinstance(policy, Constrained) else ()
         policy = getattr(policy, "policy", None)
-    return ()
+    return rules
 
 
 def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | Exception]:
