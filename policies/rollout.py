@@ -74,7 +74,8 @@ def collect(
             "responses": info["responses"],
             "lost": np.asarray(info.get("lost", nothing_lost)),
         }
-        row = _rows(seen, chosen, outcome | {"session": started, "step": step}, keep)
+        left = left_by_rules(chosen.distribution, seen, policy.serving.n_items)
+        row = _rows(seen, offered(left), chosen, outcome | {"session": started, "step": step}, keep)
         parts.append(row)
         done = terminated | truncated
         started += done
@@ -124,16 +125,22 @@ def _advance(
     return int(np.minimum(started, quota).sum()), int(quota.sum())
 
 
-def _rows(seen: Observation, chosen: Decision, outcome: Rows, keep: NDArray[np.int64]) -> Rows:
-    """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, the
-    slate, what came of it. Histories are kept at step 0 alone: the rest can be derived."""
+def _rows(
+    seen: Observation,
+    on_offer: NDArray[np.int32] | None,
+    chosen: Decision,
+    outcome: Rows,
+    keep: NDArray[np.int64],
+) -> Rows:
+    """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, what was
+    on offer, the slate, what came of it. Histories are kept at step 0 alone: the rest can be
+    derived."""
     row = outcome | {
         "slate": chosen.slate,
         "propensity": chosen.propensity,
         "position_propensity": chosen.position_propensity,
         "context": seen.user,
     }
-    on_offer = offered(left_by_rules(chosen.distribution, seen))
     if on_offer is not None:
         row |= {"candidates": on_offer, "candidate_propensity": chosen.first_place}
     row = {name: value[keep] for name, value in row.items()}

@@ -85,7 +85,8 @@ class Answers:
         if not known.all():
             p = float(chosen.propensity[int(np.argmin(known))])
             raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
-        candidates = offered(left_by_rules(chosen.distribution, obs))
+        left = left_by_rules(chosen.distribution, obs, policy.serving.n_items)
+        candidates = offered(left)
         table = chosen.first_place if self.tables and candidates is not None else None
         return [
             Answer(
@@ -134,12 +135,12 @@ class Answers:
 
 
 def rules_of(policy: Any) -> tuple[Rule, ...]:
-    """The rules that a policy is under, whatever stands around them."""
+    """The rules that a policy is under, the outermost first, whatever stands around them."""
+    rules: tuple[Rule, ...] = ()
     while policy is not None:
-        if isinstance(policy, Constrained):
-            return policy.rules
+        rules += policy.rules if isinstance(policy, Constrained) else ()
         policy = getattr(policy, "policy", None)
-    return ()
+    return rules
 
 
 def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | Exception]:

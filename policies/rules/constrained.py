@@ -59,7 +59,6 @@ class Checked:
     inner: SlateDistribution
     rules: tuple[Rule, ...]
     seen: tuple[Observation, ...]  # by each rule
-    left: Observation  # what all rules leave
 
     def sample(self, rng: RandomSource) -> I32:
         action = self.inner.sample(rng)
@@ -79,7 +78,7 @@ class Checked:
 
     def adjusted(self, adjustments: tuple[Adjustment, ...]) -> Checked:
         """Objectives may be put on top; the rules are checked last."""
-        return Checked(adjusted(self.inner, adjustments), self.rules, self.seen, self.left)
+        return Checked(adjusted(self.inner, adjustments), self.rules, self.seen)
 
     def _check(self, action: I32) -> None:
         slate = items_of(self.seen[0], action)
@@ -117,7 +116,7 @@ class Constrained:
         items = candidate_items(left, self.serving.n_items)
         every = (rule.adjustment(items) for rule in self.rules)
         adjustments = tuple(one for one in every if one is not None)
-        return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen, left)
+        return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen)
 
     def narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
         """What each rule sees, where those before it have closed theirs; and what all leave."""
@@ -125,8 +124,7 @@ class Constrained:
         seen = []
         for rule in self.rules:
             seen.append(obs)
-            free = ~rule.closed(obs, items)
-            obs = obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
+            obs = _without_closed(rule, obs, items)
         return tuple(seen), obs
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
@@ -189,10 +187,18 @@ def _closed(base: F64, states: list[SlateState], places: int) -> Bool:
     return closed
 
 
-def left_by_rules(d: SlateDistribution, obs: Observation) -> Observation:
+def left_by_rules(d: SlateDistribution, obs: Observation, n_items: int) -> Observation:
     """The observation where what the rules of a policy closed for B users is no longer on offer;
     d is the distribution that the policy gave for it."""
-    return d.left if isinstance(d, Checked) else obs
+    if not isinstance(d, Checked):
+        return obs
+    return _without_closed(d.rules[-1], d.seen[-1], candidate_items(obs, n_items))
+
+
+def _without_closed(rule: Rule, obs: Observation, items: I32) -> Observation:
+    """What a rule leaves of an observation with candidates items (B, C)."""
+    free = ~rule.closed(obs, items)
+    return obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
 
 
 def constrained(policy: Policy, *rules: Rule) -> Constrained:

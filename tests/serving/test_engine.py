@@ -221,7 +221,7 @@ def test_the_policy_fails_for_one_user_and_serves_the_others() -> None:
 
 
 def test_the_fallback_is_uniform_within_the_rules_and_says_so() -> None:
-    engine = make_engine(constrained(POLICY, *RULES))
+    engine = make_engine(Constrained(constrained(POLICY, RULES[1]), RULES[:1]))
     offer = tuple(NAMES[i] for i in (0, 1, 4, 5, 8))  # shelves {0, 1}, {4, 5}, {8}; 5 is banned
     drawn = engine.decide_many(
         [ask(0, request_id=f"r{i}", candidates=offer, about=-1.0) for i in range(1_500)]

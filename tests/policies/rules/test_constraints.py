@@ -261,9 +261,9 @@ def test_the_last_layer_stops_a_slate_that_breaks_a_rule() -> None:
     obs = users(4)
     forgot = TopK(np.tile(np.arange(C, dtype=float), (4, 1)), K)  # both sponsors lead
     with pytest.raises(AssertionError, match="rule 'one of a group' is broken by slate"):
-        Checked(forgot, RULES, (obs,) * len(RULES), obs).sample(np.random.default_rng(0))
+        Checked(forgot, RULES, (obs,) * len(RULES)).sample(np.random.default_rng(0))
     with pytest.raises(AssertionError, match="rule 'one of a group' is broken by slate"):
-        Checked(forgot, RULES, (obs,) * len(RULES), obs).ranking(K)
+        Checked(forgot, RULES, (obs,) * len(RULES)).ranking(K)
 
 
 def test_rules_count_violations_from_the_slate_alone() -> None:
