@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from offpolicy import LoggedDataset
-from policies import build, collect, observation_of
+from policies import ENCODERS, build, collect, consumed_sequences, load, observation_of, save
 from policies.improve.decisions import decisions, left_to_chance
 from policies.improve.kernels import PRIOR, Kernels, step_levels
 from policies.improve.sample import StateSample
@@ -51,6 +53,32 @@ def test_a_state_reads_only_what_there_is() -> None:
     obs = make_observation([[-1, 0, 1]], user=np.zeros((1, 0)), n_responses=0)
     kernels = Kernels.of(bare, None)
     assert kernels.state(kernels.seen(obs)).shape == (1, kernels.state_size)
+
+
+@pytest.mark.parametrize("name", ["one_step", "fitted_q"])
+def test_an_encoder_is_one_more_kernel_and_is_saved(name: str, tmp_path: Path) -> None:
+    env = make_env(16)
+    log = collect(env, build("uniform", env), n_sessions=80, seed=2)
+    fitted = ENCODERS["average"].small(length=5, seed=0).fit(consumed_sequences(log))
+    policy, plain = build(name, env, encoder=fitted), build(name, env)
+    for one in (policy, plain):
+        one.update(log)
+    save(policy, tmp_path / "it")
+    obs = observation_of_log(log, policy.serving)
+    chances = policy.distribution(obs).first_place()
+    np.testing.assert_array_equal(load(tmp_path / "it").distribution(obs).first_place(), chances)
+    kernels = Kernels.of(policy.serving, fitted)
+    assert kernels.size == Kernels.of(policy.serving, None).size + 1
+    found = kernels.items(kernels.seen(obs), None)[3, :, -1]
+    assert obs.candidates is not None
+    score = fitted.item_vectors[obs.candidates[3]] @ fitted.encode(obs.history_items[3:4])[0]
+    np.testing.assert_allclose(found, score, rtol=1e-5)
+
+
+def test_other_responses_than_those_built_for_are_refused() -> None:
+    kernels = Kernels.of(make_serving(3, response_names=("click", "quality")), None)
+    with pytest.raises(ValueError, match=r"1 responses of each item.* reads click, quality"):
+        kernels.seen(make_observation([[-1, 0, 1]]))
 
 
 def test_levels_of_the_step_sum_to_1() -> None:
