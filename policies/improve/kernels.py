@@ -85,11 +85,17 @@ class Kernels:
     def seen(self, obs: Observation) -> Seen:
         """What of the history is compared with items.
 
-        Raises ValueError where the log lacks a column that planners read.
+        Raises ValueError where the log lacks a column that planners read, or has other responses.
         """
         require(obs, "consumed")
         require(obs, *("responses",) * bool(self.serving.response_names))
         require(obs, *("context",) * bool(self.serving.user_size))
+        if obs.history_responses.shape[2] != len(self.serving.response_names):
+            raise ValueError(
+                f"{obs.history_responses.shape[2]} responses of each item were observed and the "
+                f"policy reads {', '.join(self.serving.response_names) or 'none'}: log these, in "
+                "this order"
+            )
         filled = obs.history_items >= 0
         counts = [filled[:, -w:].sum(axis=1) for w in self.windows]
         means = []
