@@ -115,7 +115,7 @@ class CQLConfig(DiscountedConfig):
 
     Conservatism pulls towards what the log shows often, not towards what users take of it. An item
     that is surely chosen, of C that the log shows alike, loses about `strength` units of Q: the
-    penalty's gradient is pi / beta - 1 for each item, which is near C there. A unit is a standard
+    penalty's gradient is pi / beta - 1 for each item, which is C - 1 there. A unit is a standard
     deviation of a decision's reward.
     """
 
@@ -230,7 +230,7 @@ def bootstrapped(net: ItemNet, target: ItemNet, batch: LogBatch, gamma: float, h
 
 
 def cql_loss(net: ItemNet, target: ItemNet, batch: LogBatch, config: CQLConfig) -> Tensor:
-    """Temporal difference + strength / C (log sum exp Q - mean Q of the slate), C items on offer."""
+    """Temporal difference + strength / C (log sum exp Q - mean Q of the slate); C are on offer."""
     q = masked_logits(net(batch.state, batch.items)[0][0], batch.items)
     of_action = q.gather(1, batch.action()[:, None]).squeeze(1)
     goal = bootstrapped(net, target, batch, config.gamma, 0)

@@ -81,7 +81,7 @@ def after_effects(n: int = 300, length: int = 8) -> LoggedDataset:
 
 
 def test_values_travel_back_over_a_session() -> None:
-    """A target network that follows too slowly leaves the first decision without its after-effect."""
+    """A target network that follows too slowly leaves the first decision without what it does."""
     policy = made("cql", slate_size=1, batch_size=64, learning_rate=5e-3)
     policy.update(after_effects())
     scores = policy.score_model.scores(START)[0]  # type: ignore[attr-defined]
