@@ -25,7 +25,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command("experiments.logs.evaluate", "value of a policy from a log"),
     "calibrate": Command(
-        "experiments.calibrate.command", "fit a world to real interactions and report its fidelity"
+        "experiments.calibrate.command",
+        "fit a world to real interactions or to a served log, and report its fidelity",
     ),
     "coverage": Command(
         "experiments.published.coverage", "how often intervals hold the truth in the default world"
@@ -42,9 +43,18 @@ COMMANDS: dict[str, Command] = {
     "study": Command(
         "experiments.study.command", "which supervised encoder pays under which agent, and where"
     ),
+    "climb": Command(
+        "experiments.climb.command", "learn, step, serve, log, repeat: a climb by vouched steps"
+    ),
     "check": Command("experiments.logs.check", "is this log fit to be weighed? the log doctor"),
     "gate": Command(
         "experiments.logs.gate", "may these candidates be rolled out? pass, fail or cannot tell"
+    ),
+    "improve": Command(
+        "experiments.logs.improve", "the furthest step to a better policy that a log vouches for"
+    ),
+    "plan": Command(
+        "experiments.logs.plan", "after `cannot tell`: a step, a better log or a trial, in numbers"
     ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
@@ -88,8 +98,18 @@ COMMANDS: dict[str, Command] = {
     "benchmark agents": Command(
         "experiments.benchmark.agents", "what agents reach in the classic worlds, over seeds"
     ),
+    "benchmark planners": Command(
+        "experiments.improve.planners", "what planners and other learners make of one log"
+    ),
     "benchmark organic": Command(
         "experiments.benchmark.organic", "clicks a recommendation where views tell what to show"
+    ),
+    "benchmark plans": Command(
+        "experiments.improve.plans", "do plans keep what they promise? sessions, power, losses"
+    ),
+    "benchmark fitted-world": Command(
+        "experiments.improve.fitted_world",
+        "an agent of a world fitted to a log, and ten policies, in the fitted world and the true",
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"

@@ -26,6 +26,9 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import Predictions, TargetScores
 from offpolicy.models.fqe import fitted_q
 from offpolicy.models.reward_model import predict_rewards
+from offpolicy.plan.making import PlanSettings, make_plan
+from offpolicy.plan.record import Plan
+from offpolicy.plan.trial import trial_uplift
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_setting, cross_validate, opera, slope
 from offpolicy.selection.importance_fitting import pas_if
@@ -51,6 +54,7 @@ from offpolicy.weighting.latent_slates import lips_terms
 from offpolicy.weighting.loggers import logger_terms
 from offpolicy.weighting.marginals import marginal_terms
 from offpolicy.weighting.propensities import estimate_propensity
+from offpolicy.weighting.session_mixture import session_mixture
 from offpolicy.weighting.slates import slate_terms
 
 __all__ = [
@@ -69,6 +73,8 @@ __all__ = [
     "LoggedDataset",
     "Moments",
     "Outcome",
+    "Plan",
+    "PlanSettings",
     "Predictions",
     "Report",
     "StreamSpec",
@@ -108,6 +114,7 @@ __all__ = [
     "kernel_terms",
     "lips_terms",
     "logger_terms",
+    "make_plan",
     "marginal_terms",
     "match_scores",
     "merge",
@@ -122,10 +129,12 @@ __all__ = [
     "read_log",
     "score_estimators",
     "score_session_estimators",
+    "session_mixture",
     "simultaneous",
     "slate_terms",
     "slope",
     "stream_estimates",
     "terms",
+    "trial_uplift",
     "write_log",
 ]

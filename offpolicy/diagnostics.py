@@ -48,10 +48,17 @@ class Diagnostics:
         return self.ess / self.units
 
 
-def diagnose(terms: Terms, *, expected_rows: float | None = None) -> Diagnostics:
+def diagnose(
+    terms: Terms, *, expected_rows: float | None = None, weight_bound: float | None = None
+) -> Diagnostics:
     """Weights of decisions, or of whole sessions: those at which sessions ended. `expected_rows`
     are the effective decisions that whole distributions lead to expect, where they are known; of
-    sessions the spread of their log weights says what to expect."""
+    sessions the spread of their log weights says what to expect, unless the KNOWN `weight_bound`
+    says more: E[w^2] <= bound E[w] = bound.
+
+    Raises:
+        ValueError: a weight exceeds the bound.
+    """
     units = terms.layout.units
     staged = is_staged(terms)
     rows = np.flatnonzero(terms.layout.last) if staged else slice(None)
@@ -64,6 +71,14 @@ def diagnose(terms: Terms, *, expected_rows: float | None = None) -> Diagnostics
     expected = expected_rows
     if staged:
         expected = of_spread(weight if counted is None else weight[counted > 0])
+    if weight_bound is not None:
+        if not float(weight.max()) <= weight_bound * (1 + 1e-6):
+            raise ValueError(
+                f"a weight of {weight.max():.6g} is above weight_bound = {weight_bound:.6g}; the "
+                "bound is what is known before looking: 1 / share of a session_mixture"
+            )
+        sessions = len(weight) if counted is None else int((counted > 0).sum())
+        expected = max(expected or 0.0, sessions / weight_bound)
     return Diagnostics(
         rows=len(terms),
         sessions=terms.layout.sessions.n if staged else len(terms),

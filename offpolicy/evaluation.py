@@ -25,6 +25,7 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import Predictions, TargetScores, check_scores
 from offpolicy.models.reward_model import predict_rewards
 from offpolicy.models.sklearn_adapter import Regressor
+from offpolicy.plan.making import plan_after
 from offpolicy.report import Report
 from offpolicy.selection.choosing import choose_settings
 from offpolicy.uplift import carried_by, compare, logged_interval, notes_on
@@ -52,6 +53,8 @@ def evaluate(
     guardrails: Sequence[Guardrail] = (),
     decide_by: str | None = None,
     check: bool = True,
+    plan: bool = True,
+    weight_bound: float | None = None,
     seed: int = 0,
 ) -> Report:
     """What the target policy is worth, by several estimators, each against the logging policy.
@@ -63,7 +66,9 @@ def evaluate(
     estimator, ready Predictions, or None. `hyper` holds settings per estimator:
     {"clipped_ips": {"cap": 5}}; "slope" chooses them on this log. The verdict rests on `decide_by`,
     by default the first doubly robust estimator there is. `check` examines the log and puts the
-    doctor's findings into the report; a log that fails is not judged.
+    doctor's findings into the report; a log that fails is not judged. `plan` adds to a verdict of
+    "cannot tell" what would settle it, in numbers. `weight_bound` is what weights are KNOWN not to
+    exceed: 1 / share of a log whose sessions were dealt out (`session_mixture`).
 
     Raises:
         LogError: the scores do not fit the log.
@@ -80,7 +85,8 @@ def evaluate(
     )
     settings = _settings(hyper, [n for n in names if by_name[n] is t], t)
     once = horizon == "one_step" and log.row_weight is None
-    d = diagnose(t, expected_rows=expected_rows(log, target) if once else None)
+    expected = expected_rows(log, target) if once else None
+    d = diagnose(t, expected_rows=expected, weight_bound=weight_bound)
     estimates = _estimates(by_name, settings, notes)
     controlled = trusted(d.least_ess, d.mean_weight)
     lines = compare(estimates, by_name, settings, level, controlled=controlled)
@@ -94,18 +100,22 @@ def evaluate(
     rule = rule or GateRule()
     name = decider.estimator
     uplift = uplift_bounds({name: _influence(decider)}, {name: decider.unseen}, rule)[name]
+    verdict = decide(uplift, d, rule, guardrails=guardrails, log_check=health, cut=cut)
     return Report(
         lines=lines,
         baseline=logged_interval(t, level),
         horizon=horizon,
         estimand=ESTIMAND[horizon],
         diagnostics=d,
-        verdict=decide(uplift, d, rule, guardrails=guardrails, log_check=health, cut=cut),
+        verdict=verdict,
         decided_by=decider.estimator,
         notes=(*notes, *notes_on(log, horizon, d.least_ess, estimates, cut), *carried_by(decider)),
         log_hash=log.hash(),
         log_check=health,
         cut=cut,
+        plan=plan_after(verdict, log, target, horizon=horizon, rule=rule, gamma=gamma)
+        if plan
+        else None,
     )
 
 

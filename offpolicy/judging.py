@@ -18,6 +18,7 @@ from offpolicy.gate.verdict import GateRule, Verdict, decide
 from offpolicy.intervals.inference import Interval
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
+from offpolicy.plan.making import plan_after
 from offpolicy.report import Report, finite
 from offpolicy.weighting.horizons import Horizon
 
@@ -86,11 +87,12 @@ def judge(
     model: Model = "ridge",
     item_features: ArrayLike | None = None,
     state: ArrayLike | None = None,
+    weight_bound: float | None = None,
     seed: int = 0,
 ) -> GateReport:
     """Judge every candidate. A wrong pass among them, however many, is as rare as `rule.confidence`
     says: their uplift intervals hold together. `level` is that of what is reported and of the
-    guardrails together; `state` is for horizon "marginal", as in `evaluate`.
+    guardrails together; `state` is for horizon "marginal", and `weight_bound`, as in `evaluate`.
 
     Raises:
         LogError: scores that do not fit the log.
@@ -108,6 +110,8 @@ def judge(
             model=model,
             item_features=item_features,
             state=state,
+            plan=False,
+            weight_bound=weight_bound,
             seed=seed,
         )
         for name, scores in candidates.items()
@@ -130,7 +134,8 @@ def judge(
             log_check=report.log_check,
             cut=report.cut,
         )
-        report = replace(report, verdict=verdict)
+        plan = plan_after(verdict, log, scores, horizon=horizon, rule=rule)
+        report = replace(report, verdict=verdict, plan=plan)
         judged.append(Judged(name, verdict, uplifts[name], report, scores_hash(scores)))
     return GateReport(tuple(judged), rule, level, horizon, log.hash())
 

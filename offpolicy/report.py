@@ -15,7 +15,8 @@ from offpolicy.doctor.log_check import LogCheck
 from offpolicy.gate.verdict import Verdict
 from offpolicy.intervals.inference import Interval
 from offpolicy.line import Line
-from offpolicy.tables import markdown
+from offpolicy.plan.record import Plan
+from offpolicy.tables import bounds, markdown
 from offpolicy.weighting.censoring import Censoring
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Report:
     log_hash: str = ""
     log_check: LogCheck | None = None
     cut: Censoring | None = None  # sessions that the log cut
+    plan: Plan | None = None  # what would settle an undecided verdict
 
     def __getitem__(self, estimator: str) -> Line:
         for line in self.lines:
@@ -79,6 +81,7 @@ class Report:
             "horizon": self.horizon,
             "estimand": self.estimand,
             "verdict": asdict(self.verdict),
+            "plan": None if self.plan is None else asdict(self.plan),
             "decided_by": self.decided_by,
             "baseline": asdict(self.baseline),
             "estimates": self.records(),
@@ -94,6 +97,7 @@ class Report:
         head, rows = self._table()
         parts = [
             f"**{self.verdict.outcome.value.upper()}** ({self.decided_by}): {self.verdict.reason}",
+            *([] if self.plan is None else [self.plan.to_markdown().rstrip()]),
             f"Estimand `{self.horizon}`: {self.estimand}.",
             markdown(head, rows),
             "\n".join(f"* {x}" for x in self._footnotes()),
@@ -106,6 +110,7 @@ class Report:
         outcome = self.verdict.outcome.value
         parts = [
             page.verdict(outcome, f"({self.decided_by}): {self.verdict.reason}"),
+            *self._planned(),
             page.table([dict(zip(head, row, strict=True)) for row in rows]),
             *([self._picture()] if pictures else []),
             page.bullets(self._footnotes()),
@@ -131,6 +136,14 @@ class Report:
             ["logging policy", f"{logged.value:.5g}", bounds(logged), f"{logged.se:.2g}", "", ""]
         )
         return head, rows
+
+    def _planned(self) -> list[str]:
+        if self.plan is None:
+            return []
+        head, rows = self.plan.table()
+        table = [dict(zip(head, row, strict=True)) for row in rows]
+        text = [page.paragraph(self.plan.goal + ":"), page.bullets(self.plan.lines())]
+        return [*text, *([page.table(table)] if table else [])]
 
     def _picture(self) -> str:
         from offpolicy.pictures import forest, png
@@ -168,11 +181,6 @@ class Report:
             for x in self.lines
             if x.biased and x.settings
         ]
-
-
-def bounds(i: Interval, sign: str = "") -> str:
-    """[low, high]."""
-    return f"[{i.low:{sign}.4g}, {i.high:{sign}.4g}]"
 
 
 def _settings(settings: Mapping[str, float]) -> str:

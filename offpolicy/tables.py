@@ -1,8 +1,10 @@
-"""Tables as Markdown."""
+"""Numbers as text: tables as Markdown, bounds of an interval."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+from offpolicy.intervals.inference import Interval
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1) -> str:
@@ -10,3 +12,8 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[object]], *, left: int
     rule = ["---"] * left + ["---:"] * (len(head) - left)
     body = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(head) + " |", "|" + "|".join(rule) + "|", *body])
+
+
+def bounds(i: Interval, sign: str = "") -> str:
+    """[low, high]."""
+    return f"[{i.low:{sign}.4g}, {i.high:{sign}.4g}]"

@@ -19,7 +19,7 @@ from policies.observation import (
     observation_of_log,
     serving_of,
 )
-from policies.slates.distributions import SlateDistribution
+from policies.slates.distributions import RandomSource, SlateDistribution
 
 __all__ = [
     "Decision",
@@ -90,7 +90,7 @@ class Decision(NamedTuple):
         return self.distribution.first_place()
 
 
-def act(policy: Policy, obs: Observation, rng: np.random.Generator) -> Decision:
+def act(policy: Policy, obs: Observation, rng: RandomSource) -> Decision:
     """Draw a slate for each user and read its propensity off the same distribution; ValueError for
     an item outside the policy's catalogue."""
     check_known_items(obs, policy.serving.n_items)

@@ -41,6 +41,7 @@ POLICIES: dict[str, Lazy] = {
     "lints": Lazy("policies.bandits.lints", "lints"),
     "neural_linear": Lazy("policies.bandits.neural_linear", "neural_linear"),
     "one_step": Lazy("policies.improve.one_step", "one_step"),
+    "fitted_q": Lazy("policies.improve.fitted_q", "fitted_q"),
     "ppo": Lazy("policies.rl.sb3.builders", "ppo"),
     "maskable_ppo": Lazy("policies.rl.sb3.builders", "maskable_ppo"),
     "a2c": Lazy("policies.rl.sb3.builders", "a2c"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 
@@ -14,6 +15,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
+TOLD_APART = 256  # items of a catalogue of no known features that are told apart by an indicator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,9 @@ def columns_of(obs: Observation, slate: I32) -> I32:
 
 def serving_of(env: Any) -> Serving:
     """Read the sizes off any vector environment that has Longplay's attribute names, itself or
-    under Gymnasium's wrappers."""
+    under Gymnasium's wrappers; a Serving is itself."""
+    if isinstance(env, Serving):
+        return env
     try:
         spaces, drawn = env.single_observation_space, attribute(env, "n_candidates")
         return Serving(
@@ -112,6 +116,49 @@ def serving_of(env: Any) -> Serving:
             "response_names, its own or of env.unwrapped, and `user` among its observations; make "
             "it with gymnasium.make_vec."
         ) from None
+
+
+def serving_of_log(
+    log: LoggedDataset,
+    item_features: ArrayLike | None = None,
+    *,
+    slate_size: int | None = None,
+    history_length: int = 20,
+    response_names: Sequence[str] | None = None,
+) -> Serving:
+    """The sizes of the policy that served a log, where no environment is at hand.
+
+    item_features: (A, F) of the items by id; by default an indicator each in catalogues of up to
+        256 items, a constant in larger ones.
+    slate_size: K, the log's by default. response_names: of the log's R responses; numbered if None.
+
+    Raises ValueError for features or names that are not the log's.
+    """
+    n = log.n_items
+    unknown = np.eye(n) if n <= TOLD_APART else np.ones((n, 1))
+    features = np.asarray(unknown if item_features is None else item_features, np.float32)
+    if features.ndim != 2 or len(features) != n or not np.isfinite(features).all():
+        raise ValueError(
+            f"item_features has shape {features.shape}; give finite numbers for the log's {n} items"
+        )
+    count = 0 if log.responses is None else log.responses.shape[1]
+    names = [f"response {r}" for r in range(count)] if response_names is None else response_names
+    if len(names) != count or len(set(names)) < count:
+        raise ValueError(
+            f"response_names is {list(names)}; name each of the log's {count} columns of responses"
+        )
+    offered, every = log.candidates, np.arange(n, dtype=np.int32)
+    if offered is not None and offered.shape[1] == n and (offered[offered != every] < 0).all():
+        offered = None  # the whole catalogue, under a mask
+    return Serving(
+        n_items=n,
+        slate_size=log.slate_size if slate_size is None else slate_size,
+        history_length=history_length,
+        n_candidates=None if offered is None else offered.shape[1],
+        item_features=features,
+        user_size=0 if log.context is None else log.context.shape[1],
+        response_names=tuple(names),
+    )
 
 
 def attribute(env: Any, name: str) -> Any:

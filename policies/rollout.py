@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Decision, Policy, act
 from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
+from policies.rules.constrained import left_by_rules
+from policies.slates.distributions import RandomSource
 from policies.validation import COUNT
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
+Draws = Callable[[NDArray[np.int64], NDArray[np.int32]], RandomSource]
 
 
 def collect(
@@ -26,6 +29,7 @@ def collect(
     n_sessions: int | None = None,
     seed: int,
     logger: str = "behaviour",
+    draws: Draws | None = None,
     progress: Progress | None = None,
 ) -> LoggedDataset:
     """Serve simulated users with a policy and log every decision with its propensity.
@@ -36,8 +40,11 @@ def collect(
         needs. Give one of the two.
     seed: users and policy draw from separate streams split off it, so another policy under the
         same seed meets the same users with the same random numbers.
+    draws: called with the sessions begun before in each slot (N,) and their steps (N,), gives what
+        the slates of the step are drawn with; by default one generator of the seed's draws all.
     progress: called with (done, total) after each step.
 
+    Candidates that a rule of the policy closed for the user are -1 in the log, as empty places are.
     Rows that the environment marks in infos["lost"] (a pipeline that drops events) are not written.
 
     Raises ValueError if the policy was built for other sizes, and if the environment's autoreset
@@ -54,7 +61,7 @@ def collect(
     parts: list[Rows] = []
     while True:
         seen = observation_of(obs)
-        chosen = act(policy, seen, rng)
+        chosen = act(policy, seen, rng if draws is None else draws(started, step))
         action = chosen.action[:, 0] if chosen.action.shape[1] == 1 else chosen.action
         obs, reward, terminated, truncated, info = env.step(action)
         keep = np.arange(env.num_envs) if quota is None else np.flatnonzero(started < quota)
@@ -67,7 +74,8 @@ def collect(
             "responses": info["responses"],
             "lost": np.asarray(info.get("lost", nothing_lost)),
         }
-        row = _rows(seen, chosen, outcome | {"session": started, "step": step}, keep)
+        left = left_by_rules(chosen.distribution, seen, policy.serving.n_items)
+        row = _rows(seen, offered(left), chosen, outcome | {"session": started, "step": step}, keep)
         parts.append(row)
         done = terminated | truncated
         started += done
@@ -117,16 +125,22 @@ def _advance(
     return int(np.minimum(started, quota).sum()), int(quota.sum())
 
 
-def _rows(seen: Observation, chosen: Decision, outcome: Rows, keep: NDArray[np.int64]) -> Rows:
-    """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, the
-    slate, what came of it. Histories are kept at step 0 alone: the rest can be derived."""
+def _rows(
+    seen: Observation,
+    on_offer: NDArray[np.int32] | None,
+    chosen: Decision,
+    outcome: Rows,
+    keep: NDArray[np.int64],
+) -> Rows:
+    """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, what was
+    on offer, the slate, what came of it. Histories are kept at step 0 alone: the rest can be
+    derived."""
     row = outcome | {
         "slate": chosen.slate,
         "propensity": chosen.propensity,
         "position_propensity": chosen.position_propensity,
         "context": seen.user,
     }
-    on_offer = offered(seen)
     if on_offer is not None:
         row |= {"candidates": on_offer, "candidate_propensity": chosen.first_place}
     row = {name: value[keep] for name, value in row.items()}

@@ -30,6 +30,7 @@ class Saved:
     arrays: Arrays = field(default_factory=dict)
     encoder: Encoder | None = None  # that it stands on
     inner: Any = None  # the policy or score model that it stands around
+    parts: tuple[Any, ...] = ()  # the policies that it stands between
 
 
 @runtime_checkable

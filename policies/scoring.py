@@ -7,7 +7,7 @@ import numpy as np
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from policies.base import Policy, conditional
-from policies.observation import columns_of, items_of, observation_of_log
+from policies.observation import Serving, columns_of, items_of, observation_of_log
 from policies.validation import COUNT, whole
 
 
@@ -24,13 +24,8 @@ def score_log(
 
     Raises ValueError when the log is of another catalogue, or shows items that were not candidates.
     """
-    serving = policy.serving
-    if log.slate.shape[1] != serving.slate_size:
-        raise ValueError(
-            f"the log shows {log.slate.shape[1]} items a slate, the policy {serving.slate_size}: "
-            "their slates cannot be compared. Build the policy for the slate size that was logged."
-        )
-    seen = observation_of_log(log, serving)
+    check_slate_size(log, policy.serving)
+    seen = observation_of_log(log, policy.serving)
     whole(0).check("n_slates", n_slates)
     COUNT.check("chunk", chunk)
     rng = np.random.default_rng(seed)
@@ -49,3 +44,12 @@ def score_log(
         position_propensity=conditional(prefix),
         slates=drawn if n_slates else None,
     )
+
+
+def check_slate_size(log: LoggedDataset, serving: Serving) -> None:
+    """Raise ValueError for a log of slates of another size than the policy's."""
+    if log.slate.shape[1] != serving.slate_size:
+        raise ValueError(
+            f"the log shows {log.slate.shape[1]} items a slate, the policy {serving.slate_size}: "
+            "their slates cannot be compared. Build the policy for the slate size that was logged."
+        )

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from experiments.common.show import Show
+from experiments.common.worlds import env_id, make_env
 from offpolicy.storage.atomic import write_text
 from recsim_env import USERS, RecVectorEnv
 from recsim_env.oracles.dynamic import exact_plan
@@ -48,7 +48,7 @@ class Settings:
     """Which worlds to plan in, and how many users to meet."""
 
     worlds: tuple[str, ...] = ()
-    """Rows by name; all by default."""
+    """Rows by name, or folders of fitted worlds; all named ones by default."""
     sessions: int = 1000
     """Users, the same for every rule."""
     searched: int = 100
@@ -136,7 +136,7 @@ def returns(
 
 def made(world: str, extra: Mapping[str, Any], n: int) -> RecVectorEnv:
     """N users of a row's world."""
-    env = gymnasium.make_vec(f"recsim_env/{world}-v0", num_envs=n, **extra)
+    env = make_env(env_id(world), n, **extra)
     assert isinstance(env, RecVectorEnv)
     return env
 
@@ -149,7 +149,7 @@ def error(values: NDArray[np.float64]) -> float:
 def run(settings: Settings) -> int:
     """Print one row per world."""
     known = (*USERS, *VARIANTS)
-    unknown = set(settings.worlds) - set(known)
+    unknown = {w for w in settings.worlds if w not in known and not Path(w).is_dir()}
     if unknown:
         raise ValueError(f"no world {sorted(unknown)}; there are {', '.join(known)}")
     if settings.sessions < 2:

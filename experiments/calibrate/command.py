@@ -1,4 +1,5 @@
-"""`longplay calibrate`: fit a world to real interactions and report how faithful it is."""
+"""`longplay calibrate`: fit a world to real interactions, or to a log of served slates, and report
+how faithful it is."""
 
 from __future__ import annotations
 
@@ -16,8 +17,11 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, data_root, load
 from experiments.data.open_bandit import load_open_bandit, positions
+from experiments.logs.item_names import open_named_log
 from policies import Sequences
-from recsim_env.calibration.calibrate import CalibratedWorld, calibrate, position_effect, simulate
+from recsim_env.calibration.calibrate import calibrate, position_effect, simulate
+from recsim_env.calibration.spread import spread, warning, with_take_rate
+from recsim_env.calibration.world import FittedWorld
 
 FEWEST = 5  # items of a user whose list says anything of order
 FEWEST_USERS = 20  # of each half, and to simulate
@@ -28,6 +32,26 @@ MOST_TOPICS = 50  # of a data set's own; above, item vectors are clustered
 class Settings:
     """Which log, and where the world goes."""
 
+    log: Path | None = None
+    """A log of served slates (folder or file), or any table with --columns: a world with a utility
+    of nothing, rewards and users who leave. It takes the place of --data."""
+    columns: tuple[str, ...] = ()
+    """Foreign column names of the log, ours=theirs: slate=item_id consumed=clicked_id."""
+    n_items: int | None = None
+    """Size of the catalogue of a foreign log."""
+    items: str | None = None
+    """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
+    `log` for those of the log."""
+    max_steps: int | None = None
+    """Sessions of the log end after so many decisions by design."""
+    item_features: Path | None = None
+    """Features (A, F) of the log's items by id (.npy); by default those of what sessions had."""
+    topics: Path | None = None
+    """Topics of the log's items, one a line in the order of their ids; by default clusters."""
+    history_length: int = 20
+    """Items taken that agents see in the world of a log."""
+    take_rate: float | None = None
+    """Set the utility of nothing so that users take something of this share of uniform slates."""
     data: str = "ml-100k"
     """ml-100k, ml-1m, amazon-beauty, coat, or a .csv or .parquet file of interactions."""
     data_root: Path | None = None
@@ -37,7 +61,7 @@ class Settings:
     positions: bool = False
     """Take how well each place is seen from the Open Bandit log, whose slates are logged."""
     dims: int = 16
-    """Of item vectors and of chain factors."""
+    """Of item vectors and of chain factors; of a log's users' preferences."""
     simulated: int = 1000
     """Users to simulate at most, for the report."""
     seed: int = 0
@@ -88,7 +112,35 @@ def users_of(settings: Settings, data: Any) -> Lists:
 
 
 def run(settings: Settings) -> int:
-    """Fit on half of the users, report against the other half, fit on all and save."""
+    """Fit on a part of the users, report against the others, fit on all and save."""
+    return run_log(settings, settings.log) if settings.log is not None else run_data(settings)
+
+
+def run_log(settings: Settings, path: Path) -> int:
+    """A world of served slates."""
+    from experiments.calibrate.served import Fit, fit_and_judge, read_features, read_topics
+    from experiments.calibrate.served_report import write as write_scores
+
+    s = settings
+    log = open_named_log(path, s.columns, s.n_items, s.max_steps, s.items)
+    fit = Fit(
+        features=read_features(s.item_features),
+        topics=read_topics(s.topics),
+        history_length=s.history_length,
+        dims=s.dims,
+        simulated=s.simulated,
+        take_rate=s.take_rate,
+        seed=s.seed,
+    )
+    judged = fit_and_judge(log, fit, Show())
+    judged.world.save(s.out)
+    write_scores(RunFolder(s.out), path.name, judged)
+    print(f"\nworld and report in {s.out} (report.html); --env {s.out} serves it")
+    return 0
+
+
+def run_data(settings: Settings) -> int:
+    """A world of consumption."""
     show = Show()
     data = load(settings.data, settings.data_root)
     lists, seen = users_of(settings, data), attention_of(settings)
@@ -96,7 +148,7 @@ def run(settings: Settings) -> int:
     order = np.random.default_rng(settings.seed).permutation(len(lists))
     half = [[lists[n] for n in part] for part in np.array_split(order, 2)]
 
-    def fitted(users: Lists) -> CalibratedWorld:
+    def fitted(users: Lists) -> FittedWorld:
         share = None if seen is None else seen[0]
         return calibrate(
             users, n_items, topics=topics, dims=settings.dims, attention=share, seed=settings.seed
@@ -110,9 +162,15 @@ def run(settings: Settings) -> int:
     with show.stage("compare"):
         compared = compare(judged, real, fake, half[0][:n], settings.seed)
     with show.stage("fit to all users and save"):
-        fitted(lists).save(settings.out)
+        world = fitted(lists)
+        if settings.take_rate is not None:
+            world = with_take_rate(world, settings.take_rate, seed=settings.seed)
+        world.save(settings.out)
+        said = warning(spread(world, users=settings.simulated, seed=settings.seed))
     pictures = pictures_of(real, fake, judged, seen)
     title = f"{data.name}: {n} held-out real users and {n} simulated"
     write(RunFolder(settings.out), data.name, title, compared, pictures)
+    if said is not None:
+        print(f"\nWARNING: {said}")
     print(f"\nworld and report in {settings.out} (report.html)")
     return 0

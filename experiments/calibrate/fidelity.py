@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from policies import ENCODERS, Sequences
 from policies.encoders.data.splits import Heldout
 from policies.encoders.evaluate import ranks
-from recsim_env.calibration.calibrate import CalibratedWorld
+from recsim_env.calibration.world import FittedWorld
 
 Lists = list[NDArray[Any]]
 FEATURES = ("log length", "mean log popularity", "its spread", "topic entropy", "topic runs")
@@ -37,9 +37,7 @@ class Comparison(NamedTuple):
     coefficients: dict[str, float]
 
 
-def compare(
-    world: CalibratedWorld, real: Lists, fake: Lists, fitted: Lists, seed: int
-) -> Comparison:
+def compare(world: FittedWorld, real: Lists, fake: Lists, fitted: Lists, seed: int) -> Comparison:
     """Every marginal, the floor of each, and what tells real from simulated."""
     catalogue = world.catalogue
     known: dict[str, Any] = {"topics": catalogue.topics, "popularity": catalogue.popularity}

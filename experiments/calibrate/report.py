@@ -14,7 +14,7 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.tables import markdown_table, text_table
 from offpolicy import page
 from offpolicy.pictures import png
-from recsim_env.calibration.calibrate import CalibratedWorld
+from recsim_env.calibration.world import FittedWorld
 
 Attention = tuple[NDArray[np.float64], NDArray[np.float64]]  # by place, and its standard errors
 NOTE = (
@@ -27,7 +27,7 @@ TELLS = "AUC of each feature alone, .5 = tells nothing:"
 def pictures_of(
     real: Lists,
     fake: Lists,
-    world: CalibratedWorld,
+    world: FittedWorld,
     seen: Attention | None,
 ) -> dict[str, Figure]:
     """The report's pictures by their captions."""

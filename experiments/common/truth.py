@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from policies import Policy, collect
 from policies.rollout import Progress
@@ -59,3 +60,8 @@ def mean(values: F64, level: float = 0.95) -> Mean:
     z = NormalDist().inv_cdf(0.5 + level / 2)
     value, wide = float(values.mean()), z * float(values.std(ddof=1)) / len(values) ** 0.5
     return Mean(value, value - wide, value + wide)
+
+
+def rank_correlation(a: F64, b: F64) -> float:
+    """Of two lists of values (P,), by their ranks (Spearman, 1904)."""
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

@@ -1,9 +1,9 @@
-"""Worlds to compare policies in: the embedded one, and one of real items and users."""
+"""Worlds to compare policies in: by id, fitted ones by folder, and one of real items and users."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from scipy.stats import rankdata
 from experiments.data.datasets import Interactions, load
 from policies import Sequences
 from recsim_env import Catalogue, Population
+from recsim_env.calibration.world import FittedWorld
 
 F32 = NDArray[np.float32]
 
@@ -41,27 +42,43 @@ class WorldSizes:
     max_steps: int
 
 
-def embedded(env_id: str, sizes: WorldSizes) -> EnvFactory:
-    """An environment by its id, with its own catalogue."""
+def env_id(world: str) -> str:
+    """The id of an environment of recsim_env by its name; a folder's path as it is."""
+    return world if Path(world).is_dir() else f"recsim_env/{world}-v0"
+
+
+def make_env(env: str, num_envs: int, **parameters: Any) -> VectorEnv[Any, Any, Any]:
+    """So many parallel users of an environment by its id, or of a fitted world by its folder.
+
+    Raises:
+        ValueError: there is no such environment, or it does not take these parameters.
+        FileNotFoundError: the folder holds no fitted world.
+    """
+    try:
+        if Path(env).is_dir():
+            return FittedWorld.load(Path(env)).make_vec(num_envs, **parameters)
+        return gymnasium.make_vec(env, num_envs=num_envs, **parameters)
+    except (gymnasium.error.Error, TypeError) as error:
+        raise ValueError(
+            f"{env} cannot be made: {error}. There are recsim_env/Longplay-v0, "
+            "recsim_env/InterestEvolution-v0 and others of recsim_env, and folders that longplay "
+            "calibrate wrote."
+        ) from None
+
+
+def make_world(env: str, sizes: WorldSizes) -> EnvFactory:
+    """An environment by its id, or a fitted world by its folder, with its own catalogue."""
 
     def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
-        try:
-            return gymnasium.make_vec(
-                env_id,
-                num_envs=num_envs,
-                slate_size=sizes.slate_size,
-                n_candidates=sizes.n_candidates,
-                history_length=sizes.history_length,
-                max_steps=sizes.max_steps,
-            )
-        except (gymnasium.error.Error, TypeError) as error:
-            raise ValueError(
-                f"{env_id} cannot be made with slates of candidates: {error}. There are "
-                "recsim_env/Longplay-v0, recsim_env/InterestEvolution-v0 and others of recsim_env."
-            ) from None
+        return make_env(env, num_envs, **asdict(sizes))
 
     make(1)  # a wrong name or size is an error before anything is written
-    return EnvFactory(env_id, make, None)
+    return EnvFactory(env, make, None)
+
+
+def named_world(env: str, data: str | None, root: Path | None, sizes: WorldSizes) -> EnvFactory:
+    """The world on a data set, where one is named; else that of an id or a folder."""
+    return make_world(env, sizes) if data is None else from_data(data, root, sizes)
 
 
 def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:

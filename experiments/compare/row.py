@@ -45,6 +45,7 @@ def judge(
             rule=rule,
             level=level,
             check=horizon == "per_decision",
+            plan=False,
         )
 
     session, decision = by("per_decision"), by("one_step")

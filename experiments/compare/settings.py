@@ -16,7 +16,8 @@ class Settings:
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     env: str = "recsim_env/Longplay-v0"
-    """Environment of the embedded world; one with a catalogue and candidates."""
+    """The embedded world: an environment with a catalogue and candidates, or the folder of a fitted
+    world."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None

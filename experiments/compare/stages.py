@@ -14,7 +14,7 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
 from experiments.common.workers import results
-from experiments.common.worlds import EnvFactory, WorldSizes, embedded, from_data
+from experiments.common.worlds import EnvFactory, WorldSizes, named_world
 from experiments.compare.candidates import Material, pick_candidates, train
 from experiments.compare.row import judge
 from experiments.compare.settings import Settings
@@ -110,9 +110,7 @@ def world_of(settings: Settings) -> EnvFactory:
         history_length=settings.history_length,
         max_steps=settings.max_steps,
     )
-    if settings.data is None:
-        return embedded(settings.env, sizes)
-    return from_data(settings.data, settings.data_root, sizes)
+    return named_world(settings.env, settings.data, settings.data_root, sizes)
 
 
 def prepare(job: Job, show: Show) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from experiments.data.open_bandit import (
 from experiments.logs.log_files import column_of, open_log, scores_of
 from offpolicy.evaluation import evaluate
 from offpolicy.intervals.inference import Interval
-from offpolicy.report import Report, bounds
+from offpolicy.report import Report
+from offpolicy.tables import bounds
 from offpolicy.weighting.horizons import Horizon
 
 

@@ -50,6 +50,8 @@ class Settings:
     """Of the reported intervals, and of all guardrails together."""
     confidence: float = 0.95
     """Of a pass and of a fail, all candidates together; each is a claim about one side."""
+    weight_bound: float | None = None
+    """What weights are known not to exceed: 1 / share of a log whose sessions were dealt out."""
     monitored: bool = False
     """The log is judged again as it grows: the bounds hold at all looks together."""
     seed: int = 0
@@ -78,6 +80,7 @@ def run(settings: Settings) -> int:
         guardrails=[guardrail_of(g, log) for g in settings.guardrail],
         level=settings.level,
         seed=settings.seed,
+        weight_bound=settings.weight_bound,
         state=None if settings.state is None else column_of(settings.state, log),
     )
     show(report)

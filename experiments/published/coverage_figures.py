@@ -87,6 +87,7 @@ def coverage(
             estimators=case.estimators,
             level=level,
             check=False,
+            plan=False,
             seed=replicate,
         )
         if report.diagnostics.ess >= min_ess:

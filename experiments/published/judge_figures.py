@@ -152,7 +152,12 @@ def gate_power(
         all_items = np.broadcast_to(np.arange(20, dtype=np.int32)[:, None], (n, 20, 1))
         scores = TargetScores(e[every, a], slates=all_items, slate_weight=e)
         report = evaluate(
-            log, scores, horizon="one_step", estimators=["dr"], item_features=np.eye(20)
+            log,
+            scores,
+            horizon="one_step",
+            estimators=["dr"],
+            item_features=np.eye(20),
+            plan=False,
         )
         counts[report.verdict.outcome.value] += 1 / logs
         counts["effective share"] += report.diagnostics.ess_share / logs

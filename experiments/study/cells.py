@@ -9,14 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 
-import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.building import build_with, parameters
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import Truth, serve
+from experiments.common.worlds import env_id, make_env
 from experiments.study.settings import END_TO_END, NONE, OVER, TUNED, Cell, Settings
 from offpolicy import LoggedDataset
 from policies import (
@@ -65,10 +64,7 @@ def check(settings: Settings) -> None:
 def make(settings: Settings, world: str, users: int) -> Any:
     """The world for so many parallel users; ValueError for a world that is not there."""
     cut = "model" if settings.max_steps is None else settings.max_steps  # None: for ever
-    try:
-        return gymnasium.make_vec(f"recsim_env/{world}-v0", num_envs=users, max_steps=cut)
-    except gymnasium.error.Error as error:
-        raise ValueError(f"no world {world!r}: {error}") from None
+    return make_env(env_id(world), users, max_steps=cut)
 
 
 def seed_of(cell: Cell, purpose: str) -> int:

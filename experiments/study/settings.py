@@ -11,8 +11,9 @@ from experiments.common.building import parameters
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
 TUNED = "tuned "  # before an encoder's name: it goes on learning, at a tenth of the agent's rate
-AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "ppo", "slateq")
+AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "one_step", "ppo", "slateq")
 OVER = " over "  # between an agent and the planner that it starts as, both of policies.POLICIES
+FILE_NAME = str.maketrans(" /\\:", "----")  # a world may be a folder's path
 RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an encoder
 
 
@@ -21,7 +22,7 @@ class Settings:
     """Encoders x agents x worlds x seeds."""
 
     worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
-    """Names of recsim_env's environments."""
+    """Names of recsim_env's environments, or folders of fitted worlds."""
     encoders: tuple[str, ...] = (
         NONE,
         "average",
@@ -74,7 +75,7 @@ class Cell:
     @property
     def stage(self) -> str:
         """Its file name in the run folder."""
-        return f"{self.world}-{self.encoder}-{self.agent}-{self.seed}".replace(" ", "-")
+        return f"{self.world}-{self.encoder}-{self.agent}-{self.seed}".translate(FILE_NAME)
 
 
 def cells(settings: Settings) -> list[Cell]:

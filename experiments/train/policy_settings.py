@@ -15,7 +15,7 @@ class Settings:
     policy: str
     """The policy to train, of policies.POLICIES."""
     env: str = "recsim_env/Longplay-v0"
-    """The world."""
+    """The world: an environment, or the folder of a fitted world."""
     set: tuple[str, ...] = ()
     """Settings of the policy: gamma=0.995 hidden=128 ..."""
     env_set: tuple[str, ...] = ()

@@ -8,16 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 
-import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.building import build_with, parameters
 from experiments.common.key_values import literals, pairs, typed
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
 from experiments.common.truth import mean, serve
+from experiments.common.worlds import make_env
 from experiments.train.encoder_settings import encoder_settings, known_encoder
 from experiments.train.learning import (
     BEST,
@@ -129,10 +128,7 @@ def small_encoder(settings: Settings, env: Any) -> Encoder:
 
 def make(settings: Settings, users: int) -> Any:
     """The world for so many parallel users."""
-    try:
-        return gymnasium.make_vec(settings.env, num_envs=users, **literals(settings.env_set))
-    except (gymnasium.error.Error, TypeError) as error:
-        raise ValueError(f"{settings.env} cannot be made: {error}") from None
+    return make_env(settings.env, users, **literals(settings.env_set))
 
 
 def train(training: Training, show: Show) -> Standing:

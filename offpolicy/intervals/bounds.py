@@ -12,6 +12,7 @@ from offpolicy.intervals.gamma import Unseen, gamma_within, seen
 from offpolicy.intervals.inference import Interval, between, check_level, standard_error
 
 Range = tuple[float, float]  # low, high
+WATCHED = 10_000  # units at which a confidence sequence is narrowest unless told otherwise
 
 
 def contributions(estimate: Estimate) -> F64:
@@ -56,7 +57,7 @@ def confidence_sequence(
     estimate: Estimate,
     level: float = 0.95,
     *,
-    tuned_at: int = 10_000,
+    tuned_at: float = WATCHED,
     unseen: Unseen | None = None,
 ) -> Interval:
     """Asymptotic confidence sequence: valid at all sample sizes together, however often the data
@@ -73,16 +74,22 @@ def confidence_sequence(
     check_level(level)
     if not tuned_at > 0:
         raise ValueError(f"tuned_at = {tuned_at}; it is a number of units, above 0")
-    n, alpha = len(estimate.psi), 1 - level
+    n = len(estimate.psi)
     if n >= 2 and unseen is None:
         unseen = seen(estimate.psi)
-    rho2 = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_at
-    t = n * rho2 + 1
-    radius = np.sqrt(2 * t / (n * rho2) * np.log(np.sqrt(t) / alpha))  # in standard errors
+    radius = float(sequence_radius(n / tuned_at, 1 - level))
     se = standard_error(estimate)
     if se == 0 and not any(unseen or ()):
         return between(estimate, -np.inf, np.inf, 0.0, level)
     return gamma_within(estimate, float(ndtr(-radius)), level, unseen or (0.0, 0.0))
+
+
+def sequence_radius(ratio: F64 | float, alpha: float) -> F64:
+    """Standard errors from the value to each bound of a confidence sequence that misses with
+    `alpha` at any time, at units / tuned_at = `ratio` > 0. Waudby-Smith et al. (2024)."""
+    rho2 = -2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)
+    t = np.asarray(ratio, np.float64) * rho2
+    return np.asarray(np.sqrt(2 * (t + 1) / t * np.log(np.sqrt(t + 1) / alpha)))
 
 
 def empirical_likelihood(estimate: Estimate, level: float = 0.95) -> Interval:

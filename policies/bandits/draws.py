@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.slates.distributions import SlateDistribution, TopK
+from policies.slates.distributions import RandomSource, SlateDistribution, TopK
 from policies.slates.sequential import Adjustment, Sequential
 
 F64 = NDArray[np.float64]
@@ -34,7 +34,7 @@ class Draws:
         """The slate of every draw is filled under these adjustments, too."""
         return replace(self, adjustments=self.adjustments + adjustments)
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         count, rows, _ = self.slates.shape
         drawn: I32 = self.slates[rng.integers(count, size=rows), np.arange(rows)]
         return drawn

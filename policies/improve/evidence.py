@@ -23,8 +23,13 @@ REST, NOW = 0, 1  # outcomes of `Evidence.later`; a state follows, where a sessi
 
 
 class Layout(NamedTuple):
-    """Columns of a decision's features: constant, item taken (P), state (Q), then the step's levels
-    for each logging policy."""
+    """Columns of a decision's features: constant, item taken (P), then for each logging policy the
+    state (Q), the mean of the items shown (P) and the step's levels, for what a state is worth
+    depends on who goes on serving.
+
+    Beside the mean of the slate, slopes of the item taken compare the items of one slate, and not
+    users whose slates differ: Mundlak (1978).
+    """
 
     items: int  # P
     state: int  # Q
@@ -35,27 +40,27 @@ class Layout(NamedTuple):
         return cls(kernels.size, kernels.state_size, loggers)
 
     @property
+    def width(self) -> int:
+        """Columns of one logging policy."""
+        return self.state + self.items + len(KNOTS)
+
+    @property
     def size(self) -> int:
-        return 1 + self.items + self.state + len(KNOTS) * self.loggers
-
-    @property
-    def item_columns(self) -> slice:
-        return slice(1, 1 + self.items)
-
-    @property
-    def state_columns(self) -> slice:
-        return slice(1 + self.items, 1 + self.items + self.state)
-
-    def levels(self, logger: int) -> slice:
-        """Of one logging policy."""
-        start = 1 + self.items + self.state + len(KNOTS) * logger
-        return slice(start, start + len(KNOTS))
+        return 1 + self.items + self.width * self.loggers
 
     def columns(self, logger: int) -> I64:
-        """Those that rows of one logging policy fill."""
-        every = np.arange(self.size)
-        shared = every[: 1 + self.items + self.state]
-        return np.concatenate([shared, every[self.levels(logger)]])
+        """Those that rows of one logging policy fill: constant, items, state, levels."""
+        start = 1 + self.items + self.width * logger
+        return np.append(np.arange(1 + self.items), np.arange(start, start + self.width))
+
+    def pooled(self) -> F64:
+        """(D, 1 + Q) 0/1: the columns of constant and state, whoever served."""
+        out = np.zeros((self.size, 1 + self.state))
+        out[0, 0] = 1.0
+        for logger in range(self.loggers):
+            of_state = self.columns(logger)[1 + self.items : 1 + self.items + self.state]
+            out[of_state, 1 + np.arange(self.state)] = 1.0
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +100,11 @@ class Evidence:
         rows = decisions(log)
         made = self._with_loggers(np.unique(rows.logger).tolist(), kernels)
         cut = np.flatnonzero(rows.cut & (rows.last == np.arange(len(log))))
-        at_cut = np.zeros((len(cut), 0)) if not len(cut) else kernels.state(obs.rows(cut))
+        seen = kernels.seen(obs.rows(cut))
+        at_cut = np.concatenate(
+            [kernels.state(seen), slate_means(kernels.items(seen, log.slate[cut]), log.slate[cut])],
+            axis=1,
+        )
         for start in range(0, len(log), ROWS):
             block = np.arange(start, min(start + ROWS, len(log)))
             made = made._plus_block(log, obs.rows(block), rows, block, cut, at_cut, kernels)
@@ -123,16 +132,19 @@ class Evidence:
         kernels: Kernels,
     ) -> Evidence:
         n_items = log.n_items
-        item, state = rows.taken[block], kernels.state(obs)
+        item, seen = rows.taken[block], kernels.seen(obs)
+        state = kernels.state(seen)
         some = np.flatnonzero(item < n_items)
         one = np.ones((len(block), 1))
-        of_item = kernels.items(obs, np.where(item < n_items, item, -1)[:, None].astype(np.int32))
+        of_item = kernels.items(seen, np.where(item < n_items, item, -1)[:, None].astype(np.int32))
         x = np.concatenate([one, of_item[:, 0], state], axis=1)
         now = self.now.plus(Sums.of(item[some], x[some], rows.now[block][some, None], n_items + 1))
         means = self.means
         if log.responses is not None:
             observed = log.responses[block][some].astype(np.float64)
             means = means.plus(Sums.of(item[some], observed[:, :0], observed, n_items + 1))
+        shown = kernels.items(seen, log.slate[block])
+        means_shown = slate_means(shown, log.slate[block])
         later = self.later
         layout = Layout.of(kernels, len(self.loggers))
         for number, name in enumerate(self.loggers):
@@ -151,10 +163,11 @@ class Evidence:
                     [at_cut[np.searchsorted(cut, last)], step_levels(log.step[last])], axis=1
                 )
             y = np.concatenate([rows.rest[here, None], rows.now[here, None], end], axis=1)
-            sums = Sums.of(item[mine], np.concatenate([x[mine], levels], axis=1), y, n_items + 1)
+            here_x = np.concatenate([x[mine], means_shown[mine], levels], axis=1)
+            sums = Sums.of(item[mine], here_x, y, n_items + 1, rows.choice[here])
             outcomes = np.concatenate([[REST, NOW], 2 + columns])
             later = later.plus(sums.placed(columns, outcomes, layout.size, 2 + layout.size))
-        choice = self.choice.plus(_choices(log.slate[block], obs, item, n_items, kernels))
+        choice = self.choice.plus(_choices(log.slate[block], shown, item, n_items))
         return replace(self, choice=choice, now=now, later=later, means=means)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -171,14 +184,17 @@ class Evidence:
         return cls(loggers=tuple(loggers), ended=arrays["ended"], **kept)
 
 
-def _choices(
-    slate: NDArray[np.int32], obs: Observation, taken: I64, n_items: int, kernels: Kernels
-) -> Sums:
+def slate_means(shown: F64, slate: NDArray[np.int32]) -> F64:
+    """(N, P) means of the features (N, K, P) of the items shown."""
+    filled = (slate >= 0).sum(axis=1, keepdims=True)
+    return np.asarray(shown.sum(axis=1) / np.maximum(filled, 1))
+
+
+def _choices(slate: NDArray[np.int32], shown: F64, taken: I64, n_items: int) -> Sums:
     """Of a multinomial logit: given that the item or nothing was taken, which does not depend on
     what else was shown (Luce, 1959)."""
     is_taken = slate == taken[:, None]
     use = (slate >= 0) & (is_taken | (taken == n_items)[:, None])
-    x = kernels.items(obs, slate)[use]
-    x = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+    x = np.concatenate([np.ones((int(use.sum()), 1)), shown[use]], axis=1)
     outcome = is_taken[use].astype(np.float64)[:, None]
     return Sums.of(slate[use].astype(np.int64), x, outcome, n_items + 1)

@@ -1,9 +1,11 @@
 """Effects of items beside features, shrunk by empirical Bayes to what is known of the items.
 
-Effect = covariates . beta + rest, rest ~ N(0, tau^2), beta_j ~ N(0, s_j^2): Fay & Herriot (1979),
-with automatic relevance determination of the covariates (MacKay, 1994; Tipping, 2001). All
-variances are the data's own, by expectation-maximisation. Features have a ridge penalty, chosen by
-generalised cross-validation (Golub, Heath & Wahba, 1979).
+y = x . slopes + effect of the item + noise; effect = covariates . beta + rest of variance tau^2:
+Fay & Herriot (1979). All in one set of mixed-model equations (Henderson, 1975), so that a policy
+that shows good items alone does not pass for better days. Every slope and beta has a variance of
+its own (automatic relevance determination: MacKay, 1994; Tipping, 2001); all variances are the
+data's, by expectation-maximisation. A ridge penalty for plain regressions is chosen by generalised
+cross-validation (Golub, Heath & Wahba, 1979).
 """
 
 from __future__ import annotations
@@ -16,8 +18,7 @@ from numpy.typing import NDArray
 from policies.improve.sums import Sums
 
 F64 = NDArray[np.float64]
-SWEEPS = 5  # between features and items
-EM_SWEEPS = 60
+SWEEPS, CLOSE = 40, 1e-3  # of expectation-maximisation; change of tau at which it ends
 PENALTIES = np.concatenate([[0.0], np.logspace(-6, 1, 22)])  # of a standardised feature, in rows^-1
 TINY = 1e-10
 
@@ -25,74 +26,67 @@ TINY = 1e-10
 class ItemModel(NamedTuple):
     """y = x . slopes + effect of the item."""
 
-    slopes: F64  # (D,)
+    slopes: F64  # (D,) the first feature is a constant
     effect: F64  # (A,)
     noise: float  # variance of a row
     spread: float  # tau^2, of effects around what the covariates say
 
 
 def fit_items(sums: Sums, covariates: F64, *, free: int | None = None) -> ItemModel:
-    """Ridge regression on features and items from sums of one outcome.
+    """Mixed model from sums of one outcome.
 
-    covariates: (A, Z) of the items; their mean effect is not shrunk. free: an item whose effect is
-    0, which the others are measured from. Items without rows get what their covariates say.
+    covariates: (A, Z) of the items. free: an item whose effect is 0, which the others are measured
+    from. Items without rows get what their covariates say.
     """
-    n, sx, sy = sums.n, sums.x, sums.y[:, 0]
+    n, rows, features = sums.n, float(sums.n.sum()), sums.x.shape[1]
     counted = n > 0
     if free is not None:
         counted[free] = False
-    n_rows, slopes = float(n.sum()), np.zeros(sx.shape[1])
-    prior, effect, ridge = np.zeros(len(n)), np.zeros(len(n)), 10.0
-    noise = spread = 0.0
     z = standard(covariates, counted)
+    level = np.ones((len(z), 0 if free is None else 1))  # the constant is their mean otherwise
+    z = np.concatenate([level, z], axis=1)
+    if free is not None:
+        z[free] = 0.0
+    x = np.concatenate([sums.x, n[:, None] * z], axis=1)
+    cross = sums.x.T @ z
+    xx = np.block([[sums.xx, cross], [cross.T, z.T @ (n[:, None] * z)]])
+    y, xy, yy = sums.y[:, 0], np.append(sums.xy[:, 0], z.T @ sums.y[:, 0]), float(sums.yy[0, 0])
+    centre = xx[0] / max(rows, TINY)
+    variance_x = np.maximum(np.diag(xx) / max(rows, TINY) - centre**2, 0.0)
+    varies = variance_x > 1e-9 * np.diag(xx) / max(rows, TINY)
+    varies[0] = rows > 0
+    slopes, effect = np.zeros(len(xx)), np.zeros(len(n))
+    mean = float(xy[0]) / max(rows, 1.0)
+    scale = yy / max(rows, 1.0) - mean**2
+    if rows < 2 or scale <= TINY * max(mean**2, 1e-300):  # nothing varies
+        slopes[0] = mean
+        return ItemModel(slopes[:features], effect, 0.0, 0.0)
+    xx, xy, x = xx[np.ix_(varies, varies)], xy[varies], x[:, varies]
+    size = np.maximum(variance_x[varies], TINY)
+    relevance, tau, noise = 0.1 * scale / size, 0.1 * scale, scale
+    prior = np.zeros(len(xy))
     for _ in range(SWEEPS):
-        share = np.where(counted, 1.0 / np.maximum(n + ridge, TINY), 0.0)
-        y = sy - n * prior
-        left = sums.xx - sx.T @ (sx * share[:, None])
-        right = sums.xy[:, 0] - sx.T @ prior - sx.T @ (y * share)
-        squares = float(sums.yy[0, 0] - 2 * prior @ sy + n @ prior**2 - (y**2) @ share)
-        slopes = ridge_by_gcv(left, right, squares, n_rows)
-        total = sy - sx @ slopes
-        raw = np.where(counted, total / np.maximum(n, 1.0), 0.0)
-        spent = float(sums.yy[0, 0] - 2 * slopes @ sums.xy[:, 0] + slopes @ sums.xx @ slopes)
-        rest = max(spent - float(n @ raw**2), 0.0)
-        noise = rest / max(n_rows - counted.sum() - np.count_nonzero(slopes), 1.0)
-        prior, effect, spread = shrink(raw, noise / np.maximum(n, TINY), z, counted)
-        if free is not None:
-            prior[free] = effect[free] = 0.0
-        ridge = noise / max(spread, TINY * max(noise, TINY))
-    return ItemModel(slopes, effect, noise, spread)
-
-
-def shrink(raw: F64, variance: F64, z: F64, counted: NDArray[np.bool_]) -> tuple[F64, F64, float]:
-    """(prior means, posterior means, tau^2) of effects (A,) from their raw values and error
-    variances; z (A, Z) standardised covariates without a constant."""
-    if not counted.any():
-        return np.zeros(len(raw)), np.zeros(len(raw)), 0.0
-    x = np.concatenate([np.ones((len(z), 1)), z], axis=1)
-    seen, y, v = x[counted], raw[counted], variance[counted]
-    scale = float(np.var(y))
-    if len(y) < 2 or scale <= TINY * (1e-300 + float(np.square(y).mean())):
-        mean = np.full(len(raw), y.mean())
-        return mean, mean.copy(), 0.0
-    tau, relevance = scale / 2, np.full(z.shape[1], scale / 2 / max(z.shape[1], 1))
-    beta = np.zeros(x.shape[1])
-    for _ in range(EM_SWEEPS):
-        weight = 1.0 / (tau + v)
-        precision = seen.T @ (seen * weight[:, None])
-        precision[np.diag_indices_from(precision)] += np.append(TINY / scale, 1 / relevance)
-        covariance = np.linalg.inv(precision)
-        beta = covariance @ (seen.T @ (weight * y))
-        off = y - seen @ beta
-        error = ((seen @ covariance) * seen).sum(axis=1)
-        keep = tau * weight  # of an item's deviation
-        tau = float(np.mean((keep * off) ** 2 + tau * (1 - keep) + keep**2 * error))
+        ridge = noise / tau
+        share = np.where(counted, 1.0 / (n + ridge), 0.0)  # of an item's sum of residuals
+        left = xx - x.T @ (x * share[:, None])
+        prior[1:] = noise / relevance[1:]
+        left[np.diag_indices_from(left)] += prior
+        inverse = np.linalg.inv(left)
+        found = inverse @ (xy - x.T @ (y * share))
+        rest = share * (y - x @ found)
+        error = share + ((x @ inverse) * x).sum(axis=1) * share**2  # of rest, over the noise
+        noise = max((yy - found @ xy - rest @ y) / max(rows - 1.0, 1.0), TINY * scale)
+        relevance = np.maximum(found**2 + noise * np.diag(inverse), TINY * scale / size)
+        before, tau = (
+            tau,
+            float(np.mean((rest**2 + noise * error)[counted])) if counted.any() else tau,
+        )
         tau = max(tau, TINY * scale)
-        relevance = np.maximum(beta[1:] ** 2 + np.diag(covariance)[1:], TINY * scale)
-    prior = np.asarray(x @ beta)
-    posterior = prior.copy()
-    posterior[counted] += tau / (tau + v) * (y - prior[counted])
-    return prior, posterior, tau
+        if abs(tau - before) <= CLOSE * before:
+            break
+    slopes[varies] = found
+    effect = z @ slopes[features:] + rest
+    return ItemModel(slopes[:features], effect, float(noise), tau)
 
 
 def standard(covariates: F64, counted: NDArray[np.bool_]) -> F64:

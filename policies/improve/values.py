@@ -7,17 +7,19 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.improve.assortment import marginal_values
 from policies.improve.evidence import NOW, Evidence, Layout
 from policies.improve.kernels import Kernels
 from policies.improve.shrinkage import ItemModel, fit_items, ridge_by_gcv
 from policies.improve.sums import Sums
-from policies.observation import Observation
+from policies.observation import Observation, candidate_items
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 PRIOR = 5.0  # pseudo-observations of an item's mean responses
 MOST = 4.0  # times the usual rest of a session
 EDGE = 0.05  # of the pooled chances to be taken, and not: no item's is held to be smaller
+STEEP = 8.0  # largest logit that a state adds to an item's
 BOOTSTRAPS = 200
 
 
@@ -30,6 +32,8 @@ class Values(NamedTuple):
     now: ItemModel
     nothing: float  # mean reward where nothing was taken
     rest: ItemModel
+    said: F64  # (A + 1, Z) what is known of the items, beside their effects
+    behaviour: F64  # (1 + Q,) value of a state to those who served, by constant and state
     left: F64  # (1 + Q,) the rest of the session over its mean, by constant and state; or 0
 
     @classmethod
@@ -55,23 +59,29 @@ class Values(NamedTuple):
             now=now,
             nothing=float(later.y[-1, NOW] / none) if none else 0.0,
             rest=rest,
+            said=said,
+            behaviour=by_state(later.outcome(weight + np.eye(len(weight))[NOW]), layout),
             left=usual_rest(after, layout),
         )
 
-    def of_items(self, obs: Observation, items: I32, kernels: Kernels) -> tuple[F64, F64]:
-        """(B, C) odds to be taken against nothing, and value beyond nothing's, of items (B, C)."""
-        known = np.maximum(items, 0)
-        x, state = kernels.items(obs, items), kernels.state(obs)
-        p = 1 + kernels.size
-        off = x - self.usual
-        chance = self.choice.effect + self.choice.slopes[0] + self.usual @ self.choice.slopes[1:]
+    def on_offer(self, obs: Observation, kernels: Kernels, rest: ItemModel) -> tuple[F64, F64]:
+        """(B, C) odds to be taken against nothing, and value beyond nothing's, of the candidates;
+        `rest` says what follows them."""
+        items, (x, state) = candidate_items(obs, kernels.serving.n_items), kernels.on_offer(obs)
+        odds, now = self.odds_and_now(x, state, items)
+        return odds, now + self.share_left(state)[:, None] * effects_of(rest, x, items)
+
+    def odds_and_now(self, x: F64, state: F64, items: I32) -> tuple[F64, F64]:
+        """(B, C) odds to be taken against nothing, and reward beyond nothing's, of items (B, C)
+        with features x (B, C, P) at states (B, Q)."""
+        slopes = self.choice.slopes
+        chance = self.choice.effect + slopes[0] + self.usual @ slopes[1:]
         chance = np.clip(chance, *self.edge)
-        steep = self.choice.slopes[1:] / max(self.choice.noise, self.edge[0] * (1 - self.edge[1]))
-        odds = (chance / (1 - chance))[known] * np.exp(np.clip(off @ steep, -8.0, 8.0))
-        level = self.now.slopes[0] + state @ self.now.slopes[p:]
-        now = self.now.effect[known] + level[:, None] + x @ self.now.slopes[1:p]
-        later = self.rest.effect[known] + x @ self.rest.slopes[1:p]
-        return odds, now - self.nothing + later * self.share_left(state)[:, None]
+        steep = slopes[1:] / max(self.choice.noise, self.edge[0] * (1 - self.edge[1]))
+        logit = np.clip((x - self.usual) @ steep, -STEEP, STEEP)
+        odds = (chance / (1 - chance))[np.maximum(items, 0)] * np.exp(logit)
+        level = self.now.slopes[0] + state @ self.now.slopes[1 + x.shape[2] :]
+        return odds, effects_of(self.now, x, items) + level[:, None] - self.nothing
 
     def share_left(self, state: F64) -> F64:
         """(B,) the rest of the session over the usual one: what an item does to the rest is in
@@ -81,16 +91,35 @@ class Values(NamedTuple):
         return np.asarray(np.clip(self.left[0] + state @ self.left[1:], 0.0, MOST))
 
 
+def shown_best(values: Values, rest: ItemModel, obs: Observation, kernels: Kernels) -> F64:
+    """(B, C) scores of the candidates: what each adds to the best slate."""
+    serving = kernels.serving
+    odds, value = values.on_offer(obs, kernels, rest)
+    eligible = candidate_items(obs, serving.n_items) >= 0
+    if obs.eligible is not None:
+        eligible = eligible & obs.eligible
+    return marginal_values(odds, value, serving.slate_size, eligible)
+
+
+def effects_of(model: ItemModel, x: F64, items: I32) -> F64:
+    """(B, C) effects of items (B, C) with features x (B, C, P)."""
+    return np.asarray(model.effect[np.maximum(items, 0)] + x @ model.slopes[1 : 1 + x.shape[2]])
+
+
+def by_state(outcome: Sums, layout: Layout) -> F64:
+    """(1 + Q,) regression of an outcome on constant and state alone, whoever served."""
+    to, n = layout.pooled(), float(outcome.n.sum())
+    return ridge_by_gcv(to.T @ outcome.xx @ to, to.T @ outcome.xy[:, 0], float(outcome.yy[0, 0]), n)
+
+
 def usual_rest(later: Sums, layout: Layout) -> F64:
     """(1 + Q,) the rest of the session by constant and state, over its mean; zeros where the mean
     does not stand out from how the rest varies with the state."""
-    x = np.concatenate([[0], np.arange(layout.size)[layout.state_columns]])
-    n = float(later.n.sum())
-    xx, xy = later.xx[np.ix_(x, x)], later.xy[x, 0]
-    slopes = ridge_by_gcv(xx, xy, float(later.yy[0, 0]), n)
-    mean = float(xy[0] / max(n, 1.0))
-    spread = float(max(slopes @ xx @ slopes / max(n, 1.0) - mean**2, 0.0) ** 0.5)
-    return slopes / mean if mean > spread else np.zeros(len(x))
+    slopes, n = by_state(later, layout), max(float(later.n.sum()), 1.0)
+    squares = layout.pooled().T @ later.xx @ layout.pooled()
+    mean = float(later.xy[0, 0]) / n
+    spread = max(float(slopes @ squares @ slopes) / n - mean**2, 0.0) ** 0.5
+    return slopes / mean if mean > spread else np.zeros(len(slopes))
 
 
 def value_at_cut(later: Sums, layout: Layout, ended: float) -> F64:
@@ -103,7 +132,7 @@ def value_at_cut(later: Sums, layout: Layout, ended: float) -> F64:
     value = np.zeros(layout.size)
     if not ended or not later.yy[2, 2] > 0:
         return value
-    x = np.concatenate([[0], np.arange(layout.state_columns.start, layout.size)])
+    x = np.append(0, np.arange(1 + layout.items, layout.size))
     left = later.xx[np.ix_(x, x)]
     for _ in range(BOOTSTRAPS):
         whole = later.outcome(np.concatenate([[1.0, 1.0], value]))

@@ -17,7 +17,7 @@ from policies.observation import Observation, Serving, candidate_items, columns_
 from policies.one_user import recommend
 from policies.rules.constraints import Rule, check_fits, count, from_parts, to_parts
 from policies.saved import Saved
-from policies.slates.distributions import SlateDistribution
+from policies.slates.distributions import RandomSource, SlateDistribution
 from policies.slates.sequential import (
     Adjustment,
     SlateState,
@@ -60,7 +60,7 @@ class Checked:
     rules: tuple[Rule, ...]
     seen: tuple[Observation, ...]  # by each rule
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         action = self.inner.sample(rng)
         self._check(action)
         return action
@@ -106,21 +106,25 @@ class Constrained:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
-        seen, left = self._narrowed(obs)
-        items = candidate_items(obs, self.serving.n_items)
+        seen, left = self.narrowed(obs)
+        return self.over(self.policy.distribution(left), seen, left)
+
+    def over(
+        self, d: SlateDistribution, seen: tuple[Observation, ...], left: Observation
+    ) -> SlateDistribution:
+        """A distribution over what `narrowed` left of the rows, under what rules say of slates."""
+        items = candidate_items(left, self.serving.n_items)
         every = (rule.adjustment(items) for rule in self.rules)
         adjustments = tuple(one for one in every if one is not None)
-        d = self.policy.distribution(left)
         return Checked(adjusted(d, adjustments) if adjustments else d, self.rules, seen)
 
-    def _narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
+    def narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
         """What each rule sees, where those before it have closed theirs; and what all leave."""
         items = candidate_items(obs, self.serving.n_items)
         seen = []
         for rule in self.rules:
             seen.append(obs)
-            free = ~rule.closed(obs, items)
-            obs = obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
+            obs = _without_closed(rule, obs, items)
         return tuple(seen), obs
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
@@ -129,7 +133,7 @@ class Constrained:
     def audit(self, obs: Observation, slate: I32) -> Audit:
         """What each rule did to decisions whose slates of item ids (B, K) were shown."""
         items = candidate_items(obs, self.serving.n_items)
-        seen, left = self._narrowed(obs)
+        seen, left = self.narrowed(obs)
         showable = items >= 0 if obs.eligible is None else (items >= 0) & obs.eligible
         pairs = list(zip(self.rules, seen, strict=True))
         assert left.eligible is not None
@@ -181,6 +185,20 @@ def _closed(base: F64, states: list[SlateState], places: int) -> Bool:
     """Columns (B, C) that could stand next but for the adjustments."""
     closed: Bool = np.isneginf(next_logits(base, states, places)) & ~np.isneginf(base)
     return closed
+
+
+def left_by_rules(d: SlateDistribution, obs: Observation, n_items: int) -> Observation:
+    """The observation where what the rules of a policy closed for B users is no longer on offer;
+    d is the distribution that the policy gave for it."""
+    if not isinstance(d, Checked):
+        return obs
+    return _without_closed(d.rules[-1], d.seen[-1], candidate_items(obs, n_items))
+
+
+def _without_closed(rule: Rule, obs: Observation, items: I32) -> Observation:
+    """What a rule leaves of an observation with candidates items (B, C)."""
+    free = ~rule.closed(obs, items)
+    return obs.with_eligible(free if obs.eligible is None else free & obs.eligible)
 
 
 def constrained(policy: Policy, *rules: Rule) -> Constrained:

@@ -270,6 +270,21 @@ def to_parts(rule: Any) -> tuple[dict[str, Any], NDArray[Any]]:
     raise ValueError(f"{type(rule).__name__} is none of the rules {', '.join(KINDS)}")
 
 
+def same_rules(some: tuple[Rule, ...], others: tuple[Rule, ...]) -> bool:
+    """Whether both are the same rules in the same order, by what they hold."""
+    return len(some) == len(others) and all(
+        a is b or _same(a, b) for a, b in zip(some, others, strict=True)
+    )
+
+
+def _same(a: Rule, b: Rule) -> bool:
+    kinds = [kind for kind, _ in KINDS.values()]
+    if type(a) is not type(b) or type(a) not in kinds:
+        return False
+    (about, array), (other, its) = to_parts(a), to_parts(b)
+    return about == other and np.array_equal(array, its)
+
+
 def from_parts(about: dict[str, Any], array: NDArray[Any]) -> Rule:
     """The rule that gave these parts."""
     cls, name = KINDS[about["kind"]]

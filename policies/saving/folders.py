@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,12 @@ from policies.observation import Serving, check_same_world, sizes
 from policies.saved import Arrays, Savable, Saved, under
 from policies.saving import checkpoint, format_1
 
-FORMAT = 2
+FORMAT = 3  # 2: a chain of classes, each inside of the one before; 1: by module paths
 SHARED: dict[str, str] = {  # classes that several policies of the registry are made of
     "score_policy": "policies.score_policy",
     "constrained": "policies.rules.constrained",
     "reranked": "policies.rules.rerank",
+    "path": "policies.improve.path",
     "sb3_agent": "policies.rl.sb3.agent",
 }
 OWN = "own"  # the key of a class that the registry does not hold
@@ -43,25 +44,28 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
     """
     from safetensors.numpy import save_file
 
-    chain = _chain(policy)
+    nodes = _nodes(policy)
     serving = policy.serving
     arrays: Arrays = {"items": serving.item_features}
-    for depth, (_, saved) in enumerate(chain):
-        arrays |= {f"{depth}.{name}": value for name, value in saved.arrays.items()}
+    for at, node in enumerate(nodes):
+        arrays |= {f"{at}.{name}": value for name, value in node.saved.arrays.items()}
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     with checkpoint.whole_folder(folder, "policy") as fresh:
         save_file(arrays, fresh / checkpoint.WEIGHTS)
-        nodes = [
+        encoders: dict[str, dict[str, Any]] = {}  # each is written once
+        described = [
             {
-                "kind": kind,
-                "config": saved.config,
-                "encoder": _save_encoder(saved, fresh, depth, serving),
+                "kind": node.kind,
+                "config": node.saved.config,
+                "inner": node.inner,
+                "parts": node.parts,
+                **_save_encoder(node.saved.encoder, fresh, at, serving, encoders),
             }
-            for depth, (kind, saved) in enumerate(chain)
+            for at, node in enumerate(nodes)
         ]
         about = {
             "format": FORMAT,
-            "policy": nodes,
+            "policy": described,
             "serving": sizes(serving),
             "catalogue": catalogue_hash(serving),
             "sha256": checkpoint.digest(arrays),
@@ -91,7 +95,7 @@ def load(
     folder = Path(folder)
     if folder.suffix == ".zip" and not folder.is_dir():
         return _from_zip(folder, trust)
-    about, arrays = checkpoint.read_folder(folder, (1, FORMAT), "policies.save")
+    about, arrays = checkpoint.read_folder(folder, (1, 2, FORMAT), "policies.save")
     if "policy" not in about:
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
     saved_for = Serving(
@@ -100,17 +104,44 @@ def load(
     )
     if serving is not None:
         _check_same_world(saved_for, serving, folder)
-    made: Any = None
-    for depth, node in reversed(list(enumerate(about["policy"]))):
-        encoder = _load_encoder(node["encoder"], folder / _encoder_folder(depth))
-        config, mine = node["config"], under(f"{depth}.", arrays)
+    made: dict[int, Any] = {}
+    encoders: dict[int, Encoder] = {}
+    for at, node in reversed(list(enumerate(about["policy"]))):
+        if about["format"] != FORMAT:
+            after = at + 1 if at + 1 < len(about["policy"]) else None
+            node |= {"inner": after, "parts": [], "encoder_at": at}
+        within = [*node["parts"], *([] if node["inner"] is None else [node["inner"]])]
+        if not set(within) <= made.keys():
+            raise ValueError(f"{folder / checkpoint.CONFIG} was altered: part {at} holds {within}")
+        config, mine = node["config"], under(f"{at}.", arrays)
         if about["format"] == 1:
             kind = format_1.CLASSES.get(node["kind"], node["kind"])
             config, mine = format_1.current(kind, config, mine)
-        saved = Saved(config=config, arrays=mine, encoder=encoder, inner=made)
-        made = _kind(node["kind"], kinds, folder).from_saved(saved, saved_for)
-    policy: Policy = made
+        saved = Saved(
+            config=config,
+            arrays=mine,
+            encoder=_load_encoder(node, folder, encoders),
+            inner=made.get(node["inner"]),
+            parts=tuple(made[part] for part in node["parts"]),
+        )
+        made[at] = _kind(node["kind"], kinds, folder).from_saved(saved, saved_for)
+    policy: Policy = made[0]
     return policy
+
+
+def content_hash(policy: Savable) -> str:
+    """sha256 of all that a policy is: equal for policies that would be saved alike.
+
+    Raises ValueError for a class that is not `Savable`; names it.
+    """
+    whole = hashlib.sha256(catalogue_hash(policy.serving).encode())  # type: ignore[attr-defined]
+    for node in _nodes(policy):
+        what = [node.kind, node.saved.config, node.inner, node.parts]
+        whole.update(json.dumps(what, sort_keys=True).encode())
+        whole.update(checkpoint.digest(node.saved.arrays).encode())
+        if node.saved.encoder is not None:
+            whole.update(_encoder_hash(node.saved.encoder).encode())
+    return whole.hexdigest()
 
 
 def catalogue_hash(serving: Serving) -> str:
@@ -119,19 +150,37 @@ def catalogue_hash(serving: Serving) -> str:
     return hashlib.sha256(repr(features.shape).encode() + features.tobytes()).hexdigest()[:16]
 
 
-def _chain(policy: Any) -> list[tuple[str, Saved]]:
-    """(class, what it is) of the policy, of the one inside it, and so on."""
-    chain: list[tuple[str, Saved]] = []
-    while policy is not None:
-        kind = type(policy)
-        if not isinstance(policy, Savable):
-            raise ValueError(
-                f"{kind.__name__} cannot be saved: give it `saved()` and `from_saved(saved, "
-                "serving)`, see policies.saved.Savable"
-            )
-        chain.append((_name(kind), policy.saved()))
-        policy = chain[-1][1].inner
-    return chain
+class _Node(NamedTuple):
+    """One class of a policy; what is inside of it, by number, comes after it."""
+
+    kind: str
+    saved: Saved
+    inner: int | None
+    parts: list[int]
+
+
+def _nodes(policy: Any) -> list[_Node]:
+    """The policy, all that is inside of it, and the policies that it stands between."""
+    kind = type(policy)
+    if not isinstance(policy, Savable):
+        raise ValueError(
+            f"{kind.__name__} cannot be saved: give it `saved()` and `from_saved(saved, "
+            "serving)`, see policies.saved.Savable"
+        )
+    saved, below, heads = policy.saved(), list[_Node](), list[int]()
+    for one in (*saved.parts, *([] if saved.inner is None else [saved.inner])):
+        heads.append(1 + len(below))
+        below += _moved(_nodes(one), heads[-1])
+    inner = None if saved.inner is None else heads.pop()
+    return [_Node(_name(kind), saved, inner, heads), *below]
+
+
+def _moved(nodes: list[_Node], by: int) -> list[_Node]:
+    """The same nodes under higher numbers."""
+    return [
+        n._replace(inner=None if n.inner is None else n.inner + by, parts=[p + by for p in n.parts])
+        for n in nodes
+    ]
 
 
 def _modules() -> dict[str, str]:
@@ -162,22 +211,42 @@ def _kind(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
     return kind
 
 
-def _save_encoder(saved: Saved, folder: Path, depth: int, serving: Serving) -> str | None:
-    """Write the encoder, if there is one; its hash."""
-    if saved.encoder is None:
-        return None
+def _save_encoder(
+    encoder: Encoder | None,
+    folder: Path,
+    at: int,
+    serving: Serving,
+    written: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """Write the encoder, if there is one and it was not `written`; its hash and where it lies."""
+    if encoder is None:
+        return {"encoder": None, "encoder_at": at}
     items = checkpoint.Catalogue(catalogue_hash(serving), serving.n_items)
-    return checkpoint.save(saved.encoder, folder / _encoder_folder(depth), catalogue=items)
+    content = _encoder_hash(encoder)
+    if content not in written:
+        sha256 = checkpoint.save(encoder, folder / _encoder_folder(at), catalogue=items)
+        written[content] = {"encoder": sha256, "encoder_at": at}
+    return written[content]
 
 
-def _load_encoder(sha256: str | None, folder: Path) -> Encoder | None:
-    """The encoder of that hash, if there is one."""
-    if sha256 is None:
+def _load_encoder(node: dict[str, Any], folder: Path, loaded: dict[int, Encoder]) -> Encoder | None:
+    """The encoder of a node, if there is one, of the hash that it was saved with."""
+    if node["encoder"] is None:
         return None
-    encoder = checkpoint.load(folder)
-    if checkpoint.digest(encoder.to_arrays()) != sha256:
-        raise ValueError(f"{folder} is not the encoder that the policy was saved with")
-    return encoder
+    at = node["encoder_at"]
+    if at not in loaded:
+        loaded[at] = checkpoint.load(folder / _encoder_folder(at))
+    if checkpoint.digest(loaded[at].to_arrays()) != node["encoder"]:
+        raise ValueError(
+            f"{folder / _encoder_folder(at)} is not the encoder that the policy was saved with"
+        )
+    return loaded[at]
+
+
+def _encoder_hash(encoder: Encoder) -> str:
+    """Of its kind, config and weights."""
+    about = [encoder.name, repr(encoder.config), checkpoint.digest(encoder.to_arrays())]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 
 def _encoder_folder(depth: int) -> str:

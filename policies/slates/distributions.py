@@ -6,6 +6,7 @@ in the order shown; -1 is an empty place, which happens only when no eligible co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,10 +18,21 @@ I32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 
 
+class RandomSource(Protocol):
+    """What slates are drawn with: a numpy Generator, or `row_streams.RowStreams`, where a row draws
+    the same in any batch. Every call draws for all B rows, the first axis of `size`."""
+
+    def gumbel(self, *, size: tuple[int, ...]) -> F64: ...
+
+    def integers(self, low: int, /, *, size: int) -> NDArray[np.int64]: ...
+
+    def choice(self, a: int, /, *, size: int, p: Sequence[float]) -> NDArray[np.int64]: ...
+
+
 class SlateDistribution(Protocol):
     """A probability for every ordered slate without repeats."""
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         """One slate per user, (B, K)."""
 
     def prefix(self, slate: I32) -> F64:
@@ -43,7 +55,7 @@ class PlackettLuce:
     logits: F64
     places: int
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         """Gumbel top-K: perturb, sort, exact. Kool et al. (2019)."""
         noise = rng.gumbel(size=self.logits.shape)
         return top_places(self.logits + noise, self.places)
@@ -81,7 +93,7 @@ class TopK:
     scores: F64
     places: int
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         return top_places(self.scores, self.places)
 
     def prefix(self, slate: I32) -> F64:
@@ -113,7 +125,7 @@ class Mixture:
                 f"{self.weights}"
             )
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         drawn = np.stack([part.sample(rng) for part in self.parts])  # (M, B, K)
         pick = rng.choice(len(self.parts), size=drawn.shape[1], p=self.weights)
         slate: I32 = drawn[pick, np.arange(drawn.shape[1])]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from policies.slates.distributions import (
     Mixture,
     PlackettLuce,
+    RandomSource,
     SlateDistribution,
     TopK,
     softmax,
@@ -56,7 +57,7 @@ class Sequential:
     adjustments: tuple[Adjustment, ...]
     greedy: bool
 
-    def sample(self, rng: np.random.Generator) -> I32:
+    def sample(self, rng: RandomSource) -> I32:
         return self._filled(self.places, rng)
 
     def ranking(self, places: int) -> I32:
@@ -91,7 +92,7 @@ class Sequential:
         none = np.isneginf(now[np.arange(len(now)), best])
         return ((column == best) & ~none).astype(np.float64), none
 
-    def _filled(self, places: int, rng: np.random.Generator | None) -> I32:
+    def _filled(self, places: int, rng: RandomSource | None) -> I32:
         """Slates (B, places): drawn, or the likeliest next column at each place without `rng`."""
         states, left = [start() for start in self.adjustments], self.base.copy()
         rows, out = np.arange(len(left)), np.empty((len(left), places), np.int32)

@@ -7,99 +7,20 @@ users, so that a coefficient does not pay for what its factor has memorised.
 
 from __future__ import annotations
 
-import json
 import warnings
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.calibration.checks import Histories, check_topics, usable
 from recsim_env.calibration.choice_fit import best_fit, choice_table
 from recsim_env.calibration.factors import chain_factors, item_vectors, pulls
+from recsim_env.calibration.world import FittedWorld
 from recsim_env.catalogue import Catalogue, Population
-from recsim_env.users.calibrated import CalibratedConfig
-from recsim_env.vector import RecVectorEnv
 
-COLUMNS = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
-OFFER: dict[str, Any] = {"n_candidates": 50, "offer": "popularity"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CalibratedWorld:
-    """A config and arrays: everything that rebuilds the fitted world."""
-
-    config: CalibratedConfig
-    catalogue: Catalogue
-    population: Population
-
-    def make_vec(self, num_envs: int, *, slate_size: int = 10, **parameters: Any) -> RecVectorEnv:
-        """Users of this world who pick from popularity-drawn candidates."""
-        settings = self.parameters() | OFFER | parameters
-        return RecVectorEnv(num_envs, slate_size=slate_size, **settings)
-
-    def parameters(self) -> dict[str, Any]:
-        """What RecVectorEnv is made of."""
-        parts = {"catalogue": self.catalogue, "population": self.population}
-        return {"model": "calibrated", "config": self.config} | parts
-
-    def register(self, name: str) -> str:
-        """Make `recsim_env/NAME-v0` of this world, for gymnasium.make and make_vec."""
-        env_id = f"recsim_env/{name}-v0"
-        gymnasium.register(
-            env_id,
-            entry_point="recsim_env.single:RecEnv",
-            vector_entry_point="recsim_env.vector:RecVectorEnv",
-            kwargs=self.parameters() | OFFER,
-            disable_env_checker=True,
-            order_enforce=False,
-        )
-        return env_id
-
-    def save(self, folder: Path) -> None:
-        """Write config.json and arrays.npz; each appears whole or not at all, the arrays first.
-
-        Raises ValueError on a catalogue with windows or groups, which the files do not keep.
-        """
-        c, p = self.catalogue, self.population
-        if c.ruled:
-            raise ValueError("windows and groups are not saved: add them to what `load` returns")
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, NDArray[Any]] = {name: getattr(c, name) for name in COLUMNS}
-        arrays |= {f"column {name}": column for name, column in c.columns.items()}
-        arrays |= {f"trait {name}": trait for name, trait in p.traits.items()}
-        arrays["interests"] = p.interests
-        if p.first_items is not None:
-            arrays["first_items"] = p.first_items
-        with (folder / "arrays.npz.part").open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        text = json.dumps({"n_topics": c.n_topics, "config": asdict(self.config)}, indent=2)
-        (folder / "config.json.part").write_text(text)
-        (folder / "arrays.npz.part").replace(folder / "arrays.npz")
-        (folder / "config.json.part").replace(folder / "config.json")
-
-    @classmethod
-    def load(cls, folder: Path) -> CalibratedWorld:
-        """Read what `save` wrote; raises FileNotFoundError naming the missing file."""
-        for name in ("config.json", "arrays.npz"):
-            if not (folder / name).exists():
-                raise FileNotFoundError(f"{folder / name} is missing: calibrate the world again")
-        meta = json.loads((folder / "config.json").read_text())
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-            parts = dict(arrays)
-        columns = {n.removeprefix("column "): a for n, a in parts.items() if n[:7] == "column "}
-        traits = {n.removeprefix("trait "): a for n, a in parts.items() if n[:6] == "trait "}
-        plain = {name: parts[name] for name in COLUMNS}
-        return cls(
-            config=CalibratedConfig(**meta["config"]),
-            catalogue=Catalogue(n_topics=meta["n_topics"], columns=columns, **plain),
-            population=Population(
-                interests=parts["interests"], first_items=parts.get("first_items"), traits=traits
-            ),
-        )
+SERVING: dict[str, Any] = {"slate_size": 10, "n_candidates": 50, "offer": "popularity"}
 
 
 def calibrate(
@@ -112,7 +33,7 @@ def calibrate(
     first: int = 10,
     attention: NDArray[np.floating] | None = None,
     seed: int = 0,
-) -> CalibratedWorld:
+) -> FittedWorld:
     """A world whose users are those of `histories` (item ids 0..A-1 in time order, one per user).
 
     The first `first` items of a user become the first history, or fewer where lists are short;
@@ -163,7 +84,9 @@ def calibrate(
             "offset": np.zeros(n_items, np.float32),
         },
     )  # fmt: skip
-    return CalibratedWorld(config=config, catalogue=catalogue, population=people)
+    return FittedWorld(
+        model="calibrated", config=config, catalogue=catalogue, population=people, serving=SERVING
+    )
 
 
 def smoothed(counts: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -211,9 +134,7 @@ def position_effect(
     return share, share * np.sqrt(relative)
 
 
-def simulate(
-    world: CalibratedWorld, n: int, *, seed: int, considered: int = 100
-) -> list[NDArray[Any]]:
+def simulate(world: FittedWorld, n: int, *, seed: int, considered: int = 100) -> list[NDArray[Any]]:
     """Item ids consumed by `n` simulated users, first histories included.
 
     Nobody serves them: they choose from the whole catalogue, of which popularity brings up

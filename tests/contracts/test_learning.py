@@ -164,6 +164,7 @@ ADDS_UP = [
     "ucb1",
     "cascade_ucb1",
     "one_step",
+    "fitted_q",
 ]
 
 

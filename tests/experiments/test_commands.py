@@ -31,8 +31,13 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "leaderboard": "--data {d}/plays.csv --models popularity markov --out {d}/board",
     "study": "--worlds Boredom --encoders none --agents linucb --seeds 2 --steps 320 "
     "--warm-sessions 20 --sessions 20 --max-steps 5 --users 16 --workers 1 --out {d}/runs",
+    "climb": "--seeds 2 --rounds 2 --sessions 60 --warm-sessions 20 --truth-sessions 20 "
+    "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "check": "{d}/log",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
+    "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
+    "--out {d}/next",
+    "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
     "published": "digits --repeats 1",
@@ -46,10 +51,16 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "
     "clean-rare fault-clock watch-daily-rate-20 terms-pairs --workers 1 --out {d}/runs",
     "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
+    "benchmark plans": "--worlds Longplay --runs 4 --plans 2 --candidates 2 --sessions 150 "
+    "--pool 200 --warm-sessions 40 --max-steps 4 --users 16",
     "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
+    "benchmark planners": "--worlds Longplay --rows behaviour one_step bc --seeds 100 101 "
+    "--warm-sessions 30 --sessions 40 --truth-sessions 20 --users 16 --out {d}/runs",
     "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
     "--epochs 1 --hidden 4",
+    "benchmark fitted-world": "--warm-sessions 40 --sessions 120 --encoder {encoder} "
+    "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
@@ -91,7 +102,8 @@ def test_a_command_runs(
     monkeypatch.chdir(folder)
     status = main(options(command, folder))
     out, err = capsys.readouterr()
-    assert status in ((0, 1, 3) if command == "gate" else (0,)), err  # a verdict is its status
+    verdict = command in ("gate", "improve")  # is its status
+    assert status in ((0, 1, 3) if verdict else (0,)), err
     assert "longplay" not in err, err
     assert out.strip(), "a command says what it did"
 

@@ -11,8 +11,18 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import ClipReward, RecordEpisodeStatistics
 
-from policies import Observation, act, build, collect, observation_of
+from policies import (
+    Banned,
+    Observation,
+    act,
+    build,
+    collect,
+    constrained,
+    observation_of,
+    score_log,
+)
 from policies.rollout import _split
+from policies.slates.row_streams import RowStreams, stream_keys
 from recsim_env import Population
 from tests.factories import env_of
 
@@ -184,3 +194,33 @@ def test_agents_learn_only_where_no_step_is_dead(name: str) -> None:
     agent.update(collect(make_env(), build("uniform", make_env()), n_steps=20, seed=0))
     with pytest.raises(ValueError, match="SAME_STEP"):
         agent.learn(dead, total_steps=5_120, seed=0)
+
+
+def test_what_a_rule_closes_is_not_on_offer_in_the_log() -> None:
+    """Otherwise a uniform target would weigh slates that could not be shown, and its mean weight be
+    below 1."""
+    banned = np.arange(30) % 10 == 0  # two of five candidates are left in any case
+    policy = constrained(build("uniform", make_env()), Banned("withdrawn", banned))
+    free = collect(make_env(), build("uniform", make_env()), n_steps=20, seed=3)
+    log = collect(make_env(), policy, n_steps=20, seed=3)
+    assert log.candidates is not None
+    assert free.candidates is not None
+    assert banned[free.candidates].any()
+    assert not banned[log.candidates[log.candidates >= 0]].any()
+    scores = score_log(policy, log, n_slates=0)
+    np.testing.assert_allclose(scores.propensity, log.propensity)
+
+
+def test_slates_are_drawn_with_what_draws_gives() -> None:
+    """Streams of each decision: a user gets the same slates beside any other users."""
+
+    def draws(started: Any, step: Any) -> RowStreams:
+        each = enumerate(zip(started, step, strict=True))
+        return RowStreams(stream_keys(f"{i} {n} {s}" for i, (n, s) in each))
+
+    logs = [
+        collect(make_env(n), build("uniform", make_env(n)), n_steps=12, seed=3, draws=draws)
+        for n in (6, 2)
+    ]
+    rows = len(logs[1])
+    np.testing.assert_array_equal(logs[0].slate[:rows], logs[1].slate)

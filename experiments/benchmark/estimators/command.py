@@ -72,7 +72,9 @@ def world_scores(world: World, names: list[str], logs: int, seed: int) -> dict[s
     values, uplifts, held = [], [], []
     for k in range(logs):
         log, scores = world.draw(np.random.default_rng([seed, k]))
-        lines = evaluate(log, scores, horizon=world.horizon, estimators=names, check=False).lines
+        lines = evaluate(
+            log, scores, horizon=world.horizon, estimators=names, check=False, plan=False
+        ).lines
         gain = world.truth - world.logged
         values.append([x.value.value - world.truth for x in lines])
         uplifts.append([x.uplift.value - gain for x in lines])

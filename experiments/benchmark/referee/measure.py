@@ -108,6 +108,7 @@ def _report(
         state=drawn.state if process.horizon == "marginal" else None,
         estimators=names,
         check=names is None,
+        plan=False,
         seed=seed,
     )
 

@@ -87,7 +87,9 @@ def _looks(drawn: Draw, rules: dict[str, GateRule]) -> Iterator[tuple[Report, st
     for day in range(4, DAYS + 1):
         log, scores = drawn.log.take(slice(day * DAY)), _first(drawn.scores, day * DAY)
         for name, rule in rules.items():
-            report = evaluate(log, scores, horizon="one_step", rule=rule, check=False, model=None)
+            report = evaluate(
+                log, scores, horizon="one_step", rule=rule, check=False, model=None, plan=False
+            )
             yield report, name
 
 

@@ -26,6 +26,7 @@ class LoggedTransitions(NamedTuple):
     items: I64  # (N, C) item ids on offer, -1 = not eligible
     shown: I64  # (N, K) columns of the slate, -1 = empty place
     place: I64  # (N,) of the slate that was taken, K = none
+    credit: F32  # (N, K) 1 = the decision's gain is this place's; `credit_of`
     propensity: F32  # (N,) of the whole slate
     first: F32  # (N,) of the action's item to stand first; nan where the log does not tell
     reward: F32  # (N,) in learning units
@@ -45,6 +46,7 @@ class LogBatch(NamedTuple):
     items: Tensor
     shown: Tensor
     place: Tensor
+    credit: Tensor
     propensity: Tensor
     first: Tensor
     reward: Tensor
@@ -85,6 +87,7 @@ def logged_transitions(
         items=encoded.items.astype(np.int64),
         shown=shown,
         place=place.astype(np.int64),
+        credit=credit_of(shown, None if log.consumed is None else place),
         propensity=log.propensity.astype(np.float32),
         first=_first_place(log, action_columns(shown, place)),
         reward=reward,
@@ -98,6 +101,23 @@ def action_columns(shown: I64, place: NDArray[np.integer]) -> I64:
     """Of slates of columns (N, K) the one (N,) that was taken, or else the first; -1 = empty."""
     at = np.where(place < shown.shape[1], place, 0)
     return np.take_along_axis(shown, at[:, None], axis=1)[:, 0]
+
+
+def credit_of(shown: I64, place: NDArray[np.integer] | None) -> F32:
+    """(N, K) the places whose choice brought about what followed a decision.
+
+    Reward and next state depend on a slate through the item taken alone: Ie et al. (2019), SlateQ's
+    second assumption. The others of its slate get no credit, and where nothing was taken none does:
+    whose fault that was is unknown. All share it where nobody logged what was taken (place = None),
+    and an item shown alone answers for what it brought.
+    """
+    filled = shown >= 0
+    if place is None:
+        return filled.astype(np.float32)
+    taken = np.arange(shown.shape[1]) == place[:, None]
+    alone = filled.sum(axis=1, keepdims=True) == 1
+    credit: F32 = ((taken | alone) & filled).astype(np.float32)
+    return credit
 
 
 def _first_place(log: LoggedDataset, column: I64) -> F32:
@@ -123,6 +143,6 @@ def log_batch(transitions: LoggedTransitions, rows: I64) -> LogBatch:
     """These rows; a state that follows nothing is filled with row 0 and has alive = 0."""
     later = transitions.later[rows]
     after = np.maximum(later, 0)
-    here = [column[rows] for column in transitions[:8]]
+    here = [column[rows] for column in transitions[:9]]
     follows = (later >= 0).astype(np.float32), transitions.state[after], transitions.items[after]
     return LogBatch(*(torch.from_numpy(column) for column in (*here, *follows)))

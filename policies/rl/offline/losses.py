@@ -31,7 +31,7 @@ class OfflineConfig(Exploration, ABC):
     epochs: int = 10
     batch_size: int = 512
     learning_rate: float = 1e-3
-    tau: float = 0.01  # share by which the target network follows, per update
+    tau: float = 0.05  # share by which the target network follows: 1 / tau updates a decision back
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,11 +84,14 @@ class ReinforceConfig(DiscountedConfig):
 
     Their correction `top_k` is per item, with a factor for its chance to be anywhere in the slate,
     since they do not know what a slate's probability was. Where it was logged the weight can be
-    that of the `slate` itself: min(pi(slate) / propensity, cap).
+    that of the `slate` itself: min(pi(slate) / propensity, cap). Either way the place that was
+    taken gets the credit for what came of it, or, with credit="slate", every place of the slate
+    does: no assumption on users, and much noise from items that had no part in it.
     """
 
     temperature: float | None = 1.0
     correction: Literal["slate", "top_k"] = "slate"
+    credit: Literal["taken", "slate"] = "taken"  # with correction="slate"
     cap: float = 10.0  # of the importance weight
     entropy: float = 0.01  # weight of the bonus, with correction="slate"
 
@@ -96,6 +99,8 @@ class ReinforceConfig(DiscountedConfig):
         DiscountedConfig.__post_init__(self)
         if self.correction not in ("slate", "top_k"):
             raise ValueError(f"correction = {self.correction!r}: choose slate or top_k")
+        if self.credit not in ("taken", "slate"):
+            raise ValueError(f"credit = {self.credit!r}: choose taken or slate")
         POSITIVE.check("cap", self.cap)
         FROM_0.check("entropy", self.entropy)
 
@@ -108,10 +113,13 @@ class ReinforceConfig(DiscountedConfig):
 class CQLConfig(DiscountedConfig):
     """Conservative Q-learning on what was taken. Kumar et al. (2020, arXiv 2006.04779), discrete.
 
-    Conservatism pulls towards what the log shows often; expect popular items.
+    Conservatism pulls towards what the log shows often, not towards what users take of it. An item
+    that is surely chosen, of C that the log shows alike, loses about `strength` units of Q: the
+    penalty's gradient is pi / beta - 1 for each item, which is near C there. A unit is a standard
+    deviation of a decision's reward.
     """
 
-    strength: float = 1.0  # of the conservatism
+    strength: float = 1.0  # of the conservatism, in units of Q
 
     def __post_init__(self) -> None:
         DiscountedConfig.__post_init__(self)
@@ -147,17 +155,20 @@ class SNQNConfig(DiscountedConfig):
         return "sa2c" if self.advantage else "snqn"
 
 
-def slate_log_prob(logit: Tensor, shown: Tensor) -> Tensor:
-    """log Plackett-Luce (B,) of columns (B, K) under logits (B, C); an empty place (-1) ends it."""
-    total = logit.new_zeros(len(logit))
+def place_log_probs(logit: Tensor, shown: Tensor) -> Tensor:
+    """(B, K): log-probability of each column of slates (B, K), given those that stand before it.
+
+    Their sum is log Plackett-Luce of the slate under logits (B, C). An empty place (-1) adds 0.
+    """
+    parts = []
     for place in range(shown.shape[1]):
         column = shown[:, place : place + 1]
         known = column.clamp(min=0)
         log_p = torch.log_softmax(logit, dim=1).gather(1, known).squeeze(1)
         filled = column.squeeze(1) >= 0
-        total = total + torch.where(filled, log_p, 0.0)
+        parts.append(torch.where(filled, log_p, 0.0))
         logit = torch.where(filled[:, None], logit.scatter(1, known, -torch.inf), logit)
-    return total
+    return torch.stack(parts, dim=1)
 
 
 def masked_logits(score: Tensor, items: Tensor) -> Tensor:
@@ -168,17 +179,18 @@ def masked_logits(score: Tensor, items: Tensor) -> Tensor:
 def bc_loss(net: ItemNet, target: ItemNet, batch: LogBatch, config: BCConfig) -> Tensor:
     """Minus the mean log-probability of the slates shown."""
     score, _ = net(batch.state, batch.items)
-    return -slate_log_prob(masked_logits(score[0], batch.items), batch.shown).mean()
+    return -place_log_probs(masked_logits(score[0], batch.items), batch.shown).sum(1).mean()
 
 
 def reinforce_loss(
     net: ItemNet, target: ItemNet, batch: LogBatch, config: ReinforceConfig
 ) -> Tensor:
-    """-mean w (G - V(s)) log pi(slate) - entropy bonus + (G - V(s))^2, G the reward to go."""
+    """-mean w (G - V(s)) log pi(place taken) - entropy bonus + (G - V(s))^2, G the reward to go."""
     score, value = net(batch.state, batch.items)
     logit = masked_logits(score[0], batch.items)
-    log_pi = slate_log_prob(logit, batch.shown)
-    weight = (log_pi.detach() - batch.propensity.log()).exp().clamp(max=config.cap)
+    places = place_log_probs(logit, batch.shown)
+    log_pi = places.sum(1) if config.credit == "slate" else (places * batch.credit).sum(1)
+    weight = (places.detach().sum(1) - batch.propensity.log()).exp().clamp(max=config.cap)
     gain = batch.to_go - value[:, 0]
     log_p = torch.log_softmax(logit, dim=1)
     entropy = -(log_p.exp() * log_p.clamp(min=-1e9)).sum(1)
@@ -218,12 +230,16 @@ def bootstrapped(net: ItemNet, target: ItemNet, batch: LogBatch, gamma: float, h
 
 
 def cql_loss(net: ItemNet, target: ItemNet, batch: LogBatch, config: CQLConfig) -> Tensor:
-    """Temporal difference + strength (log sum exp Q - Q of the action)."""
+    """Temporal difference + strength / C (log sum exp Q - mean Q of the slate), C items on offer."""
     q = masked_logits(net(batch.state, batch.items)[0][0], batch.items)
     of_action = q.gather(1, batch.action()[:, None]).squeeze(1)
     goal = bootstrapped(net, target, batch, config.gamma, 0)
     difference = functional.smooth_l1_loss(of_action, goal)
-    return difference + config.strength * (torch.logsumexp(q, dim=1) - of_action).mean()
+    filled = batch.shown >= 0
+    of_slate = (q.gather(1, batch.shown.clamp(min=0)) * filled).sum(1) / filled.sum(1)
+    offered = q.isfinite().sum(1)
+    gap = (torch.logsumexp(q, dim=1) - of_slate) / offered
+    return difference + config.strength * gap.mean()
 
 
 def _snqn_parts(

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.calibrate import fidelity
 from experiments.calibrate.command import Settings, run
-from recsim_env.calibration.calibrate import CalibratedWorld
+from recsim_env.calibration.world import FittedWorld
 
 
 def written(path: Path, users: int) -> Path:
@@ -29,7 +29,7 @@ def test_a_file_becomes_a_world_and_a_report(
     file = written(tmp_path / "log.csv", 60)
     assert run(Settings(data=str(file), out=tmp_path / "world", dims=4)) == 0
     assert "30 held-out real users and 30 simulated" in capsys.readouterr().out
-    world = CalibratedWorld.load(tmp_path / "world")
+    world = FittedWorld.load(tmp_path / "world")
     assert len(world.population) == 60
     assert world.config.repeat == -50
     report = json.loads((tmp_path / "world" / "fidelity.json").read_text())

@@ -216,7 +216,7 @@ def test_unknown_names_are_refused_by_name() -> None:
         check(settings(agents=("ppo over magic",)))
     with pytest.raises(ValueError, match="no encoder magic"):
         check(settings(encoders=("magic",)))
-    with pytest.raises(ValueError, match="no world 'Nowhere'"):
+    with pytest.raises(ValueError, match="Nowhere-v0 cannot be made"):
         check(settings(worlds=("Nowhere",)))
     with pytest.raises(ValueError, match="at least 2 seeds"):
         settings(seeds=1)

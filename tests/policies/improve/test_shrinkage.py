@@ -5,63 +5,75 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from policies.improve.shrinkage import fit_items, ridge_by_gcv, shrink, standard
+from policies.improve.shrinkage import fit_items, ridge_by_gcv, standard
 from policies.improve.sums import Sums, by_group
 
 
 def test_slopes_and_effects_are_those_of_dense_matrices() -> None:
-    """At the penalties it ends with, and the prior means of its covariates: an indicator of each
-    item beside the features, in one penalised least-squares problem."""
+    """Marginally, rows of an item share its effect: generalised least squares with the variances
+    that were found gives the same slopes, and the mean of the effects given the rows is Bayes'."""
     rng = np.random.default_rng(0)
-    n, items = 3000, 40
+    n, items = 1200, 30
     item = rng.integers(0, items, n)
     quality = rng.normal(size=items)
     x = np.column_stack([np.ones(n), rng.normal(size=(n, 2)) + 0.3 * quality[item, None]])
     true = 0.8 * quality + 0.3 * rng.normal(size=items)
     y = x @ [1.0, 0.5, -0.5] + true[item] + rng.normal(size=n)
     fit = fit_items(Sums.of(item, x, y[:, None], items), quality[:, None])
-    z = np.column_stack([np.ones(items), standard(quality[:, None], np.ones(items, bool))])
+    z = standard(quality[:, None], np.ones(items, bool))
+    design = np.column_stack([x, z[item]])
     onehot = np.eye(items)[item]
-    beta = np.linalg.lstsq(z, fit.effect)[0]
-    prior = z @ beta
-    penalty = fit.noise / fit.spread
-    left = np.block([[x.T @ x, x.T @ onehot], [onehot.T @ x, onehot.T @ onehot]])
-    left[3:, 3:] += penalty * np.eye(items)
-    rest = y - prior[item]
-    dense = np.linalg.solve(left, np.concatenate([x.T @ rest, onehot.T @ rest]))
-    np.testing.assert_allclose(fit.slopes[1:], dense[1:3], atol=2e-3)
-    level = fit.slopes[0] + fit.effect
-    np.testing.assert_allclose(level, dense[0] + prior + dense[3:], atol=2e-2)
-    assert fit.noise == pytest.approx(1.0, abs=0.06)
+    precision = np.linalg.inv(fit.noise * np.eye(n) + fit.spread * onehot @ onehot.T)
+    dense = np.linalg.solve(design.T @ precision @ design, design.T @ precision @ y)
+    np.testing.assert_allclose(fit.slopes, dense[:3], atol=0.01)  # these are shrunk a little
+    effect = z[:, 0] * dense[3] + fit.spread * onehot.T @ precision @ (y - design @ dense)
+    np.testing.assert_allclose(fit.effect, effect, atol=0.01)
+    assert fit.noise == pytest.approx(1.0, abs=0.08)
     assert fit.spread == pytest.approx(0.09, abs=0.06)
-    np.testing.assert_allclose(fit.effect - fit.effect.mean(), true - true.mean(), atol=0.45)
+
+
+def noisy(spread: float, rows: int = 10) -> tuple[np.ndarray, np.ndarray, float]:
+    """True effects and those found, of 300 items with a few rows each of noise 1, and tau^2."""
+    rng = np.random.default_rng(1)
+    item = np.repeat(np.arange(300), rows)
+    true = spread * rng.normal(size=300)
+    y = true[item] + rng.normal(size=len(item))
+    fit = fit_items(Sums.of(item, np.ones((len(item), 1)), y[:, None], 300), np.zeros((300, 0)))
+    return true, fit.effect, fit.spread
 
 
 def test_what_is_noise_is_shrunk_away_and_what_is_not_is_kept() -> None:
-    rng = np.random.default_rng(1)
-    seen = np.ones(400, bool)
-    none = np.zeros((400, 0))
-    noise = rng.normal(size=400)
-    _, effect, spread = shrink(noise, np.ones(400), none, seen)
-    assert spread < 0.15
-    assert np.abs(effect).max() < 0.5
-    true = 3 * rng.normal(size=400)
-    _, effect, spread = shrink(true + noise, np.ones(400), none, seen)
-    assert spread == pytest.approx(9.0, rel=0.2)
-    kept = np.polyfit(true + noise, effect, 1)[0]
-    assert kept == pytest.approx(spread / (spread + 1), abs=0.01)
+    _, effect, tau2 = noisy(0.0)
+    assert tau2 < 0.02
+    assert np.abs(effect).max() < 0.2, "means of 10 rows lie within 1 of 0"
+    true, effect, tau2 = noisy(3.0)
+    assert tau2 == pytest.approx(9.0, rel=0.2)
+    np.testing.assert_allclose(effect, true, atol=1.3)
 
 
 def test_items_never_seen_get_what_their_covariates_say() -> None:
     rng = np.random.default_rng(2)
     z = rng.normal(size=(300, 4))
-    seen = np.arange(300) < 250
-    raw = np.where(seen, 2 * z[:, 0] + 0.1 * rng.normal(size=300), 0.0)
-    prior, effect, _ = shrink(raw, np.full(300, 0.01), z, seen)
-    np.testing.assert_allclose(effect[~seen], 2 * z[~seen, 0], atol=0.2)
-    np.testing.assert_array_equal(effect[~seen], prior[~seen])
-    irrelevant = shrink(raw, np.full(300, 0.01), np.zeros((300, 0)), seen)[1]
-    assert np.ptp(irrelevant[~seen]) == 0
+    item = np.repeat(np.arange(250), 4)
+    y = 5.0 + 2 * z[item, 0] + 0.1 * rng.normal(size=len(item))
+    sums = Sums.of(item, np.ones((len(item), 1)), y[:, None], 300)
+    fit = fit_items(sums, z)
+    mean = 2 * z[:250, 0].mean()
+    np.testing.assert_allclose(fit.effect[250:], 2 * z[250:, 0] - mean, atol=0.1)
+    assert np.ptp(fit_items(sums, np.zeros((300, 0))).effect[250:]) == 0
+
+
+def test_a_policy_that_shows_good_items_does_not_pass_for_better_days() -> None:
+    """Two logging policies with a level each; the second shows the upper half of items alone."""
+    rng = np.random.default_rng(3)
+    quality = rng.normal(size=60)
+    good = np.argsort(quality)[30:]
+    item = np.concatenate([rng.integers(0, 60, 3000), rng.choice(good, 6000)])
+    second = np.arange(9000) >= 3000
+    y = quality[item] + 2.0 * second + 3 * rng.normal(size=9000)
+    x = np.column_stack([np.ones(9000), ~second, second])
+    fit = fit_items(Sums.of(item, x, y[:, None], 60), quality[:, None])
+    assert fit.slopes[2] - fit.slopes[1] == pytest.approx(2.0, abs=0.3)
 
 
 def test_the_penalty_grows_with_the_noise_and_the_constant_is_free() -> None:

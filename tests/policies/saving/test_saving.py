@@ -276,3 +276,19 @@ def test_a_zip_of_an_older_kind_is_refused_by_name(tmp_path: Path) -> None:
     agent.model.save(tmp_path / "it.zip")
     with pytest.raises(ValueError, match="older Longplay"):
         load(tmp_path / "it.zip", trust=True)
+
+
+def test_a_chain_that_version_0_2_wrote_is_loaded(tmp_path: Path) -> None:
+    env = make_env()
+    old = tmp_path / "it"
+    policy = build("softmax_encoder", env, temperature=3.0)
+    save(policy, old)
+    file = old / "config.json"
+    about = json.loads(file.read_text())
+    for node in about["policy"]:
+        for name in ("inner", "parts", "encoder_at"):
+            del node[name]
+    file.write_text(json.dumps(about | {"format": 2}))
+    obs, _ = env.reset(seed=3)
+    seen = observation_of(obs)
+    np.testing.assert_array_equal(probabilities(load(old), seen), probabilities(policy, seen))

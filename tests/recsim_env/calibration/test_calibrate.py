@@ -13,19 +13,20 @@ import pytest
 import recsim_env
 from recsim_env import Catalogue, Population
 from recsim_env.calibration.calibrate import (
-    CalibratedWorld,
+    SERVING,
     calibrate,
     cluster,
     position_effect,
     simulate,
 )
 from recsim_env.calibration.choice_fit import best_fit, choice_table
+from recsim_env.calibration.world import FittedWorld
 from recsim_env.users.calibrated import CalibratedConfig
 
 ITEMS, PERSONS = 60, 300
 
 
-def planted(**coefficients: float) -> CalibratedWorld:
+def planted(**coefficients: float) -> FittedWorld:
     """Four topics, and a chain that leads from each item to the next by number."""
     rng = np.random.default_rng(0)
     topics = np.arange(ITEMS) % 4
@@ -42,7 +43,9 @@ def planted(**coefficients: float) -> CalibratedWorld:
     people = Population(interests=interests, traits=traits)
     known = {"taste": 0.0, "follow": 0.0, "dull": 0.0, "boredom_keep": 0.8, "repeat": 0.0}
     config = CalibratedConfig(**(known | coefficients))
-    return CalibratedWorld(config=config, catalogue=catalogue, population=people)
+    return FittedWorld(
+        model="calibrated", config=config, catalogue=catalogue, population=people, serving=SERVING
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,12 +85,12 @@ def real() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def world(real: list[np.ndarray]) -> CalibratedWorld:
+def world(real: list[np.ndarray]) -> FittedWorld:
     return calibrate(real, ITEMS, topics=np.arange(ITEMS) % 4, dims=8)
 
 
 def test_a_calibrated_world_keeps_lengths_popularity_and_never_repeats(
-    real: list[np.ndarray], world: CalibratedWorld
+    real: list[np.ndarray], world: FittedWorld
 ) -> None:
     fake = simulate(world, len(real), seed=2)
     lengths = [np.mean([len(h) for h in lists]) for lists in (real, fake)]
@@ -97,23 +100,23 @@ def test_a_calibrated_world_keeps_lengths_popularity_and_never_repeats(
     assert all(len(set(items.tolist())) == len(items) for items in fake)
 
 
-def test_saved_and_loaded_worlds_are_the_same(tmp_path: Path, world: CalibratedWorld) -> None:
+def test_saved_and_loaded_worlds_are_the_same(tmp_path: Path, world: FittedWorld) -> None:
     world.save(tmp_path / "world")
-    again = CalibratedWorld.load(tmp_path / "world")
+    again = FittedWorld.load(tmp_path / "world")
     assert again.config == world.config
     one, other = (simulate(w, 30, seed=5) for w in (world, again))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert sorted(p.name for p in (tmp_path / "world").iterdir()) == ["arrays.npz", "config.json"]
 
 
-def test_windows_are_not_lost_in_silence(world: CalibratedWorld, tmp_path: Path) -> None:
+def test_windows_are_not_lost_in_silence(world: FittedWorld, tmp_path: Path) -> None:
     n = len(world.catalogue)
     windowed = world.catalogue.with_windows(np.zeros(n, int), np.full(n, 9))
     with pytest.raises(ValueError, match="windows and groups are not saved"):
         replace(world, catalogue=windowed).save(tmp_path)
 
 
-def test_a_registered_world_is_made_by_its_id(world: CalibratedWorld) -> None:
+def test_a_registered_world_is_made_by_its_id(world: FittedWorld) -> None:
     env_id = world.register("Planted")
     recsim_env.check_vector_env(gymnasium.make_vec(env_id, num_envs=5, max_steps=12))
     assert gymnasium.make(env_id).reset(seed=0)[0]["candidates"].shape == (50,)
@@ -147,7 +150,7 @@ def test_attention_moves_choices_to_the_places_seen(real: list[np.ndarray]) -> N
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config.json is missing: calibrate"):
-        CalibratedWorld.load(tmp_path)
+        FittedWorld.load(tmp_path)
 
 
 def test_too_short_a_log_and_an_unfitted_world_are_refused() -> None:

@@ -15,7 +15,13 @@ from offpolicy import LoggedDataset
 from policies import build, collect, score_log
 from policies.features import state_features
 from policies.observation import items_of, observation_of, serving_of
-from policies.rl.data.logged import LogBatch, log_batch, logged_transitions, returns_to_go
+from policies.rl.data.logged import (
+    LogBatch,
+    credit_of,
+    log_batch,
+    logged_transitions,
+    returns_to_go,
+)
 from policies.rl.nets import ItemNet
 from policies.rl.offline.losses import (
     METHODS,
@@ -24,7 +30,7 @@ from policies.rl.offline.losses import (
     OfflineConfig,
     ReinforceConfig,
     SNQNConfig,
-    slate_log_prob,
+    place_log_probs,
 )
 from policies.slates.distributions import PlackettLuce
 from tests.factories import env_of
@@ -56,7 +62,8 @@ def a_batch(seed: int = 0) -> LogBatch:
     paid = torch.from_numpy(rng.normal(size=(2, B)).astype(np.float32))
     place = torch.from_numpy(rng.integers(K + 1, size=B))
     alive = torch.from_numpy((rng.random(B) < 0.8).astype(np.float32))
-    now = (state[0], ids[0], shown, place, chance[0], chance[1], paid[0], paid[1])
+    credit = torch.from_numpy(credit_of(shown.numpy(), place.numpy()))
+    now = (state[0], ids[0], shown, place, credit, chance[0], chance[1], paid[0], paid[1])
     return LogBatch(*now, alive, state[1], ids[1])
 
 
@@ -99,7 +106,8 @@ def test_probability_of_a_slate_is_plackett_luce() -> None:
     rng = np.random.default_rng(0)
     logit, shown = rng.normal(size=(B, C)), rng.random((B, C)).argsort(1)[:, :K]
     shown[3, 1] = -1  # an empty second place
-    ours = slate_log_prob(torch.from_numpy(logit), torch.from_numpy(shown)).exp().numpy()
+    places = place_log_probs(torch.from_numpy(logit), torch.from_numpy(shown))
+    ours = places.sum(1).exp().numpy()
     exact = PlackettLuce(logit, K).prefix(shown.astype(np.int32))
     np.testing.assert_allclose(np.delete(ours, 3), np.delete(exact[:, -1], 3), rtol=1e-9)
     assert ours[3] == pytest.approx(exact[3, 0])
@@ -159,8 +167,9 @@ def test_cql_by_hand() -> None:
         column = int(batch.shown[i, place if place < K else 0])
         goal = float(batch.reward[i])
         goal += 0.8 * float(batch.alive[i]) * old[0, i, after[0, i].argmax()]
-        q = now[0, i]
-        total += huber(q[column] - goal) + 0.3 * (math.log(np.exp(q).sum()) - q[column])
+        q, shown = now[0, i], batch.shown[i].numpy()
+        total += huber(q[column] - goal)
+        total += 0.3 / C * (math.log(np.exp(q).sum()) - q[shown].mean())
     got = loss_of("cql", net, target, batch).item()
     assert got == pytest.approx(total / B, rel=1e-5)
 
@@ -185,12 +194,14 @@ def test_snqn_and_sa2c_by_hand(method: str) -> None:
     assert got == pytest.approx(total / B, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", ["reinforce", "reinforce_top_k"])
-def test_reinforce_moves_each_slate_by_weight_and_gain(method: str) -> None:
+@pytest.mark.parametrize("credit", ["taken", "slate", "top_k"])
+def test_reinforce_moves_each_place_by_weight_and_gain(credit: Any) -> None:
     """The gradient of one row's logits, worked by hand from the corrected policy gradient."""
+    method = "reinforce_top_k" if credit == "top_k" else "reinforce"
     net, batch = a_net(method), a_batch()
     now, value, _, _ = rows_of(net, net, batch)
-    loss = loss_of(method, net, net, batch)
+    config = ReinforceConfig(entropy=0.0, cap=2.0, credit="slate" if credit == "slate" else "taken")
+    loss = METHODS[method].loss(net, net, batch, config)
     loss.backward()  # type: ignore[no-untyped-call]
     expected = np.zeros(A)
     for i in range(B):
@@ -203,7 +214,9 @@ def test_reinforce_moves_each_slate_by_weight_and_gain(method: str) -> None:
             second /= second.sum()
             pi = p[shown[0]] * second[shown[1]]
             weight = min(pi / float(batch.propensity[i]), 2.0)
-            slope = np.eye(C)[shown[0]] - p + np.eye(C)[shown[1]] - second
+            slopes = np.eye(C)[shown] - np.stack([p, second])
+            taken = np.arange(K) == place
+            slope = slopes.sum(axis=0) if credit == "slate" else taken @ slopes
         else:
             column = shown[place] if place < K else 0
             pi = p[column]

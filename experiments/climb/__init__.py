@@ -1,0 +1,1 @@
+"""`longplay climb`: learn, step, serve, log, repeat."""

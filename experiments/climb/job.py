@@ -1,0 +1,105 @@
+"""What the rounds of one seed share: its world, its users, and the policies at both ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from experiments.climb.settings import Settings
+from experiments.common.building import build_with
+from experiments.common.truth import Truth, serve
+from experiments.common.worlds import EnvFactory, WorldSizes, named_world
+from offpolicy import LoggedDataset
+from offpolicy.log.splitting import split_sessions
+from policies import POLICIES, Learner, Policy, build, collect, load, serving_of
+from policies.improve.path import between
+
+PURPOSES = ("warm", "log", "split", "truth", "learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One seed of a climb."""
+
+    settings: Settings
+    seed: int
+
+    @property
+    def world(self) -> EnvFactory:
+        return world_of(self.settings)
+
+    def seed_of(self, purpose: str, nth: int = 0) -> int:
+        """Independent seeds by purpose and round: no user is met twice, but by the truth, where
+        every policy meets the same ones."""
+        words = np.random.SeedSequence((self.seed, PURPOSES.index(purpose), nth))
+        return int(words.generate_state(1)[0])
+
+    def behaviour(self) -> Policy:
+        """What serves the first round."""
+        s, env = self.settings, self.world.make(self.settings.users)
+        policy = self.untaught(s.behaviour)
+        if s.behaviour in POLICIES:
+            uniform, seed = build("uniform", env), self.seed_of("warm")
+            policy.update(collect(env, uniform, n_sessions=s.warm_sessions, seed=seed))
+        return policy
+
+    def untaught(self, name: str) -> Policy:
+        """The behaviour or the target, which has learnt nothing yet unless it was saved."""
+        s, env = self.settings, self.world.make(1)
+        if name not in POLICIES:
+            return load(name, serving=serving_of(env))
+        temperature = s.target_temperature if name == s.target else s.temperature
+        return build_with(
+            name, env, {"seed": self.seed_of("learn"), "temperature": temperature}, {}
+        )
+
+    def log(self, policy: Policy, nth: int) -> LoggedDataset:
+        """What the policy that serves round `nth` logs."""
+        s, seed = self.settings, self.seed_of("log", nth)
+        env = self.world.make(s.users)
+        return collect(env, policy, n_sessions=s.sessions, seed=seed, logger=f"round {nth}")
+
+    def parted(self, log: LoggedDataset, nth: int) -> tuple[LoggedDataset, LoggedDataset]:
+        """Sessions for learner and choice, and the others for the judge."""
+        share = self.settings.learner_share
+        learner, judge = split_sessions(log, (share, 1 - share), seed=self.seed_of("split", nth))
+        return learner, judge
+
+    def truth(self, policy: Policy) -> Truth:
+        """The policy in the world, on the users that every policy of this seed serves."""
+        s, seed = self.settings, self.seed_of("truth")
+        return serve(self.world.make(s.users), policy, n_sessions=s.truth_sessions, seed=seed)
+
+
+@lru_cache(maxsize=1)
+def world_of(settings: Settings) -> EnvFactory:
+    """The world that the settings name."""
+    sizes = WorldSizes(
+        slate_size=settings.slate_size,
+        n_candidates=settings.n_candidates,
+        history_length=settings.history_length,
+        max_steps=settings.max_steps,
+    )
+    return named_world(settings.env, settings.data, settings.data_root, sizes)
+
+
+def check(settings: Settings) -> None:
+    """Raise ValueError for policies between which there is no climb, before anything is written."""
+    for name in (settings.behaviour, settings.target):
+        if name not in POLICIES and not Path(name).is_dir():
+            raise ValueError(
+                f"no policy {name!r}: give the folder of a saved one, or one of "
+                f"{', '.join(sorted(POLICIES))}"
+            )
+    job = Job(settings, settings.seed)
+    behaviour, target = (job.untaught(name) for name in (settings.behaviour, settings.target))
+    for name, policy in ((settings.behaviour, behaviour), (settings.target, target)):
+        if isinstance(policy, Learner) and name in POLICIES:
+            raise ValueError(
+                f"{name} learns by acting in a world, not from logs: train it with `longplay "
+                "train-policy`, and give the folder that it was saved in"
+            )
+    between(behaviour, target, 0.5, settings.kind)

@@ -1,0 +1,86 @@
+"""Settings of `longplay climb`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Climb from a behaviour's first log to a planner's value, by steps that the logs vouch for."""
+
+    data: str | None = None
+    """Real interactions to build the world from (ml-100k, ml-1m, amazon-beauty, coat, or a file of
+    user, item, timestamp); the world of --env otherwise."""
+    data_root: Path | None = None
+    """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
+    env: str = "recsim_env/Longplay-v0"
+    """The world."""
+    out: Path = Path("results")
+    """Where run folders are made."""
+    resume: Path | None = None
+    """A run folder to go on with, under the same settings."""
+    seed: int = 0
+    """The first seed; warm-up, logs, learner and test users are made anew with each."""
+    seeds: int = 10
+
+    slate_size: int = 3
+    n_candidates: int = 20
+    """Items that the candidate generator offers at each step."""
+    history_length: int = 20
+    max_steps: int = 30
+    """Decisions after which a session is cut; the value is the return up to there."""
+
+    behaviour: str = "top_rated"
+    """What serves first, of policies.POLICIES: it learns from the warm-up sessions, then no more.
+    Or the folder of a saved policy."""
+    temperature: float = 8.0
+    """Of the behaviour, where it takes one."""
+    warm_sessions: int = 4000
+    """Sessions of uniform slates that the behaviour learns from."""
+    target: str = "one_step"
+    """What the steps go towards, of policies.POLICIES: it learns from every log. Or the folder of a
+    saved policy, which stays as it is."""
+    target_temperature: float = 0.5
+    """Of the target, where it takes one. A low one leaves the length of a step to the judge; at a
+    high one the target itself ends the climb."""
+    kind: Literal["geometric", "mixture"] = "geometric"
+    """The path from the policy that serves to the target."""
+
+    rounds: int = 10
+    sessions: int = 8000
+    """Sessions that a round serves, of users never seen before."""
+    learner_share: float = 0.5
+    """About this share of a round's sessions is read by learner and choice before the step; the
+    others judge it, and are learnt from afterwards."""
+    truth_sessions: int = 4000
+    """Sessions of yet other users that every policy of a seed serves for its true value."""
+    users: int = 512
+    """Parallel users."""
+    min_ess: float = 500.0
+    """Effective sessions of the judge below which a step is not vouched for."""
+    confidence: float = 0.975
+    """That the true uplift of a step is above its stated lower bound."""
+    level: float = 0.95
+    """Of the intervals over seeds and over sessions in truth."""
+    workers: int = 2
+    """Seeds worked on at the same time, a process each."""
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.users, self.workers, self.max_steps, self.slate_size) < 1:
+            raise ValueError("rounds, users, workers, max_steps, slate_size must be at least 1")
+        if self.seeds < 2 or min(self.warm_sessions, self.truth_sessions) < 2:
+            raise ValueError("at least 2 seeds and 2 sessions: fewer give no interval")
+        if not 0 < self.learner_share < 1:
+            raise ValueError(
+                f"learner_share is {self.learner_share}; it lies between 0 and 1: learner and "
+                "judge each need sessions of their own"
+            )
+        if self.sessions < 8:
+            raise ValueError(f"{self.sessions} sessions a round are too few to split; serve more")
+        if not 0 < self.level < 1 or not 0.5 < self.confidence < 1:
+            raise ValueError("level lies between 0 and 1, confidence between 0.5 and 1")
+        if not min(self.temperature, self.target_temperature) > 0:
+            raise ValueError("temperatures must be above 0")

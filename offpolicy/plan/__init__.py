@@ -1,0 +1,1 @@
+"""What to do after "cannot tell", in numbers: a step, a better log, a bounded trial."""

@@ -1,0 +1,148 @@
+"""A step without sessions for a choice: weights say how far, and a few shares are judged together.
+
+Importance weights are known before any reward is read: the largest share of the way whose weights
+hold the gate's floors on the judge's sessions is no choice by what came of them. It and a few
+smaller shares are then judged with bounds that hold together, and the furthest one that passes is
+the step. Where a bound is all that is wanted of one step, `furthest_step` states a higher one; of
+a climb of many steps this rule gets further.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from offpolicy.diagnostics import Diagnostics, diagnose
+from offpolicy.gate.guardrails import GuardrailSpec
+from offpolicy.gate.verdict import GateRule, Outcome, Verdict
+from offpolicy.judging import judge
+from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.scores import TargetScores
+from offpolicy.weighting.horizons import Horizon, terms
+from policies.base import Policy, conditional
+from policies.improve.path import Kind, along, between, log_first_place, shared_rules
+from policies.improve.step import Step, score_shares
+from policies.observation import columns_of, observation_of_log
+from policies.scoring import check_slate_size
+from policies.slates.distributions import PlackettLuce, sum_weighted
+
+SHARES = tuple(2.0**-k for k in range(10))  # of the way, whose weights are looked at in turn
+BETWEEN = (1.68, 1.41, 1.19)  # times the largest of them that holds the floors: looked at next
+CHUNK = 8192  # rows at a time
+
+
+def reached_step(
+    judge_log: LoggedDataset,
+    now: Policy,
+    target: Policy,
+    *,
+    rule: GateRule | None = None,
+    kind: Kind = "geometric",
+    horizon: Horizon = "per_decision",
+    guardrails: Sequence[GuardrailSpec] = (),
+    level: float = 0.95,
+) -> Step:
+    """The furthest share of the way from `now` to `target` that passes the gate on these sessions,
+    of which the target must have learnt none; no step where none passes.
+
+    Judged are the largest share whose weights hold the floors of `rule`, found to a fifth, and one
+    of about 2/3 of it; their bounds hold together, whichever is taken. No reward model is fitted:
+    the uplift is that of a self-normalised estimator. Memory beside the log: 2 N C numbers.
+
+    Raises ValueError where there is no path between the two policies.
+    """
+    rule = rule or GateRule()
+    score = scorer(judge_log, now, target, kind)
+    found: list[tuple[float, TargetScores]] = []
+    for share in SHARES:
+        scores = score(share)
+        weights = diagnose(terms(judge_log, scores, horizon=horizon))
+        if _holds(weights, rule):
+            found = [(share, scores)]
+            break
+    if not found:
+        return _no_step(now, weights, rule)
+    if found[0][0] < 1:
+        for share in (found[0][0] * factor for factor in BETWEEN):
+            scores = score(share)
+            if _holds(diagnose(terms(judge_log, scores, horizon=horizon)), rule):
+                found.insert(0, (share, scores))
+                break
+    least = 0.7 * found[0][0]
+    if found[-1][0] > least or len(found) == 1:
+        found = [found[0], (least, score(least))]
+    shares = [share for share, _ in found]
+    report = judge(
+        judge_log,
+        {f"{share:.4g} of the way": scores for share, scores in found},
+        horizon=horizon,
+        rule=rule,
+        guardrails=guardrails,
+        level=level,
+        model=None,
+    )
+    passed = [c.verdict.outcome is Outcome.PASS for c in report.candidates]
+    nth = passed.index(True) if any(passed) else 0
+    share, best = shares[nth] if any(passed) else 0.0, report.candidates[nth]
+    return Step(
+        share=share,
+        policy=copy.deepcopy(target) if share == 1 else between(now, target, share, kind),
+        uplift=best.uplift,
+        verdict=best.verdict,
+        ess=best.report.diagnostics.least_ess,
+        tried=(),
+        judged=report,
+    )
+
+
+def scorer(
+    log: LoggedDataset, now: Policy, target: Policy, kind: Kind = "geometric"
+) -> Callable[[float], TargetScores]:
+    """What `between(now, target, share, kind)` says of the logged slates, for any share.
+
+    On a geometric path without rules both policies are asked once, whatever the number of shares.
+
+    Raises ValueError where there is no path between the two policies.
+    """
+    rules = shared_rules(now, target, kind)
+    if kind != "geometric" or rules:
+        return lambda share: score_shares(log, now, target, (share,), kind)[share]
+    check_slate_size(log, now.serving)
+    seen = observation_of_log(log, now.serving)
+    columns = columns_of(seen, log.slate)
+    ends = [np.empty((len(log), now.serving.columns)) for _ in range(2)]
+    whole = True  # whether the target itself is the last policy of the path
+    for start in range(0, len(log), CHUNK):
+        rows = slice(start, min(start + CHUNK, len(log)))
+        part = seen.rows(rows)
+        for logits, d in zip(ends, along(now, target, (0.0, 1.0), kind, part), strict=True):
+            logits[rows] = log_first_place(d, part)
+        whole = whole and isinstance(d, PlackettLuce)
+
+    def scores(share: float) -> TargetScores:
+        if share == 1 and not whole:
+            return score_shares(log, now, target, (1.0,), kind)[1.0]
+        prefix = np.empty(log.slate.shape)
+        for start in range(0, len(log), CHUNK):
+            rows = slice(start, start + CHUNK)
+            logits = sum_weighted([end[rows] for end in ends], (1 - share, share))
+            prefix[rows] = PlackettLuce(logits, log.slate_size).prefix(columns[rows])
+        return TargetScores(prefix[:, -1], conditional(prefix))
+
+    return scores
+
+
+def _holds(d: Diagnostics, rule: GateRule) -> bool:
+    m = d.mean_weight
+    return d.least_ess >= rule.min_ess and m is not None and m.low <= 1 <= m.high
+
+
+def _no_step(now: Policy, d: Diagnostics, rule: GateRule) -> Step:
+    why = (
+        f"effective sample {d.least_ess:.0f} of {d.units} units at {SHARES[-1]:.2g} of the way, "
+        f"the gate's floor is {rule.min_ess:.0f}: log more sessions, or take a target nearer to "
+        "what serves"
+    )
+    return Step(0.0, now, None, Verdict(Outcome.UNDECIDED, why, "overlap"), d.least_ess, (), None)

@@ -1,0 +1,106 @@
+"""A fitted world: what rebuilds it, and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from recsim_env.catalogue import Catalogue, Population
+from recsim_env.model import load_model
+from recsim_env.vector import RecVectorEnv
+
+COLUMNS = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
+FILES = ("config.json", "arrays.npz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedWorld:
+    """A user model's config and arrays, and the sizes that it serves with unless told otherwise."""
+
+    model: str  # of recsim_env.users
+    config: Any  # that model's config
+    catalogue: Catalogue
+    population: Population
+    serving: Mapping[str, Any] = field(default_factory=dict)  # parameters of RecVectorEnv
+
+    def make_vec(self, num_envs: int, **parameters: Any) -> RecVectorEnv:
+        """So many users of this world; `parameters` replace those it serves with."""
+        return RecVectorEnv(num_envs, **self.parameters() | parameters)
+
+    def parameters(self) -> dict[str, Any]:
+        """What RecVectorEnv is made of."""
+        parts = {"catalogue": self.catalogue, "population": self.population}
+        return {"model": self.model, "config": self.config} | parts | dict(self.serving)
+
+    def register(self, name: str) -> str:
+        """Make `recsim_env/NAME-v0` of this world, for gymnasium.make and make_vec."""
+        env_id = f"recsim_env/{name}-v0"
+        gymnasium.register(
+            env_id,
+            entry_point="recsim_env.single:RecEnv",
+            vector_entry_point="recsim_env.vector:RecVectorEnv",
+            kwargs=self.parameters(),
+            disable_env_checker=True,
+            order_enforce=False,
+        )
+        return env_id
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and arrays.npz; each appears whole or not at all, the arrays first.
+
+        Raises ValueError on a catalogue with windows or groups, which the files do not keep.
+        """
+        c, p = self.catalogue, self.population
+        if c.ruled:
+            raise ValueError("windows and groups are not saved: add them to what `load` returns")
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray[Any]] = {name: getattr(c, name) for name in COLUMNS}
+        arrays |= {f"column {name}": column for name, column in c.columns.items()}
+        arrays |= {f"trait {name}": trait for name, trait in p.traits.items()}
+        arrays["interests"] = p.interests
+        if p.first_items is not None:
+            arrays["first_items"] = p.first_items
+        if p.first_responses is not None:
+            arrays["first_responses"] = p.first_responses
+        with (folder / "arrays.npz.part").open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        said = {"model": self.model, "serving": dict(self.serving), "n_topics": c.n_topics}
+        text = json.dumps(said | {"names": c.names, "config": asdict(self.config)}, indent=2)
+        (folder / "config.json.part").write_text(text, encoding="utf-8")
+        (folder / "arrays.npz.part").replace(folder / "arrays.npz")
+        (folder / "config.json.part").replace(folder / "config.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> FittedWorld:
+        """Read what `save` wrote; raises FileNotFoundError naming the missing file."""
+        for name in FILES:
+            if not (folder / name).exists():
+                raise FileNotFoundError(f"{folder / name} is missing: calibrate the world again")
+        meta = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if "model" not in meta:
+            raise ValueError(f"{folder} was written by an older version: calibrate the world again")
+        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+            parts = dict(arrays)
+        columns = {n.removeprefix("column "): a for n, a in parts.items() if n[:7] == "column "}
+        traits = {n.removeprefix("trait "): a for n, a in parts.items() if n[:6] == "trait "}
+        plain = {name: parts[name] for name in COLUMNS}
+        names = None if meta["names"] is None else tuple(meta["names"])
+        return cls(
+            model=meta["model"],
+            config=load_model(meta["model"]).config(**meta["config"]),
+            catalogue=Catalogue(n_topics=meta["n_topics"], columns=columns, names=names, **plain),
+            population=Population(
+                interests=parts["interests"],
+                first_items=parts.get("first_items"),
+                first_responses=parts.get("first_responses"),
+                traits=traits,
+            ),
+            serving=meta["serving"],
+        )

@@ -1,0 +1,43 @@
+"""Live: a policy answers requests, and what it decided and what came of it is one log."""
+
+from serving.catalogue import Catalogue
+from serving.contracts.decisions import Decision
+from serving.contracts.fields import ContractError
+from serving.contracts.outcomes import Outcome, OutcomeEvent
+from serving.contracts.requests import Request
+from serving.engine import Engine
+from serving.events.log import Entry, EventLog, EventLogError
+from serving.events.memory import MemoryLog
+from serving.events.segments import SegmentLog
+from serving.joining.join import Joined, join
+from serving.joining.rule import JoinRule, Shape
+from serving.joining.stream import join_log
+from serving.retrieval import Retrieval, TopVectors
+from serving.sessions.memory import MemorySessions
+from serving.sessions.replay import replay
+from serving.sessions.store import SessionStore
+
+__all__ = [
+    "Catalogue",
+    "ContractError",
+    "Decision",
+    "Engine",
+    "Entry",
+    "EventLog",
+    "EventLogError",
+    "JoinRule",
+    "Joined",
+    "MemoryLog",
+    "MemorySessions",
+    "Outcome",
+    "OutcomeEvent",
+    "Request",
+    "Retrieval",
+    "SegmentLog",
+    "SessionStore",
+    "Shape",
+    "TopVectors",
+    "join",
+    "join_log",
+    "replay",
+]

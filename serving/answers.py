@@ -1,0 +1,162 @@
+"""What a policy answers to B users, and what is answered where it cannot: always within the rules.
+
+Each row depends on itself alone: where a policy fails for one user, it still serves the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offpolicy.log.checks import repeats
+from policies.base import Policy, act
+from policies.baselines.uniform import uniform
+from policies.observation import Observation, eligible, offered
+from policies.rules.constrained import Constrained, left_by_rules
+from policies.rules.constraints import Rule
+from policies.slates.row_streams import RowStreams
+from serving.offers import Offer
+from serving.retrieval import Retrieval
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+U64 = NDArray[np.uint64]
+
+logger = logging.getLogger("serving")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One user's slate."""
+
+    slate: I32  # (K,) items
+    propensity: float
+    position_propensity: F64  # (K,)
+    candidates: I32 | None  # (C,) -1 = empty or closed; None = the whole catalogue
+    candidate_propensity: F64 | None  # (C,) to stand first
+    fallback: str | None = None  # why it is not the policy's
+
+
+class Answers:
+    """A policy, and the uniform fallback under the same rules."""
+
+    def __init__(self, policy: Policy, retrieval: Retrieval | None, *, tables: bool) -> None:
+        self.policy, self.retrieval, self.tables = policy, retrieval, tables
+        self.rules = rules_of(policy)
+        plain = uniform(policy.serving)
+        self.fallback: Policy = Constrained(plain, self.rules) if self.rules else plain
+        self._reported: set[tuple[str, int]] = set()
+
+    def of_policy(self, offer: Offer) -> list[Answer]:
+        """The policy's slates, and the fallback's for users whom it fails."""
+        tried = _each(
+            lambda some: self._drawn(self.policy, self._retrieved(some), some.keys), offer
+        )
+        errors = {row: one for row, one in enumerate(tried) if isinstance(one, Exception)}
+        for error in errors.values():
+            self._report("the policy failed; the fallback is served", error)
+        lost = np.array([*errors], np.int64)
+        instead = iter(self.of_fallback(offer.rows(lost), [*map(_said, errors.values())]))
+        return [next(instead) if isinstance(one, Exception) else one for one in tried]
+
+    def of_fallback(self, offer: Offer, why: Sequence[str]) -> list[Answer]:
+        """Uniform slates of the request's candidates, or of the pool; empty where that fails."""
+        tried = _each(lambda some: self._drawn(self.fallback, some.obs, some.fallback_keys), offer)
+        answers = []
+        for one, reason in zip(tried, why, strict=True):
+            if isinstance(one, Exception):
+                self._report("the fallback failed; nothing is shown", one)
+            shown = self._nothing() if isinstance(one, Exception) else one
+            answers.append(replace(shown, fallback=reason))
+        return answers
+
+    def _drawn(self, policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
+        """The draw itself; raises what the policy, its distribution or its rules raise, and
+        ValueError for a propensity that no log could hold."""
+        if obs.eligible is not None and bool(obs.eligible.all()):
+            obs = replace(obs, eligible=None)
+        chosen = act(policy, obs, RowStreams(keys))
+        known = (chosen.position_propensity > 0).all(axis=1) & (chosen.propensity > 0)
+        if not known.all():
+            p = float(chosen.propensity[int(np.argmin(known))])
+            raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
+        left = left_by_rules(chosen.distribution, obs, policy.serving.n_items)
+        candidates = offered(left)
+        table = chosen.first_place if self.tables and candidates is not None else None
+        return [
+            Answer(
+                chosen.slate[b], float(chosen.propensity[b]), chosen.position_propensity[b],
+                None if candidates is None else candidates[b], None if table is None else table[b],
+            )
+            for b in range(len(obs))
+        ]  # fmt: skip
+
+    def _retrieved(self, offer: Offer) -> Observation:
+        obs, free = offer.obs, ~offer.given
+        if not free.any():
+            return obs
+        if obs.candidates is None:  # the whole catalogue, not the pool
+            assert obs.eligible is not None
+            return obs.with_eligible(obs.eligible | free[:, None])
+        assert self.retrieval is not None
+        found = self.retrieval(obs.history_items[free])
+        if found.shape[0] != free.sum() or found.shape[1] > obs.candidates.shape[1]:
+            raise ValueError(f"candidates of shape {found.shape} were retrieved for {free.sum()}")
+        if repeats(found).any():
+            raise ValueError("a candidate was retrieved twice for one user")
+        candidates = obs.candidates.copy()
+        candidates[free] = -1
+        candidates[free, : found.shape[1]] = found
+        return replace(obs, candidates=candidates, eligible=eligible(None, candidates))
+
+    def _report(self, what: str, error: Exception) -> None:
+        """Log an error with its traceback, once for the place where it was raised: decisions carry
+        it each time."""
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        place = what + type(error).__name__, 0 if at is None else at.tb_lineno
+        if place not in self._reported:
+            self._reported.add(place)
+            logger.error(what, exc_info=error)
+
+    def _nothing(self) -> Answer:
+        places = self.policy.serving.slate_size
+        width = self.policy.serving.columns
+        return Answer(
+            np.full(places, -1, np.int32), 1.0, np.ones(places),
+            np.full(width, -1, np.int32), np.zeros(width) if self.tables else None,
+        )  # fmt: skip
+
+
+def rules_of(policy: Any) -> tuple[Rule, ...]:
+    """The rules that a policy is under, the outermost first, whatever stands around them."""
+    rules: tuple[Rule, ...] = ()
+    while policy is not None:
+        rules += policy.rules if isinstance(policy, Constrained) else ()
+        policy = getattr(policy, "policy", None)
+    return rules
+
+
+def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | Exception]:
+    """What is drawn for each row, or why nothing could be: halves of a batch that fails are tried
+    again, down to single rows."""
+    if not len(offer):
+        return []
+    try:
+        return [*draw(offer)]
+    except Exception as error:  # noqa: BLE001  (it is returned)
+        failed = error
+    if len(offer) == 1:
+        return [failed]
+    half = len(offer) // 2
+    return _each(draw, offer.rows(slice(half))) + _each(draw, offer.rows(slice(half, None)))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200] or type(error).__name__

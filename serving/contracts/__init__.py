@@ -1,0 +1,1 @@
+"""What goes in and out: requests, decisions and outcomes, with their JSON."""

@@ -1,0 +1,163 @@
+"""Fields of messages: what each may hold, an error that names it, and JSON there and back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields
+from functools import cache
+from typing import Any, ClassVar, Protocol, TypeVar
+
+SCHEMA = 1  # of messages and events; another one is not read
+LONGEST = 256  # characters of an id
+
+Parse = Callable[[str, Any], Any]  # (name of the field, value) -> the value, checked
+T = TypeVar("T", bound="Message")
+
+
+class ContractError(ValueError):
+    """A message breaks its contract; the text names the field and the fix."""
+
+
+class Message(Protocol):
+    """A frozen dataclass whose fields carry their checks."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+def of(parse: Parse, default: Any = MISSING) -> Any:
+    """A dataclass field whose values are checked by `parse`."""
+    return field(default=default, metadata={"parse": parse})
+
+
+def text(name: str, value: Any) -> str:
+    """An id: 1 to 256 characters."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
+        found = f"{len(value)} characters" if isinstance(value, str) else _kind(value)
+        raise ContractError(f"{name} is {found}; it must be a string of 1 to {LONGEST} characters")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ContractError(f"{name} is no text that UTF-8 can hold") from None
+    return value
+
+
+def number(name: str, value: Any) -> float:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ContractError(f"{name} is {_kind(value)}; it must be a number")
+    try:
+        real = float(value)
+    except OverflowError:
+        real = math.inf
+    if not math.isfinite(real):
+        raise ContractError(f"{name} is not finite; it must be a number that float64 can hold")
+    return real
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ContractError(f"{name} is {_kind(value)}; it must be a whole number")
+    return value
+
+
+def many(parse: Parse) -> Parse:
+    """A list of such values, as a tuple; an error names the place."""
+
+    def read(name: str, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
+            raise ContractError(f"{name} is {_kind(value)}; it must be a list")
+        try:
+            return tuple([parse(name, each) for each in value])
+        except ContractError:  # once more, slower, to say where
+            return tuple(parse(f"{name}[{i}]", each) for i, each in enumerate(value))
+
+    return read
+
+
+def named(parse: Parse) -> Parse:
+    """An object of such values by name."""
+
+    def read(name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise ContractError(f"{name} is {_kind(value)}; it must be an object")
+        return {text(f"a key of {name}", k): parse(f"{name}.{k}", v) for k, v in value.items()}
+
+    return read
+
+
+def maybe(parse: Parse) -> Parse:
+    """Such a value or none."""
+    return lambda name, value: None if value is None else parse(name, value)
+
+
+def check(message: Message) -> None:
+    """Check every field of a message in its `__post_init__`; lists become tuples.
+
+    Raises ContractError, which names the field.
+    """
+    for name, parse in _parsers(type(message)).items():
+        object.__setattr__(message, name, parse(name, getattr(message, name)))
+
+
+def to_json(message: Message, kind: str) -> bytes:
+    """One line of JSON without the line's end; floats come back as they were."""
+    values = {name: getattr(message, name) for name in _parsers(type(message))}
+    body = {"schema": SCHEMA, "type": kind} | values
+    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+
+
+def from_json(cls: type[T], body: bytes | str | Mapping[str, Any], kind: str) -> T:
+    """The message that `to_json` wrote, or that a caller did; `schema` and `type` may be left out.
+
+    Raises ContractError, which names the field.
+    """
+    given = dict(body) if isinstance(body, Mapping) else parse_json(body)
+    for name, known in (("schema", SCHEMA), ("type", kind)):
+        if given.pop(name, known) != known:
+            raise ContractError(f"{name} is not {known!r}, which is what this version reads")
+    parsers = _parsers(cls)
+    unknown = [name for name in given if name not in parsers]
+    if unknown:
+        known = ", ".join(parsers)
+        raise ContractError(f"{unknown[0][:LONGEST]!r} is no field of a {kind}; it has {known}")
+    missing = [name for name in _required(cls) if name not in given]
+    if missing:
+        raise ContractError(f"{missing[0]} is missing: a {kind} must have it")
+    return cls(**{name: parsers[name](name, value) for name, value in given.items()})
+
+
+def parse_json(body: bytes | str) -> dict[str, Any]:
+    """One JSON object; ContractError for anything else."""
+    try:
+        given = json.loads(body, parse_constant=_no_number)
+    except RecursionError:
+        raise ContractError("the body is nested too deeply") from None
+    except ValueError as error:  # also bytes that are no UTF-8
+        raise ContractError(f"the body is no JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise ContractError(f"the body is {_kind(given)}; it must be an object")
+    return given
+
+
+def _no_number(literal: str) -> None:
+    raise ValueError(f"{literal} is no number")
+
+
+def _kind(value: Any) -> str:
+    kinds = {"NoneType": "null", "dict": "an object", "str": "a string", "bool": "true or false"}
+    found = type(value).__name__
+    return kinds.get(found, f"of type {found}")
+
+
+@cache
+def _parsers(cls: type[Message]) -> dict[str, Parse]:
+    return {f.name: f.metadata["parse"] for f in fields(cls)}
+
+
+@cache
+def _required(cls: type[Message]) -> list[str]:
+    return [f.name for f in fields(cls) if f.default is MISSING]

@@ -1,0 +1,43 @@
+"""Lines of a segment: an event and its number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from serving.events.log import EventLogError
+
+LINE = re.compile(rb'\{"n":(\d+),"event":(\{.*\})\}\n')
+
+
+def line_of(number: int, event: bytes) -> bytes:
+    """Raises ValueError for what is no JSON object on one line."""
+    if b"\n" in event or not (event.startswith(b"{") and event.endswith(b"}")):
+        raise ValueError(f"an event is a JSON object on one line, got {event[:80]!r}")
+    return b'{"n":%d,"event":%b}\n' % (number, event)
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The whole lines of a segment; a piece at its end is left out. One that was sealed after its
+    folder was listed is found under its new name."""
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:
+        opened = path.with_suffix(".jsonl").open("rb")
+    with opened as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def numbered(lines: Iterator[bytes], first: int, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbers and events; EventLogError for a line that is damaged or not the next one."""
+    for number, line in enumerate(lines, first):
+        match = LINE.fullmatch(line)
+        if match is None or int(match[1]) != number:
+            raise EventLogError(
+                f"{path} is damaged: line {number - first + 1} should hold event {number} and "
+                f"holds {line[:60]!r}. Move the file away, or take it from a copy."
+            )
+        yield number, match[2]

@@ -1,0 +1,42 @@
+"""The protocol of event logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+
+class EventLogError(OSError):
+    """An event could not be kept: nothing of it is in the log."""
+
+
+class Entry(NamedTuple):
+    """An event as it is read back."""
+
+    writer: str
+    number: int  # of the writer's events, from 0 without a gap
+    event: bytes
+
+
+class EventLog(Protocol):
+    """Events are bytes of UTF-8 JSON without line ends. A writer's name belongs to one process."""
+
+    @property
+    def writer(self) -> str:
+        """In whose name `append` writes."""
+
+    def append(self, event: bytes) -> int:
+        """Keep an event and return its number. Numbers go on where the writer stopped, also after
+        a restart. Raises EventLogError where it was not kept."""
+
+    def writers(self) -> list[str]:
+        """Everybody who wrote to the log, by name."""
+
+    def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
+        """A writer's events with numbers above `after`, in order."""
+
+    def flush(self) -> None:
+        """Return once what was appended outlives the machine, as far as the log can promise it."""
+
+    def close(self) -> None:
+        """Flush, and write no more."""

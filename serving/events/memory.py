@@ -1,0 +1,34 @@
+"""Events in memory: for tests and notebooks. They end with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serving.events.log import Entry, EventLogError
+
+
+class MemoryLog:
+    """An event log of one writer."""
+
+    def __init__(self, writer: str = "memory") -> None:
+        self.writer, self.events, self.closed = writer, list[bytes](), False
+
+    def append(self, event: bytes) -> int:
+        if self.closed:
+            raise EventLogError("the log is closed")
+        self.events.append(event)
+        return len(self.events) - 1
+
+    def writers(self) -> list[str]:
+        return [self.writer] if self.events else []
+
+    def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
+        events = self.events if writer == self.writer else []
+        for number in range(after + 1, len(events)):
+            yield Entry(writer, number, events[number])
+
+    def flush(self) -> None:
+        """Memory has nothing to flush."""
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,188 @@
+"""Events in a folder: JSON lines in segments, each written by one writer and then sealed.
+
+A segment is `WRITER-FIRST.open` while it is written (FIRST is the number of its first event) and
+becomes `WRITER-FIRST.jsonl` by a rename, so that a reader knows what will not change. A line is
+`{"n": number, "event": ...}`. One write(2) an event: what a killed process had appended is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from policies.validation import COUNT, FROM_0
+from serving.events.lines import line_of, lines_of, numbered
+from serving.events.log import Entry, EventLogError
+
+WRITER = re.compile(r"[A-Za-z0-9_.]{1,64}")
+SEGMENT = re.compile(r"(?P<writer>[A-Za-z0-9_.]{1,64})-(?P<first>\d{12})\.(?:jsonl|open)")
+
+
+class SegmentLog:
+    """The log in `folder`, for one writer at a time.
+
+    segment_bytes: a segment that has grown so large is sealed.
+    sync: seconds between calls of fdatasync, after which events outlive the machine. They are made
+        beside the appends, and the append after one that failed raises; 0 = within every append,
+        None = by `flush` and `close` alone. A killed process loses nothing in any case.
+
+    Raises ValueError for a writer whose name is not 1 to 64 letters, digits, dots and underscores,
+    and EventLogError where another process writes in its name or a segment is damaged.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        writer: str = "main",
+        segment_bytes: int = 64 << 20,
+        sync: float | None = 0.1,
+    ) -> None:
+        if not WRITER.fullmatch(writer):
+            raise ValueError(f"writer {writer!r}: use letters, digits, dots and underscores")
+        COUNT.check("segment_bytes", segment_bytes)
+        if sync is not None:
+            FROM_0.check("sync", sync)
+        self.folder, self.writer = Path(folder), writer
+        self.segment_bytes, self.sync = segment_bytes, sync
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock: int | None = _locked(self.folder / f".{writer}.lock", writer)
+        self._file: int | None = None  # descriptor of the open segment
+        self._path, self._end = Path(), 0  # where it is, and the end of its last whole line
+        self._synced = time.monotonic()
+        self._syncing: Future[None] | None = None
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="event-log-sync")
+        self.dropped_bytes = 0  # of a record that a killed process had half written
+        self._next = self._recovered()
+
+    def append(self, event: bytes) -> int:
+        if self._lock is None:
+            raise EventLogError(f"the log of {self.writer} at {self.folder} is closed")
+        number = self._next
+        try:
+            self._written(line_of(number, event))
+        except OSError as error:
+            raise EventLogError(error.errno, f"event {number} of {self.writer}: {error}") from error
+        self._next += 1
+        return number
+
+    def writers(self) -> list[str]:
+        return sorted({writer for writer, _, _ in self._segments()})
+
+    def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
+        own = sorted((first, path) for name, first, path in self._segments() if name == writer)
+        for nth, (first, path) in enumerate(own):
+            if nth + 1 < len(own) and own[nth + 1][0] <= after + 1:
+                continue  # all of it was read before
+            for number, event in numbered(lines_of(path), first, path):
+                if number > after:
+                    yield Entry(writer, number, event)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._await_sync()
+            os.fdatasync(self._file)
+            self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Seal the segment; the writer's name is free again."""
+        if self._lock is not None:
+            self._seal()
+            self._aside.shutdown()
+            os.close(self._lock)
+            self._lock = None
+
+    def _written(self, line: bytes) -> None:
+        """All of the line, and as far as was promised on the disk, or nothing of it."""
+        if self._syncing is not None and self._syncing.done():
+            self._await_sync()
+        if self._file is None or self._end >= self.segment_bytes:
+            self._seal()
+            self._begin()
+        assert self._file is not None
+        if os.fstat(self._file).st_size != self._end:  # an earlier failure left a piece
+            os.ftruncate(self._file, self._end)
+        try:
+            written = os.pwrite(self._file, line, self._end)
+            if written < len(line):
+                raise OSError(f"only {written} of {len(line)} bytes could be written: a full disk?")
+            if self.sync == 0:
+                os.fdatasync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._end)
+            raise
+        self._end += len(line)
+        if self.sync and self._syncing is None and time.monotonic() >= self._synced + self.sync:
+            self._synced = time.monotonic()
+            self._syncing = self._aside.submit(os.fdatasync, self._file)
+
+    def _await_sync(self) -> None:
+        """Raise what went wrong beside the appends."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
+
+    def _begin(self) -> None:
+        self._path = self.folder / f"{self.writer}-{self._next:012d}.open"
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._end = 0
+
+    def _seal(self) -> None:
+        if self._file is None:
+            return
+        os.ftruncate(self._file, self._end)
+        self.flush()
+        os.close(self._file)
+        self._file = None
+        if self._end:
+            self._path.rename(self._path.with_suffix(".jsonl"))
+        else:
+            self._path.unlink()
+        _sync_folder(self.folder)
+
+    def _recovered(self) -> int:
+        """The next number. A segment that a killed process left open is cut after its last whole
+        line and sealed."""
+        own = sorted((first, path) for name, first, path in self._segments() if name == self.writer)
+        if not own:
+            return 0
+        first, path = own[-1]
+        whole = list(lines_of(path))
+        count = sum(1 for _ in numbered(iter(whole), first, path))
+        if path.suffix == ".open":
+            self._path, self._end = path, sum(map(len, whole))
+            self.dropped_bytes = path.stat().st_size - self._end
+            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._seal()
+        return first + count
+
+    def _segments(self) -> list[tuple[str, int, Path]]:
+        found = ((SEGMENT.fullmatch(path.name), path) for path in self.folder.iterdir())
+        return [(match["writer"], int(match["first"]), path) for match, path in found if match]
+
+
+def _locked(path: Path, writer: str) -> int:
+    """A descriptor that holds the writer's name until it is closed, or its process ends."""
+    import fcntl  # of POSIX systems only
+
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise EventLogError(
+            error.errno, f"another process writes to {path.parent} as {writer!r}: give each its own"
+        ) from error
+    return lock
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

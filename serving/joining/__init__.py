@@ -1,0 +1,1 @@
+"""Decisions and what came of them, as rows of one decision log."""

@@ -1,0 +1,69 @@
+"""How decisions and outcomes are joined: declared, so that a log can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from policies.observation import Serving
+from policies.validation import FROM_0, POSITIVE
+from serving.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinRule:
+    """Windows, the reward, and when a session is over. Raises ValueError for bad numbers.
+
+    The reward of a row is the sum of weight x value over its outcomes; those of an item are the
+    reward of its place.
+    """
+
+    window: float = 600.0  # s in which an outcome counts after its decision
+    windows: Mapping[str, float] = field(default_factory=dict)  # the same, of single kinds
+    reward: Mapping[str, float] = field(default_factory=dict)  # weight of a kind of outcome
+    idle: float = 1_800.0  # s without a decision after which a session is over
+    idle_end: Literal["terminated", "truncated"] = "truncated"  # how it then ended
+
+    def __post_init__(self) -> None:
+        POSITIVE.check("window", self.window)
+        POSITIVE.check("idle", self.idle)
+        for kind, seconds in self.windows.items():
+            POSITIVE.check(f"windows[{kind!r}]", seconds)
+        for kind, weight in self.reward.items():
+            FROM_0.check(f"the size of reward[{kind!r}]", abs(weight))
+        if self.idle_end not in ("terminated", "truncated"):
+            raise ValueError(f"idle_end is {self.idle_end!r}; it is terminated or truncated")
+
+    def window_of(self, kind: str) -> float:
+        """Seconds in which an outcome of the kind counts."""
+        return self.windows.get(kind, self.window)
+
+    @property
+    def longest(self) -> float:
+        """The longest of all windows."""
+        return max((self.window, *self.windows.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Sizes of the rows, which those of the policy give."""
+
+    n_items: int  # A
+    slate_size: int  # K
+    history_length: int  # H
+    responses: int  # R
+    item_names: tuple[str, ...] | None = None
+    max_steps: int | None = None  # sessions end after so many decisions by design
+    keep_priors: bool = False  # write first histories also where all are empty
+
+    @classmethod
+    def of(cls, serving: Serving, catalogue: Catalogue) -> Shape:
+        """Of what an engine serves."""
+        return cls(
+            n_items=serving.n_items,
+            slate_size=serving.slate_size,
+            history_length=serving.history_length,
+            responses=len(serving.response_names),
+            item_names=catalogue.names,
+        )

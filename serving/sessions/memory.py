@@ -1,0 +1,110 @@
+"""Sessions in the memory of one process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from policies.validation import COUNT, POSITIVE
+from serving.sessions.store import F32, I32, Seen, Taken, Visit
+
+REQUESTS = 16  # of a session, whose steps are remembered: a retry comes soon
+SESSIONS = 8  # of a user that are open at a time
+DECISIONS = 256  # of a user, of which it is remembered that an item was taken
+
+
+@dataclass(slots=True)
+class _Session:
+    steps: int = 0
+    of_request: dict[str, int] = field(default_factory=dict)
+
+    def step(self, request_id: str) -> int:
+        if request_id not in self.of_request:
+            self.of_request[request_id] = self.steps
+            self.steps += 1
+            _forget(self.of_request, REQUESTS)
+        return self.of_request[request_id]
+
+
+@dataclass(slots=True)
+class _User:
+    items: I32
+    responses: F32
+    version: int
+    touched: float
+    updated: float | None = None
+    sessions: dict[str, _Session] = field(default_factory=dict)
+    taken: dict[str, None] = field(default_factory=dict)  # decisions, oldest first
+
+    def session(self, session: str) -> _Session:
+        found = self.sessions.pop(session, None) or _Session()
+        self.sessions[session] = found  # the last one used stands last
+        _forget(self.sessions, SESSIONS)
+        return found
+
+
+class MemorySessions:
+    """Users are forgotten `ttl` seconds after their last request or outcome, and the ones longest
+    unseen when there are more than `most`. `length` items of each history are kept. For one thread.
+
+    Raises ValueError for a limit that is not above 0.
+    """
+
+    def __init__(self, *, ttl: float = 86_400.0, most: int = 1_000_000, length: int = 256) -> None:
+        POSITIVE.check("ttl", ttl)
+        COUNT.check("most", most)
+        COUNT.check("length", length)
+        self.ttl, self.most, self.length = ttl, most, length
+        self._users: OrderedDict[str, _User] = OrderedDict()  # the last one seen stands last
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def open(self, visits: Sequence[Visit], now: float) -> list[Seen]:
+        self._expire(now)
+        return [self._open(visit, now) for visit in visits]
+
+    def apply(self, taken: Sequence[Taken], now: float) -> int:
+        self._expire(now)
+        return sum(self._apply(one, now) for one in taken)
+
+    def _open(self, visit: Visit, now: float) -> Seen:
+        user = self._user(visit.user, visit.items, visit.responses, now)
+        step = user.session(visit.session).step(visit.request_id)
+        return Seen(user.items, user.responses, user.version, user.updated, step)
+
+    def _apply(self, one: Taken, now: float) -> bool:
+        responses = np.array([one.responses], np.float32)
+        user = self._user(one.user, np.zeros(0, np.int32), responses[:0], now)
+        if one.decision_id in user.taken:
+            return False
+        user.taken[one.decision_id] = None
+        _forget(user.taken, DECISIONS)
+        user.items = np.append(user.items, np.int32(one.item))[-self.length :]
+        user.responses = np.concatenate([user.responses, responses])[-self.length :]
+        user.version, user.updated = user.version + 1, now
+        return True
+
+    def _user(self, key: str, items: I32, responses: F32, now: float) -> _User:
+        user = self._users.get(key)
+        if user is None:
+            kept = items[-self.length :], responses[-self.length :]
+            user = self._users[key] = _User(*kept, version=len(items), touched=now)
+            _forget(self._users, self.most)
+        self._users.move_to_end(key)
+        user.touched = max(now, user.touched)  # a clock may go back
+        return user
+
+    def _expire(self, now: float) -> None:
+        while self._users and next(iter(self._users.values())).touched + self.ttl < now:
+            self._users.popitem(last=False)
+
+
+def _forget(entries: MutableMapping[str, Any], most: int) -> None:
+    """The oldest entries beyond `most` go."""
+    while len(entries) > most:
+        del entries[next(iter(entries))]

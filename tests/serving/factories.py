@@ -1,0 +1,147 @@
+"""What tests of the live side build: keys, catalogues, logs, and a simulator that is served."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from policies import Policy
+from policies.slates.row_streams import RowStreams
+from serving import (
+    Catalogue,
+    Decision,
+    Engine,
+    EventLog,
+    MemoryLog,
+    MemorySessions,
+    Outcome,
+    OutcomeEvent,
+    Request,
+    SegmentLog,
+    replay,
+)
+from serving.contracts.events import read_event
+from serving.keys import Keys
+
+SECRET = b"sixteen bytes or more"
+VERSION = "policy@1"
+HAPPENED = ("consumed", "responses", "position_reward")  # what the simulator says of a step
+
+EVENT_LOGS: dict[str, Callable[[Path], EventLog]] = {  # each passes the contract of event logs
+    "memory": lambda folder: MemoryLog(),
+    "segments": lambda folder: SegmentLog(folder / "events", segment_bytes=100_000),
+}
+
+
+def names_of(n_items: int) -> list[str]:
+    """The caller's ids of items."""
+    return [f"item-{i}" for i in range(n_items)]
+
+
+def make_engine(policy: Policy, events: EventLog | None = None, **settings: Any) -> Engine:
+    """An engine of a version, with a clock that ticks once a second, whenever it is read."""
+    ticks = itertools.count(1_000)
+    given = {
+        "version": VERSION,
+        "secret": SECRET,
+        "events": MemoryLog() if events is None else events,
+        "clock": lambda: float(next(ticks)),
+    }
+    return Engine(policy, Catalogue(names_of(policy.serving.n_items)), **given | settings)
+
+
+def events_of(log: EventLog) -> tuple[list[Decision], list[OutcomeEvent]]:
+    """Everything that a log holds."""
+    events = [read_event(e.event) for writer in log.writers() for e in log.read(writer)]
+    decisions = [event for event in events if isinstance(event, Decision)]
+    return decisions, [event for event in events if isinstance(event, OutcomeEvent)]
+
+
+def request_id(slot: int, nth: int, step: int) -> str:
+    """Of a decision of the simulator: session `nth` of a slot."""
+    return f"{slot}/{nth}/{step}"
+
+
+def keyed_draws(started: np.ndarray, step: np.ndarray) -> RowStreams:
+    """For `collect`: the draws of an engine that gets the same requests."""
+    ids = [
+        request_id(i, int(n), int(s)) for i, (n, s) in enumerate(zip(started, step, strict=True))
+    ]
+    return RowStreams(Keys(SECRET).draws(VERSION, ids))
+
+
+def play(
+    env: Any, engine: Engine, *, sessions_per_slot: int, seed: int, restart_at: int | None = None
+) -> None:
+    """Serve a simulator's users by an engine, as `collect` serves them by the engine's policy: in
+    batches of several sizes, and with an outcome for whatever happened. A step takes a second.
+    Every third batch is sent again, as if its answers had been lost; at step `restart_at` all that
+    the engine knows of sessions is lost, and read back from its event log."""
+    names = engine.catalogue.names
+    now = itertools.count()
+    env_seed, _ = np.random.SeedSequence(seed).spawn(2)
+    obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
+    started, step = np.zeros(env.num_envs, int), np.zeros(env.num_envs, int)
+    sizes, batches = itertools.cycle((1, 5, 2, env.num_envs)), itertools.count()
+    while (started < sessions_per_slot).any():
+        live = np.flatnonzero(started < sessions_per_slot).tolist()
+        at = next(now)
+        engine.clock = float(at).__float__
+        if at == restart_at:
+            engine.sessions = MemorySessions()
+            replay(engine.events, engine.sessions, responses=len(engine.serving.response_names))
+        action = np.tile(np.arange(engine.serving.slate_size), (env.num_envs, 1))
+        decisions: dict[int, Decision] = {}
+        while live:
+            size = next(sizes)
+            batch, live = live[:size], live[size:]
+            requests = [
+                Request(
+                    request_id=request_id(i, started[i], step[i]),
+                    user=f"user {i}/{started[i]}",
+                    session="a session",
+                    candidates=tuple(names[c] for c in obs["candidates"][i]),
+                    context=tuple(obs["user"][i].tolist()),
+                )
+                for i in batch
+            ]
+            decisions |= zip(batch, engine.decide_many(requests), strict=True)
+            if next(batches) % 3 == 0:
+                again = engine.decide_many(requests)
+                assert [d.slate for d in again] == [decisions[i].slate for i in batch]
+        for i, decision in decisions.items():
+            offer = obs["candidates"][i].tolist()
+            action[i] = [offer.index(item) for item in decision.slate]
+        obs, _, terminated, truncated, info = env.step(action)
+        for i, decision in decisions.items():
+            happened = {name: info[name][i].tolist() for name in HAPPENED}
+            ends = {"terminated": terminated[i], "truncated": truncated[i]}
+            user = f"user {i}/{started[i]}"
+            engine.outcomes(list(_outcomes(user, decision, happened | ends, engine)))
+        ended = terminated | truncated
+        started, step = started + ended, np.where(ended, 0, step + 1)
+
+
+def _outcomes(
+    user: str, decision: Decision, happened: dict[str, Any], engine: Engine
+) -> Iterator[Outcome]:
+    """What a caller would report of one decision."""
+    names, reads = engine.catalogue.names, engine.serving.response_names
+
+    def outcome(kind: str, n: int = 0, **rest: Any) -> Outcome:
+        known = {"decision_id": decision.decision_id, "user": user, "kind": kind}
+        return Outcome(outcome_id=f"{decision.decision_id}/{kind}/{n}", **known, **rest)
+
+    if happened["consumed"] >= 0:
+        responses = dict(zip(reads, happened["responses"], strict=True))
+        yield outcome("taken", item=names[happened["consumed"]], responses=responses)
+    for place, paid in enumerate(happened["position_reward"]):
+        if paid:
+            yield outcome("paid", place, item=names[decision.slate[place]], value=paid)
+    for kind in ("terminated", "truncated"):
+        if happened[kind]:
+            yield outcome(kind)

@@ -1,0 +1,178 @@
+"""Messages: JSON there and back, and errors that name the field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving import Catalogue, ContractError, Decision, Outcome, OutcomeEvent, Request
+
+REQUEST = {"request_id": "r", "user": "u", "session": "s"}
+OUTCOME = {"outcome_id": "o", "decision_id": "r", "user": "u", "kind": "taken"}
+DECISION: dict[str, Any] = {
+    "decision_id": "r", "time": 12.5, "user": "ab", "session": "cd", "step": 3,
+    "slate": [4, -1], "items": ["é"], "propensity": 0.1 + 0.2, "position_propensity": [1 / 3, 1.0],
+    "candidates": [4, -1, 7], "candidate_propensity": None, "context": [0.1, -2.0],
+    "policy": "p@1", "rules": "00", "history_version": 2, "history_hash": "11",
+    "history_age": None, "prior_items": [3], "prior_responses": [[1.0, 0.5]],
+    "unknown_items": 0, "fallback": None, "worked_ms": 0.25,
+}  # fmt: skip
+
+ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.builds(
+        Request,
+        request_id=ids,
+        user=ids,
+        session=ids,
+        candidates=st.none() | st.lists(ids, max_size=5),
+        context=st.none() | st.lists(finite, max_size=5),
+        history=st.none() | st.lists(ids, max_size=5),
+    )
+)
+def test_a_request_comes_back_as_it_was(request: Request) -> None:
+    assert Request.from_json(request.to_json()) == request
+
+
+@given(
+    st.builds(
+        Outcome,
+        outcome_id=ids,
+        decision_id=ids,
+        user=ids,
+        kind=ids,
+        item=st.none() | ids,
+        value=finite,
+        responses=st.none() | st.dictionaries(ids, finite, max_size=3),
+        client_time=st.none() | finite,
+    )
+)
+def test_an_outcome_comes_back_as_it_was(outcome: Outcome) -> None:
+    assert Outcome.from_json(outcome.to_json()) == outcome
+
+
+def test_a_decision_comes_back_as_it_was() -> None:
+    decision = Decision.from_json(DECISION)
+    assert decision.slate == (4, -1)
+    assert decision.prior_responses == ((1.0, 0.5),)
+    line = decision.to_json()
+    assert b"\n" not in line
+    assert json.loads(line) == DECISION | {"schema": 1, "type": "decision"}
+    assert Decision.from_json(line) == decision
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"user": None}, "user is null; it must be a string"),
+        ({"user": ""}, "user is 0 characters"),
+        ({"user": "x" * 257}, "user is 257 characters"),
+        ({"user": "\ud800"}, "user is no text that UTF-8 can hold"),
+        ({"session": 7}, "session is of type int; it must be a string"),
+        ({"candidates": "abc"}, "candidates is a string; it must be a list"),
+        ({"candidates": ["a", 3]}, r"candidates\[1\] is of type int"),
+        ({"context": [1, True]}, r"context\[1\] is true or false; it must be a number"),
+        ({"context": [10**400]}, r"context\[0\] is not finite"),
+        ({"context": {"a": 1}}, "context is an object; it must be a list"),
+        ({"histories": []}, "'histories' is no field of a request; it has request_id, user"),
+        ({"schema": 2}, "schema is not 1"),
+        ({"type": "outcome"}, "type is not 'request'"),
+    ],
+)
+def test_a_bad_field_of_a_request_is_named(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        Request.from_json(REQUEST | changed)
+    if not changed.keys() - Request.__dataclass_fields__.keys():
+        with pytest.raises(ContractError, match=says):
+            Request(**REQUEST | changed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "the body is no JSON"),
+        (b"\xff\xfe", "the body is no JSON"),
+        (b'{"user": NaN}', "NaN is no number"),
+        (b"[1]", "the body is of type list; it must be an object"),
+        (b'{"user": ' * 100_000, "nested too deeply"),
+        (b'{"user":"u","session":"s"}', "request_id is missing: a request must have it"),
+    ],
+)
+def test_a_body_that_is_no_request_is_explained(body: bytes, says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        Request.from_json(body)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"value": "1"}, "value is a string; it must be a number"),
+        ({"responses": [1]}, "responses is of type list; it must be an object"),
+        ({"responses": {"click": None}}, "responses.click is null; it must be a number"),
+        ({"item": 3}, "item is of type int"),
+    ],
+)
+def test_a_bad_field_of_an_outcome_is_named(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        Outcome.from_json(OUTCOME | changed)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*REQUEST, *OUTCOME, "candidates", "responses"]), anything))
+def test_whatever_comes_is_a_message_or_a_contract_error(body: dict[str, Any]) -> None:
+    for cls, whole in ((Request, REQUEST), (Outcome, OUTCOME)):
+        for given_body in (body, whole | {k: v for k, v in body.items() if k != "schema"}):
+            try:
+                message = cls.from_json(json.dumps(given_body))
+            except ContractError:
+                continue
+            assert cls.from_json(message.to_json()) == message
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40))
+def test_a_body_of_any_bytes_is_a_contract_error(body: bytes | str) -> None:
+    with pytest.raises(ContractError):
+        Request.from_json(body)
+
+
+def test_events_need_all_their_fields() -> None:
+    with pytest.raises(ContractError, match="item is missing: a outcome_event must have it"):
+        OutcomeEvent.from_json(OUTCOME)
+    for name in DECISION:
+        with pytest.raises(ContractError, match=f"{name} is missing"):
+            Decision.from_json({k: v for k, v in DECISION.items() if k != name})
+
+
+def test_a_catalogue_is_read_from_lines_or_json(tmp_path: Any) -> None:
+    for name, text in (
+        ("items.txt", "é\nb\nc\n"),
+        ("items.json", '["é", "b", "c"]'),
+        ("numbers.json", '{"c": 2, "é": 0, "b": 1}'),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert Catalogue.from_file(tmp_path / name).names == ("é", "b", "c")
+    for text, says in (
+        ('{"a": 1}', "the numbers of 1 items must be 0 to 0"),
+        ('{"a": true}', "the numbers of 1 items must be 0 to 0"),
+        ('["a", "a"]', "names 'a' twice"),
+        ("[]", "no items"),
+        ("3", "a list of names, or an object"),
+        ("[3]", "item 0 is of type int"),
+        ("[", "Expecting value"),
+    ):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(ValueError, match=rf"bad\.json: .*{says}"):
+            Catalogue.from_file(tmp_path / "bad.json")

@@ -1,0 +1,113 @@
+"""What every session store promises; a new one joins STORES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving import MemorySessions, SessionStore
+from serving.sessions.store import Taken, Visit
+
+STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions}
+
+
+@pytest.fixture(params=sorted(STORES))
+def make(request: pytest.FixtureRequest) -> Callable[..., SessionStore]:
+    return STORES[request.param]
+
+
+def visit(user: str = "u", session: str = "s", request: str = "r", items: Any = ()) -> Visit:
+    ids = np.array(items, np.int32)
+    return Visit(user, session, request, ids, np.zeros((len(ids), 2), np.float32))
+
+
+def taken(decision: str, item: int, user: str = "u") -> Taken:
+    return Taken(user, decision, item, (1.0, 0.1 * item))
+
+
+def test_a_new_user_has_no_history(make: Callable[..., SessionStore]) -> None:
+    seen = make().open([visit()], 0.0)[0]
+    assert (seen.items.tolist(), seen.version, seen.updated, seen.step) == ([], 0, None, 0)
+    assert seen.responses.shape == (0, 2)
+
+
+def test_what_was_taken_is_seen_by_the_next_visit(make: Callable[..., SessionStore]) -> None:
+    store = make()
+    first = store.open([visit()], 0.0)[0]
+    assert store.apply([taken("a", 5), taken("b", 3), taken("c", 7, user="v")], 9.0) == 3
+    mine, other = store.open([visit(request="r2"), visit("v")], 10.0)
+    assert mine.items.tolist() == [5, 3]
+    np.testing.assert_array_equal(mine.responses, np.array([[1, 0.5], [1, 0.3]], np.float32))
+    assert (mine.version, mine.updated) == (2, 9.0)
+    assert (other.items.tolist(), other.version) == ([7], 1)
+    assert first.items.tolist() == []  # what was given out does not change
+
+
+def test_a_decision_counts_once_however_often_it_is_told(
+    make: Callable[..., SessionStore],
+) -> None:
+    store = make()
+    assert store.apply([taken("a", 5), taken("a", 5), taken("a", 6)], 0.0) == 1
+    assert store.apply([taken("a", 5), taken("b", 5)], 1.0) == 1
+    assert store.open([visit()], 2.0)[0].items.tolist() == [5, 5]
+
+
+def test_steps_count_the_requests_of_a_session(make: Callable[..., SessionStore]) -> None:
+    store = make()
+    several = [visit(request=r) for r in "abc"] + [visit(session="t", request="d")]
+    assert [seen.step for seen in store.open(several, 0.0)] == [0, 1, 2, 0]
+    again = [visit(request="b"), visit(request="e"), visit(request="a"), visit(request="e")]
+    assert [seen.step for seen in store.open(again, 1.0)] == [1, 3, 0, 3]
+
+
+def test_an_unknown_user_starts_with_the_given_history(make: Callable[..., SessionStore]) -> None:
+    store = make()
+    first = store.open([visit(items=[4, 2])], 0.0)[0]
+    assert (first.items.tolist(), first.version, first.updated) == ([4, 2], 2, None)
+    store.apply([taken("a", 9)], 1.0)
+    later = store.open([visit(items=[1, 1, 1], request="r2")], 2.0)[0]
+    assert (later.items.tolist(), later.version) == ([4, 2, 9], 3)
+    np.testing.assert_array_equal(later.responses[:2], 0)
+
+
+def test_users_are_forgotten_after_their_time(make: Callable[..., SessionStore]) -> None:
+    store = make(ttl=10.0)
+    store.apply([taken("a", 5), taken("b", 6, user="v")], 0.0)
+    store.open([visit("v")], 8.0)  # seen again
+    here, there = store.open([visit(request="r2"), visit("v", request="r2")], 11.0)
+    assert here.items.tolist() == []
+    assert there.items.tolist() == [6]
+
+
+def test_the_users_longest_unseen_make_room(make: Callable[..., SessionStore]) -> None:
+    store = make(most=2)
+    store.apply([taken("a", 1, "u"), taken("b", 2, "v")], 0.0)
+    store.open([visit("u")], 1.0)
+    store.apply([taken("c", 3, "w")], 2.0)
+    seen = store.open([visit("u", request="x"), visit("w")], 3.0)
+    assert [one.items.tolist() for one in seen] == [[1], [3]]
+    assert store.open([visit("v")], 4.0)[0].items.tolist() == []
+
+
+def test_histories_keep_their_last_items(make: Callable[..., SessionStore]) -> None:
+    store = make(length=3)
+    store.open([visit(items=[9, 8, 7, 6])], 0.0)
+    store.apply([taken("a", 1), taken("b", 2)], 1.0)
+    seen = store.open([visit(request="r2")], 2.0)[0]
+    assert (seen.items.tolist(), seen.version) == ([6, 1, 2], 6)
+
+
+def test_a_clock_that_goes_back_does_no_harm(make: Callable[..., SessionStore]) -> None:
+    store = make(ttl=10.0)
+    store.apply([taken("a", 1)], 100.0)
+    assert store.open([visit()], 50.0)[0].items.tolist() == [1]
+    assert store.open([visit(request="r2")], 109.0)[0].items.tolist() == [1]
+
+
+def test_limits_are_above_0(make: Callable[..., SessionStore]) -> None:
+    for wrong in ({"ttl": 0.0}, {"most": 0}, {"length": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            make(**wrong)
