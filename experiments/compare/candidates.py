@@ -14,6 +14,9 @@ from offpolicy import LoggedDataset
 from policies import Encoder, Learner, Policy, Sequences
 
 Env = VectorEnv[Any, Any, Any]
+# A policy that acts while it learns sees 1,024 decisions between updates: with 8,192 of them the
+# 300,000 decisions of a comparison make 37 updates.
+ACTING_USERS, ACTING_STEPS = 64, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ def default_candidates(temperature: float) -> tuple[Candidate, ...]:
         Candidate(name="LinUCB", policy="linucb", settings={}),
         Candidate(name="one-step", policy="one_step", settings={}),
         Candidate(name="fitted Q", policy="fitted_q", settings={}),
-        Candidate(name="PPO", policy="ppo", settings={}, acts=True),
+        Candidate(name="PPO", policy="ppo", settings={"n_steps": ACTING_STEPS}, acts=True),
     )
 
 

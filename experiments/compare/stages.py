@@ -15,7 +15,7 @@ from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
 from experiments.common.workers import results
 from experiments.common.worlds import EnvFactory, WorldSizes, named_world
-from experiments.compare.candidates import Material, pick_candidates, train
+from experiments.compare.candidates import ACTING_USERS, Material, pick_candidates, train
 from experiments.compare.row import judge
 from experiments.compare.settings import Settings
 from offpolicy import GateRule, LoggedDataset, read_log, write_log
@@ -193,7 +193,7 @@ def compare_one(job: Job, name: str) -> dict[str, Any]:
     s = job.settings
     (candidate,) = pick_candidates(s.temperature, (name,))
     material = Material(
-        env=job.world.make(max(s.users // 2, 1)),
+        env=job.world.make(min(max(s.users // 2, 1), ACTING_USERS)),
         encoder=job.encoder(),
         sequences=job.sequences(),
         log=job.log("train"),

@@ -140,6 +140,7 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None, warm: LoggedDataset, st
     """The cell's agent, which has learnt nothing, over its planner, which has learnt the log.
 
     Over a planner the critic learns first, and the learning rate falls: there is something to lose.
+    It is served as the planner is, by the best of its scores.
     """
     settings: dict[str, Any] = {}
     offered = {"encoder": encoder, "seed": cell.seed}
@@ -148,6 +149,7 @@ def agent(env: Any, cell: Cell, encoder: Encoder | None, warm: LoggedDataset, st
         settings["prior"] = build_with(planner, env, offered, {})
         settings["prior"].update(warm)
         settings |= {"burn_in": min(BURN_IN, steps // 10), "decay_steps": steps}
+        settings["temperature"] = None
     if cell.agent == "slateq":
         settings["batch_size"] = REPLAYS * env.num_envs
     if cell.encoder == END_TO_END:

@@ -41,7 +41,8 @@ AGENT = {
 }  # fmt: skip
 CLIPPED = AGENT | {
     "n_steps": NOT_A_COUNT, "batch_size": (*NOT_A_COUNT, 1), "n_epochs": NOT_A_COUNT,
-    "entropy": BELOW_0, "decay_steps": (0, math.nan),
+    "entropy": BELOW_0, "decay_steps": (0, math.nan), "burn_in": NOT_A_SIZE,
+    "sharpness": NOT_ABOVE_0, "temperature": NOT_ABOVE_0,
 }  # fmt: skip
 VALUED = AGENT | {"updates": NOT_A_COUNT, "explore": NOT_A_SHARE}
 LOGGED = {

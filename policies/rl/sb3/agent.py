@@ -94,8 +94,13 @@ class SB3Agent:
             return explore(self.prior.policy.distribution(obs), flat, places, self.config.epsilon)
         rows = torch.from_numpy(model_rows(self.state, self.prior, obs))
         scores = masked(self.algorithm.scores(self.model.policy, self.sizes(), rows), obs.eligible)
-        best = PlackettLuce(scores, places) if self.algorithm.draws else TopK(scores, places)
-        return explore(best, scores, places, self.config.epsilon)
+        return explore(self._best(scores), scores, places, self.config.epsilon)
+
+    def _best(self, scores: NDArray[np.float64]) -> SlateDistribution:
+        """The slates of scores (B, C), before exploration."""
+        t = self.config.temperature if isinstance(self.config, A2CConfig) else None
+        places = self.serving.slate_size
+        return TopK(scores, places) if t is None else PlackettLuce(scores / t, places)
 
     def prepare(self, log: LoggedDataset) -> dict[str, float]:
         """Fit the scales of state and reward to all logs so far, and the items' vectors to the last

@@ -70,7 +70,6 @@ class Algorithm(NamedTuple):
     space: Callable[[Sizes], spaces.Space[Any]]
     build: Callable[[Any, VecEnv, Sizes, object], BaseAlgorithm]
     scores: Callable[[Any, Sizes, torch.Tensor], F64]  # (B, D + C) -> (B, C)
-    draws: bool  # True: slates are drawn in proportion to scores; False: the best are shown
     decode: Callable[[Sizes, NDArray[Any], I32 | None], I32] | None = None
 
 
@@ -247,11 +246,11 @@ def largest_divisor(n: int, *, at_most: int) -> int:
 
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "ppo": Algorithm(PPOConfig, _slates, _ppo, _drawn, draws=True),
-    "maskable_ppo": Algorithm(PPOConfig, _slates, _maskable_ppo, _drawn, draws=True),
-    "a2c": Algorithm(A2CConfig, _slates, _a2c, _drawn, draws=True),
-    "dqn": Algorithm(DQNConfig, _columns, _dqn, _best, draws=False, decode=_around_item),
-    "qrdqn": Algorithm(QRDQNConfig, _columns, _qrdqn, _best, draws=False, decode=_around_item),
-    "sac": Algorithm(ReplayConfig, _vectors, _sac, _near, draws=False, decode=_around_vector),
-    "td3": Algorithm(TD3Config, _vectors, _td3, _near, draws=False, decode=_around_vector),
+    "ppo": Algorithm(PPOConfig, _slates, _ppo, _drawn),
+    "maskable_ppo": Algorithm(PPOConfig, _slates, _maskable_ppo, _drawn),
+    "a2c": Algorithm(A2CConfig, _slates, _a2c, _drawn),
+    "dqn": Algorithm(DQNConfig, _columns, _dqn, _best, decode=_around_item),
+    "qrdqn": Algorithm(QRDQNConfig, _columns, _qrdqn, _best, decode=_around_item),
+    "sac": Algorithm(ReplayConfig, _vectors, _sac, _near, decode=_around_vector),
+    "td3": Algorithm(TD3Config, _vectors, _td3, _near, decode=_around_vector),
 }

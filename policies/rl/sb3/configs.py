@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policies.validation import COUNT, DISCOUNT, FROM_0, FROM_1, POSITIVE, SHARE, whole
+from policies.validation import (
+    COUNT,
+    DISCOUNT,
+    FROM_0,
+    FROM_1,
+    POSITIVE,
+    SHARE,
+    TEMPERATURE,
+    whole,
+)
 
 LEAST = 0.1  # share of the learning rate that is left at the end
 
@@ -45,11 +54,12 @@ class A2CConfig(AgentConfig):
     """Mnih et al. (2016), with Adam and normalised advantages.
 
     A frozen encoder's state is part of the agent's, and its scores of the candidates are added to
-    the actor's through a learned gate.
+    the actor's through a learned gate. While it learns it draws its slates at temperature 1.
     """
 
     gae_lambda: float = 0.95
     n_steps: int = 8  # decisions of every user between updates
+    temperature: float | None = 1.0  # of the draw when serving; None = the best K surely
     entropy: float = 0.003
     end_to_end: int = 0  # size of a GRU over the history that learns from reward alone; 0 = none
     fine_tune: float = 0.0  # share of the learning rate at which the encoder learns; 0 = frozen
@@ -59,6 +69,8 @@ class A2CConfig(AgentConfig):
     def __post_init__(self) -> None:
         AgentConfig.__post_init__(self)
         SHARE.check("gae_lambda", self.gae_lambda)
+        if self.temperature is not None:
+            TEMPERATURE.check("temperature", self.temperature)
         COUNT.check("n_steps", self.n_steps)
         FROM_0.check_all(self, "entropy", "fine_tune")
         POSITIVE.check("sharpness", self.sharpness)

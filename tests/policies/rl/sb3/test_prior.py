@@ -186,6 +186,24 @@ def test_the_actor_rests_while_the_critic_learns() -> None:
     assert float(gate.bias.detach()) != 1
 
 
+@pytest.mark.parametrize("temperature", [0.5, None])
+def test_it_serves_at_its_temperature_and_learns_at_1(temperature: float | None) -> None:
+    env = make_env()
+    log, obs = log_of(env), seen(env)
+    prior = rated(env, log, temperature=1.0)
+    made: list[Any] = [build("ppo", env, prior=prior, temperature=t) for t in (1.0, temperature)]
+    for agent in made:
+        agent.prepare(log)
+        agent.learn(env, total_steps=512, seed=0)
+    plain, other = made
+    np.testing.assert_equal(other.saved().arrays, plain.saved().arrays)
+    logits = plain.distribution(obs).logits
+    if temperature is None:
+        np.testing.assert_array_equal(other.distribution(obs).scores, logits)
+    else:
+        np.testing.assert_array_equal(other.distribution(obs).logits, logits / temperature)
+
+
 def test_a_prior_of_another_world_is_refused() -> None:
     prior = build("top_rated", make_env(n_items=20), temperature=1.0)
     with pytest.raises(ValueError, match="the prior was built for another world"):
