@@ -6,12 +6,15 @@ from policies.base import Decision, Learner, Policy, act
 from policies.catalog import POLICIES, build
 from policies.consumption import consumed_sequences
 from policies.encoders import ENCODERS, Encoder, Sequences
+from policies.improve.path import between
+from policies.improve.step import Step, furthest_step
 from policies.observation import (
     Observation,
     Serving,
     observation_of,
     observation_of_log,
     serving_of,
+    serving_of_log,
 )
 from policies.one_user import recommend
 from policies.rollout import collect
@@ -47,13 +50,16 @@ __all__ = [
     "Sequences",
     "Serving",
     "SlateDistribution",
+    "Step",
     "TopK",
     "act",
+    "between",
     "build",
     "checkpoint",
     "collect",
     "constrained",
     "consumed_sequences",
+    "furthest_step",
     "load",
     "observation_of",
     "observation_of_log",
@@ -62,6 +68,7 @@ __all__ = [
     "save",
     "score_log",
     "serving_of",
+    "serving_of_log",
 ]
 
 RENAMED = {"Scored": "ScorePolicy", "Scorer": "ScoreModel"}  # names of version 0.1

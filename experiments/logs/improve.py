@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -18,10 +19,9 @@ from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
 from offpolicy.log.splitting import split_sessions
 from offpolicy.storage.atomic import atomic_folder
-from offpolicy.weighting.horizons import Horizon
-from policies import POLICIES, Learner, Policy, Serving, constrained, load, save
+from policies import POLICIES, Learner, Policy, Serving, constrained, load, save, score_log
 from policies.improve.path import Kind
-from policies.improve.step import SHARES, Step, furthest_step
+from policies.improve.step import ALIKE, Step, furthest_step
 from policies.observation import serving_of_log
 from policies.rules.constrained import Constrained
 
@@ -35,7 +35,8 @@ class Settings:
     tell."""
 
     log: tyro.conf.Positional[Path]
-    """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns."""
+    """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns. Of several
+    loggers all teach, and sessions that the --serving policy served choose and judge."""
     serving: str
     """What serves now: the folder of a saved policy, or the name of a policy that is learnt from
     the learner's sessions, if what serves is none of ours. Weights use the logged propensities."""
@@ -45,13 +46,14 @@ class Settings:
     """Settings of a target that is learnt here: temperature=2 ... (temperature is 1 by default)."""
     serving_set: tuple[str, ...] = ()
     """Settings of a serving policy that is learnt here."""
-    horizon: Horizon = "per_decision"
+    horizon: Literal["one_step", "per_decision", "trajectory"] = "per_decision"
     """The estimand: one_step, per_decision or trajectory."""
     kind: Kind = "geometric"
     """The path between both: geometric (log-probabilities) or mixture (slates of either)."""
-    shares: tuple[float, ...] = SHARES
-    """How far on the way: the shares that are compared."""
-    split: tuple[float, float, float] = (0.4, 0.2, 0.4)
+    shares: tuple[float, ...] | None = None
+    """How far on the way: the shares that are compared; by default a grid that is refined where
+    the floors end."""
+    split: tuple[float, float, float] = (0.3, 0.3, 0.4)
     """Shares of the sessions (of the users, where the log has them) that learn, choose, judge."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
@@ -90,8 +92,9 @@ def run(settings: Settings) -> int:
     log = open_named_log(
         settings.log, settings.columns, settings.n_items, settings.max_steps, items_of(settings)
     )
-    learn, choose, judge_log = split_sessions(log, settings.split, seed=settings.seed)
+    learn, *others = split_sessions(log, settings.split, seed=settings.seed)
     now, target = both_policies(settings, log, learn)
+    choose, judge_log = (served_by(now, part) for part in others)
     step = furthest_step(
         choose,
         judge_log,
@@ -152,6 +155,17 @@ def sizes_of(settings: Settings, log: LoggedDataset) -> Serving:
     return serving_of_log(
         log, features, history_length=settings.history_length, response_names=theirs
     )
+
+
+def served_by(now: Policy, log: LoggedDataset) -> LoggedDataset:
+    """Of a log of several loggers the rows of those that logged what `now` would have; the whole
+    log where it has one logger, or none of them is `now`."""
+    if log.logger is None or len(np.unique(log.logger)) < 2:
+        return log
+    same = np.abs(score_log(now, log, n_slates=0).propensity / log.propensity - 1) <= ALIKE
+    _, code = np.unique(log.logger, return_inverse=True)
+    own = np.bincount(code, same) > 0.99 * np.bincount(code)
+    return log.take(own[code]) if own.any() else log
 
 
 def learnt(

@@ -14,7 +14,8 @@ from offpolicy import Interval, LoggedDataset
 from offpolicy.report import finite
 from offpolicy.tables import markdown
 from policies import Policy, observation_of_log
-from policies.improve.step import Step, Tried
+from policies.improve.choice import Tried
+from policies.improve.step import Step
 from policies.observation import candidate_items
 
 F64 = NDArray[np.float64]

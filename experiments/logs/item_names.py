@@ -34,7 +34,10 @@ def open_named_log(
         ValueError: the table holds an item that the file does not name.
     """
     if (path / MANIFEST).exists() or not (path.is_dir() or path.suffix in FORMATS):
-        return open_log(path, columns, n_items, max_steps)
+        log = open_log(path, columns, n_items, max_steps)
+        if items not in (None, OF_LOG) and "item" in log.names:
+            _check_same(item_names(log), _names_in(str(items)), path, str(items))
+        return log
     named = column_names(columns)
     ids = [str(named.get(name, name)) for name in ("session", "user")]
     table = table_columns(read_table(path, text=ids))
@@ -47,7 +50,7 @@ def open_named_log(
     if items in (None, OF_LOG):
         names = sorted(set().union(*(set(np.unique(x).tolist()) for x in texts.values())) - {""})
     else:
-        names = Path(str(items)).read_text(encoding="utf-8").splitlines()
+        names = _names_in(str(items))
     number = {name: at for at, name in enumerate(names)} | {"": -1}
     for name in held:
         table[name] = _numbered(table[name], texts[name], number, name, str(items))
@@ -58,6 +61,21 @@ def open_named_log(
 def item_names(log: LoggedDataset) -> list[str]:
     """Of the items 0..A-1, numbers where they have none."""
     return log.names_of("item", np.arange(log.n_items))
+
+
+def _names_in(file: str) -> list[str]:
+    return Path(file).read_text(encoding="utf-8").splitlines()
+
+
+def _check_same(own: list[str], given: list[str], path: Path, items: str) -> None:
+    """Raise ValueError where a log's ids mean other items than a file of names says."""
+    pairs = enumerate(zip(own, given, strict=False))
+    other = next((f"{i} is {a!r}, not {b!r}" for i, (a, b) in pairs if a != b), "")
+    if other:
+        raise ValueError(
+            f"in {path} item {other} as in {items}: the policy's ids mean other items. Write the "
+            "log with the names in the order of that file"
+        )
 
 
 def _flat(x: NDArray[Any]) -> NDArray[Any]:

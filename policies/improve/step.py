@@ -11,17 +11,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.diagnostics import Diagnostics
 from offpolicy.errors import LogError
-from offpolicy.estimators import ESTIMATORS
-from offpolicy.estimators.registry import fitting, preferred
-from offpolicy.evaluation import Model, evaluate
+from offpolicy.evaluation import Model
 from offpolicy.gate.guardrails import GuardrailSpec
-from offpolicy.gate.uplift_bounds import uplift_bounds
 from offpolicy.gate.verdict import GateRule, Outcome, Verdict
 from offpolicy.intervals.inference import Interval
 from offpolicy.judging import GateReport, judge
@@ -30,6 +27,7 @@ from offpolicy.log.scores import TargetScores
 from offpolicy.log.splitting import shared_sessions
 from offpolicy.weighting.horizons import Horizon
 from policies.base import Policy, conditional
+from policies.improve.choice import Tried, chosen_of, compared, finer_shares
 from policies.improve.path import Kind, along, between
 from policies.observation import columns_of, observation_of_log
 from policies.scoring import check_slate_size, score_log
@@ -37,18 +35,7 @@ from policies.validation import COUNT, SHARE
 
 F64 = NDArray[np.float64]
 SHARES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1.0)
-ALIKE = 1e-4  # by how much a weight of the policy that served may differ from 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A share of the way, on the sessions of the choice."""
-
-    share: float
-    ess: float  # effective units, the lower one of those drawn and those to be expected
-    mean_weight: Interval | None
-    uplift: Interval | None  # at the rule's level, over what served; None where floors do not hold
-    why_not: str = ""  # which floor it does not hold
+ALIKE = 1e-3  # by how much a weight of the policy that served may differ from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +69,7 @@ def furthest_step(
     target: Policy,
     *,
     rule: GateRule | None = None,
-    shares: Sequence[float] = SHARES,
+    shares: Sequence[float] | None = None,
     kind: Kind = "geometric",
     horizon: Horizon = "per_decision",
     guardrails: Sequence[GuardrailSpec] = (),
@@ -95,11 +82,12 @@ def furthest_step(
 ) -> Step:
     """The policy between `now` and `target` whose uplift the judge's sessions vouch for.
 
-    Of `shares` of the way, those whose effective sample and mean weight hold the floors of `rule`,
-    here and as expected of the judge's sessions, are compared on `choose_log`, which may be the
-    learner's; the one with the largest lower bound is judged once on `judge_log`, with
-    `guardrails` (columns of the judge's log). If it does not pass, there is no step. `candidates`
-    above 1 judges so many shares, the chosen one and smaller ones, whose bounds hold together.
+    Of `shares` of the way (by default a grid, refined where the floors end), those whose weights on
+    `choose_log` lead to expect that the judge's sessions hold the floors of `rule` are compared on
+    `choose_log`, which may be the learner's; the one with the largest lower bound is judged once on
+    `judge_log`, with `guardrails` (columns of the judge's log). If it does not pass, there is no
+    step. `candidates` above 1 judges so many shares, the chosen one and smaller ones, whose bounds
+    hold together.
 
     Uplift is over the policy that served `judge_log`, by its LOGGED propensities, whatever `now`
     is; where `now` would not have logged them, a note says so. Memory beside the logs: N K numbers
@@ -110,20 +98,22 @@ def furthest_step(
         ValueError: there is no path between the two policies.
     """
     rule = rule or GateRule()
-    shares = _checked(shares)
+    grid = _checked(SHARES if shares is None else shares)
     COUNT.check("candidates", candidates)
     for log, whose in ((choose_log, "choice"), (learn_log, "learner")):
         if log is not None:
             _check_apart(log, judge_log, whose)
-    scores = score_shares(choose_log, now, target, (0.0, *shares), kind, chunk=chunk)
+    scores = score_shares(choose_log, now, target, (0.0, *grid), kind, chunk=chunk)
     notes = _not_the_logger(choose_log, scores.pop(0.0))
-    units = len(np.unique(judge_log.unit))
-    tried = tuple(
-        _tried(choose_log, share, scores[share], rule, horizon, units, level) for share in shares
-    )
-    chosen = _chosen(tried, rule, candidates)
+    look = partial(compared, choose_log, rule, horizon, len(np.unique(judge_log.unit)))
+    tried = [look(share, scores[share]) for share in grid]
+    if shares is None and (finer := finer_shares(tried)):
+        scores = score_shares(choose_log, now, target, finer, kind, chunk=chunk)
+        tried += [look(share, scores[share]) for share in finer]
+        tried.sort(key=lambda t: t.share)
+    chosen = chosen_of(tried, rule, candidates)
     if not chosen:
-        return _no_step(now, tried, rule, notes)
+        return _no_step(now, tuple(tried), rule, notes)
     policies = {f"{t.share:g} of the way": between(now, target, t.share, kind) for t in chosen}
     report = judge(
         judge_log,
@@ -145,7 +135,7 @@ def furthest_step(
         uplift=best.uplift,
         verdict=best.verdict,
         ess=best.report.diagnostics.least_ess,
-        tried=tried,
+        tried=tuple(tried),
         judged=report,
         notes=notes,
     )
@@ -175,71 +165,6 @@ def score_shares(
         for share, d in zip(shares, along(now, target, shares, kind, part), strict=True):
             prefix[share][rows] = d.prefix(columns)
     return {share: TargetScores(p[:, -1], conditional(p)) for share, p in prefix.items()}
-
-
-def _tried(
-    log: LoggedDataset,
-    share: float,
-    scores: TargetScores,
-    rule: GateRule,
-    horizon: Horizon,
-    judge_units: int,
-    level: float,
-) -> Tried:
-    """One share on the sessions of the choice: no model, which one target alone would need."""
-    name = preferred([n for n in fitting(horizon, usual=True) if not ESTIMATORS[n].needs_model])
-    try:
-        report = evaluate(
-            log,
-            scores,
-            horizon=horizon,
-            level=level,
-            estimators=[name],
-            model=None,
-            check=False,
-            plan=False,
-        )
-    except LogError as error:  # nothing of the log would the policy serve
-        return Tried(share, 0.0, None, None, str(error))
-    d = report.diagnostics
-    why_not = _floors(d, rule, judge_units)
-    if why_not:
-        return Tried(share, d.least_ess, d.mean_weight, None, why_not)
-    line = report[report.decided_by]
-    assert line.influence is not None
-    uplift = uplift_bounds({"": line.influence}, {"": line.unseen}, rule)[""]
-    return Tried(share, d.least_ess, d.mean_weight, uplift)
-
-
-def _floors(d: Diagnostics, rule: GateRule, judge_units: int) -> str:
-    """Which floor is not held, in words; "" where all are."""
-    if d.least_ess < rule.min_ess:
-        return f"effective sample {d.least_ess:.0f} is below {rule.min_ess:.0f}"
-    expected = d.least_ess * judge_units / d.units
-    if expected < rule.min_ess:
-        return (
-            f"effective sample {expected:.0f} is to be expected of the judge's {judge_units} units,"
-            f" below {rule.min_ess:.0f}"
-        )
-    m = d.mean_weight
-    if m is None or not m.low <= 1 <= m.high:
-        mean = "unknown" if m is None else f"{m.value:.3f}"
-        return f"the mean weight is {mean}, not 1"
-    return ""
-
-
-def _chosen(tried: Sequence[Tried], rule: GateRule, candidates: int) -> list[Tried]:
-    """The share with the largest lower bound, and the next smaller ones; none where the choice's
-    own estimate of it is not above what the rule wants."""
-    held = [(t.uplift.low, t) for t in tried if t.uplift is not None]
-    if not held:
-        return []
-    _, best = max(held, key=lambda pair: pair[0])
-    assert best.uplift is not None
-    if not best.uplift.value > rule.min_uplift:
-        return []
-    smaller = sorted((t for _, t in held if t.share < best.share), key=lambda t: -t.share)
-    return [best, *smaller[: candidates - 1]]
 
 
 def _no_step(now: Policy, tried: tuple[Tried, ...], rule: GateRule, notes: tuple[str, ...]) -> Step:
@@ -288,11 +213,13 @@ def _check_apart(log: LoggedDataset, judge_log: LoggedDataset, whose: str) -> No
 
 def _not_the_logger(log: LoggedDataset, scores: TargetScores) -> tuple[str, ...]:
     """A note where `now` is not the policy that served the log."""
-    off = np.abs(scores.propensity / log.propensity - 1) > ALIKE
+    weight = scores.propensity / log.propensity
+    off = np.abs(weight - 1) > ALIKE
     if not off.any():
         return ()
     return (
         f"`now` did not serve this log: its propensities are others on {off.mean():.0%} of the "
-        "rows. Weights use the logged ones, so that the uplift is over what served the log, not "
-        "over `now`; where there is no step, go on serving that.",
+        f"rows, by {np.median(np.abs(weight - 1)):.2%} in the middle. Weights use the logged ones, "
+        "so that the uplift is over what served the log, not over `now`; where there is no step, "
+        "go on serving that.",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pandas as pd
 import pytest
 
 from experiments.__main__ import main
+from experiments.logs.improve import served_by
 from experiments.logs.item_names import item_names, open_named_log
-from offpolicy import write_log
+from offpolicy import LoggedDataset, write_log
 from policies import build, collect, constrained, load, save, score_log
 from policies.improve.path import Path as Between
 from policies.observation import serving_of_log
@@ -190,6 +193,44 @@ def test_item_names_keep_their_ids(tmp_path: Path) -> None:
     lists.to_parquet(tmp_path / "lists.parquet")
     ragged = open_named_log(tmp_path / "lists.parquet", (), None)
     assert ragged.slate.tolist() == [[0, 1], [1, -1], [2, 0]]
+
+
+def test_of_several_loggers_the_serving_policy_judges() -> None:
+    env = make_env(32, max_steps=3)
+    uniform, other = build("uniform", env), build("top_rated", env, temperature=1.0)
+    old = collect(env, uniform, n_sessions=60, seed=0, logger="old")
+    other.update(old)
+    new = collect(env, other, n_sessions=40, seed=1, logger="new")
+    both = LoggedDataset.concat([old, new])
+    assert len(served_by(other, both)) == len(new)
+    assert len(served_by(uniform, both)) == len(old)
+    clone = build("top_rated", env, temperature=9.0)
+    assert served_by(clone, new) is new
+    clone.update(old)
+    assert served_by(clone, both) is both
+
+
+def test_a_stored_log_whose_ids_mean_other_items_is_refused(tmp_path: Path) -> None:
+    log = open_named_log(foreign(tmp_path / "visits.csv", n=20), COLUMNS, None)
+    write_log(log, tmp_path / "log")
+    (tmp_path / "items.txt").write_text("\n".join(sorted(SONGS)), encoding="utf-8")
+    assert len(open_named_log(tmp_path / "log", (), None, items=str(tmp_path / "items.txt"))) == 40
+    (tmp_path / "items.txt").write_text("\n".join(SONGS), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"item 0 is 'aria', not 'waltz' as in .*items\.txt"):
+        open_named_log(tmp_path / "log", (), None, items=str(tmp_path / "items.txt"))
+
+
+def test_no_simulator_is_needed(tmp_path: Path) -> None:
+    log, out = foreign(tmp_path / "visits.csv"), tmp_path / "out"
+    argv = ["improve", str(log), "--serving", "uniform", "--target", "one_step", "--min-ess", "100",
+            "--columns", *COLUMNS, "--out", str(out)]  # fmt: skip
+    code = (
+        "import sys; sys.modules['recsim_env'] = None\n"
+        f"from experiments.__main__ import main; sys.exit(main({argv!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (out / "policy" / "weights.safetensors").exists()
 
 
 def test_sizes_are_read_off_a_log() -> None:

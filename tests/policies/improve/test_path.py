@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path as Folder
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,3 +250,18 @@ def test_a_served_step_is_what_its_log_says() -> None:
     path = between(uniform, target, 0.4)
     log: LoggedDataset = collect(env, path, n_sessions=40, seed=2)
     np.testing.assert_allclose(score_log(path, log, n_slates=0).propensity, log.propensity)
+
+
+def test_an_agent_that_learnt_in_a_world_may_be_a_target(tmp_path: Folder) -> None:
+    env = make_env()
+    uniform = build("uniform", env)
+    agent: Any = build("a2c", env, seed=0)
+    log = collect(env, uniform, n_sessions=60, seed=1)
+    agent.prepare(log)
+    agent.learn(env, total_steps=320, seed=0)
+    path = between(uniform, agent, 0.5)
+    want = score_log(path, log, n_slates=0).propensity
+    assert np.ptp(np.log(want)) > 0.01
+    save(path, tmp_path / "it")
+    again = score_log(load(tmp_path / "it"), log, n_slates=0).propensity
+    np.testing.assert_array_equal(again, want)
