@@ -1,1 +1,1 @@
-"""From a log to a better policy, measured: planners, steps, plans and fitted worlds."""
+"""Commands about the road from a log to a better policy, and how far it leads."""

@@ -14,7 +14,6 @@ from offpolicy.plan.boundary import units_to_see
 from offpolicy.plan.record import BetterLog, Source
 from offpolicy.plan.sessions import (
     Logger,
-    Moments,
     Sessions,
     between_arms,
     moments,
@@ -34,7 +33,8 @@ class Aim(NamedTuple):
     power: float
     rule: GateRule
     uplift: Interval  # of the target over the present policy, as the present log tells it
-    own: bool  # whether the present log holds enough of the target's own sessions to tell
+    ess_share: float  # effective units per unit of the present log
+    own: bool  # whether it holds enough of the target's own sessions to tell of them
 
 
 def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
@@ -46,8 +46,9 @@ def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
     of the uplift by that of the difference between the two arms, (pi - b)^2 / m <= pi / share +
     b / (1 - share). Of other loggers nothing is then known.
     """
-    m, share = moments(s, logger), logger.share or 0.0
-    known = aim.own and m.carried >= CARRIED
+    share = logger.share or 0.0
+    m = moments(s, logger) if aim.own else None  # of degenerate weights squares overflow
+    known = m is not None and m.carried >= CARRIED
 
     def until_seen(variance: float, influences: Influences | None = None) -> float:
         effect = (aim.margin - aim.rule.min_uplift) / np.sqrt(variance)
@@ -55,10 +56,11 @@ def better_log(s: Sessions, logger: Logger, aim: Aim) -> BetterLog:
             return np.inf
         return units_to_see(effect, aim.power, aim.rule, influences) * s.per_unit
 
-    present = logger.share == 0
-    judged = _judged_share(m, share, known=known or present, single=s.code is None)
+    judged = aim.ess_share if logger.share == 0 else share
+    if m is not None and known and logger.share != 0:
+        judged = max(share, m.ess_share if s.code is None else min(m.ess_share, m.spread_share))
     least = s.per_unit / judged if judged > 0 else np.inf  # sessions of one effective unit
-    if known:
+    if m is not None and known:
         seen = max(until_seen(m.variance, m.influences), ENOUGH * least)
         low, high = seen * max(1 - 2 * m.error, 0.0), seen * (1 + 2 * m.error)
     else:
@@ -81,13 +83,6 @@ def unknown_uplift(s: Sessions, level: float) -> Interval:
     """What an uplift can be, of returns within those seen."""
     low, high = (x - s.mean for x in range_of_returns(s))
     return Interval(np.nan, low, high, np.inf, level, s.units)
-
-
-def _judged_share(m: Moments, bound: float, *, known: bool, single: bool) -> float:
-    """Effective units per unit, as the gate counts them."""
-    if not known:
-        return bound
-    return max(m.ess_share if single else min(m.ess_share, m.spread_share), bound)
 
 
 def _cost(s: Sessions, logger: Logger, uplift: Interval) -> Interval:

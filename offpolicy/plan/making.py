@@ -115,7 +115,7 @@ def _full_plan(
                 gamma=gamma,
             )
         )  # fmt: skip
-    aim = Aim(margin, asked.power, rule, uplift, own)
+    aim = Aim(margin, asked.power, rule, uplift, d.least_ess / d.units, own)
     now = Logger("the present policy", np.ones(len(t)), np.ones(len(t)), share=0.0)
     mixtures = [now, *(mixed_sessions(t, share) for share in asked.shares)]
     rows = [better_log(s, x, aim) for x in mixtures]

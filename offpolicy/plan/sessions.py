@@ -169,7 +169,7 @@ def moments(s: Sessions, logger: Logger) -> Moments:
         carried=min(
             effective(np.maximum(square, 0.0)),
             effective(np.maximum(weights, 0.0)),
-            of_spread(s.weight[s.count > 0]),
+            np.inf if s.code is None else of_spread(s.weight[s.count > 0]),
         ),
         influences=Influences(psi, chance, s.summed(change) / s.summed(np.ones(len(t))), s.returns),
     )

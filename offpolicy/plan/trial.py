@@ -28,7 +28,7 @@ from offpolicy.plan.widening import Arms
 LOOKS = 50
 WIDENED = 3  # rounds of sizes and widenings, each several times nearer
 SURE = 0.95  # chance with which a trial loses no more than `Trial.loss_bound`
-HARMS = np.geomspace(0.1, 10, 25)  # targets worse by so many times the drift that is to be seen
+HARMS = np.geomspace(0.1, 10, 25)  # targets worse by so many times what is to be seen
 
 
 def trial_uplift(returns: ArrayLike, treated: ArrayLike, unit: NDArray[Any]) -> Estimate:
@@ -95,9 +95,9 @@ def plan_trial(
         each = worse * share * total
         return time * total, time * each, time_by(passed, SURE) * each
 
-    harm = max(margin - 2 * rule.min_uplift, 0.0)  # as far below what is wanted as margin above
+    allowed = max(-rule.min_uplift, 0.0)  # by a non-inferiority margin
+    harm = margin + 2 * allowed  # at least as far below what is wanted as the margin is above
     stopped, loss, loss_bound = lost(harm)
-    harms = [k * needed * error - rule.min_uplift for k in HARMS]
     return Trial(
         share=share,
         sessions=total,
@@ -109,7 +109,7 @@ def plan_trial(
         until_stopped=stopped,
         loss=loss,
         loss_bound=loss_bound,
-        worst_loss=max(lost(x)[1] for x in harms if x > 0),
+        worst_loss=max(lost(k * (needed * error + allowed))[1] for k in HARMS),
         source=source,
     )
 

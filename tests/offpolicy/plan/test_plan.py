@@ -309,3 +309,21 @@ def test_a_marginal_verdict_has_a_plan_of_whole_sessions() -> None:
     assert report.plan.horizon == "marginal"
     whole = make_plan(log, scores, horizon="per_decision")
     assert report.plan.trial == whole.trial
+
+
+@pytest.mark.parametrize("wanted", [-0.05, 0.0, 0.05])
+def test_sessions_follow_what_is_wanted_and_losses_are_bounded(wanted: float) -> None:
+    """To see .1 above .05 takes 4 times the sessions of .1 above 0, above -.05 four ninths."""
+    log = sessions_log(3000)
+    plan = make_plan(
+        log, target(log, 0.6), horizon="per_decision", rule=GateRule(min_uplift=wanted),
+        settings=PlanSettings(margin=0.1),
+    )  # fmt: skip
+    plain = make_plan(
+        log, target(log, 0.6), horizon="per_decision", settings=PlanSettings(margin=0.1)
+    )
+    ratio = (0.1 / (0.1 - wanted)) ** 2
+    assert plan.trial.sessions == pytest.approx(ratio * plain.trial.sessions, rel=0.05)
+    t = plan.trial
+    assert 0 < t.loss <= t.worst_loss * 1.05
+    assert t.loss <= t.loss_bound <= t.harm * t.share * t.sessions * (1 + 1e-9)
