@@ -63,7 +63,7 @@ class Job:
         return collect(env, policy, n_sessions=s.sessions, seed=seed, logger=f"round {nth}")
 
     def parted(self, log: LoggedDataset, nth: int) -> tuple[LoggedDataset, LoggedDataset]:
-        """Sessions for learner and choice, and the others for the judge."""
+        """Sessions to learn from before the step, and the others, which judge it."""
         share = self.settings.learner_share
         learner, judge = split_sessions(log, (share, 1 - share), seed=self.seed_of("split", nth))
         return learner, judge
