@@ -56,7 +56,7 @@ def climb(settings: Settings, folder: Path, seed: int) -> int:
     left = left_to_do(settings, run, seed)
     if not left:
         return 0
-    now, target = job.behaviour(), job.untaught(settings.target)
+    now, target = job.behaviour(), job.untaught("target")
     learns = settings.target in POLICIES
     first = run.stage(behaviour_stage(seed), partial(behaviour_record, job, now))
     before = first

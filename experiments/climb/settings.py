@@ -38,6 +38,8 @@ class Settings:
     Or the folder of a saved policy."""
     temperature: float = 8.0
     """Of the behaviour, where it takes one."""
+    behaviour_set: tuple[str, ...] = ()
+    """Its other settings: response=clicked prior=10 ..."""
     warm_sessions: int = 4000
     """Sessions of uniform slates that the behaviour learns from."""
     target: str = "one_step"
@@ -47,6 +49,8 @@ class Settings:
     """Of the target, where it takes one; for planners in units of the reward. A low one leaves the
     length of a step to the judge; where steps go the whole way (share 1) it is the target itself
     that ends the climb, and a lower one leads on."""
+    target_set: tuple[str, ...] = ()
+    """Its other settings: epsilon=0.05 ..."""
     kind: Literal["geometric", "mixture"] = "geometric"
     """The path from the policy that serves to the target."""
 
