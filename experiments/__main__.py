@@ -94,6 +94,9 @@ COMMANDS: dict[str, Command] = {
     "benchmark agents": Command(
         "experiments.benchmark.agents", "what agents reach in the classic worlds, over seeds"
     ),
+    "benchmark planners": Command(
+        "experiments.improve.planners", "what planners and other learners make of one log"
+    ),
     "benchmark organic": Command(
         "experiments.benchmark.organic", "clicks a recommendation where views tell what to show"
     ),

@@ -60,6 +60,8 @@ def default_candidates(temperature: float) -> tuple[Candidate, ...]:
         Candidate(name="greedy encoder", policy="greedy_encoder", settings={}, learns=False),
         Candidate(name="greedy reward", policy="greedy_reward", settings={}),
         Candidate(name="LinUCB", policy="linucb", settings={}),
+        Candidate(name="one-step", policy="one_step", settings={}),
+        Candidate(name="fitted Q", policy="fitted_q", settings={}),
         Candidate(name="PPO", policy="ppo", settings={}, acts=True),
     )
 

@@ -11,7 +11,7 @@ from experiments.common.building import parameters
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
 TUNED = "tuned "  # before an encoder's name: it goes on learning, at a tenth of the agent's rate
-AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "ppo", "slateq")
+AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "one_step", "ppo", "slateq")
 RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an encoder
 
 

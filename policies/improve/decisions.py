@@ -13,6 +13,7 @@ from policies.consumption import consumed_items
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+LEAST = 0.05  # share of a row that counts, however surely its items were shown
 EVERY = ""  # the name of who served, where the log does not say
 
 
@@ -25,6 +26,7 @@ class Decisions(NamedTuple):
     last: I64  # (N,) the session's last row
     cut: Bool  # (N,) the session was cut before its end: it goes on from its last row
     logger: NDArray[np.str_]  # (N,)
+    choice: F64  # (N,) how much was left to chance: LEAST (one item surely) .. 1
 
     @property
     def known(self) -> Bool:
@@ -55,4 +57,18 @@ def decisions(log: LoggedDataset) -> Decisions:
         last=ends[which],
         cut=cut[which],
         logger=served,
+        choice=left_to_chance(log),
     )
+
+
+def left_to_chance(log: LoggedDataset) -> F64:
+    """(N,) 1 less the sum of squared first-place probabilities, at least LEAST; 1 where the log
+    does not hold them.
+
+    Rows of a policy that hardly draws say little of what another item would have done there, and
+    most of what its own state has in common with its items: overlap weights (Li, Morgan &
+    Zaslavsky, 2018).
+    """
+    if log.candidate_propensity is None:
+        return np.ones(len(log))
+    return np.asarray(np.maximum(1.0 - np.square(log.candidate_propensity).sum(axis=1), LEAST))

@@ -164,7 +164,7 @@ class Evidence:
                 )
             y = np.concatenate([rows.rest[here, None], rows.now[here, None], end], axis=1)
             here_x = np.concatenate([x[mine], means_shown[mine], levels], axis=1)
-            sums = Sums.of(item[mine], here_x, y, n_items + 1)
+            sums = Sums.of(item[mine], here_x, y, n_items + 1, rows.choice[here])
             outcomes = np.concatenate([[REST, NOW], 2 + columns])
             later = later.plus(sums.placed(columns, outcomes, layout.size, 2 + layout.size))
         choice = self.choice.plus(_choices(log.slate[block], shown, item, n_items))

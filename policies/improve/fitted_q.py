@@ -16,20 +16,21 @@ from numpy.typing import NDArray
 from offpolicy.log.dataset import LoggedDataset
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
-from policies.improve.assortment import best_slate, marginal_values
+from policies.improve.assortment import best_slate
 from policies.improve.decisions import decisions
 from policies.improve.evidence import ROWS, Evidence
 from policies.improve.kernels import Kernels
 from policies.improve.sample import StateSample
 from policies.improve.shrinkage import ItemModel, fit_items, ridge_by_gcv
 from policies.improve.sums import Sums
-from policies.improve.values import Values, effects_of
+from policies.improve.values import Values, effects_of, shown_best
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.saved import Saved, prefixed, under
 from policies.score_policy import Exploration, ScorePolicy, Scores
 from policies.validation import COUNT
 
 F64 = NDArray[np.float64]
+CELLS = 1 << 20  # states x candidates that are valued in a sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,8 @@ class FittedQ:
             x = np.concatenate([state[mine, :1], of_item, state[mine, 1:]], axis=1)
             goes_on = rows.last[block[mine]] > block[mine]
             then = state[np.minimum(mine + 1, len(block) - 1)] * goes_on[:, None]
-            self.following = self.following.plus(Sums.of(item, x, then, log.n_items + 1))
+            weight = rows.choice[block[mine]]
+            self.following = self.following.plus(Sums.of(item, x, then, log.n_items + 1, weight))
         self.sample = self.sample.plus_log(log, obs)
         self._plan()
         return {"decisions": self.evidence.decisions, "spread_rest": self.after.spread**0.5}
@@ -90,11 +92,13 @@ class FittedQ:
         self.after = self.values.rest
         if not self.following.n.sum():
             return
+        few = slice(0, max(CELLS // self.serving.columns, 2 * self.kernels.state_size))
         p, obs, nobody = 1 + self.kernels.size, self.sample.observation, len(self.values.said) - 1
+        obs = obs.rows(few)
         items = candidate_items(obs, self.serving.n_items)
-        eligible = self.sample.eligible & (items >= 0)
+        eligible = self.sample.eligible[few] & (items >= 0)
         seen = self.kernels.seen(obs)
-        x, state = self.kernels.items(seen, items), self.kernels.state(seen)
+        x, state = self.kernels.items(seen, None), self.kernels.state(seen)
         odds, now = self.values.odds_and_now(x, state, items)
         state, value = with_constant(state), self.values.behaviour
         for _ in range(self.sweeps):
@@ -107,13 +111,7 @@ class FittedQ:
             value = ridge_by_gcv(state.T @ state, state.T @ total, float(total @ total), len(total))
 
     def scores(self, obs: Observation) -> Scores:
-        items = candidate_items(obs, self.serving.n_items)
-        seen = self.kernels.seen(obs)
-        x, state = self.kernels.items(seen, items), self.kernels.state(seen)
-        odds, now = self.values.odds_and_now(x, state, items)
-        value = now + self.values.share_left(state)[:, None] * effects_of(self.after, x, items)
-        eligible = items >= 0 if obs.eligible is None else obs.eligible & (items >= 0)
-        return marginal_values(odds, value, self.serving.slate_size, eligible)
+        return shown_best(self.values, self.after, obs, self.kernels)
 
     def saved(self) -> Saved:
         arrays = self.evidence.to_arrays() | prefixed("sample.", self.sample.to_arrays())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from policies.encoders.base import Encoder
 from policies.features import same_catalogue
-from policies.observation import Observation, Serving, require
+from policies.observation import Observation, Serving, candidate_items, require
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -49,12 +49,12 @@ class Kernels:
         """Itself: nothing of it changes, and copies of a policy share what was seen last."""
         return self
 
-    def features(self, obs: Observation, items: I32) -> tuple[F64, F64]:
-        """(B, C, P) of the observations' items (B, C), and (B, Q) of their states. Those of the
-        last observations are kept: policies on a path ask for the same ones in turn."""
+    def on_offer(self, obs: Observation) -> tuple[F64, F64]:
+        """(B, C, P) of the candidates and (B, Q) of their states. Those of the last observations
+        are kept: policies on a path ask for the same ones in turn."""
         if not (self._last and self._last[0] is obs):
             seen = self.seen(obs)
-            self._last[:] = [obs, self.items(seen, items), self.state(seen)]
+            self._last[:] = [obs, self.items(seen, None), self.state(seen)]
         return self._last[1], self._last[2]
 
     @classmethod
@@ -83,11 +83,17 @@ class Kernels:
     def seen(self, obs: Observation) -> Seen:
         """What of the history is compared with items.
 
-        Raises ValueError where the log lacks a column that planners read.
+        Raises ValueError where the log lacks a column that planners read, or has other responses.
         """
         require(obs, "consumed")
         require(obs, *("responses",) * bool(self.serving.response_names))
         require(obs, *("context",) * bool(self.serving.user_size))
+        if obs.history_responses.shape[2] != len(self.serving.response_names):
+            raise ValueError(
+                f"{obs.history_responses.shape[2]} responses of each item were observed and the "
+                f"policy reads {', '.join(self.serving.response_names) or 'none'}: log these, in "
+                "this order"
+            )
         filled = obs.history_items >= 0
         counts = [filled[:, -w:].sum(axis=1) for w in self.windows]
         means = []
@@ -105,35 +111,41 @@ class Kernels:
         encoded = None if self.encoder is None else self.encoder.encode(obs.history_items)
         return Seen(obs, tuple(means), encoded)
 
-    def items(self, seen: Seen, items: I32) -> F64:
-        """(B, C, P) of items (B, C), 0 for item -1: cosine to the mean of what was taken of late,
-        by window; whether the item is in the history; the encoder's score."""
-        out = np.empty((*items.shape, self.size))
-        known, column = np.maximum(items, 0), 0
-        few = max(1, CELLS // max(items.shape[1] * self._width, 1))
+    def items(self, seen: Seen, items: I32 | None) -> F64:
+        """(B, C, P) of items (B, C), 0 for item -1, or of what is on offer: cosine to the mean of
+        what was taken of late, by window; whether the item is in the history; the encoder's
+        score."""
+        ids = candidate_items(seen.obs, self.serving.n_items) if items is None else items
+        whole = items is None and seen.obs.candidates is None
+        out, known, column = np.empty((*ids.shape, self.size)), np.maximum(ids, 0), 0
         for group, means in zip(self.groups, seen.means, strict=True):
-            for start in range(0, len(items), few):
-                rows = slice(start, start + few)
-                vectors = group[known[rows]]  # (b, C, F)
-                for w, mean in enumerate(means):
-                    np.einsum("bf,bcf->bc", mean[rows], vectors, out=out[rows, :, column + w])
+            out[:, :, column : column + len(means)] = self._products(group, means, known, whole)
             column += len(means)
-        again = np.zeros(items.shape, bool)
+        again = np.zeros(ids.shape, bool)
         for place in seen.obs.history_items.T:
-            again |= place[:, None] == items
+            again |= place[:, None] == ids
         out[:, :, column] = again
         if self.encoder is not None and seen.encoded is not None:
-            for start in range(0, len(items), few):
-                rows = slice(start, start + few)
-                vectors = self.encoder.item_vectors[known[rows]]
-                out[rows, :, column + 1] = np.einsum("bd,bcd->bc", seen.encoded[rows], vectors)
-        out[items < 0] = 0.0
+            vectors, states = self.encoder.item_vectors, (seen.encoded,)
+            out[:, :, column + 1 :] = self._products(vectors, states, known, whole)
+        out[ids < 0] = 0.0
         return out
 
-    @property
-    def _width(self) -> int:
-        tables = [*self.groups, *([] if self.encoder is None else [self.encoder.item_vectors])]
-        return max((int(table.shape[1]) for table in tables), default=1)
+    @staticmethod
+    def _products(table: F32, states: tuple[F32, ...], known: I32, whole: bool) -> F32:
+        """(B, C, len(states)) products of states (B, F) and rows (A, F) of known items (B, C)."""
+        out = np.empty((*known.shape, len(states)), np.float32)
+        if whole:
+            for w, state in enumerate(states):
+                out[:, :, w] = state @ table.T
+            return out
+        few = max(1, CELLS // max(known.shape[1] * table.shape[1], 1))
+        for start in range(0, len(known), few):
+            rows = slice(start, start + few)
+            vectors = table[known[rows]]  # (b, C, F)
+            for w, state in enumerate(states):
+                out[rows, :, w] = np.einsum("bf,bcf->bc", state[rows], vectors)
+        return out
 
     @property
     def state_size(self) -> int:

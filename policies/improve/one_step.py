@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from offpolicy.log.dataset import LoggedDataset
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
-from policies.improve.assortment import marginal_values
 from policies.improve.evidence import Evidence
 from policies.improve.kernels import Kernels
-from policies.improve.values import Values
-from policies.observation import Observation, Serving, candidate_items, observation_of_log
+from policies.improve.values import Values, shown_best
+from policies.observation import Observation, Serving, observation_of_log
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores
 
@@ -59,10 +58,7 @@ class OneStep:
         }
 
     def scores(self, obs: Observation) -> Scores:
-        items = candidate_items(obs, self.serving.n_items)
-        weight, value = self.values.of_items(obs, items, self.kernels)
-        eligible = items >= 0 if obs.eligible is None else obs.eligible & (items >= 0)
-        return marginal_values(weight, value, self.serving.slate_size, eligible)
+        return shown_best(self.values, self.values.rest, obs, self.kernels)
 
     def saved(self) -> Saved:
         config = {"loggers": list(self.evidence.loggers)}

@@ -30,11 +30,15 @@ class Sums:
         return cls(*by_item, np.zeros((d, d)), np.zeros((d, m)), np.zeros((m, m)))
 
     @classmethod
-    def of(cls, item: NDArray[np.integer], x: F64, y: F64, items: int) -> Self:
-        """Of rows (N,), (N, D), (N, M)."""
-        n = np.bincount(item, minlength=items).astype(np.float64)
-        by_item = by_group(item, x, items), by_group(item, y, items)
-        return cls(n, *by_item, x.T @ x, x.T @ y, y.T @ y)
+    def of(
+        cls, item: NDArray[np.integer], x: F64, y: F64, items: int, weight: F64 | None = None
+    ) -> Self:
+        """Of rows (N,), (N, D), (N, M), which count `weight` (N,) times each, once by default."""
+        w = np.ones(len(item)) if weight is None else weight
+        n = np.bincount(item, w, minlength=items).astype(np.float64)
+        wx, wy = x * w[:, None], y * w[:, None]
+        by_item = by_group(item, wx, items), by_group(item, wy, items)
+        return cls(n, *by_item, x.T @ wx, x.T @ wy, y.T @ wy)
 
     def plus(self, other: Sums) -> Sums:
         """Of both."""

@@ -7,11 +7,12 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.improve.assortment import marginal_values
 from policies.improve.evidence import NOW, Evidence, Layout
 from policies.improve.kernels import Kernels
 from policies.improve.shrinkage import ItemModel, fit_items, ridge_by_gcv
 from policies.improve.sums import Sums
-from policies.observation import Observation
+from policies.observation import Observation, candidate_items
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -63,11 +64,13 @@ class Values(NamedTuple):
             left=usual_rest(after, layout),
         )
 
-    def of_items(self, obs: Observation, items: I32, kernels: Kernels) -> tuple[F64, F64]:
-        """(B, C) odds to be taken against nothing, and value beyond nothing's, of items (B, C)."""
-        x, state = kernels.features(obs, items)
+    def on_offer(self, obs: Observation, kernels: Kernels, rest: ItemModel) -> tuple[F64, F64]:
+        """(B, C) odds to be taken against nothing, and value beyond nothing's, of the candidates;
+        `rest` says what follows them."""
+        items = candidate_items(obs, kernels.serving.n_items)
+        x, state = kernels.on_offer(obs)
         odds, now = self.odds_and_now(x, state, items)
-        return odds, now + self.share_left(state)[:, None] * effects_of(self.rest, x, items)
+        return odds, now + self.share_left(state)[:, None] * effects_of(rest, x, items)
 
     def odds_and_now(self, x: F64, state: F64, items: I32) -> tuple[F64, F64]:
         """(B, C) odds to be taken against nothing, and reward beyond nothing's, of items (B, C)
@@ -87,6 +90,16 @@ class Values(NamedTuple):
         if not self.left.any():
             return np.ones(len(state))
         return np.asarray(np.clip(self.left[0] + state @ self.left[1:], 0.0, MOST))
+
+
+def shown_best(values: Values, rest: ItemModel, obs: Observation, kernels: Kernels) -> F64:
+    """(B, C) scores of the candidates: what each adds to the best slate."""
+    serving = kernels.serving
+    odds, value = values.on_offer(obs, kernels, rest)
+    eligible = candidate_items(obs, serving.n_items) >= 0
+    if obs.eligible is not None:
+        eligible = eligible & obs.eligible
+    return marginal_values(odds, value, serving.slate_size, eligible)
 
 
 def effects_of(model: ItemModel, x: F64, items: I32) -> F64:

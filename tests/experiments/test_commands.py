@@ -52,6 +52,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
     "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
+    "benchmark planners": "--worlds Longplay --rows behaviour one_step bc --seeds 100 101 "
+    "--warm-sessions 30 --sessions 40 --truth-sessions 20 --users 16 --out {d}/runs",
     "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
     "--epochs 1 --hidden 4",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "

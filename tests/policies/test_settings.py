@@ -73,6 +73,8 @@ OF_BUILDERS: dict[str, dict[str, tuple[Any, ...]]] = {
         "blocks": NOT_A_COUNT, "epochs": NOT_A_COUNT, "learning_rate": NOT_ABOVE_0,
         "seed": NOT_A_SIZE,
     },
+    "one_step": {"epsilon": NOT_A_SHARE},
+    "fitted_q": {"sweeps": NOT_A_COUNT, "states": NOT_A_COUNT, "epsilon": NOT_A_SHARE},
     "linucb": LINEAR | {"alpha": BELOW_0},
     "cascade_linucb": LINEAR | {"width": BELOW_0},
     "lints": DRAWN | {"rank": NOT_A_COUNT},

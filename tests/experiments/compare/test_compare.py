@@ -45,6 +45,8 @@ def test_the_run_folder_explains_itself(run: Path) -> None:
         "greedy encoder",
         "greedy reward",
         "LinUCB",
+        "one-step",
+        "fitted Q",
         "PPO",
     }
     assert report["estimand"].startswith("Value: expected return of a session")

@@ -64,7 +64,7 @@ def test_values_of_two_decisions_are_those_worked_by_hand() -> None:
     first = observation_of_log(log, SERVING).rows(np.flatnonzero(log.step == 0)[:1])
     one = model(policy)
     one.values = one.values._replace(left=np.zeros(len(one.values.left)))  # as at the usual state
-    odds, value = one.values.of_items(first, np.array([[0, 1]], np.int32), one.kernels)
+    odds, value = (v[:, :2] for v in one.values.on_offer(first, one.kernels, one.values.rest))
     np.testing.assert_allclose(odds, [[2, 2]], rtol=0.1)
     np.testing.assert_allclose(value, [[-1, 1]], atol=0.02)
     added = marginal_values(odds, value, 1, np.ones((1, 2), bool))

@@ -1,0 +1,1 @@
+"""Commands about the road from a log to a better policy, and how far it leads."""
