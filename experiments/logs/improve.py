@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -18,7 +19,6 @@ from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
 from offpolicy.log.splitting import split_sessions
 from offpolicy.storage.atomic import atomic_folder
-from offpolicy.weighting.horizons import Horizon
 from policies import POLICIES, Learner, Policy, Serving, constrained, load, save, score_log
 from policies.improve.path import Kind
 from policies.improve.step import ALIKE, Step, furthest_step
@@ -46,7 +46,7 @@ class Settings:
     """Settings of a target that is learnt here: temperature=2 ... (temperature is 1 by default)."""
     serving_set: tuple[str, ...] = ()
     """Settings of a serving policy that is learnt here."""
-    horizon: Horizon = "per_decision"
+    horizon: Literal["one_step", "per_decision", "trajectory"] = "per_decision"
     """The estimand: one_step, per_decision or trajectory."""
     kind: Kind = "geometric"
     """The path between both: geometric (log-probabilities) or mixture (slates of either)."""
