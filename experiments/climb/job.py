@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from experiments.climb.settings import Settings
 from experiments.common.building import build_with
+from experiments.common.key_values import pairs, typed
 from experiments.common.truth import Truth, serve
 from experiments.common.worlds import EnvFactory, WorldSizes, named_world
 from offpolicy import LoggedDataset
@@ -40,21 +42,24 @@ class Job:
     def behaviour(self) -> Policy:
         """What serves the first round."""
         s, env = self.settings, self.world.make(self.settings.users)
-        policy = self.untaught(s.behaviour)
+        policy = self.untaught("behaviour")
         if s.behaviour in POLICIES:
             uniform, seed = build("uniform", env), self.seed_of("warm")
             policy.update(collect(env, uniform, n_sessions=s.warm_sessions, seed=seed))
         return policy
 
-    def untaught(self, name: str) -> Policy:
+    def untaught(self, end: Literal["behaviour", "target"]) -> Policy:
         """The behaviour or the target, which has learnt nothing yet unless it was saved."""
         s, env = self.settings, self.world.make(1)
+        name, chosen, temperature = {
+            "behaviour": (s.behaviour, s.behaviour_set, s.temperature),
+            "target": (s.target, s.target_set, s.target_temperature),
+        }[end]
         if name not in POLICIES:
             return load(name, serving=serving_of(env))
-        temperature = s.target_temperature if name == s.target else s.temperature
-        return build_with(
-            name, env, {"seed": self.seed_of("learn"), "temperature": temperature}, {}
-        )
+        changes = typed(f"--{end}-set", pairs(chosen), POLICIES[name].load())
+        offered = {"seed": self.seed_of("learn"), "temperature": temperature}
+        return build_with(name, env, offered, changes)
 
     def log(self, policy: Policy, nth: int) -> LoggedDataset:
         """What the policy that serves round `nth` logs."""
@@ -63,7 +68,7 @@ class Job:
         return collect(env, policy, n_sessions=s.sessions, seed=seed, logger=f"round {nth}")
 
     def parted(self, log: LoggedDataset, nth: int) -> tuple[LoggedDataset, LoggedDataset]:
-        """Sessions for learner and choice, and the others for the judge."""
+        """Sessions to learn from before the step, and the others, which judge it."""
         share = self.settings.learner_share
         learner, judge = split_sessions(log, (share, 1 - share), seed=self.seed_of("split", nth))
         return learner, judge
@@ -95,7 +100,7 @@ def check(settings: Settings) -> None:
                 f"{', '.join(sorted(POLICIES))}"
             )
     job = Job(settings, settings.seed)
-    behaviour, target = (job.untaught(name) for name in (settings.behaviour, settings.target))
+    behaviour, target = job.untaught("behaviour"), job.untaught("target")
     for name, policy in ((settings.behaviour, behaviour), (settings.target, target)):
         if isinstance(policy, Learner) and name in POLICIES:
             raise ValueError(

@@ -31,10 +31,11 @@ def climb_picture(values: F64, low: F64, realised: F64, level: float) -> Figure:
         rounds, [i.low for i in over], [i.high for i in over], color=COLOURS[0], alpha=0.2, lw=0
     )
     left.axhline(over[0].value, color=TRUTH, lw=1, ls="--", label="behaviour: never stepping")
-    left.set_xlabel("round")
+    left.set_xticks(rounds)
+    left.set_xlabel("round (the last: what the climb leaves)")
     left.set_ylabel("return per session served")
     left.legend(frameon=False, fontsize=8, loc="lower right")
-    ends = [min([0.0, *low, *realised]), max([1e-9, *low, *realised])]
+    ends = [min([0.0, *low, *realised]), max([*low, *realised], default=1.0)]
     right.plot(ends, ends, color=TRUTH, lw=1, ls="--", label="realised = stated bound")
     right.plot(low, realised, "o", color=COLOURS[1], ms=3.5, alpha=0.7)
     right.set_xlabel("stated lower bound of the uplift")

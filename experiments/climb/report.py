@@ -87,8 +87,8 @@ def page(settings: Settings, world: str, behaviours: F64, climbs: Climbs) -> str
     s = settings
     lead = (
         f"`{s.behaviour}` climbs towards `{s.target}` in {world}: {s.rounds} rounds of "
-        f"{s.sessions:,} sessions, {s.learner_share:.0%} of them read by learner and choice before "
-        f"the step and the others by the judge; {len(climbs)} seeds."
+        f"{s.sessions:,} sessions, {s.learner_share:.0%} of them learnt from before the step, "
+        f"which the others judge; {len(climbs)} seeds."
     )
     parts = [lead, round_table(s, climbs), summary(s, behaviours, climbs), notes(s)]
     return "\n\n".join(parts) + "\n"

@@ -56,7 +56,7 @@ def climb(settings: Settings, folder: Path, seed: int) -> int:
     left = left_to_do(settings, run, seed)
     if not left:
         return 0
-    now, target = job.behaviour(), job.untaught(settings.target)
+    now, target = job.behaviour(), job.untaught("target")
     learns = settings.target in POLICIES
     first = run.stage(behaviour_stage(seed), partial(behaviour_record, job, now))
     before = first
@@ -68,7 +68,7 @@ def climb(settings: Settings, folder: Path, seed: int) -> int:
         served = Round(nth, now, aim, learner, judge, before, first)
         before = run.stage(round_stage(seed, nth), partial(one_round, job, served))
         now = between(now, aim, before["share"], settings.kind)
-        if learns:
+        if learns and nth + 1 < settings.rounds:
             target.update(judge)
     return len(left)
 

@@ -38,24 +38,29 @@ class Settings:
     Or the folder of a saved policy."""
     temperature: float = 8.0
     """Of the behaviour, where it takes one."""
+    behaviour_set: tuple[str, ...] = ()
+    """Its other settings: response=clicked prior=10 ..."""
     warm_sessions: int = 4000
     """Sessions of uniform slates that the behaviour learns from."""
     target: str = "one_step"
     """What the steps go towards, of policies.POLICIES: it learns from every log. Or the folder of a
     saved policy, which stays as it is."""
-    target_temperature: float = 0.5
-    """Of the target, where it takes one. A low one leaves the length of a step to the judge; at a
-    high one the target itself ends the climb."""
+    target_temperature: float = 0.1
+    """Of the target, where it takes one; for planners in units of the reward. A low one leaves the
+    length of a step to the judge; where steps go the whole way (share 1) it is the target itself
+    that ends the climb, and a lower one leads on."""
+    target_set: tuple[str, ...] = ()
+    """Its other settings: epsilon=0.05 ..."""
     kind: Literal["geometric", "mixture"] = "geometric"
     """The path from the policy that serves to the target."""
 
-    rounds: int = 10
+    rounds: int = 6
     sessions: int = 8000
     """Sessions that a round serves, of users never seen before."""
-    learner_share: float = 0.5
-    """About this share of a round's sessions is read by learner and choice before the step; the
-    others judge it, and are learnt from afterwards."""
-    truth_sessions: int = 4000
+    learner_share: float = 0.25
+    """About this share of a round's sessions is learnt from before the step; the others judge it,
+    and are learnt from afterwards."""
+    truth_sessions: int = 2000
     """Sessions of yet other users that every policy of a seed serves for its true value."""
     users: int = 512
     """Parallel users."""

@@ -22,15 +22,16 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from offpolicy.weighting.horizons import Horizon, terms
 from policies.base import Policy, conditional
-from policies.improve.path import Kind, along, between, log_first_place, shared_rules
+from policies.improve.path import Kind, between, log_first_place, shared_rules
 from policies.improve.step import Step, score_shares
-from policies.observation import columns_of, observation_of_log
+from policies.observation import Observation, columns_of, observation_of_log
 from policies.scoring import check_slate_size
 from policies.slates.distributions import PlackettLuce, sum_weighted
 
 SHARES = tuple(2.0**-k for k in range(10))  # of the way, whose weights are looked at in turn
 BETWEEN = (1.68, 1.41, 1.19)  # times the largest of them that holds the floors: looked at next
 CHUNK = 8192  # rows at a time
+CHECKED = 256  # rows by which the log's probabilities are held against the policy's
 
 
 def reached_step(
@@ -102,7 +103,8 @@ def scorer(
 ) -> Callable[[float], TargetScores]:
     """What `between(now, target, share, kind)` says of the logged slates, for any share.
 
-    On a geometric path without rules both policies are asked once, whatever the number of shares.
+    On a geometric path without rules both policies are asked once, whatever the number of shares;
+    `now` not even that where the log holds its first-place probabilities.
 
     Raises ValueError where there is no path between the two policies.
     """
@@ -114,12 +116,18 @@ def scorer(
     columns = columns_of(seen, log.slate)
     ends = [np.empty((len(log), now.serving.columns)) for _ in range(2)]
     whole = True  # whether the target itself is the last policy of the path
+    logged = log.candidate_propensity if _served(log, now, seen.rows(slice(0, CHECKED))) else None
     for start in range(0, len(log), CHUNK):
         rows = slice(start, min(start + CHUNK, len(log)))
         part = seen.rows(rows)
-        for logits, d in zip(ends, along(now, target, (0.0, 1.0), kind, part), strict=True):
+        for end, logits, first in zip((now, target), ends, (logged, None), strict=True):
+            if first is not None:
+                with np.errstate(divide="ignore"):
+                    logits[rows] = np.log(first[rows])
+                continue
+            d = end.distribution(part)
             logits[rows] = log_first_place(d, part)
-        whole = whole and isinstance(d, PlackettLuce)
+            whole = whole and isinstance(d, PlackettLuce)
 
     def scores(share: float) -> TargetScores:
         if share == 1 and not whole:
@@ -127,11 +135,22 @@ def scorer(
         prefix = np.empty(log.slate.shape)
         for start in range(0, len(log), CHUNK):
             rows = slice(start, start + CHUNK)
-            logits = sum_weighted([end[rows] for end in ends], (1 - share, share))
+            if share == 1:
+                logits = ends[1][rows]
+            else:
+                logits = sum_weighted([end[rows] for end in ends], (1 - share, share))
             prefix[rows] = PlackettLuce(logits, log.slate_size).prefix(columns[rows])
         return TargetScores(prefix[:, -1], conditional(prefix))
 
     return scores
+
+
+def _served(log: LoggedDataset, now: Policy, first_rows: Observation) -> bool:
+    """Whether the log's first-place probabilities are those of `now`, as its first rows tell."""
+    if log.candidate_propensity is None:
+        return False
+    mine = now.distribution(first_rows).first_place()
+    return bool(np.allclose(log.candidate_propensity[: len(mine)], mine, rtol=1e-6, atol=0))
 
 
 def _holds(d: Diagnostics, rule: GateRule) -> bool:

@@ -78,7 +78,7 @@ class Values(NamedTuple):
         chance = self.choice.effect + slopes[0] + self.usual @ slopes[1:]
         chance = np.clip(chance, *self.edge)
         steep = slopes[1:] / max(self.choice.noise, self.edge[0] * (1 - self.edge[1]))
-        logit = np.clip((x - self.usual) @ steep, -STEEP, STEEP)
+        logit = np.clip(x @ steep - self.usual @ steep, -STEEP, STEEP)
         odds = (chance / (1 - chance))[np.maximum(items, 0)] * np.exp(logit)
         level = self.now.slopes[0] + state @ self.now.slopes[1 + x.shape[2] :]
         return odds, effects_of(self.now, x, items) + level[:, None] - self.nothing

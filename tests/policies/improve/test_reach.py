@@ -15,7 +15,7 @@ from policies import score_log
 from policies.improve.path import between
 from policies.improve.reach import reached_step, scorer
 from policies.improve.step import Step
-from tests.policies.improve.factories import A, fixed, served, truth
+from tests.policies.improve.factories import A, fixed, rows, served, truth
 
 NOW, TARGET = np.zeros(A), np.array([-2.0, 0.0, 1.0, 3.0])
 RULE = GateRule(min_ess=200)
@@ -52,6 +52,23 @@ def test_scores_of_a_share_are_those_of_its_policy(kind: Any) -> None:
         one = score_log(between(now, target, share, kind), log, n_slates=0)
         np.testing.assert_allclose(score(share).propensity, one.propensity)
         np.testing.assert_allclose(score(share).position_propensity, one.position_propensity)
+
+
+def test_logged_probabilities_stand_for_what_served() -> None:
+    now, target = fixed(NOW), fixed(TARGET)
+    log = served(now, 60, 3)
+    first = now.distribution(rows(len(log))).first_place()
+    logged = served(now, 60, 3, candidate_propensity=first)
+    calls = now.score_model.calls  # type: ignore[attr-defined]
+    score = scorer(logged, now, target)
+    assert now.score_model.calls == calls + 1  # type: ignore[attr-defined]
+    for share in (0.3, 1.0):
+        np.testing.assert_allclose(
+            score(share).propensity, scorer(log, now, target)(share).propensity
+        )
+    other = fixed(np.array([0.5, 0.0, 0.0, 0.0]))  # has not served it: it is asked itself
+    one = score_log(between(other, target, 0.3), logged, n_slates=0)
+    np.testing.assert_allclose(scorer(logged, other, target)(0.3).propensity, one.propensity)
 
 
 def test_the_stated_bound_holds_in_most_runs() -> None:
