@@ -21,6 +21,7 @@ F64 = NDArray[np.float64]
 SWEEPS, CLOSE = 40, 1e-3  # of expectation-maximisation; change of tau at which it ends
 PENALTIES = np.concatenate([[0.0], np.logspace(-6, 1, 22)])  # of a standardised feature, in rows^-1
 TINY = 1e-10
+STEADY = 1e-9  # of a column's sum of squares, below which it is rounding
 
 
 class ItemModel(NamedTuple):
@@ -71,7 +72,7 @@ def fit_items(sums: Sums, covariates: F64, *, free: int | None = None) -> ItemMo
         left = xx - x.T @ (x * share[:, None])
         prior[1:] = noise / relevance[1:]
         left[np.diag_indices_from(left)] += prior
-        inverse = np.linalg.inv(left)
+        inverse = steady_inverse(left, np.diag(xx))
         found = inverse @ (xy - x.T @ (y * share))
         rest = share * (y - x @ found)
         error = share + ((x @ inverse) * x).sum(axis=1) * share**2  # of rest, over the noise
@@ -87,6 +88,15 @@ def fit_items(sums: Sums, covariates: F64, *, free: int | None = None) -> ItemMo
     slopes[varies] = found
     effect = z @ slopes[features:] + rest
     return ItemModel(slopes[:features], effect, float(noise), tau)
+
+
+def steady_inverse(left: F64, diagonal: F64) -> F64:
+    """Inverse of a symmetric matrix (D, D) whose columns may repeat each other, measured in units
+    of `diagonal` (D,), what it was before anything was taken out of it."""
+    size = np.sqrt(np.maximum(np.maximum(diagonal, np.diag(left)), 1e-300))
+    scaled = left / np.outer(size, size)
+    scaled[np.diag_indices_from(scaled)] += STEADY
+    return np.asarray(np.linalg.inv(scaled) / np.outer(size, size))
 
 
 def standard(covariates: F64, counted: NDArray[np.bool_]) -> F64:

@@ -76,6 +76,20 @@ def test_a_policy_that_shows_good_items_does_not_pass_for_better_days() -> None:
     assert fit.slopes[2] - fit.slopes[1] == pytest.approx(2.0, abs=0.3)
 
 
+def test_columns_that_repeat_each_other_and_outcomes_without_noise_are_no_trouble() -> None:
+    rng = np.random.default_rng(5)
+    item = np.repeat(np.arange(20), 30)
+    one = rng.normal(size=600)
+    x = np.column_stack([np.ones(600), one, one, 1e6 * one, np.zeros(600)])
+    y = 2.0 + item / 10.0
+    fit = fit_items(Sums.of(item, x, y[:, None], 20), np.zeros((20, 0)))
+    np.testing.assert_allclose(fit.slopes[0] + fit.effect, 2.0 + np.arange(20) / 10, atol=1e-3)
+    np.testing.assert_allclose(x[:, 1:] @ fit.slopes[1:], 0.0, atol=1e-3)
+    z = np.column_stack([np.arange(20.0), np.arange(20.0)])
+    again = fit_items(Sums.of(item, x, y[:, None], 20), z, free=0)
+    assert np.isfinite(again.effect).all()
+
+
 def test_the_penalty_grows_with_the_noise_and_the_constant_is_free() -> None:
     rng = np.random.default_rng(3)
     x = np.column_stack([np.ones(60), rng.normal(size=(60, 20))])
