@@ -84,8 +84,13 @@ def calibrate(
             "offset": np.zeros(n_items, np.float32),
         },
     )  # fmt: skip
+    few = {name: min(SERVING[name], n_items) for name in ("slate_size", "n_candidates")}
     return FittedWorld(
-        model="calibrated", config=config, catalogue=catalogue, population=people, serving=SERVING
+        model="calibrated",
+        config=config,
+        catalogue=catalogue,
+        population=people,
+        serving=SERVING | few,
     )
 
 
