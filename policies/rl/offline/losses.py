@@ -119,6 +119,7 @@ class CQLConfig(DiscountedConfig):
     deviation of a decision's reward.
     """
 
+    epochs: int = 4  # the largest of many values is taken: more passes fit the noise in it
     strength: float = 1.0  # of the conservatism, in units of Q
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ def bait(n: int = 4000) -> LoggedDataset:
 
 def test_conservatism_stays_with_the_logger_not_with_what_users_take() -> None:
     """All items are shown alike, so none is to be held up; item 0 is taken 3 times as often."""
-    policy = made("cql", batch_size=64)
+    policy = made("cql", epochs=10, batch_size=64)
     policy.update(bait())
     assert policy.distribution(START).ranking(A)[0, -1] == 0
 
@@ -59,7 +59,7 @@ def test_conservatism_is_in_units_of_q_whatever_the_number_on_offer() -> None:
     worth = np.array([1.0, 0.4, 0.9, 0.8])
     paid = worth[first] + 0.5 * rng.normal(size=n)
     log = LoggedDataset.from_columns(**columns(np.stack([first, second], 1), first, paid))
-    policy = made("cql", batch_size=64)
+    policy = made("cql", epochs=10, batch_size=64)
     policy.update(log)
     assert policy.distribution(START).ranking(A)[0, -1] == 1
 
@@ -82,7 +82,7 @@ def after_effects(n: int = 300, length: int = 8) -> LoggedDataset:
 
 def test_values_travel_back_over_a_session() -> None:
     """A target network that follows too slowly leaves the first decision without what it does."""
-    policy = made("cql", slate_size=1, batch_size=64, learning_rate=5e-3)
+    policy = made("cql", slate_size=1, epochs=10, batch_size=64, learning_rate=5e-3)
     policy.update(after_effects())
     scores = policy.score_model.scores(START)[0]  # type: ignore[attr-defined]
     assert scores[0] - scores[1:].max() > 0.5
