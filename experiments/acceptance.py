@@ -38,6 +38,25 @@ RUNS = (
     Run("faults", "benchmark faults"),
     Run("referee", "benchmark referee"),
     Run("estimators", "benchmark estimators"),
+    Run(
+        "planners",
+        "benchmark planners --rows behaviour greedy_reward linucb one_step fitted_q "
+        "'one_step + encoder' --workers 2",
+    ),
+    Run(
+        "planners-networks",
+        "benchmark planners --worlds Longplay --rows behaviour bc snqn reinforce cql one_step "
+        "--seeds 0 1 2 --workers 2",
+    ),
+    Run(
+        "planners-ml-100k",
+        "benchmark planners --worlds ml-100k --rows behaviour greedy_reward linucb one_step "
+        "fitted_q --seeds 0 1 2 --workers 2",
+        data=True,
+    ),
+    Run("climb", "climb --seeds 20 --workers 2"),
+    Run("plans", "benchmark plans"),
+    Run("fitted-world", "benchmark fitted-world"),
     Run("published-digits", "published digits"),
     Run("published-mips", "published mips"),
     Run("published-coverage", "published coverage"),
@@ -77,6 +96,8 @@ def record(run: Run) -> int:
             copy_pictures(Path(page).parent, RunFolder(RESULTS / run.name))
         for table in re.findall(r"^written: (.*\.csv)$", text, flags=re.MULTILINE):
             RunFolder(RESULTS).write_bytes(f"{run.name}.csv", Path(table).read_bytes())
+        for picture in re.findall(r"^written: (.*\.png)$", text, flags=re.MULTILINE):
+            RunFolder(RESULTS).write_bytes(f"{run.name}.png", Path(picture).read_bytes())
     return status
 
 

@@ -35,5 +35,6 @@ def run(settings: Settings) -> int:
         for done in accumulate(count for _, count in results(climb, jobs, settings.workers)):
             update(done / sum(todo.values()))
     print(write(settings, world_of(settings).name, folder))
-    print(f"written: {folder.path / 'climb.md'}, rounds.csv, climb.png")
+    for name in ("climb.md", "rounds.csv", "climb.png"):
+        print(f"written: {folder.path / name}")
     return 0
