@@ -166,8 +166,8 @@ def test_without_repeats_nothing_is_shown_that_a_history_holds() -> None:
     assert (log.slate >= 0).all()
     past, _ = log.histories(5)
     again = (past[:, :, None] == log.slate[:, None, :]).any(axis=1)
-    fresh = (log.candidates[:, :, None] != past[:, None, :]).all(axis=2).sum(axis=1)
-    assert (again.sum(axis=1) == np.maximum(2 - fresh, 0)).all()
+    fresh = (log.candidates[:, :, None] != past[:, None, :]).all(axis=2) & (log.candidates >= 0)
+    assert (again.sum(axis=1) == np.maximum(2 - fresh.sum(axis=1), 0)).all()
     assert again.any()
 
 
