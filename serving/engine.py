@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from policies.base import Policy
-from serving.answers import Answer, Answers
+from serving.answers import Answer, Answers, said
 from serving.catalogue import Catalogue
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import text
@@ -62,7 +63,7 @@ class Engine:
         reads; without them an event is a third as long.
     clock: seconds.
 
-    Raises ValueError where catalogue, fallback and policy do not fit. For one thread at a time.
+    Raises ValueError where catalogue, fallback and policy do not fit. Threads wait for each other.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Engine:
         self.sessions = MemorySessions() if sessions is None else sessions
         self.counts: Counter[str] = Counter()
         self.failing = set[str]()  # parts that failed when they were last used
+        self._lock = threading.Lock()
         self._keys = Keys(secret)
         whole = serving.n_candidates is None
         self._door = Door(serving, catalogue, self._keys, whole or retrieval is not None)
@@ -116,6 +118,10 @@ class Engine:
         admitted = [self._door.admit(request) for request in requests]
         if not admitted:
             return []
+        with self._lock:
+            return self._decided(admitted, at)
+
+    def _decided(self, admitted: list[Admitted], at: _Time) -> list[Decision]:
         seen, failed = self._opened(admitted, at.now)
         offer = self._offer(admitted, seen)
         if failed is None:
@@ -138,14 +144,15 @@ class Engine:
         """
         now = self.clock()
         events = [self._door.outcome(outcome, now) for outcome in outcomes]
-        kept = 0
-        try:
-            for event in events:
-                self.events.append(event.to_json())
-                kept += 1
-        finally:
-            self.sessions.apply(taken_of(events[:kept]), now)
-            self.counts["outcomes"] += kept
+        with self._lock:
+            kept = 0
+            try:
+                for event in events:
+                    self.events.append(event.to_json())
+                    kept += 1
+            finally:
+                self.sessions.apply(taken_of(events[:kept]), now)
+                self.counts["outcomes"] += kept
 
     def _opened(self, admitted: list[Admitted], now: float) -> tuple[list[Seen], str | None]:
         """What the store knows, or why it could not say: then nobody has a history."""
@@ -155,7 +162,7 @@ class Engine:
             self._alarm("sessions", error)
             responses = np.zeros((0, len(self.serving.response_names)), np.float32)
             blank = Seen(np.zeros(0, np.int32), responses, version=0, updated=None, step=-1)
-            return [blank] * len(admitted), f"sessions: {error}"[:200]
+            return [blank] * len(admitted), said("sessions", error)
         self._alarm("sessions", None)
         return seen, None
 
@@ -191,7 +198,7 @@ class Engine:
             self.events.append(decision.to_json())
         except Exception as error:  # noqa: BLE001  (users are served whatever fails)
             self._alarm("event log", error)
-            return f"event log: {error}"[:200]
+            return said("event log", error)
         self._alarm("event log", None)
         return None
 

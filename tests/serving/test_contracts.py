@@ -94,6 +94,11 @@ def test_a_bad_field_of_a_request_is_named(changed: dict[str, Any], says: str) -
             Request(**REQUEST | changed)  # type: ignore[arg-type]
 
 
+def test_a_key_that_is_no_text_is_named() -> None:
+    with pytest.raises(ContractError, match="'1' is no field of a request"):
+        Request.from_json({1: 2})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

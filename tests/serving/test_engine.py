@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from serving import (
     MemorySessions,
     Outcome,
     Request,
+    SegmentLog,
     TopVectors,
     replay,
 )
@@ -197,6 +200,7 @@ def test_a_request_that_cannot_be_served_is_explained(changed: Any, says: str) -
         ({"item": None}, "item is missing: an outcome `taken` names the item"),
         ({"responses": None}, "responses has nothing; an outcome 'taken' has click"),
         ({"kind": "seen"}, "responses has click; an outcome 'seen' has none"),
+        ({"value": 1e300}, r"value\[0\] is 1e\+300, more than float32"),
         ({"kind": "terminated"}, "item is given, and 'terminated' is of no item"),
     ],
 )
@@ -321,7 +325,92 @@ def test_a_propensity_that_no_log_could_hold_is_not_served() -> None:
     lies: Policy = Liar()
     decision = make_engine(lies).decide(ask(0))
     assert decision.policy == "fallback"
-    assert "the probability 0.0" in (decision.fallback or "")
+    assert "propensity[0] = 0 is outside (0, 1]" in (decision.fallback or "")
+
+
+@dataclass(frozen=True)
+class Odd(PlackettLuce):
+    """Draws what no log could hold."""
+
+    fault: str = ""
+
+    def sample(self, rng: Any) -> Any:
+        action = super().sample(rng)
+        if self.fault == "repeats an item":
+            action[:, 1] = action[:, 0]
+        if self.fault == "did not offer":
+            action[:, 0] = 0
+        return action[:, :2] if self.fault == "slates of shape" else action
+
+    def prefix(self, slate: Any) -> Any:
+        return np.full(slate.shape, 1.5 if self.fault == "propensity[0] = 1.5 is outside" else 0.5)
+
+    def first_place(self) -> Any:
+        fill = np.nan if self.fault == "candidate_propensity[0] leaves" else 0.1
+        return np.full(self.logits.shape, fill)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "repeats an item",
+        "did not offer",
+        "slates of shape",
+        "propensity[0] = 1.5 is outside",
+        "candidate_propensity[0] leaves",
+    ],
+)
+def test_what_the_log_would_refuse_is_not_served(fault: str) -> None:
+    class Wrong(LastItem):
+        def distribution(self, obs: Observation) -> Any:
+            flat = np.zeros((len(obs), C if obs.candidates is not None else A))
+            closed = flat if obs.eligible is None else np.where(obs.eligible, 0.0, -np.inf)
+            return Odd(closed, K, fault)
+
+    whole = replace(SERVING, n_candidates=None)  # where column 0 is an item not asked for
+    wrong: Policy = Wrong(whole if fault == "did not offer" else SERVING)
+    engine = make_engine(wrong)
+    decision = engine.decide(ask(1))
+    assert decision.policy == "fallback"
+    assert fault in (decision.fallback or "")
+    assert engine.counts["unlogged"] == 0
+    assert engine.failing == set()
+
+
+def test_a_reason_that_no_event_could_hold_is_escaped() -> None:
+    class Failing(LastItem):
+        def distribution(self, obs: Observation) -> Any:
+            raise OSError("no file \udcff.npy")
+
+    failing: Policy = Failing()
+    decision = make_engine(failing).decide(ask(0))
+    assert decision.fallback == r"OSError: no file \udcff.npy"
+
+
+def test_threads_lose_and_mix_nothing(tmp_path: Path) -> None:
+    events, before = SegmentLog(tmp_path, segment_bytes=100_000), sys.getswitchinterval()
+    engines = [make_engine(POLICY, events, version=v) for v in ("a", "b")]
+
+    def serve(nth: int) -> list[Decision]:
+        asked = (ask(i, user=f"u{nth}", request_id=f"{nth} {i}") for i in range(40))
+        answers = []
+        for i, request in enumerate(asked):
+            answers.append(engines[(nth + i) % 2].decide(request))
+            engines[nth % 2].outcome(told(answers[-1], f"u{nth}"))
+        return answers
+
+    try:
+        sys.setswitchinterval(1e-5)
+        with ThreadPoolExecutor(6) as pool:
+            acknowledged = [d for part in pool.map(serve, range(6)) for d in part]
+    finally:
+        sys.setswitchinterval(before)
+    decisions, outcomes = events_of(events)
+    assert {d.decision_id: d for d in decisions} == {d.decision_id: d for d in acknowledged}
+    assert len(decisions) == len(outcomes) == 240
+    for nth in range(6):
+        mine = [d.step for d in decisions if d.decision_id.startswith(f"{nth} ")]
+        assert sorted(mine) == sorted([*range(20), *range(20)])  # each engine has a store
 
 
 def test_candidates_are_retrieved_where_a_request_gives_none() -> None:

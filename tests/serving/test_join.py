@@ -119,6 +119,21 @@ def test_what_does_not_belong_is_counted_and_left_out() -> None:
     assert (rows(found).consumed if rows(found).consumed is not None else []) == [-1]
 
 
+def test_one_id_of_two_users_is_a_conflict() -> None:
+    """Also where both saw the same slate, and where nothing else is left of the second session."""
+    mine, theirs = decision(), decision(at=1.0, session="t", decision_id="s0")
+    found = joined([theirs, mine], [])
+    assert found.decision_ids == ("s0",)
+    assert rows(found).names_of("user", rows(found).user) == ["us"]  # type: ignore[arg-type]
+    assert (found.counts["conflicting_decisions"], found.counts["duplicate_decisions"]) == (1, 0)
+
+
+def test_a_stranger_does_not_end_a_session() -> None:
+    end = outcome("terminated", decision(), user="somebody")
+    long = replace(RULE, idle=500.0)
+    assert join([decision()], [end], long, SHAPE, now=141.0).log is None
+
+
 def test_one_item_a_decision_is_taken_and_ends_come_last() -> None:
     d0, d1 = decision(), decision(at=5.0, step=1, history_hash=seen(1))
     found = joined(
