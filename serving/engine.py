@@ -161,8 +161,9 @@ class Engine:
         except Exception as error:  # noqa: BLE001  (users are served whatever fails)
             self._alarm("sessions", error)
             responses = np.zeros((0, len(self.serving.response_names)), np.float32)
-            blank = Seen(np.zeros(0, np.int32), responses, version=0, updated=None, step=-1)
-            return [blank] * len(admitted), said("sessions", error)
+            none = np.zeros(0, np.int32)
+            blank = [Seen(none, responses, 0, None, -1, one.visit.request_id) for one in admitted]
+            return blank, said("sessions", error)
         self._alarm("sessions", None)
         return seen, None
 
@@ -222,6 +223,7 @@ class Engine:
             time=at.now,
             user=one.visit.user,
             session=one.visit.session,
+            began=seen.began,
             step=seen.step,
             slate=tuple(answer.slate.tolist()),
             items=tuple(names[i] for i in answer.slate.tolist() if i >= 0),

@@ -36,10 +36,11 @@ def sort_events(
     """Sessions that are over at `now`, each decision once with its outcomes, and what stays open.
 
     Counted: duplicate_decisions, conflicting_decisions (another slate or session under the same id,
-    or another id at the same step of the session; the earlier decision stands), duplicate_outcomes, and of the
-    outcomes of sessions that are over: joined_outcomes, early_outcomes (before their decision; they
-    are joined), late_outcomes (after their window), foreign_outcomes (of an item or a user that the
-    decision does not have), and orphaned_outcomes (of no decision, once all windows have passed).
+    or another id at the same step of the session; the earlier decision stands), duplicate_outcomes,
+    and of the outcomes of sessions that are over: joined_outcomes, early_outcomes (before their
+    decision; they are joined), late_outcomes (after their window), foreign_outcomes (of an item or
+    a user that the decision does not have), and orphaned_outcomes (of no decision, once all windows
+    have passed).
     """
     counts: Counter[str] = Counter()
     sessions = _sessions(decisions, counts)
@@ -61,7 +62,7 @@ def _sessions(decisions: Iterable[Decision], counts: Counter[str]) -> list[list[
     seen: dict[str, tuple[str, tuple[int, ...]]] = {}
     taken: dict[str, dict[int, Decision]] = defaultdict(dict)
     for decision in sorted(decisions, key=_order):
-        steps, says = taken[decision.session], (decision.session, decision.slate)
+        steps, says = taken[decision.session_key], (decision.session, decision.slate)
         if seen.get(decision.decision_id) == says:
             counts["duplicate_decisions"] += 1
         elif decision.decision_id in seen or decision.step in steps:
@@ -137,7 +138,8 @@ def _matched(
 
 def _order(decision: Decision) -> tuple[Any, ...]:
     """By time; what is equally old, by what it says."""
-    return decision.time, decision.session, decision.step, decision.decision_id, decision.slate
+    key = decision.session_key
+    return decision.time, key, decision.step, decision.decision_id, decision.slate
 
 
 def _outcome_order(outcome: OutcomeEvent) -> tuple[Any, ...]:

@@ -60,7 +60,7 @@ def _decided(rows: Sequence[Matched], shape: Shape) -> dict[str, Any]:
     """What was known when the slate was drawn."""
     every = [matched.decision for matched in rows]
     columns: dict[str, Any] = {
-        "session": np.array([d.session for d in every]),
+        "session": np.array([d.session_key for d in every]),
         "user": np.array([d.user for d in every]),
         "step": np.array([d.step for d in every]),
         "slate": np.array([d.slate for d in every], np.int32),

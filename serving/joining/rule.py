@@ -22,7 +22,10 @@ class JoinRule:
     window: float = 600.0  # s in which an outcome counts after its decision
     windows: Mapping[str, float] = field(default_factory=dict)  # the same, of single kinds
     reward: Mapping[str, float] = field(default_factory=dict)  # weight of a kind of outcome
-    idle: float = 1_800.0  # s without a decision after which a session is over
+    idle: float = (
+        1_800.0  # s without a decision after which a session is over; at least those after
+    )
+    # which the session store begins it anew, or its later decisions come too late
     idle_end: Literal["terminated", "truncated"] = "truncated"  # how it then ended
 
     def __post_init__(self) -> None:

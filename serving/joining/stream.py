@@ -72,7 +72,7 @@ class _Pending:
             if not late:
                 self.outcomes.append(event)
             return
-        late = event.session in self.written or event.decision_id in self.written
+        late = event.session_key in self.written or event.decision_id in self.written
         self.counts["late_decisions"] += late
         if not late:
             self.decisions.append(event)
@@ -80,8 +80,8 @@ class _Pending:
     def join(self, rule: JoinRule, shape: Shape, now: float, time: float) -> Joined:
         """What is over at `now`; the rest stays. `time` is that of the last event."""
         joined = join(self.decisions, self.outcomes, rule, shape, now=now)
-        still_open = {decision.session for decision in joined.open_decisions}
-        over = {decision.session for decision in self.decisions} - still_open
+        still_open = {decision.session_key for decision in joined.open_decisions}
+        over = {decision.session_key for decision in self.decisions} - still_open
         horizon = time - 2 * (rule.longest + rule.idle)
         self.written = {key: at for key, at in self.written.items() if at >= horizon}
         self.written |= dict.fromkeys([*joined.decision_ids, *over], time)

@@ -14,7 +14,7 @@ from serving import Catalogue, ContractError, Decision, Outcome, OutcomeEvent, R
 REQUEST = {"request_id": "r", "user": "u", "session": "s"}
 OUTCOME = {"outcome_id": "o", "decision_id": "r", "user": "u", "kind": "taken"}
 DECISION: dict[str, Any] = {
-    "decision_id": "r", "time": 12.5, "user": "ab", "session": "cd", "step": 3,
+    "decision_id": "r", "time": 12.5, "user": "ab", "session": "cd", "began": "q", "step": 3,
     "slate": [4, -1], "items": ["é"], "propensity": 0.1 + 0.2, "position_propensity": [1 / 3, 1.0],
     "candidates": [4, -1, 7], "candidate_propensity": None, "context": [0.1, -2.0],
     "policy": "p@1", "rules": "00", "history_version": 2, "history_hash": "11",

@@ -35,12 +35,17 @@ from serving import (
     Decision,
     Engine,
     EventLogError,
+    Joined,
+    JoinRule,
     MemoryLog,
     MemorySessions,
     Outcome,
     Request,
     SegmentLog,
+    Shape,
     TopVectors,
+    join,
+    join_log,
     replay,
 )
 from tests.factories import make_serving
@@ -161,6 +166,60 @@ def test_after_a_restart_sessions_go_on_from_the_event_log() -> None:
     assert there == [core(d) for d in whole.decide_many(later)]
     assert {d.history_version for d in there} == {2, 3}
     assert {d.step for d in there} > {0, 3}
+
+
+def joined(engine: Engine) -> Joined:
+    shape = Shape.of(engine.serving, engine.catalogue)
+    return join(*events_of(engine.events), JoinRule(), shape)
+
+
+def test_sessions_that_the_store_forgot_begin_anew_and_lose_no_decision() -> None:
+    """Under one session id: after the time-to-live, and where a user has more sessions open than
+    the store remembers."""
+    now = [0.0]
+    engine = make_engine(POLICY, sessions=MemorySessions(ttl=10.0), clock=lambda: now[0])
+    for i, at in enumerate((0, 1, 2, 20, 21)):
+        now[0] = float(at)
+        engine.outcome(told(engine.decide(ask(0, request_id=f"q{i}")), "user 0"))
+    for i in range(24):
+        engine.decide(ask(0, request_id=f"s{i}", session=f"{i % 12}"))
+    found = joined(engine)
+    assert found.log is not None
+    assert (len(found.log), found.log.n_sessions) == (5 + 24, 2 + 24)
+    assert found.counts["conflicting_decisions"] == found.counts["skewed_histories"] == 0
+
+
+def test_a_user_who_comes_back_with_the_same_session_id_is_joined(tmp_path: Path) -> None:
+    now = [0.0]
+    engine = make_engine(POLICY, clock=lambda: now[0])
+    for at in (0, 60, 1_900, 7_200, 7_260, 90_000):
+        for i in range(5):
+            now[0] = at + i / 10
+            decision = engine.decide(ask(i, request_id=f"{at} {i}"))
+            engine.outcome(told(decision, f"user {i}"))
+    shape = Shape.of(engine.serving, engine.catalogue)
+    for every in (1, 3, 10, 1_000):
+        counts = join_log(engine.events, tmp_path / f"{every}", JoinRule(), shape, every=every)
+        log = read_log(tmp_path / f"{every}")
+        assert (len(log), log.n_sessions) == (30, 20)
+        assert counts["late_decisions"] == counts["late_outcomes"] == 0
+        assert counts["skewed_histories"] == counts["incomplete_decisions"] == 0
+
+
+def test_after_a_restart_no_step_is_given_twice() -> None:
+    """The second decision was not logged: the store counted it, and its log does not."""
+    events = FullLog()
+    engine = make_engine(POLICY, events)
+    for room, i in ((1, 0), (1, 1), (9, 2)):
+        events.room = room
+        engine.decide(ask(0, request_id=f"q{i}"))
+    sessions = MemorySessions()
+    replay(events, sessions, responses=1)
+    restarted = make_engine(POLICY, events, sessions=sessions)
+    assert restarted.decide(ask(0, request_id="q3")).step == 3
+    found = joined(restarted)
+    assert len(found.decision_ids) == 3
+    assert found.counts["conflicting_decisions"] == 0
 
 
 def test_unknown_items_of_a_history_are_skipped_and_counted() -> None:

@@ -36,7 +36,7 @@ def seen(*items: int) -> str:
 def decision(at: float = 0.0, session: str = "s", step: int = 0, **changed: Any) -> Decision:
     given = {
         "decision_id": f"{session}{step}", "time": at, "user": f"u{session}", "session": session,
-        "step": step, "slate": (1, 2), "items": ("a", "b"), "propensity": 0.25,
+        "began": f"{session}0", "step": step, "slate": (1, 2), "items": ("a", "b"), "propensity": 0.25,
         "position_propensity": (0.5, 0.5), "candidates": (1, 2, 3),
         "candidate_propensity": (0.5, 0.25, 0.25), "context": (0.5,), "policy": "p@1",
         "rules": "00", "history_version": 0, "history_hash": seen(), "history_age": None,
@@ -84,7 +84,7 @@ def test_a_decision_and_what_came_of_it_are_one_row() -> None:
     assert log.reward.tolist() == [8.5]  # and .5 of the whole slate
     assert (log.consumed.tolist(), log.responses.tolist()) == ([2], [[1.0]])
     assert (log.terminated.tolist(), log.truncated.tolist()) == ([True], [False])
-    assert log.names_of("session", log.session) == ["s"]
+    assert log.names_of("session", log.session) == ["s/s0"]
     assert log.names_of("user", log.user if log.user is not None else []) == ["us"]
     assert (log.logger if log.logger is not None else np.zeros(0)).tolist() == ["p@1"]
 
