@@ -36,6 +36,9 @@ def join_log(
     memory holds those, and the sessions that are open. An event that comes after its session was
     written is counted in late_decisions or late_outcomes (a duplicate, too) and left out.
 
+    A table of candidates' probabilities that some decisions lack is left out of all, as `join`
+    does; where that shows late, the log is written anew.
+
     Raises LogError where the folder exists, no session is over, or events are not of this shape.
     """
     folder = Path(folder)
@@ -44,16 +47,33 @@ def join_log(
     partial = folder.with_name(f".{folder.name}.joining")
     shutil.rmtree(partial, ignore_errors=True)
     counts: Counter[str] = Counter()
+    shape = replace(shape, keep_priors=True)
     try:
-        for part in _parts(events, rule, replace(shape, keep_priors=True), now, every, counts):
-            if part.log is not None:
-                (append_log if partial.exists() else write_log)(part.log, partial)
+        parts = _parts(events, rule, shape, now, every, counts)
+        if not _written(parts, partial):
+            counts.clear()
+            shutil.rmtree(partial)
+            alike = replace(shape, keep_candidates=True, keep_tables=False)
+            _written(_parts(events, rule, alike, now, every, counts), partial)
         if not partial.exists():
             raise LogError(f"no session is over: the events give no rows ({dict(counts)}).")
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return counts
+
+
+def _written(parts: Iterator[Joined], folder: Path) -> bool:
+    """Write the parts as one log; False, and no further, at one with other columns of candidates
+    than those before."""
+    before = None
+    for log in (part.log for part in parts if part.log is not None):
+        has = log.candidates is not None, log.candidate_propensity is not None
+        if before not in (None, has):
+            return False
+        (write_log if before is None else append_log)(log, folder)
+        before = has
+    return True
 
 
 class _Pending:
