@@ -25,7 +25,7 @@ from serving.keys import Keys
 from serving.offers import Offer, fallback_pool, observation_of_requests
 from serving.retrieval import Retrieval
 from serving.sessions.memory import MemorySessions
-from serving.sessions.store import Seen, SessionStore
+from serving.sessions.store import Seen, SessionStore, Taken
 
 logger = logging.getLogger("serving")
 FALLBACK = "fallback"  # the policy that a decision of the fallback names
@@ -139,8 +139,9 @@ class Engine:
         """Keep what came of decisions; on return it is logged, and items taken are in the histories
         that later requests see.
 
-        Raises ContractError for one that is no good, before any is kept, and EventLogError where
-        one could not be kept: send all of them again, what is known already counts once.
+        Raises ContractError for one that is no good, before any is kept, and EventLogError, or what
+        the session store raises, where one could not be kept: send all of them again, what is known
+        already counts once.
         """
         now = self.clock()
         events = [self._door.outcome(outcome, now) for outcome in outcomes]
@@ -151,8 +152,8 @@ class Engine:
                     self.events.append(event.to_json())
                     kept += 1
             finally:
-                self.sessions.apply(taken_of(events[:kept]), now)
                 self.counts["outcomes"] += kept
+                self._apply(taken_of(events[:kept]), now)
 
     def _opened(self, admitted: list[Admitted], now: float) -> tuple[list[Seen], str | None]:
         """What the store knows, or why it could not say: then nobody has a history."""
@@ -166,6 +167,13 @@ class Engine:
             return blank, said("sessions", error)
         self._alarm("sessions", None)
         return seen, None
+
+    def _apply(self, taken: list[Taken], now: float) -> None:
+        try:
+            self.sessions.apply(taken, now)
+        except Exception as error:
+            self._alarm("sessions", error)
+            raise
 
     def _offer(self, admitted: list[Admitted], seen: list[Seen]) -> Offer:
         request_ids = [one.visit.request_id for one in admitted]
@@ -236,7 +244,7 @@ class Engine:
             rules=self._rules,
             history_version=seen.version,
             history_hash=history_hash(items, responses),
-            history_age=None if seen.updated is None else at.now - seen.updated,
+            history_age=None if seen.updated is None else max(0.0, at.now - seen.updated),
             prior_items=tuple(items[first].tolist()),
             prior_responses=tuple(map(tuple, responses[first].tolist())),
             unknown_items=one.unknown_items,

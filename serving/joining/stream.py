@@ -34,7 +34,8 @@ def join_log(
 
     Events are read in the order of their times, `every` of them before each part is written;
     memory holds those, and the sessions that are open. An event that comes after its session was
-    written is counted in late_decisions or late_outcomes (a duplicate, too) and left out.
+    written is counted in late_decisions or late_outcomes (a duplicate, too) and left out; events
+    that are missing between a writer's segments are counted in missing_events.
 
     A table of candidates' probabilities that some decisions lack is left out of all, as `join`
     does; where that shows late, the log is written anew.
@@ -114,7 +115,7 @@ def _parts(
     events: EventLog, rule: JoinRule, shape: Shape, now: float, every: int, counts: Counter[str]
 ) -> Iterator[Joined]:
     pending, time = _Pending(counts), -math.inf
-    for nth, event in enumerate(in_order(events), 1):
+    for nth, event in enumerate(in_order(events, counts=counts), 1):
         time = max(time, event.time)
         pending.add(event)
         if nth % every == 0:

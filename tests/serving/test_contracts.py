@@ -166,9 +166,17 @@ def test_a_catalogue_is_read_from_lines_or_json(tmp_path: Any) -> None:
         ("items.txt", "é\nb\nc\n"),
         ("items.json", '["é", "b", "c"]'),
         ("numbers.json", '{"c": 2, "é": 0, "b": 1}'),
+        ("windows.txt", "\ufeffé\r\nb\r\nc"),
     ):
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert Catalogue.from_file(tmp_path / name).names == ("é", "b", "c")
+    odd = "a\u2028b\nc\x0bd\n"
+    (tmp_path / "odd.txt").write_text(odd, encoding="utf-8")
+    assert Catalogue.from_file(tmp_path / "odd.txt").names == ("a\u2028b", "c\x0bd")
+    for text, says in (("a\n\nb", "item 1 is 0 characters"), ("a\na", "names 'a' twice")):
+        (tmp_path / "bad.txt").write_text(text)
+        with pytest.raises(ValueError, match=rf"bad\.txt: .*{says}"):
+            Catalogue.from_file(tmp_path / "bad.txt")
     for text, says in (
         ('{"a": 1}', "the numbers of 1 items must be 0 to 0"),
         ('{"a": true}', "the numbers of 1 items must be 0 to 0"),

@@ -206,6 +206,29 @@ def test_a_user_who_comes_back_with_the_same_session_id_is_joined(tmp_path: Path
         assert counts["skewed_histories"] == counts["incomplete_decisions"] == 0
 
 
+def test_a_clock_that_goes_back_gives_no_age_below_0() -> None:
+    now = [100.0]
+    engine = make_engine(POLICY, clock=lambda: now[0])
+    for i, at in enumerate((100, 101, 50, 40, 103)):
+        now[0] = float(at)
+        decision = engine.decide(ask(0, request_id=f"q{i}"))
+        assert decision.history_age is None or decision.history_age >= 0
+        engine.outcome(told(decision, "user 0"))
+    found = joined(engine)
+    assert found.log is not None
+    assert found.log.step.tolist() == [0, 1, 2, 3, 4]
+    assert found.counts["skewed_histories"] == found.counts["conflicting_decisions"] == 0
+
+
+def test_what_rules_within_rules_closed_is_not_on_offer_in_the_log() -> None:
+    banned = [Banned(f"no {i}", np.arange(A) == i) for i in (5, 9)]
+    policy = Constrained(constrained(POLICY, banned[0]), (banned[1],))
+    offer = tuple(NAMES[i] for i in (1, 5, 9, 13))
+    for about in (0.0, -1.0):  # the policy's, and the fallback's
+        decision = make_engine(policy).decide(ask(0, candidates=offer, about=about))
+        assert decision.candidates == (1, -1, -1, 13, -1, -1, -1, -1)
+
+
 def test_after_a_restart_no_step_is_given_twice() -> None:
     """The second decision was not logged: the store counted it, and its log does not."""
     events = FullLog()
@@ -345,6 +368,12 @@ def test_a_session_store_that_fails_is_answered_by_the_fallback() -> None:
         def apply(self, taken: Any, now: float) -> int:
             raise ConnectionError("the store is gone")
 
+    engine = make_engine(POLICY, sessions=Lost())
+    before = make_engine(POLICY).decide(ask(0))
+    with pytest.raises(ConnectionError, match="the store is gone"):
+        engine.outcome(told(before, "user 0"))
+    assert engine.failing == {"sessions"}
+    assert len(events_of(engine.events)[1]) == engine.counts["outcomes"] == 1  # but it is logged
     engine = make_engine(POLICY, sessions=Lost())
     decision = engine.decide(ask(0))
     assert decision.fallback == "sessions: the store is gone"
