@@ -114,12 +114,10 @@ class Engine:
 
         Raises ContractError for a request that is no good, before anything is decided.
         """
-        at = _Time(self.clock(), time.perf_counter())
-        admitted = [self._door.admit(request) for request in requests]
-        if not admitted:
-            return []
-        with self._lock:
-            return self._decided(admitted, at)
+        with self._lock:  # the time, too: events stand in the log as their times do
+            at = _Time(self.clock(), time.perf_counter())
+            admitted = [self._door.admit(request) for request in requests]
+            return self._decided(admitted, at) if admitted else []
 
     def _decided(self, admitted: list[Admitted], at: _Time) -> list[Decision]:
         seen, failed = self._opened(admitted, at.now)
@@ -143,10 +141,9 @@ class Engine:
         the session store raises, where one could not be kept: send all of them again, what is known
         already counts once.
         """
-        now = self.clock()
-        events = [self._door.outcome(outcome, now) for outcome in outcomes]
         with self._lock:
-            kept = 0
+            now, kept = self.clock(), 0
+            events = [self._door.outcome(outcome, now) for outcome in outcomes]
             try:
                 for event in events:
                     self.events.append(event.to_json())

@@ -180,9 +180,11 @@ def _locked(path: Path, writer: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise EventLogError(
-            error.errno, f"another process writes to {path.parent} as {writer!r}: give each its own"
-        ) from error
+        said = (
+            f"another process writes to {path.parent} as {writer!r}, or a log of this one that was "
+            "not closed: give each its own name, or close the other first"
+        )
+        raise EventLogError(error.errno, said) from error
     return lock
 
 

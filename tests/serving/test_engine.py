@@ -496,6 +496,8 @@ def test_threads_lose_and_mix_nothing(tmp_path: Path) -> None:
     decisions, outcomes = events_of(events)
     assert {d.decision_id: d for d in decisions} == {d.decision_id: d for d in acknowledged}
     assert len(decisions) == len(outcomes) == 240
+    mine = [d.time for d in decisions if d.policy == "a"]
+    assert mine == sorted(mine)  # in the log as the engine's clock was read
     for nth in range(6):
         mine = [d.step for d in decisions if d.decision_id.startswith(f"{nth} ")]
         assert sorted(mine) == sorted([*range(20), *range(20)])  # each engine has a store
