@@ -22,7 +22,7 @@ from serving.door import Admitted, Door, taken_of
 from serving.events.log import EventLog
 from serving.hashes import history_hash, rules_hash
 from serving.keys import Keys
-from serving.offers import Offer, fallback_pool, observation_of_requests
+from serving.offers import Offer, check_seen, fallback_pool, observation_of_requests
 from serving.retrieval import Retrieval
 from serving.sessions.memory import MemorySessions
 from serving.sessions.store import Seen, SessionStore, Taken
@@ -156,6 +156,7 @@ class Engine:
         """What the store knows, or why it could not say: then nobody has a history."""
         try:
             seen = self.sessions.open([one.visit for one in admitted], now)
+            check_seen(seen, len(admitted), len(self.serving.response_names))
         except Exception as error:  # noqa: BLE001  (users are served whatever fails)
             self._alarm("sessions", error)
             responses = np.zeros((0, len(self.serving.response_names)), np.float32)

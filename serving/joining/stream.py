@@ -99,7 +99,7 @@ class _Pending:
             self.decisions.append(event)
 
     def join(self, rule: JoinRule, shape: Shape, now: float, time: float) -> Joined:
-        """What is over at `now`; the rest stays. `time` is that of the last event."""
+        """What is over at `now`; the rest stays. `time` is that of the part's first event."""
         joined = join(self.decisions, self.outcomes, rule, shape, now=now)
         still_open = {decision.session_key for decision in joined.open_decisions}
         over = {decision.session_key for decision in self.decisions} - still_open
@@ -114,10 +114,11 @@ class _Pending:
 def _parts(
     events: EventLog, rule: JoinRule, shape: Shape, now: float, every: int, counts: Counter[str]
 ) -> Iterator[Joined]:
-    pending, time = _Pending(counts), -math.inf
+    pending, time = _Pending(counts), math.inf
     for nth, event in enumerate(in_order(events, counts=counts), 1):
-        time = max(time, event.time)
-        pending.add(event)
+        time = min(time, event.time)  # the earliest of a part: a clock that was ahead for a moment
+        pending.add(event)  # does not end the sessions of others
         if nth % every == 0:
             yield pending.join(rule, shape, min(time, now), time)
+            time = math.inf
     yield pending.join(rule, shape, now, time)

@@ -48,6 +48,7 @@ from serving import (
     join_log,
     replay,
 )
+from serving.sessions.store import Taken
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, events_of, make_engine, names_of
 
@@ -380,6 +381,22 @@ def test_a_session_store_that_fails_is_answered_by_the_fallback() -> None:
     assert decision.step == -1
     assert engine.counts == Counter(decisions=1, fallbacks=1, unlogged=1, unknown_items=0)
     assert events_of(engine.events) == ([], [])
+
+
+def test_a_store_of_another_catalogue_or_policy_does_no_harm() -> None:
+    sessions = MemorySessions()
+    user = make_engine(POLICY).decide(ask(0)).user
+    for i, item in enumerate((A + 5, 3, A)):
+        sessions.apply([Taken(user, f"d{i}", item, (1.0,))], 0.0)
+    decision = make_engine(POLICY, sessions=sessions).decide(ask(0))
+    assert (decision.fallback, decision.prior_items) == (None, (3,))
+
+    other = MemorySessions()
+    other.apply([Taken(user, "d", 3, (1.0, 0.5))], 0.0)
+    engine = make_engine(POLICY, sessions=other)
+    decisions = engine.decide_many([ask(0), ask(1)])
+    assert all("filled for another policy" in (d.fallback or "") for d in decisions)
+    assert engine.failing == {"sessions"}
 
 
 def test_a_slate_that_breaks_a_rule_does_not_leave() -> None:

@@ -225,6 +225,17 @@ def test_a_whole_catalogue_beside_closed_candidates() -> None:
     assert rows(joined([whole], [])).candidates is None
 
 
+def test_one_wrong_time_loses_no_later_decision(tmp_path: Path) -> None:
+    """A clock that is a day ahead for one event, in the middle of a session of others."""
+    log = MemoryLog()
+    for i in range(30):
+        log.append(decision(5.0 * i, "s", i).to_json())
+        if i == 10:
+            log.append(decision(86_400.0, "t").to_json())
+    counts = join_log(log, tmp_path / "log", RULE, SHAPE, every=4)
+    assert (counts["decisions"], counts["late_decisions"]) == (31, 0)
+
+
 @pytest.mark.parametrize("whole_first", [True, False])
 def test_parts_of_a_log_with_other_columns_are_written_alike(
     whole_first: bool, tmp_path: Path
