@@ -20,6 +20,7 @@ from policies.observation import Observation, eligible, offered
 from policies.rules.constrained import Constrained, left_by_rules
 from policies.rules.constraints import Rule
 from policies.slates.row_streams import RowStreams
+from serving.drawn import check_drawn
 from serving.offers import Offer
 from serving.retrieval import Retrieval
 
@@ -61,7 +62,7 @@ class Answers:
         for error in errors.values():
             self._report("the policy failed; the fallback is served", error)
         lost = np.array([*errors], np.int64)
-        instead = iter(self.of_fallback(offer.rows(lost), [*map(_said, errors.values())]))
+        instead = iter(self.of_fallback(offer.rows(lost), [*map(_why, errors.values())]))
         return [next(instead) if isinstance(one, Exception) else one for one in tried]
 
     def of_fallback(self, offer: Offer, why: Sequence[str]) -> list[Answer]:
@@ -77,17 +78,14 @@ class Answers:
 
     def _drawn(self, policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
         """The draw itself; raises what the policy, its distribution or its rules raise, and
-        ValueError for a propensity that no log could hold."""
+        ValueError for what no log could hold."""
         if obs.eligible is not None and bool(obs.eligible.all()):
             obs = replace(obs, eligible=None)
         chosen = act(policy, obs, RowStreams(keys))
-        known = (chosen.position_propensity > 0).all(axis=1) & (chosen.propensity > 0)
-        if not known.all():
-            p = float(chosen.propensity[int(np.argmin(known))])
-            raise ValueError(f"the policy drew a slate to which it gives the probability {p}")
         left = left_by_rules(chosen.distribution, obs, policy.serving.n_items)
         candidates = offered(left)
         table = chosen.first_place if self.tables and candidates is not None else None
+        check_drawn(chosen, policy.serving, candidates, table)
         return [
             Answer(
                 chosen.slate[b], float(chosen.propensity[b]), chosen.position_propensity[b],
@@ -158,5 +156,10 @@ def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | 
     return _each(draw, offer.rows(slice(half))) + _each(draw, offer.rows(slice(half, None)))
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200] or type(error).__name__
+def said(what: str, error: Exception) -> str:
+    """The reason that a decision carries: text that an event can hold, whatever the error says."""
+    return f"{what}: {error}"[:200].encode(errors="backslashreplace").decode()[:200]
+
+
+def _why(error: Exception) -> str:
+    return said(type(error).__name__, error)

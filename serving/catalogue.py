@@ -32,16 +32,17 @@ class Catalogue:
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Catalogue:
         """A text file with one name a line, or a .json file: a list of names, or an object that
-        gives each name its number.
+        gives each name its number; UTF-8.
 
         Raises ValueError, which names the file, where it is neither.
         """
         path = Path(path)
-        content = path.read_text(encoding="utf-8")
-        if path.suffix != ".json":
-            return cls(content.splitlines())
         try:
-            return cls(_in_order(json.loads(content)))
+            content = path.read_text(encoding="utf-8-sig")
+            if path.suffix == ".json":
+                return cls(_in_order(json.loads(content)))
+            lines = content.split("\n")  # alone: names may hold what else ends lines
+            return cls(lines if lines[-1] else lines[:-1])
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

@@ -68,6 +68,7 @@ class Door:
             if outcome.kind in (TERMINATED, TRUNCATED) and item is not None:
                 raise ContractError(f"item is given, and {outcome.kind!r} is of no item")
             responses = self._responses(outcome)
+            _check_float32("value", [outcome.value])
         except ContractError as error:
             raise ContractError(f"outcome {outcome.outcome_id!r}: {error}") from None
         return OutcomeEvent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from policies.base import Policy
-from serving.answers import Answer, Answers
+from serving.answers import Answer, Answers, said
 from serving.catalogue import Catalogue
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import text
@@ -21,10 +22,10 @@ from serving.door import Admitted, Door, taken_of
 from serving.events.log import EventLog
 from serving.hashes import history_hash, rules_hash
 from serving.keys import Keys
-from serving.offers import Offer, fallback_pool, observation_of_requests
+from serving.offers import Offer, check_seen, fallback_pool, observation_of_requests
 from serving.retrieval import Retrieval
 from serving.sessions.memory import MemorySessions
-from serving.sessions.store import Seen, SessionStore
+from serving.sessions.store import Seen, SessionStore, Taken
 
 logger = logging.getLogger("serving")
 FALLBACK = "fallback"  # the policy that a decision of the fallback names
@@ -62,7 +63,7 @@ class Engine:
         reads; without them an event is a third as long.
     clock: seconds.
 
-    Raises ValueError where catalogue, fallback and policy do not fit. For one thread at a time.
+    Raises ValueError where catalogue, fallback and policy do not fit. Threads wait for each other.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Engine:
         self.sessions = MemorySessions() if sessions is None else sessions
         self.counts: Counter[str] = Counter()
         self.failing = set[str]()  # parts that failed when they were last used
+        self._lock = threading.Lock()
         self._keys = Keys(secret)
         whole = serving.n_candidates is None
         self._door = Door(serving, catalogue, self._keys, whole or retrieval is not None)
@@ -112,10 +114,12 @@ class Engine:
 
         Raises ContractError for a request that is no good, before anything is decided.
         """
-        at = _Time(self.clock(), time.perf_counter())
-        admitted = [self._door.admit(request) for request in requests]
-        if not admitted:
-            return []
+        with self._lock:  # the time, too: events stand in the log as their times do
+            at = _Time(self.clock(), time.perf_counter())
+            admitted = [self._door.admit(request) for request in requests]
+            return self._decided(admitted, at) if admitted else []
+
+    def _decided(self, admitted: list[Admitted], at: _Time) -> list[Decision]:
         seen, failed = self._opened(admitted, at.now)
         offer = self._offer(admitted, seen)
         if failed is None:
@@ -133,31 +137,41 @@ class Engine:
         """Keep what came of decisions; on return it is logged, and items taken are in the histories
         that later requests see.
 
-        Raises ContractError for one that is no good, before any is kept, and EventLogError where
-        one could not be kept: send all of them again, what is known already counts once.
+        Raises ContractError for one that is no good, before any is kept, and EventLogError, or what
+        the session store raises, where one could not be kept: send all of them again, what is known
+        already counts once.
         """
-        now = self.clock()
-        events = [self._door.outcome(outcome, now) for outcome in outcomes]
-        kept = 0
-        try:
-            for event in events:
-                self.events.append(event.to_json())
-                kept += 1
-        finally:
-            self.sessions.apply(taken_of(events[:kept]), now)
-            self.counts["outcomes"] += kept
+        with self._lock:
+            now, kept = self.clock(), 0
+            events = [self._door.outcome(outcome, now) for outcome in outcomes]
+            try:
+                for event in events:
+                    self.events.append(event.to_json())
+                    kept += 1
+            finally:
+                self.counts["outcomes"] += kept
+                self._apply(taken_of(events[:kept]), now)
 
     def _opened(self, admitted: list[Admitted], now: float) -> tuple[list[Seen], str | None]:
         """What the store knows, or why it could not say: then nobody has a history."""
         try:
             seen = self.sessions.open([one.visit for one in admitted], now)
+            check_seen(seen, len(admitted), len(self.serving.response_names))
         except Exception as error:  # noqa: BLE001  (users are served whatever fails)
             self._alarm("sessions", error)
             responses = np.zeros((0, len(self.serving.response_names)), np.float32)
-            blank = Seen(np.zeros(0, np.int32), responses, version=0, updated=None, step=-1)
-            return [blank] * len(admitted), f"sessions: {error}"[:200]
+            none = np.zeros(0, np.int32)
+            blank = [Seen(none, responses, 0, None, -1, one.visit.request_id) for one in admitted]
+            return blank, said("sessions", error)
         self._alarm("sessions", None)
         return seen, None
+
+    def _apply(self, taken: list[Taken], now: float) -> None:
+        try:
+            self.sessions.apply(taken, now)
+        except Exception as error:
+            self._alarm("sessions", error)
+            raise
 
     def _offer(self, admitted: list[Admitted], seen: list[Seen]) -> Offer:
         request_ids = [one.visit.request_id for one in admitted]
@@ -191,7 +205,7 @@ class Engine:
             self.events.append(decision.to_json())
         except Exception as error:  # noqa: BLE001  (users are served whatever fails)
             self._alarm("event log", error)
-            return f"event log: {error}"[:200]
+            return said("event log", error)
         self._alarm("event log", None)
         return None
 
@@ -215,6 +229,7 @@ class Engine:
             time=at.now,
             user=one.visit.user,
             session=one.visit.session,
+            began=seen.began,
             step=seen.step,
             slate=tuple(answer.slate.tolist()),
             items=tuple(names[i] for i in answer.slate.tolist() if i >= 0),
@@ -227,7 +242,7 @@ class Engine:
             rules=self._rules,
             history_version=seen.version,
             history_hash=history_hash(items, responses),
-            history_age=None if seen.updated is None else at.now - seen.updated,
+            history_age=None if seen.updated is None else max(0.0, at.now - seen.updated),
             prior_items=tuple(items[first].tolist()),
             prior_responses=tuple(map(tuple, responses[first].tolist())),
             unknown_items=one.unknown_items,

@@ -41,15 +41,17 @@ def observation_of_requests(
     serving: Serving, pool: I32, admitted: Sequence[Admitted], seen: Sequence[Seen]
 ) -> Observation:
     """B requests as a policy of these sizes sees them, with the pool (C,) where one gives no
-    candidates. Of a whole catalogue, candidates are what is eligible."""
+    candidates. Of a whole catalogue, candidates are what is eligible. Items of a history that the
+    catalogue does not have are skipped."""
     b, h, c = len(admitted), serving.history_length, serving.columns
     items = np.full((b, h), -1, np.int32)
     responses = np.zeros((b, h, len(serving.response_names)), np.float32)
     candidates = np.broadcast_to(pool, (b, c)).copy()
     for row, (one, known) in enumerate(zip(admitted, seen, strict=True)):
-        recent = known.items[-h:]
+        there = (known.items >= 0) & (known.items < serving.n_items)  # of this catalogue
+        recent = known.items[there][-h:]
         items[row, h - len(recent) :] = recent
-        responses[row, h - len(recent) :] = known.responses[-h:]
+        responses[row, h - len(recent) :] = known.responses[there][-h:]
         if one.candidates is not None:
             candidates[row] = -1
             candidates[row, : len(one.candidates)] = one.candidates
@@ -61,6 +63,20 @@ def observation_of_requests(
         candidates=None if whole else candidates,
         eligible=_members(candidates) if whole else eligible(None, candidates),
     )
+
+
+def check_seen(seen: Sequence[Seen], visits: int, responses: int) -> None:
+    """Raise ValueError for what a session store must not say: another number of visits than it was
+    asked for, or responses (n, R) of another policy."""
+    if len(seen) != visits:
+        raise ValueError(f"the session store says {len(seen)} things to {visits} visits")
+    for one in seen:
+        wanted = (len(one.items), responses)
+        if one.responses.shape != wanted:
+            raise ValueError(
+                f"a history has responses of shape {one.responses.shape} and not {wanted}: the "
+                "session store was filled for another policy"
+            )
 
 
 def fallback_pool(serving: Serving, catalogue: Catalogue, names: Sequence[str]) -> I32:

@@ -188,11 +188,12 @@ def _closed(base: F64, states: list[SlateState], places: int) -> Bool:
 
 
 def left_by_rules(d: SlateDistribution, obs: Observation, n_items: int) -> Observation:
-    """The observation where what the rules of a policy closed for B users is no longer on offer;
-    d is the distribution that the policy gave for it."""
-    if not isinstance(d, Checked):
-        return obs
-    return _without_closed(d.rules[-1], d.seen[-1], candidate_items(obs, n_items))
+    """The observation where what the rules of a policy closed for B users is no longer on offer,
+    those of rules within rules, too; d is the distribution that the policy gave for it."""
+    while isinstance(d, Checked):  # rules within see what those around them left
+        obs = _without_closed(d.rules[-1], d.seen[-1], candidate_items(obs, n_items))
+        d = d.inner
+    return obs
 
 
 def _without_closed(rule: Rule, obs: Observation, items: I32) -> Observation:

@@ -37,10 +37,10 @@ class RowStreams:
         width = int(np.prod(shape[1:], dtype=np.int64))
         nth = np.arange(self.drawn + 1, self.drawn + width + 1, dtype=np.uint64)
         self.drawn += width
-        bits = _mixed(self.keys + nth * np.uint64(GOLDEN)) >> np.uint64(11)
+        bits = _mixed(self.keys + nth * np.uint64(GOLDEN)) >> np.uint64(12)  # + .5 is exact
         out = bits.astype(np.float64).reshape(shape)
         out += 0.5
-        out *= 2.0**-53
+        out *= 2.0**-52
         return out
 
     def gumbel(self, *, size: int | tuple[int, ...]) -> F64:

@@ -20,6 +20,8 @@ class Decision:
     time: float = of(number)  # s
     user: str = of(text)
     session: str = of(text)
+    began: str = of(text)  # decision_id of the session's step 0: one that was idle or forgotten
+    # begins anew under the caller's same id
     step: int = of(whole)  # of the session, from 0; -1 = unknown, the decision is not logged
     slate: tuple[int, ...] = of(many(whole))  # (K,) numbers of the catalogue, -1 = empty place
     items: tuple[str, ...] = of(many(text))  # the same by the caller's ids, without empty places
@@ -39,6 +41,11 @@ class Decision:
     unknown_items: int = of(whole)  # of the given history, skipped
     fallback: str | None = of(maybe(text))  # why, if it was
     worked_ms: float = of(number)  # until the event was written, of the whole batch
+
+    @property
+    def session_key(self) -> str:
+        """The session's name in the decision log."""
+        return f"{self.session}/{self.began}"
 
     def to_json(self) -> bytes:
         return to_json(self, "decision")

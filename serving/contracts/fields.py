@@ -123,7 +123,9 @@ def from_json(cls: type[T], body: bytes | str | Mapping[str, Any], kind: str) ->
     unknown = [name for name in given if name not in parsers]
     if unknown:
         known = ", ".join(parsers)
-        raise ContractError(f"{unknown[0][:LONGEST]!r} is no field of a {kind}; it has {known}")
+        raise ContractError(
+            f"{str(unknown[0])[:LONGEST]!r} is no field of a {kind}; it has {known}"
+        )
     missing = [name for name in _required(cls) if name not in given]
     if missing:
         raise ContractError(f"{missing[0]} is missing: a {kind} must have it")

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
 from serving.contracts.outcomes import OutcomeEvent
-from serving.events.log import EventLog
+from serving.events.log import Entry, EventLog
 
 
 def in_order(
-    events: EventLog, after: Mapping[str, int] | None = None
+    events: EventLog,
+    after: Mapping[str, int] | None = None,
+    counts: Counter[str] | None = None,
 ) -> Iterator[Decision | OutcomeEvent]:
     """The events of all writers by time, as far as each writer's are; of a writer that `after`
-    names, those with numbers above."""
+    names, those with numbers above. Counts missing_events: numbers between two that are there."""
     streams = [
-        (read_event(entry.event) for entry in events.read(writer, (after or {}).get(writer, -1)))
+        _events(events.read(writer, (after or {}).get(writer, -1)), counts)
         for writer in events.writers()
     ]
     return heapq.merge(*streams, key=lambda event: event.time)
+
+
+def _events(
+    entries: Iterator[Entry], counts: Counter[str] | None
+) -> Iterator[Decision | OutcomeEvent]:
+    last = None
+    for entry in entries:
+        if counts is not None and last is not None:
+            counts["missing_events"] += entry.number - last - 1
+        last = entry.number
+        yield read_event(entry.event)

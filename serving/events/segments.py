@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ SEGMENT = re.compile(r"(?P<writer>[A-Za-z0-9_.]{1,64})-(?P<first>\d{12})\.(?:jso
 
 
 class SegmentLog:
-    """The log in `folder`, for one writer at a time.
+    """The log in `folder`, for one writer at a time, of any number of threads.
 
     segment_bytes: a segment that has grown so large is sealed.
     sync: seconds between calls of fdatasync, after which events outlive the machine. They are made
@@ -53,6 +54,7 @@ class SegmentLog:
         self._lock: int | None = _locked(self.folder / f".{writer}.lock", writer)
         self._file: int | None = None  # descriptor of the open segment
         self._path, self._end = Path(), 0  # where it is, and the end of its last whole line
+        self._one = threading.RLock()
         self._synced = time.monotonic()
         self._syncing: Future[None] | None = None
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="event-log-sync")
@@ -60,15 +62,17 @@ class SegmentLog:
         self._next = self._recovered()
 
     def append(self, event: bytes) -> int:
-        if self._lock is None:
-            raise EventLogError(f"the log of {self.writer} at {self.folder} is closed")
-        number = self._next
-        try:
-            self._written(line_of(number, event))
-        except OSError as error:
-            raise EventLogError(error.errno, f"event {number} of {self.writer}: {error}") from error
-        self._next += 1
-        return number
+        with self._one:
+            if self._lock is None:
+                raise EventLogError(f"the log of {self.writer} at {self.folder} is closed")
+            number = self._next
+            try:
+                self._written(line_of(number, event))
+            except OSError as error:
+                said = f"event {number} of {self.writer}: {error}"
+                raise EventLogError(error.errno, said) from error
+            self._next += 1
+            return number
 
     def writers(self) -> list[str]:
         return sorted({writer for writer, _, _ in self._segments()})
@@ -83,18 +87,20 @@ class SegmentLog:
                     yield Entry(writer, number, event)
 
     def flush(self) -> None:
-        if self._file is not None:
-            self._await_sync()
-            os.fdatasync(self._file)
-            self._synced = time.monotonic()
+        with self._one:
+            if self._file is not None:
+                self._await_sync()
+                os.fdatasync(self._file)
+                self._synced = time.monotonic()
 
     def close(self) -> None:
         """Seal the segment; the writer's name is free again."""
-        if self._lock is not None:
-            self._seal()
-            self._aside.shutdown()
-            os.close(self._lock)
-            self._lock = None
+        with self._one:
+            if self._lock is not None:
+                self._seal()
+                self._aside.shutdown()
+                os.close(self._lock)
+                self._lock = None
 
     def _written(self, line: bytes) -> None:
         """All of the line, and as far as was promised on the disk, or nothing of it."""
@@ -174,9 +180,11 @@ def _locked(path: Path, writer: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise EventLogError(
-            error.errno, f"another process writes to {path.parent} as {writer!r}: give each its own"
-        ) from error
+        said = (
+            f"another process writes to {path.parent} as {writer!r}, or a log of this one that was "
+            "not closed: give each its own name, or close the other first"
+        )
+        raise EventLogError(error.errno, said) from error
     return lock
 
 

@@ -35,11 +35,12 @@ def sort_events(
 ) -> Sorted:
     """Sessions that are over at `now`, each decision once with its outcomes, and what stays open.
 
-    Counted: duplicate_decisions, conflicting_decisions (another slate under the same id, or another
-    id at the same step of the session; the earlier decision stands), duplicate_outcomes, and of the
-    outcomes of sessions that are over: joined_outcomes, early_outcomes (before their decision; they
-    are joined), late_outcomes (after their window), foreign_outcomes (of an item or a user that the
-    decision does not have), and orphaned_outcomes (of no decision, once all windows have passed).
+    Counted: duplicate_decisions, conflicting_decisions (another slate or session under the same id,
+    or another id at the same step of the session; the earlier decision stands), duplicate_outcomes,
+    and of the outcomes of sessions that are over: joined_outcomes, early_outcomes (before their
+    decision; they are joined), late_outcomes (after their window), foreign_outcomes (of an item or
+    a user that the decision does not have), and orphaned_outcomes (of no decision, once all windows
+    have passed).
     """
     counts: Counter[str] = Counter()
     sessions = _sessions(decisions, counts)
@@ -58,18 +59,18 @@ def sort_events(
 
 def _sessions(decisions: Iterable[Decision], counts: Counter[str]) -> list[list[Decision]]:
     """Each decision once, by step in its session; sessions by their first decision."""
-    seen: dict[str, tuple[int, ...]] = {}
+    seen: dict[str, tuple[str, tuple[int, ...]]] = {}
     taken: dict[str, dict[int, Decision]] = defaultdict(dict)
     for decision in sorted(decisions, key=_order):
-        steps = taken[decision.session]
-        if seen.get(decision.decision_id) == decision.slate:
+        steps, says = taken[decision.session_key], (decision.session, decision.slate)
+        if seen.get(decision.decision_id) == says:
             counts["duplicate_decisions"] += 1
         elif decision.decision_id in seen or decision.step in steps:
             counts["conflicting_decisions"] += 1
         else:
-            seen[decision.decision_id] = decision.slate
+            seen[decision.decision_id] = says
             steps[decision.step] = decision
-    return [[steps[step] for step in sorted(steps)] for steps in taken.values()]
+    return [[steps[step] for step in sorted(steps)] for steps in taken.values() if steps]
 
 
 def _by_decision(
@@ -109,7 +110,9 @@ def _is_over(
     latest = max(decision.time for decision in session)
     last = session[-1]
     ended = any(
-        o.kind in ("terminated", "truncated") and o.time - last.time <= rule.window_of(o.kind)
+        o.kind in ("terminated", "truncated")
+        and o.user == last.user
+        and o.time - last.time <= rule.window_of(o.kind)
         for o in own.get(last.decision_id, ())
     )
     return now > latest + max(rule.longest, 0.0 if ended else rule.idle)
@@ -135,7 +138,8 @@ def _matched(
 
 def _order(decision: Decision) -> tuple[Any, ...]:
     """By time; what is equally old, by what it says."""
-    return decision.time, decision.session, decision.step, decision.decision_id, decision.slate
+    key = decision.session_key
+    return decision.time, key, decision.step, decision.decision_id, decision.slate
 
 
 def _outcome_order(outcome: OutcomeEvent) -> tuple[Any, ...]:

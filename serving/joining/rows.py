@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import rank_in_group
 from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED
@@ -31,6 +32,7 @@ def rows_of(
     Raises LogError where events are not of this shape, or are no log together.
     """
     rows = [matched for session in sessions for matched in session]
+    _check_sizes(rows, shape)
     last = np.cumsum([len(session) for session in sessions]) - 1
     columns = _decided(rows, shape) | _came_of(rows, rule, shape, counts)
     columns |= _ends(rows, last, rule, counts) | _priors(sessions, shape)
@@ -56,11 +58,33 @@ def skewed(sessions: Sessions, log: LoggedDataset, shape: Shape) -> tuple[Bool, 
     return off, holes
 
 
+def _check_sizes(rows: Sequence[Matched], shape: Shape) -> None:
+    """Raise LogError, which names the decision, unless all are of one shape, and of this one."""
+    first = rows[0].decision
+    for decision, outcomes in ((matched.decision, matched.outcomes) for matched in rows):
+        r = {len(o.responses) for o in outcomes if o.kind == TAKEN}
+        r |= {len(responses) for responses in decision.prior_responses}
+        sizes = [("places", {len(decision.slate), len(decision.position_propensity)})]
+        sizes += [("responses", r), ("numbers of context", {len(decision.context)})]
+        wanted = [shape.slate_size, shape.responses, len(first.context)]
+        for name, offers in (("candidates", "candidates"), ("candidates", "candidate_propensity")):
+            offer, of_first = getattr(decision, offers), getattr(first, offers)
+            if offer is not None and of_first is not None:
+                sizes.append((name, {len(offer)}))
+                wanted.append(len(of_first))
+        for (name, found), number in zip(sizes, wanted, strict=True):
+            if found - {number}:
+                raise LogError(
+                    f"decision {decision.decision_id!r} has {max(found - {number})} {name} and not "
+                    f"{number}: join events of each policy's sizes by themselves"
+                )
+
+
 def _decided(rows: Sequence[Matched], shape: Shape) -> dict[str, Any]:
     """What was known when the slate was drawn."""
     every = [matched.decision for matched in rows]
     columns: dict[str, Any] = {
-        "session": np.array([d.session for d in every]),
+        "session": np.array([d.session_key for d in every]),
         "user": np.array([d.user for d in every]),
         "step": np.array([d.step for d in every]),
         "slate": np.array([d.slate for d in every], np.int32),
@@ -69,12 +93,12 @@ def _decided(rows: Sequence[Matched], shape: Shape) -> dict[str, Any]:
         "context": np.array([d.context for d in every], np.float32).reshape(len(every), -1),
         "logger": np.array([d.policy for d in every]),
     }
-    if any(d.candidates is not None for d in every):
+    if shape.keep_candidates or any(d.candidates is not None for d in every):
         whole = tuple(range(shape.n_items))
         offers = [whole if d.candidates is None else d.candidates for d in every]
         columns["candidates"] = np.array(offers, np.int32)
         tables = [d.candidate_propensity for d in every]
-        if all(table is not None for table in tables):
+        if shape.keep_tables and all(table is not None for table in tables):
             columns["candidate_propensity"] = np.array(tables)
     return columns
 
@@ -133,8 +157,8 @@ def _priors(sessions: Sessions, shape: Shape) -> dict[str, Any]:
     items = np.full((len(first), h), -1, np.int32)
     responses = np.zeros((len(first), h, shape.responses), np.float32)
     for row, decision in enumerate(first):
-        n = len(decision.prior_items)
+        n = min(len(decision.prior_items), h)
         if n:
-            items[row, h - n :] = decision.prior_items
-            responses[row, h - n :] = decision.prior_responses
+            items[row, h - n :] = decision.prior_items[-n:]
+            responses[row, h - n :] = decision.prior_responses[-n:]
     return {"prior_items": items, "prior_responses": responses}

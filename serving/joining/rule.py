@@ -22,7 +22,8 @@ class JoinRule:
     window: float = 600.0  # s in which an outcome counts after its decision
     windows: Mapping[str, float] = field(default_factory=dict)  # the same, of single kinds
     reward: Mapping[str, float] = field(default_factory=dict)  # weight of a kind of outcome
-    idle: float = 1_800.0  # s without a decision after which a session is over
+    idle: float = 1_800.0  # s without a decision after which a session is over; not less than
+    # those of the session store, or decisions of sessions that go on come too late
     idle_end: Literal["terminated", "truncated"] = "truncated"  # how it then ended
 
     def __post_init__(self) -> None:
@@ -56,6 +57,8 @@ class Shape:
     item_names: tuple[str, ...] | None = None
     max_steps: int | None = None  # sessions end after so many decisions by design
     keep_priors: bool = False  # write first histories also where all are empty
+    keep_candidates: bool = False  # write candidates also where all are the whole catalogue
+    keep_tables: bool = True  # write the candidates' probabilities where every decision has them
 
     @classmethod
     def of(cls, serving: Serving, catalogue: Catalogue) -> Shape:

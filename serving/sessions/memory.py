@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +20,19 @@ DECISIONS = 256  # of a user, of which it is remembered that an item was taken
 
 @dataclass(slots=True)
 class _Session:
+    began: str
+    last: float
     steps: int = 0
     of_request: dict[str, int] = field(default_factory=dict)
 
-    def step(self, request_id: str) -> int:
-        if request_id not in self.of_request:
-            self.of_request[request_id] = self.steps
-            self.steps += 1
+    def step(self, visit: Visit, now: float) -> int:
+        self.last = max(now, self.last)
+        if visit.request_id not in self.of_request:
+            step = self.steps if visit.step is None else visit.step
+            self.of_request[visit.request_id] = step
+            self.steps = max(self.steps, step + 1)
             _forget(self.of_request, REQUESTS)
-        return self.of_request[request_id]
+        return self.of_request[visit.request_id]
 
 
 @dataclass(slots=True)
@@ -40,42 +45,62 @@ class _User:
     sessions: dict[str, _Session] = field(default_factory=dict)
     taken: dict[str, None] = field(default_factory=dict)  # decisions, oldest first
 
-    def session(self, session: str) -> _Session:
-        found = self.sessions.pop(session, None) or _Session()
-        self.sessions[session] = found  # the last one used stands last
+    def session(self, visit: Visit, now: float, idle: float) -> _Session:
+        found = self.sessions.pop(visit.session, None)
+        goes_on = found is not None and (
+            now <= found.last + idle or visit.request_id in found.of_request
+            if visit.began is None
+            else visit.began == found.began
+        )
+        if found is None or not goes_on:
+            found = _Session(visit.began or visit.request_id, now)
+        self.sessions[visit.session] = found  # the last one used stands last
         _forget(self.sessions, SESSIONS)
         return found
 
 
 class MemorySessions:
     """Users are forgotten `ttl` seconds after their last request or outcome, and the ones longest
-    unseen when there are more than `most`. `length` items of each history are kept. For one thread.
+    unseen when there are more than `most`. `length` items of each history are kept. A session
+    without a request for `idle` seconds begins anew. Threads wait for each other.
 
     Raises ValueError for a limit that is not above 0.
     """
 
-    def __init__(self, *, ttl: float = 86_400.0, most: int = 1_000_000, length: int = 256) -> None:
+    def __init__(
+        self,
+        *,
+        ttl: float = 86_400.0,
+        most: int = 1_000_000,
+        length: int = 256,
+        idle: float = 1_800.0,
+    ) -> None:
         POSITIVE.check("ttl", ttl)
+        POSITIVE.check("idle", idle)
         COUNT.check("most", most)
         COUNT.check("length", length)
-        self.ttl, self.most, self.length = ttl, most, length
+        self.ttl, self.most, self.length, self.idle = ttl, most, length, idle
+        self._lock = threading.Lock()
         self._users: OrderedDict[str, _User] = OrderedDict()  # the last one seen stands last
 
     def __len__(self) -> int:
         return len(self._users)
 
     def open(self, visits: Sequence[Visit], now: float) -> list[Seen]:
-        self._expire(now)
-        return [self._open(visit, now) for visit in visits]
+        with self._lock:
+            self._expire(now)
+            return [self._open(visit, now) for visit in visits]
 
     def apply(self, taken: Sequence[Taken], now: float) -> int:
-        self._expire(now)
-        return sum(self._apply(one, now) for one in taken)
+        with self._lock:
+            self._expire(now)
+            return sum(self._apply(one, now) for one in taken)
 
     def _open(self, visit: Visit, now: float) -> Seen:
         user = self._user(visit.user, visit.items, visit.responses, now)
-        step = user.session(visit.session).step(visit.request_id)
-        return Seen(user.items, user.responses, user.version, user.updated, step)
+        session = user.session(visit, now, self.idle)
+        step = session.step(visit, now)
+        return Seen(user.items, user.responses, user.version, user.updated, step, session.began)
 
     def _apply(self, one: Taken, now: float) -> bool:
         responses = np.array([one.responses], np.float32)

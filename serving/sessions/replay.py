@@ -32,7 +32,7 @@ def replay(
             items = np.array(event.prior_items, np.int32)
             observed = np.array(event.prior_responses, np.float32).reshape(-1, responses)
             visit = Visit(event.user, event.session, event.decision_id, items, observed)
-            sessions.open([visit], event.time)
+            sessions.open([visit._replace(step=event.step, began=event.began)], event.time)
         elif event.kind == TAKEN and event.item is not None:
             taken = Taken(event.user, event.decision_id, event.item, event.responses)
             sessions.apply([taken], event.time)

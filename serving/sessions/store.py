@@ -20,6 +20,8 @@ class Visit(NamedTuple):
     request_id: str
     items: I32  # (n,) what the user took before the store knew of them, oldest first
     responses: F32  # (n, R)
+    step: int | None = None  # what it was given before, in a log that is replayed
+    began: str | None = None  # the same
 
 
 class Seen(NamedTuple):
@@ -30,6 +32,7 @@ class Seen(NamedTuple):
     version: int  # items that the user has ever taken; 0 = a new user
     updated: float | None  # s, when the history last changed; None = it never did
     step: int  # of the session, from 0
+    began: str  # request_id of the session's step 0
 
 
 class Taken(NamedTuple):
@@ -46,8 +49,9 @@ class SessionStore(Protocol):
 
     def open(self, visits: Sequence[Visit], now: float) -> list[Seen]:
         """History and step of each visit. Steps of a session count its requests; one that is sent
-        again soon keeps its step. A user whom the store does not know starts with the visit's
-        items. Arrays given out are not changed later."""
+        again soon keeps its step. A session that was idle for long, or that the store forgot,
+        begins anew at step 0. A user whom the store does not know starts with the visit's items.
+        Arrays given out are not changed later."""
 
     def apply(self, taken: Sequence[Taken], now: float) -> int:
         """Put items into the histories; returns how many were new. One item a decision counts, the

@@ -24,6 +24,7 @@ from tests.serving.factories import (
     make_engine,
     names_of,
     play,
+    request_id,
 )
 
 A, SLOTS, PER_SLOT = 60, 40, 11  # 440 sessions
@@ -67,7 +68,9 @@ def _by_name(log: LoggedDataset) -> LoggedDataset:
     length = np.bincount(log.sessions).reshape(SLOTS, PER_SLOT)
     began = (np.cumsum(length, axis=1) - length)[slot, nth]
     users = [f"user {i}/{n}" for i, n in zip(slot, nth, strict=True)]
-    sessions = np.array([keys.session(user, "a session") for user in users])
+    began_as = [request_id(int(i), int(n), 0) for i, n in zip(slot, nth, strict=True)]
+    named = zip(users, began_as, strict=True)
+    sessions = np.array([f"{keys.session(user, 'a session')}/{first}" for user, first in named])
     order = np.lexsort((log.step, sessions, began))
     columns = {k: v[order] for k, v in log.columns().items() if k not in ("session", "user")}
     return LoggedDataset.from_columns(

@@ -14,7 +14,7 @@ from serving import Catalogue, ContractError, Decision, Outcome, OutcomeEvent, R
 REQUEST = {"request_id": "r", "user": "u", "session": "s"}
 OUTCOME = {"outcome_id": "o", "decision_id": "r", "user": "u", "kind": "taken"}
 DECISION: dict[str, Any] = {
-    "decision_id": "r", "time": 12.5, "user": "ab", "session": "cd", "step": 3,
+    "decision_id": "r", "time": 12.5, "user": "ab", "session": "cd", "began": "q", "step": 3,
     "slate": [4, -1], "items": ["é"], "propensity": 0.1 + 0.2, "position_propensity": [1 / 3, 1.0],
     "candidates": [4, -1, 7], "candidate_propensity": None, "context": [0.1, -2.0],
     "policy": "p@1", "rules": "00", "history_version": 2, "history_hash": "11",
@@ -94,6 +94,11 @@ def test_a_bad_field_of_a_request_is_named(changed: dict[str, Any], says: str) -
             Request(**REQUEST | changed)  # type: ignore[arg-type]
 
 
+def test_a_key_that_is_no_text_is_named() -> None:
+    with pytest.raises(ContractError, match="'1' is no field of a request"):
+        Request.from_json({1: 2})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -161,9 +166,17 @@ def test_a_catalogue_is_read_from_lines_or_json(tmp_path: Any) -> None:
         ("items.txt", "é\nb\nc\n"),
         ("items.json", '["é", "b", "c"]'),
         ("numbers.json", '{"c": 2, "é": 0, "b": 1}'),
+        ("windows.txt", "\ufeffé\r\nb\r\nc"),
     ):
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert Catalogue.from_file(tmp_path / name).names == ("é", "b", "c")
+    odd = "a\u2028b\nc\x0bd\n"
+    (tmp_path / "odd.txt").write_text(odd, encoding="utf-8")
+    assert Catalogue.from_file(tmp_path / "odd.txt").names == ("a\u2028b", "c\x0bd")
+    for text, says in (("a\n\nb", "item 1 is 0 characters"), ("a\na", "names 'a' twice")):
+        (tmp_path / "bad.txt").write_text(text)
+        with pytest.raises(ValueError, match=rf"bad\.txt: .*{says}"):
+            Catalogue.from_file(tmp_path / "bad.txt")
     for text, says in (
         ('{"a": 1}', "the numbers of 1 items must be 0 to 0"),
         ('{"a": true}', "the numbers of 1 items must be 0 to 0"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,13 +35,20 @@ from serving import (
     Decision,
     Engine,
     EventLogError,
+    Joined,
+    JoinRule,
     MemoryLog,
     MemorySessions,
     Outcome,
     Request,
+    SegmentLog,
+    Shape,
     TopVectors,
+    join,
+    join_log,
     replay,
 )
+from serving.sessions.store import Taken
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, events_of, make_engine, names_of
 
@@ -160,6 +169,83 @@ def test_after_a_restart_sessions_go_on_from_the_event_log() -> None:
     assert {d.step for d in there} > {0, 3}
 
 
+def joined(engine: Engine) -> Joined:
+    shape = Shape.of(engine.serving, engine.catalogue)
+    return join(*events_of(engine.events), JoinRule(), shape)
+
+
+def test_sessions_that_the_store_forgot_begin_anew_and_lose_no_decision() -> None:
+    """Under one session id: after the time-to-live, and where a user has more sessions open than
+    the store remembers."""
+    now = [0.0]
+    engine = make_engine(POLICY, sessions=MemorySessions(ttl=10.0), clock=lambda: now[0])
+    for i, at in enumerate((0, 1, 2, 20, 21)):
+        now[0] = float(at)
+        engine.outcome(told(engine.decide(ask(0, request_id=f"q{i}")), "user 0"))
+    for i in range(24):
+        engine.decide(ask(0, request_id=f"s{i}", session=f"{i % 12}"))
+    found = joined(engine)
+    assert found.log is not None
+    assert (len(found.log), found.log.n_sessions) == (5 + 24, 2 + 24)
+    assert found.counts["conflicting_decisions"] == found.counts["skewed_histories"] == 0
+
+
+def test_a_user_who_comes_back_with_the_same_session_id_is_joined(tmp_path: Path) -> None:
+    now = [0.0]
+    engine = make_engine(POLICY, clock=lambda: now[0])
+    for at in (0, 60, 1_900, 7_200, 7_260, 90_000):
+        for i in range(5):
+            now[0] = at + i / 10
+            decision = engine.decide(ask(i, request_id=f"{at} {i}"))
+            engine.outcome(told(decision, f"user {i}"))
+    shape = Shape.of(engine.serving, engine.catalogue)
+    for every in (1, 3, 10, 1_000):
+        counts = join_log(engine.events, tmp_path / f"{every}", JoinRule(), shape, every=every)
+        log = read_log(tmp_path / f"{every}")
+        assert (len(log), log.n_sessions) == (30, 20)
+        assert counts["late_decisions"] == counts["late_outcomes"] == 0
+        assert counts["skewed_histories"] == counts["incomplete_decisions"] == 0
+
+
+def test_a_clock_that_goes_back_gives_no_age_below_0() -> None:
+    now = [100.0]
+    engine = make_engine(POLICY, clock=lambda: now[0])
+    for i, at in enumerate((100, 101, 50, 40, 103)):
+        now[0] = float(at)
+        decision = engine.decide(ask(0, request_id=f"q{i}"))
+        assert decision.history_age is None or decision.history_age >= 0
+        engine.outcome(told(decision, "user 0"))
+    found = joined(engine)
+    assert found.log is not None
+    assert found.log.step.tolist() == [0, 1, 2, 3, 4]
+    assert found.counts["skewed_histories"] == found.counts["conflicting_decisions"] == 0
+
+
+def test_what_rules_within_rules_closed_is_not_on_offer_in_the_log() -> None:
+    banned = [Banned(f"no {i}", np.arange(A) == i) for i in (5, 9)]
+    policy = Constrained(constrained(POLICY, banned[0]), (banned[1],))
+    offer = tuple(NAMES[i] for i in (1, 5, 9, 13))
+    for about in (0.0, -1.0):  # the policy's, and the fallback's
+        decision = make_engine(policy).decide(ask(0, candidates=offer, about=about))
+        assert decision.candidates == (1, -1, -1, 13, -1, -1, -1, -1)
+
+
+def test_after_a_restart_no_step_is_given_twice() -> None:
+    """The second decision was not logged: the store counted it, and its log does not."""
+    events = FullLog()
+    engine = make_engine(POLICY, events)
+    for room, i in ((1, 0), (1, 1), (9, 2)):
+        events.room = room
+        engine.decide(ask(0, request_id=f"q{i}"))
+    sessions = MemorySessions()
+    replay(events, sessions, responses=1)
+    restarted = make_engine(POLICY, events, sessions=sessions)
+    assert restarted.decide(ask(0, request_id="q3")).step == 3
+    found = joined(restarted)
+    assert len(found.decision_ids) == 3
+    assert found.counts["conflicting_decisions"] == 0
+
+
 def test_unknown_items_of_a_history_are_skipped_and_counted() -> None:
     engine = make_engine(POLICY)
     decision = engine.decide(ask(0, history=("gone", NAMES[3], "lost", NAMES[1])))
@@ -197,6 +283,7 @@ def test_a_request_that_cannot_be_served_is_explained(changed: Any, says: str) -
         ({"item": None}, "item is missing: an outcome `taken` names the item"),
         ({"responses": None}, "responses has nothing; an outcome 'taken' has click"),
         ({"kind": "seen"}, "responses has click; an outcome 'seen' has none"),
+        ({"value": 1e300}, r"value\[0\] is 1e\+300, more than float32"),
         ({"kind": "terminated"}, "item is given, and 'terminated' is of no item"),
     ],
 )
@@ -283,11 +370,33 @@ def test_a_session_store_that_fails_is_answered_by_the_fallback() -> None:
             raise ConnectionError("the store is gone")
 
     engine = make_engine(POLICY, sessions=Lost())
+    before = make_engine(POLICY).decide(ask(0))
+    with pytest.raises(ConnectionError, match="the store is gone"):
+        engine.outcome(told(before, "user 0"))
+    assert engine.failing == {"sessions"}
+    assert len(events_of(engine.events)[1]) == engine.counts["outcomes"] == 1  # but it is logged
+    engine = make_engine(POLICY, sessions=Lost())
     decision = engine.decide(ask(0))
     assert decision.fallback == "sessions: the store is gone"
     assert decision.step == -1
     assert engine.counts == Counter(decisions=1, fallbacks=1, unlogged=1, unknown_items=0)
     assert events_of(engine.events) == ([], [])
+
+
+def test_a_store_of_another_catalogue_or_policy_does_no_harm() -> None:
+    sessions = MemorySessions()
+    user = make_engine(POLICY).decide(ask(0)).user
+    for i, item in enumerate((A + 5, 3, A)):
+        sessions.apply([Taken(user, f"d{i}", item, (1.0,))], 0.0)
+    decision = make_engine(POLICY, sessions=sessions).decide(ask(0))
+    assert (decision.fallback, decision.prior_items) == (None, (3,))
+
+    other = MemorySessions()
+    other.apply([Taken(user, "d", 3, (1.0, 0.5))], 0.0)
+    engine = make_engine(POLICY, sessions=other)
+    decisions = engine.decide_many([ask(0), ask(1)])
+    assert all("filled for another policy" in (d.fallback or "") for d in decisions)
+    assert engine.failing == {"sessions"}
 
 
 def test_a_slate_that_breaks_a_rule_does_not_leave() -> None:
@@ -321,7 +430,94 @@ def test_a_propensity_that_no_log_could_hold_is_not_served() -> None:
     lies: Policy = Liar()
     decision = make_engine(lies).decide(ask(0))
     assert decision.policy == "fallback"
-    assert "the probability 0.0" in (decision.fallback or "")
+    assert "propensity[0] = 0 is outside (0, 1]" in (decision.fallback or "")
+
+
+@dataclass(frozen=True)
+class Odd(PlackettLuce):
+    """Draws what no log could hold."""
+
+    fault: str = ""
+
+    def sample(self, rng: Any) -> Any:
+        action = super().sample(rng)
+        if self.fault == "repeats an item":
+            action[:, 1] = action[:, 0]
+        if self.fault == "did not offer":
+            action[:, 0] = 0
+        return action[:, :2] if self.fault == "slates of shape" else action
+
+    def prefix(self, slate: Any) -> Any:
+        return np.full(slate.shape, 1.5 if self.fault == "propensity[0] = 1.5 is outside" else 0.5)
+
+    def first_place(self) -> Any:
+        fill = np.nan if self.fault == "candidate_propensity[0] leaves" else 0.1
+        return np.full(self.logits.shape, fill)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "repeats an item",
+        "did not offer",
+        "slates of shape",
+        "propensity[0] = 1.5 is outside",
+        "candidate_propensity[0] leaves",
+    ],
+)
+def test_what_the_log_would_refuse_is_not_served(fault: str) -> None:
+    class Wrong(LastItem):
+        def distribution(self, obs: Observation) -> Any:
+            flat = np.zeros((len(obs), C if obs.candidates is not None else A))
+            closed = flat if obs.eligible is None else np.where(obs.eligible, 0.0, -np.inf)
+            return Odd(closed, K, fault)
+
+    whole = replace(SERVING, n_candidates=None)  # where column 0 is an item not asked for
+    wrong: Policy = Wrong(whole if fault == "did not offer" else SERVING)
+    engine = make_engine(wrong)
+    decision = engine.decide(ask(1))
+    assert decision.policy == "fallback"
+    assert fault in (decision.fallback or "")
+    assert engine.counts["unlogged"] == 0
+    assert engine.failing == set()
+
+
+def test_a_reason_that_no_event_could_hold_is_escaped() -> None:
+    class Failing(LastItem):
+        def distribution(self, obs: Observation) -> Any:
+            raise OSError("no file \udcff.npy")
+
+    failing: Policy = Failing()
+    decision = make_engine(failing).decide(ask(0))
+    assert decision.fallback == r"OSError: no file \udcff.npy"
+
+
+def test_threads_lose_and_mix_nothing(tmp_path: Path) -> None:
+    events, before = SegmentLog(tmp_path, segment_bytes=100_000), sys.getswitchinterval()
+    engines = [make_engine(POLICY, events, version=v) for v in ("a", "b")]
+
+    def serve(nth: int) -> list[Decision]:
+        asked = (ask(i, user=f"u{nth}", request_id=f"{nth} {i}") for i in range(40))
+        answers = []
+        for i, request in enumerate(asked):
+            answers.append(engines[(nth + i) % 2].decide(request))
+            engines[nth % 2].outcome(told(answers[-1], f"u{nth}"))
+        return answers
+
+    try:
+        sys.setswitchinterval(1e-5)
+        with ThreadPoolExecutor(6) as pool:
+            acknowledged = [d for part in pool.map(serve, range(6)) for d in part]
+    finally:
+        sys.setswitchinterval(before)
+    decisions, outcomes = events_of(events)
+    assert {d.decision_id: d for d in decisions} == {d.decision_id: d for d in acknowledged}
+    assert len(decisions) == len(outcomes) == 240
+    mine = [d.time for d in decisions if d.policy == "a"]
+    assert mine == sorted(mine)  # in the log as the engine's clock was read
+    for nth in range(6):
+        mine = [d.step for d in decisions if d.decision_id.startswith(f"{nth} ")]
+        assert sorted(mine) == sorted([*range(20), *range(20)])  # each engine has a store
 
 
 def test_candidates_are_retrieved_where_a_request_gives_none() -> None:

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from serving import EventLog, EventLogError, SegmentLog
+from serving import EventLog, EventLogError, OutcomeEvent, SegmentLog
+from serving.events.reading import in_order
 from tests.serving.factories import EVENT_LOGS
 
 
@@ -89,7 +92,7 @@ def test_two_writers_do_not_mix_and_a_name_is_one_process(tmp_path: Path) -> Non
         (a if i % 3 else b).append(event(i))
     assert a.writers() == ["a", "b"]
     assert [e.event for e in a.read("b")] == [event(i) for i in range(0, 30, 3)]
-    with pytest.raises(EventLogError, match=r"another process writes .* as 'a'"):
+    with pytest.raises(EventLogError, match=r"another process writes .* as 'a', or a log of this"):
         segments(tmp_path, "a")
     a.close()
     segments(tmp_path, "a").close()
@@ -197,6 +200,24 @@ def test_a_sync_that_fails_beside_the_appends_is_told_by_a_later_one(
     assert log.append(event(kept)) == kept
     log.close()
     assert all_of(log) == [(i, event(i)) for i in range(kept + 1)]
+
+
+def test_a_segment_that_was_taken_away_is_counted(tmp_path: Path) -> None:
+    log = SegmentLog(tmp_path, segment_bytes=500)
+    known: Any = {"user": "h", "item": None, "responses": (), "client_time": None}
+    for i in range(40):
+        event = OutcomeEvent(
+            outcome_id=f"{i}", decision_id="d", kind="seen", value=1.0, time=float(i), **known
+        )
+        log.append(event.to_json())
+    first, _, third, *_ = sorted(tmp_path.glob("*.jsonl"))
+    first.unlink()  # as retention does: nothing between two that are there
+    counts = Counter[str]()
+    there = len(list(in_order(log, counts=counts)))
+    assert counts["missing_events"] == 0
+    third.unlink()
+    rest = len(list(in_order(log, counts=counts)))
+    assert 0 < counts["missing_events"] == there - rest
 
 
 def test_what_is_no_event_is_not_written(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from offpolicy import LogError, LoggedDataset, read_log
 from offpolicy.storage.manifest import ordered_hash
-from serving import Decision, OutcomeEvent, SegmentLog
+from serving import Decision, MemoryLog, OutcomeEvent, SegmentLog
 from serving.events.reading import in_order
 from serving.hashes import history_hash
 from serving.joining.join import Joined, join
@@ -36,8 +36,8 @@ def seen(*items: int) -> str:
 def decision(at: float = 0.0, session: str = "s", step: int = 0, **changed: Any) -> Decision:
     given = {
         "decision_id": f"{session}{step}", "time": at, "user": f"u{session}", "session": session,
-        "step": step, "slate": (1, 2), "items": ("a", "b"), "propensity": 0.25,
-        "position_propensity": (0.5, 0.5), "candidates": (1, 2, 3),
+        "began": f"{session}0", "step": step, "slate": (1, 2), "items": ("a", "b"),
+        "propensity": 0.25, "position_propensity": (0.5, 0.5), "candidates": (1, 2, 3),
         "candidate_propensity": (0.5, 0.25, 0.25), "context": (0.5,), "policy": "p@1",
         "rules": "00", "history_version": 0, "history_hash": seen(), "history_age": None,
         "prior_items": (), "prior_responses": (), "unknown_items": 0, "fallback": None,
@@ -84,7 +84,7 @@ def test_a_decision_and_what_came_of_it_are_one_row() -> None:
     assert log.reward.tolist() == [8.5]  # and .5 of the whole slate
     assert (log.consumed.tolist(), log.responses.tolist()) == ([2], [[1.0]])
     assert (log.terminated.tolist(), log.truncated.tolist()) == ([True], [False])
-    assert log.names_of("session", log.session) == ["s"]
+    assert log.names_of("session", log.session) == ["s/s0"]
     assert log.names_of("user", log.user if log.user is not None else []) == ["us"]
     assert (log.logger if log.logger is not None else np.zeros(0)).tolist() == ["p@1"]
 
@@ -117,6 +117,21 @@ def test_what_does_not_belong_is_counted_and_left_out() -> None:
     assert found.counts["joined_outcomes"] == 1
     assert rows(found).reward.tolist() == [0.5]
     assert (rows(found).consumed if rows(found).consumed is not None else []) == [-1]
+
+
+def test_one_id_of_two_users_is_a_conflict() -> None:
+    """Also where both saw the same slate, and where nothing else is left of the second session."""
+    mine, theirs = decision(), decision(at=1.0, session="t", decision_id="s0")
+    found = joined([theirs, mine], [])
+    assert found.decision_ids == ("s0",)
+    assert rows(found).names_of("user", rows(found).user) == ["us"]  # type: ignore[arg-type]
+    assert (found.counts["conflicting_decisions"], found.counts["duplicate_decisions"]) == (1, 0)
+
+
+def test_a_stranger_does_not_end_a_session() -> None:
+    end = outcome("terminated", decision(), user="somebody")
+    long = replace(RULE, idle=500.0)
+    assert join([decision()], [end], long, SHAPE, now=141.0).log is None
 
 
 def test_one_item_a_decision_is_taken_and_ends_come_last() -> None:
@@ -208,6 +223,63 @@ def test_a_whole_catalogue_beside_closed_candidates() -> None:
     assert log.candidates.tolist() == [list(range(9)), [-1, *range(1, 9)]]
     assert log.candidate_propensity is None
     assert rows(joined([whole], [])).candidates is None
+
+
+def test_one_wrong_time_loses_no_later_decision(tmp_path: Path) -> None:
+    """A clock that is a day ahead for one event, in the middle of a session of others."""
+    log = MemoryLog()
+    for i in range(30):
+        log.append(decision(5.0 * i, "s", i).to_json())
+        if i == 10:
+            log.append(decision(86_400.0, "t").to_json())
+    counts = join_log(log, tmp_path / "log", RULE, SHAPE, every=4)
+    assert (counts["decisions"], counts["late_decisions"]) == (31, 0)
+
+
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_parts_of_a_log_with_other_columns_are_written_alike(
+    whole_first: bool, tmp_path: Path
+) -> None:
+    """Whole catalogues beside given candidates, and tables that were switched off."""
+    offer = (-1, 1, 2, 3, 4, 5, 6, 7, 8)
+    log, decisions = MemoryLog(), []
+    for i in range(12):
+        some = {"candidates": offer, "candidate_propensity": (0.125,) * 9}
+        all_ = {"candidates": None, "candidate_propensity": None}
+        bare = {"candidates": offer, "candidate_propensity": None}
+        kinds = [all_, some, bare] if whole_first else [some, bare, all_]
+        changed: dict[str, Any] = kinds[i // 4]
+        decisions.append(decision(1_000.0 * i, f"s{i:02d}", **changed))
+        log.append(decisions[-1].to_json())
+    counts = join_log(log, tmp_path / "log", RULE, SHAPE, every=3)
+    whole = rows(join(decisions, [], RULE, replace(SHAPE, keep_priors=True)))
+    assert ordered_hash(read_log(tmp_path / "log")) == ordered_hash(whole)
+    assert counts["decisions"] == counts["idle_ends"] == 12
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"slate": (1, 2, 3)}, "decision 't0' has 3 places and not 2"),
+        ({"position_propensity": (0.25,)}, "decision 't0' has 1 places and not 2"),
+        ({"candidates": (1, 2)}, "decision 't0' has 2 candidates and not 3"),
+        ({"candidate_propensity": (1.0, 0.0)}, "decision 't0' has 2 candidates and not 3"),
+        ({"context": ()}, "decision 't0' has 0 numbers of context and not 1"),
+        ({"prior_items": (1,), "prior_responses": ((1.0, 2.0),)}, "has 2 responses and not 1"),
+    ],
+)
+def test_events_of_other_sizes_are_named(changed: Any, says: str) -> None:
+    with pytest.raises(LogError, match=says):
+        joined([decision(), decision(at=1.0, session="t", **changed)], [])
+    d = decision()
+    with pytest.raises(LogError, match="decision 's0' has 1 responses and not 2"):
+        join([d], [outcome("taken", d)], RULE, replace(SHAPE, responses=2))
+
+
+def test_a_first_history_longer_than_the_rows_keeps_its_end() -> None:
+    d = decision(prior_items=(5, 6, 7, 8), prior_responses=((1.0,),) * 4)
+    assert rows(joined([d], [])).histories(3)[0].tolist() == [[6, 7, 8]]
 
 
 def test_a_decision_that_showed_nothing_is_a_row() -> None:

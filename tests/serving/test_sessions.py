@@ -63,6 +63,31 @@ def test_steps_count_the_requests_of_a_session(make: Callable[..., SessionStore]
     assert [seen.step for seen in store.open(again, 1.0)] == [1, 3, 0, 3]
 
 
+def test_a_session_that_was_idle_begins_anew(make: Callable[..., SessionStore]) -> None:
+    store = make(idle=10.0)
+    ask = [(0.0, "a"), (10.0, "b"), (20.5, "c"), (21.0, "d"), (40.0, "c"), (51.0, "e")]
+    seen = [store.open([visit(request=r)], at)[0] for at, r in ask]
+    assert [(one.began, one.step) for one in seen] == [
+        ("a", 0),
+        ("a", 1),
+        ("c", 0),
+        ("c", 1),
+        ("c", 0),
+        ("e", 0),
+    ]  # fmt: skip  ("c" at 40 is sent again)
+
+
+def test_a_replayed_visit_keeps_what_it_was_given(make: Callable[..., SessionStore]) -> None:
+    store = make()
+    store.open([visit(request="a")._replace(step=0, began="a")], 0.0)
+    store.open([visit(request="c")._replace(step=2, began="a")], 1.0)  # step 1 was not logged
+    later = store.open([visit(request="d"), visit(request="c")], 2.0)
+    assert [(one.began, one.step) for one in later] == [("a", 3), ("a", 2)]
+    store.open([visit(request="x")._replace(step=0, began="x")], 3.0)  # the store had forgotten
+    last = store.open([visit(request="y")], 4.0)[0]
+    assert (last.began, last.step) == ("x", 1)
+
+
 def test_an_unknown_user_starts_with_the_given_history(make: Callable[..., SessionStore]) -> None:
     store = make()
     first = store.open([visit(items=[4, 2])], 0.0)[0]
@@ -108,6 +133,6 @@ def test_a_clock_that_goes_back_does_no_harm(make: Callable[..., SessionStore]) 
 
 
 def test_limits_are_above_0(make: Callable[..., SessionStore]) -> None:
-    for wrong in ({"ttl": 0.0}, {"most": 0}, {"length": 0}):
+    for wrong in ({"ttl": 0.0}, {"most": 0}, {"length": 0}, {"idle": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             make(**wrong)

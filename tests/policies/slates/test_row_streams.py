@@ -10,6 +10,7 @@ import pytest
 from policies import Mixture, PlackettLuce
 from policies.bandits.draws import Draws
 from policies.rules.slate_states import CapState
+from policies.slates import row_streams
 from policies.slates.distributions import SlateDistribution
 from policies.slates.row_streams import RowStreams, stream_keys
 from policies.slates.sequential import adjusted
@@ -85,3 +86,14 @@ def test_keys_depend_on_the_secret_and_rows_are_counted() -> None:
     assert a != b
     with pytest.raises(ValueError, match="3 rows are drawn from the streams of 1"):
         RowStreams(a).gumbel(size=(3, 2))
+
+
+def test_no_number_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of the smallest and the largest bits: a Gumbel number is finite."""
+    for bits in (0, 2**64 - 1):
+        end = np.uint64(bits)
+        monkeypatch.setattr(row_streams, "_mixed", lambda z, end=end: np.full_like(z, end))
+        streams = RowStreams(stream_keys("ab"))
+        u = streams.random(size=(2, 3))
+        assert ((u > 0) & (u < 1)).all()
+        assert np.isfinite(streams.gumbel(size=(2, 3))).all()
