@@ -13,7 +13,7 @@ from experiments.common.building import build_with
 from experiments.common.key_values import pairs, typed
 from experiments.logs.gate import STATUS, guardrail_of
 from experiments.logs.improve_report import gate_json, markdown_report
-from experiments.logs.item_names import item_names, open_named_log
+from experiments.logs.item_names import NAMES, item_names, items_beside, open_named_log
 from experiments.logs.log_files import column_names
 from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
@@ -25,7 +25,7 @@ from policies.improve.step import ALIKE, Step, furthest_step
 from policies.observation import serving_of_log
 from policies.rules.constrained import Constrained
 
-FILES = ("gate.json", "items.txt", "policy", "report.md")  # of the folder that this command writes
+FILES = ("gate.json", NAMES, "policy", "report.md")  # of the folder that this command writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Settings:
     """Foreign column names, ours=theirs."""
     items: str | None = None
     """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
-    `log` for those of the log. By default items.txt beside the --serving folder, if it is there."""
+    `log` for those of the log (text is). By default items.txt beside a saved policy."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     item_features: Path | None = None
@@ -89,8 +89,9 @@ def run(settings: Settings) -> int:
     """Learn, choose, judge, print, write."""
     if settings.out is not None:
         check_replaceable(settings.out)
+    items = items_beside([settings.serving, settings.target], settings.items)
     log = open_named_log(
-        settings.log, settings.columns, settings.n_items, settings.max_steps, items_of(settings)
+        settings.log, settings.columns, settings.n_items, settings.max_steps, items
     )
     learn, *others = split_sessions(log, settings.split, seed=settings.seed)
     now, target = both_policies(settings, log, learn)
@@ -119,13 +120,6 @@ def run(settings: Settings) -> int:
     if settings.out is not None:
         write(settings, step, text, log)
     return STATUS[step.verdict.outcome]
-
-
-def items_of(settings: Settings) -> str | None:
-    """Where the items' names are."""
-    beside = Path(settings.serving).parent / "items.txt"
-    known = Path(settings.serving).is_dir() and beside.is_file()
-    return str(beside) if settings.items is None and known else settings.items
 
 
 def both_policies(
@@ -215,5 +209,5 @@ def write(settings: Settings, step: Step, text: str, log: LoggedDataset) -> None
             save(step.policy, fresh / "policy")
         (fresh / "gate.json").write_text(gate_json(step), encoding="utf-8")
         (fresh / "report.md").write_text(text, encoding="utf-8")
-        (fresh / "items.txt").write_text("\n".join(item_names(log)) + "\n", encoding="utf-8")
+        (fresh / NAMES).write_text("\n".join(item_names(log)) + "\n", encoding="utf-8")
     print(f"written: {settings.out}")
