@@ -12,10 +12,10 @@ import tyro
 from experiments.common.building import build_with
 from experiments.common.key_values import pairs, typed
 from experiments.logs.gate import STATUS, guardrail_of
-from experiments.logs.improve_report import gate_json, markdown_report
+from experiments.logs.improve_report import CANDIDATE, gate_json, markdown_report
 from experiments.logs.item_names import NAMES, item_names, items_beside, open_named_log
 from experiments.logs.log_files import column_names
-from offpolicy import GateRule, LoggedDataset
+from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED
 from offpolicy.log.splitting import split_sessions
 from offpolicy.storage.atomic import atomic_folder
@@ -25,7 +25,13 @@ from policies.improve.step import ALIKE, Step, furthest_step
 from policies.observation import serving_of_log
 from policies.rules.constrained import Constrained
 
-FILES = ("gate.json", NAMES, "policy", "report.md")  # of the folder that this command writes
+FILES = (
+    CANDIDATE,
+    "gate.json",
+    NAMES,
+    "policy",
+    "report.md",
+)  # of the folder that this command writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,8 @@ class Settings:
     seed: int = 0
     """Of the split, of learners, and of draws for the reward model."""
     out: Path | None = None
-    """Folder to write: policy (what to serve next), gate.json, report.md, items.txt."""
+    """Folder to write: policy (what to serve next; without a step, what serves, if that is a saved
+    policy), candidate (of which the log cannot tell), gate.json, report.md, items.txt."""
 
 
 def run(settings: Settings) -> int:
@@ -202,12 +209,16 @@ def check_replaceable(folder: Path) -> None:
 
 def write(settings: Settings, step: Step, text: str, log: LoggedDataset) -> None:
     """All files at once. Without a step the policy to serve next is the one that serves, which is
-    written again if it was a saved one."""
+    written again if it was a saved one, and a policy of which the log cannot tell stands beside it,
+    for the better log or the trial of its plan."""
     assert settings.out is not None
     with atomic_folder(settings.out) as fresh:
         if step.taken or Path(settings.serving).is_dir():
             save(step.policy, fresh / "policy")
+        if step.candidate is not None and step.verdict.outcome is Outcome.UNDECIDED:
+            save(step.candidate, fresh / CANDIDATE)
         (fresh / "gate.json").write_text(gate_json(step), encoding="utf-8")
         (fresh / "report.md").write_text(text, encoding="utf-8")
         (fresh / NAMES).write_text("\n".join(item_names(log)) + "\n", encoding="utf-8")
-    print(f"written: {settings.out}")
+        held = sorted(p.name for p in fresh.iterdir())
+    print(f"written: {settings.out} ({', '.join(held)})")

@@ -50,6 +50,7 @@ class Step:
     tried: tuple[Tried, ...]  # all shares, on the sessions of the choice
     judged: GateReport | None  # the gate's record; None where no share came that far
     notes: tuple[str, ...] = ()
+    candidate: Policy | None = None  # the policy that was judged, whether or not it passed
 
     @property
     def taken(self) -> bool:
@@ -129,15 +130,17 @@ def furthest_step(
     best = max(passed or report.candidates, key=lambda c: c.uplift.low)
     share = chosen[list(policies).index(best.name)].share
     step = policies[best.name]
+    step = copy.deepcopy(step) if step is target else step
     return Step(
         share=share if passed else 0.0,
-        policy=(copy.deepcopy(step) if step is target else step) if passed else now,
+        policy=step if passed else now,
         uplift=best.uplift,
         verdict=best.verdict,
         ess=best.report.diagnostics.least_ess,
         tried=tuple(tried),
         judged=report,
         notes=notes,
+        candidate=step,
     )
 
 

@@ -86,6 +86,26 @@ def test_without_a_step_nothing_but_what_serves_is_written(
     assert "no share of the way holds the floors" in capsys.readouterr().out
 
 
+def test_a_policy_of_which_the_log_cannot_tell_is_kept_for_the_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan says how many sessions it must serve: then it must be there to serve them."""
+    log, out = foreign(tmp_path / "visits.csv"), tmp_path / "out"
+    unsure = ("--set", "response=minutes", "temperature=4", "--shares", "1", "--split", "0.5",
+              "0.25", "0.25", "--min-uplift", "0.125")  # fmt: skip
+    assert improve(log, "uniform", "top_rated", *unsure, "--out", str(out)) == 3
+    said = capsys.readouterr().out
+    assert "Here `the target` is the policy at 1 of the way" in said
+    assert "the target in 50% of sessions" in said
+    assert "(candidate, gate.json, items.txt, report.md)" in said
+    candidate = load(out / "candidate")
+    assert candidate.distribution(one_row(candidate, 1)).first_place()[0].argmax() == 0  # aria
+    # an earlier run's folder is replaced, and a step needs no candidate beside it
+    setting = ("--set", "response=minutes", "temperature=0.7")
+    assert improve(log, "uniform", "top_rated", *setting, "--out", str(out)) == 0
+    assert not (out / "candidate").exists()
+
+
 def test_a_clone_may_stand_for_what_serves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,7 +136,10 @@ def test_bad_input_is_said_plainly(tmp_path: Path, capsys: pytest.CaptureFixture
         (("nobody", "uniform"), "nobody is no folder of a saved policy, nor one of a2c"),
         (("uniform", "ppo"), "ppo learns by acting in a world"),
         (("uniform", "top_rated", "--set", "prior=x"), "--set prior=x: prior takes"),
-        (("uniform", "uniform", "--out", str(tmp_path)), "holds other things than gate.json"),
+        (
+            ("uniform", "uniform", "--out", str(tmp_path)),
+            "holds other things than candidate, gate.json",
+        ),
         (("uniform", "uniform", "--items", str(tmp_path / "songs.txt")), "holds 'reel', which"),
         (("uniform", "uniform", "--split", "0.5", "0.1", "0.1"), "sum to 1"),
     ):
