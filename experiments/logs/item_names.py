@@ -52,6 +52,12 @@ def open_named_log(
         names = sorted(set().union(*(set(np.unique(x).tolist()) for x in texts.values())) - {""})
     else:
         names = _names_in(str(items))
+    if n_items is not None and n_items < len(names):
+        whose = "the log" if items in (None, OF_LOG) else items
+        raise ValueError(
+            f"--n-items {n_items}: {whose} names {len(names)} items; leave it out, or give the "
+            "size of the whole catalogue"
+        )
     number = {name: at for at, name in enumerate(names)} | {"": -1}
     for name in held:
         table[name] = _numbered(table[name], texts[name], number, name, str(items))

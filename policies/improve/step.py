@@ -35,6 +35,7 @@ from policies.validation import COUNT, SHARE
 
 F64 = NDArray[np.float64]
 SHARES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1.0)
+POOLED = 0.5  # mean weight of `now`, 1 where it served: below, it had other items to pick from
 ALIKE = 1e-3  # by how much a weight of the policy that served may differ from 1
 
 
@@ -220,7 +221,17 @@ def _not_the_logger(log: LoggedDataset, scores: TargetScores) -> tuple[str, ...]
     off = np.abs(weight - 1) > ALIKE
     if not off.any():
         return ()
+    pools = (
+        ()
+        if log.candidates is not None or weight.mean() > POOLED
+        else (
+            "`now` picks from the whole catalogue, for this log has no `candidates`, and would hardly "
+            "have served it: where what serves picks from items that are offered to it, log those, or "
+            "no weight means anything.",
+        )
+    )
     return (
+        *pools,
         f"`now` did not serve this log: its propensities are others on {off.mean():.0%} of the "
         f"rows, by {np.median(np.abs(weight - 1)):.2%} in the middle. Weights use the logged ones, "
         "so that the uplift is over what served the log, not over `now`; where there is no step, "

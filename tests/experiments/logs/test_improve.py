@@ -114,6 +114,23 @@ def test_a_clone_may_stand_for_what_serves(
     assert "`now` did not serve this log" in capsys.readouterr().out
 
 
+def test_a_log_without_the_pools_it_was_served_from_is_told_from_a_thin_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of two orders of two items on offer: 1 / 2, but 1 / 30 of the whole catalogue."""
+    log = foreign(tmp_path / "visits.csv", n=300)
+    table = pd.read_csv(log)
+    table["p"] = 0.5
+    table.to_csv(log, index=False)
+    assert improve(log, "uniform", "top_rated", "--set", "response=minutes") == 3
+    assert "this log has no `candidates`" in capsys.readouterr().out
+    pools = (*COLUMNS, "candidates=first,second")
+    told = ("--set", "response=minutes", "--columns", *pools)
+    argv = ["improve", str(log), "--serving", "uniform", "--target", "top_rated", *told]
+    assert main(argv) in (0, 3)
+    assert "candidates`" not in capsys.readouterr().out
+
+
 def test_rules_of_what_serves_are_those_of_the_step(tmp_path: Path) -> None:
     env = make_env(64, max_steps=3)
     rule = Cap("one of a kind", (np.arange(30) % 15).astype(np.int32), 1)

@@ -90,3 +90,10 @@ def test_several_items_in_one_cell_are_explained(
     said = capsys.readouterr().err
     assert "candidates has shape (3000,); it is (N, width), one row each, but is one" in said
     assert "--columns candidates=a,b" in said
+
+
+def test_a_catalogue_smaller_than_its_names_is_refused(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(log), "--n-items", "5", "--columns", *COLUMNS]) == 2
+    assert "--n-items 5: the log names 6 items" in capsys.readouterr().err
