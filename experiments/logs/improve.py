@@ -15,6 +15,7 @@ from experiments.logs.gate import STATUS, guardrail_of
 from experiments.logs.improve_report import CANDIDATE, gate_json, markdown_report
 from experiments.logs.item_names import NAMES, item_names, items_beside, open_named_log
 from experiments.logs.log_files import column_names
+from experiments.logs.seen import I64, SEEN, sessions_seen, warning_of
 from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED
 from offpolicy.log.splitting import split_sessions
@@ -25,13 +26,7 @@ from policies.improve.step import ALIKE, Step, furthest_step
 from policies.observation import serving_of_log
 from policies.rules.constrained import Constrained
 
-FILES = (
-    CANDIDATE,
-    "gate.json",
-    NAMES,
-    "policy",
-    "report.md",
-)  # of the folder that this command writes
+FILES = (CANDIDATE, "gate.json", NAMES, "policy", "report.md", SEEN)  # that this command writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +84,8 @@ class Settings:
     """Of the split, of learners, and of draws for the reward model."""
     out: Path | None = None
     """Folder to write: policy (what to serve next; without a step, what serves, if that is a saved
-    policy), candidate (of which the log cannot tell), gate.json, report.md, items.txt."""
+    policy), candidate (of which the log cannot tell), gate.json, report.md, items.txt, seen.npy
+    (sessions that taught and chose, by which later judges know them)."""
 
 
 def run(settings: Settings) -> int:
@@ -121,11 +117,13 @@ def run(settings: Settings) -> int:
         learn_log=learn,
         seed=settings.seed,
     )
-    names = (settings.serving, settings.target)
-    text = markdown_report(step, names, now, (learn, choose, judge_log), settings.confidence)
+    both = (settings.serving, settings.target)
+    text = markdown_report(step, both, now, (learn, choose, judge_log), settings.confidence)
+    if said := warning_of(both, judge_log):
+        text = f"{said}.\n\n{text}"
     print(text)
     if settings.out is not None:
-        write(settings, step, text, log)
+        write(settings, step, text, log, sessions_seen(both, (learn, choose)))
     return STATUS[step.verdict.outcome]
 
 
@@ -207,7 +205,7 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def write(settings: Settings, step: Step, text: str, log: LoggedDataset) -> None:
+def write(settings: Settings, step: Step, text: str, log: LoggedDataset, seen: I64) -> None:
     """All files at once. Without a step the policy to serve next is the one that serves, which is
     written again if it was a saved one, and a policy of which the log cannot tell stands beside it,
     for the better log or the trial of its plan."""
@@ -220,5 +218,6 @@ def write(settings: Settings, step: Step, text: str, log: LoggedDataset) -> None
         (fresh / "gate.json").write_text(gate_json(step), encoding="utf-8")
         (fresh / "report.md").write_text(text, encoding="utf-8")
         (fresh / NAMES).write_text("\n".join(item_names(log)) + "\n", encoding="utf-8")
+        np.save(fresh / SEEN, seen, allow_pickle=False)
         held = sorted(p.name for p in fresh.iterdir())
     print(f"written: {settings.out} ({', '.join(held)})")

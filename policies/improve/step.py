@@ -225,9 +225,9 @@ def _not_the_logger(log: LoggedDataset, scores: TargetScores) -> tuple[str, ...]
         ()
         if log.candidates is not None or weight.mean() > POOLED
         else (
-            "`now` picks from the whole catalogue, for this log has no `candidates`, and would hardly "
-            "have served it: where what serves picks from items that are offered to it, log those, or "
-            "no weight means anything.",
+            "`now` picks from the whole catalogue, for this log has no `candidates`, and would "
+            "hardly have served it: where what serves picks from items that are offered to it, log "
+            "those, or no weight means anything.",
         )
     )
     return (

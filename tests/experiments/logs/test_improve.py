@@ -46,6 +46,7 @@ def test_a_foreign_log_in_its_own_words_gets_a_step_and_then_another(
         "items.txt",
         "policy",
         "report.md",
+        "seen.npy",
     ]
     assert (out / "items.txt").read_text(encoding="utf-8").splitlines() == sorted(SONGS)
     record = json.loads((out / "gate.json").read_text())
@@ -57,6 +58,13 @@ def test_a_foreign_log_in_its_own_words_gets_a_step_and_then_another(
         zip(sorted(SONGS), one.distribution(one_row(one, 1)).first_place()[0], strict=True)
     )
     assert max(shown, key=lambda song: shown[song]) == "aria"
+    # on the sessions that taught it, the step looks better than it is
+    gate = ["gate", str(log), "--target", str(out / "policy"), "--horizon", "per_decision"]
+    main([*gate, "--columns", *COLUMNS])
+    heard, seen = capsys.readouterr().err, np.load(out / "seen.npy")
+    assert f"WARNING: {len(seen)} of 1,500 sessions that judge here" in heard
+    assert improve(log, str(out / "policy"), "top_rated", *setting, "--seed", "1") in (0, 1, 3)
+    assert capsys.readouterr().out.startswith("WARNING: ")
     # the stepped folder serves, logs, and is the next --serving
     again = foreign(tmp_path / f"more.{form}", seed=1, policy=one)
     assert improve(again, str(out / "policy"), "top_rated", *setting, "--out", str(out)) == 0
@@ -65,7 +73,10 @@ def test_a_foreign_log_in_its_own_words_gets_a_step_and_then_another(
     assert len(two.parts) == 3
     first = two.distribution(one_row(two, 1)).first_place()[0]
     assert first[sorted(SONGS).index("aria")] > shown["aria"]
-    assert "did not serve this log" not in (out / "report.md").read_text()
+    told = (out / "report.md").read_text()
+    assert "did not serve this log" not in told
+    assert "WARNING" not in told
+    assert np.isin(seen, np.load(out / "seen.npy")).all()  # of both logs now
 
 
 def test_without_a_step_nothing_but_what_serves_is_written(
@@ -97,7 +108,7 @@ def test_a_policy_of_which_the_log_cannot_tell_is_kept_for_the_plan(
     said = capsys.readouterr().out
     assert "Here `the target` is the policy at 1 of the way" in said
     assert "the target in 50% of sessions" in said
-    assert "(candidate, gate.json, items.txt, report.md)" in said
+    assert "(candidate, gate.json, items.txt, report.md, seen.npy)" in said
     candidate = load(out / "candidate")
     assert candidate.distribution(one_row(candidate, 1)).first_place()[0].argmax() == 0  # aria
     # an earlier run's folder is replaced, and a step needs no candidate beside it
