@@ -20,6 +20,7 @@ from experiments.data.open_bandit import load_open_bandit, positions
 from experiments.logs.item_names import NAMES, item_names, open_named_log
 from policies import Sequences
 from recsim_env.calibration.calibrate import calibrate, position_effect, simulate
+from recsim_env.calibration.served.scores import RESPONSE_NAMES
 from recsim_env.calibration.spread import spread, warning, with_take_rate
 from recsim_env.calibration.world import FittedWorld
 
@@ -139,8 +140,23 @@ def run_log(settings: Settings, path: Path) -> int:
     folder = RunFolder(s.out)
     folder.write_text(NAMES, "\n".join(item_names(log)) + "\n")
     write_scores(folder, path.name, judged)
+    print(missing_responses(0 if log.responses is None else log.responses.shape[1]), end="")
     print(f"\nworld and report in {s.out} (report.html); --env {s.out} serves it")
     return 0
+
+
+def missing_responses(columns: int) -> str:
+    """What a log with so many columns of responses leaves out; "" where it has all or none."""
+    if columns in (0, len(RESPONSE_NAMES)):
+        return ""
+    given, rest = RESPONSE_NAMES[:columns], RESPONSE_NAMES[columns:]
+    if not rest:
+        return f"NOTE: of {columns} responses the first are kept: {', '.join(given)}\n"
+    return (
+        f"NOTE: the responses are taken for {', '.join(given)}; {', '.join(rest)} are 0 in this "
+        "world, so that a policy that learns from them learns nothing. Give "
+        "responses=click,watch_time,quality, or none\n"
+    )
 
 
 def run_data(settings: Settings) -> int:

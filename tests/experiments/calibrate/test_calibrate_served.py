@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.calibrate.command import Settings, run
+from experiments.calibrate.command import Settings, missing_responses, run
 from experiments.calibrate.served import Fit, Judged, fit_and_judge
 from experiments.calibrate.served_log import by_logger, served_log
 from experiments.calibrate.served_report import sentences
@@ -171,3 +171,9 @@ def test_a_simulators_log_keeps_its_histories_and_offers() -> None:
     assert log.max_steps == 5
     assert (log.responses[log.position >= 0, 0] == 1).all()
     assert (log.responses[log.position < 0] == 0).all()
+
+
+def test_a_log_of_one_response_is_told_what_its_world_lacks() -> None:
+    assert missing_responses(0) == missing_responses(3) == ""
+    assert "taken for click; watch time, quality are 0" in missing_responses(1)
+    assert "the first are kept: click, watch time, quality" in missing_responses(4)
