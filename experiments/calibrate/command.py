@@ -17,9 +17,10 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, data_root, load
 from experiments.data.open_bandit import load_open_bandit, positions
-from experiments.logs.item_names import open_named_log
+from experiments.logs.item_names import NAMES, item_names, open_named_log
 from policies import Sequences
 from recsim_env.calibration.calibrate import calibrate, position_effect, simulate
+from recsim_env.calibration.served.scores import RESPONSE_NAMES
 from recsim_env.calibration.spread import spread, warning, with_take_rate
 from recsim_env.calibration.world import FittedWorld
 
@@ -30,13 +31,15 @@ MOST_TOPICS = 50  # of a data set's own; above, item vectors are clustered
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Which log, and where the world goes."""
+    """Fit a world to real interactions (--data) or to a served log (--log), and report how faithful
+    it is to users that it was not fitted to."""
 
     log: Path | None = None
     """A log of served slates (folder or file), or any table with --columns: a world with a utility
     of nothing, rewards and users who leave. It takes the place of --data."""
     columns: tuple[str, ...] = ()
-    """Foreign column names of the log, ours=theirs: slate=item_id consumed=clicked_id."""
+    """Foreign column names of the log, ours=theirs: slate=item_id consumed=clicked_id; responses
+    are the click, the watch time and the quality of what was taken, in this order."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     items: str | None = None
@@ -134,9 +137,26 @@ def run_log(settings: Settings, path: Path) -> int:
     )
     judged = fit_and_judge(log, fit, Show())
     judged.world.save(s.out)
-    write_scores(RunFolder(s.out), path.name, judged)
+    folder = RunFolder(s.out)
+    folder.write_text(NAMES, "\n".join(item_names(log)) + "\n")
+    write_scores(folder, path.name, judged)
+    print(missing_responses(0 if log.responses is None else log.responses.shape[1]), end="")
     print(f"\nworld and report in {s.out} (report.html); --env {s.out} serves it")
     return 0
+
+
+def missing_responses(columns: int) -> str:
+    """What a log with so many columns of responses leaves out; "" where it has all or none."""
+    if columns in (0, len(RESPONSE_NAMES)):
+        return ""
+    given, rest = RESPONSE_NAMES[:columns], RESPONSE_NAMES[columns:]
+    if not rest:
+        return f"NOTE: of {columns} responses the first are kept: {', '.join(given)}\n"
+    return (
+        f"NOTE: the responses are taken for {', '.join(given)}; {', '.join(rest)} are 0 in this "
+        "world, so that a policy that learns from them learns nothing. Give "
+        "responses=click,watch_time,quality, or none\n"
+    )
 
 
 def run_data(settings: Settings) -> int:

@@ -22,8 +22,9 @@ from recsim_env.calibration.spread import warning
 Lines = list[dict[str, str]]
 NOTE = (
     "Fitted to four fifths of the sessions and judged by the others; a constant is fitted to the "
-    "same sessions as the part beside it. Simulated users are shown slates drawn from those of the "
-    "log at the same step: what a logging policy that looks at its users owes to that is lost."
+    "same sessions as the part beside it; [ ] is 95 % over sessions. Simulated users are shown "
+    "slates drawn from those of the log at the same step: what a logging policy that looks at its "
+    "users owes to that is lost."
 )
 
 
@@ -34,7 +35,8 @@ def score_lines(judged: Judged) -> Lines:
             "part": row.part,
             "fitted": f"{row.fitted:.4f}",
             "constant": f"{row.constant:.4f}",
-            "gains": "yes" if row.gains else "NO",
+            "gain": f"{row.gain:.4f} [{row.low:.4f}, {row.high:.4f}]",
+            "gains": {True: "yes", False: "NO", None: "cannot tell"}[row.gains],
             "held-out measure": f"{row.measure}, {row.better} is better",
         }
         for row in judged.scores

@@ -19,6 +19,7 @@ from offpolicy.pictures import png
 from offpolicy.tables import markdown
 
 F64 = NDArray[np.float64]
+HALTS = 4  # rounds without a step of which the page says why
 Record = dict[str, Any]
 Climbs = dict[int, list[Record]]  # of every seed its rounds, in order
 COLUMNS = (
@@ -90,7 +91,7 @@ def page(settings: Settings, world: str, behaviours: F64, climbs: Climbs) -> str
         f"{s.sessions:,} sessions, {s.learner_share:.0%} of them learnt from before the step, "
         f"which the others judge; {len(climbs)} seeds."
     )
-    parts = [lead, round_table(s, climbs), summary(s, behaviours, climbs), notes(s)]
+    parts = [lead, round_table(s, climbs), summary(s, behaviours, climbs), *halts(climbs), notes(s)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -146,6 +147,19 @@ def summary(settings: Settings, behaviours: F64, climbs: Climbs) -> str:
         ["seeds that ended a round below the behaviour", f"{int((least < 0).sum())}"],
     ]
     return markdown(["in all", ""], lines, left=1)
+
+
+def halts(climbs: Climbs) -> list[str]:
+    """Why rounds took no step, the first few of them."""
+    still = [r for rounds in climbs.values() for r in rounds if not r["share"]]
+    if not still:
+        return []
+    lines = [
+        f"* seed {r['seed']}, round {r['round'] + 1}: {r['verdict']}: {r['reason']}"
+        for r in still[:HALTS]
+    ]
+    more = f"* ... and {len(still) - HALTS} more rounds" if len(still) > HALTS else None
+    return ["\n".join(["Rounds without a step:", "", *lines, *([more] if more else [])])]
 
 
 def counted(held: NDArray[np.bool_], level: float) -> str:

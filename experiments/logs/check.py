@@ -10,7 +10,8 @@ from typing import Any
 import tyro
 from numpy.typing import NDArray
 
-from experiments.logs.log_files import any_column, open_log, scores_of
+from experiments.logs.item_names import items_beside, open_named_log
+from experiments.logs.log_files import any_column, scores_of
 from offpolicy import Health, LoggedDataset, check_log
 from offpolicy.storage.atomic import write_text
 
@@ -23,6 +24,9 @@ class Settings:
     """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs: slate=item_id propensity=p; slate=a,b for two places."""
+    items: str | None = None
+    """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
+    `log` for those of the log (text is). By default items.txt beside a saved policy."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     target_scores: Path | None = None
@@ -65,8 +69,9 @@ def _column(settings: Settings, name: str | None, log: LoggedDataset) -> NDArray
 
 def run(settings: Settings) -> int:
     """Print the findings, worst last where the eye rests."""
-    log = open_log(settings.log, settings.columns, settings.n_items)
     target = settings.target_scores
+    items = items_beside([target], settings.items)
+    log = open_named_log(settings.log, settings.columns, settings.n_items, items=items)
     scores = None if target is None else scores_of(str(target), log, columns=settings.columns)
     health = check_log(
         log,

@@ -22,7 +22,8 @@ from experiments.data.open_bandit import (
     score_shares,
     score_uniform,
 )
-from experiments.logs.log_files import column_of, open_log, scores_of
+from experiments.logs.item_names import items_beside, open_named_log
+from experiments.logs.log_files import column_of, scores_of
 from offpolicy.evaluation import evaluate
 from offpolicy.intervals.inference import Interval
 from offpolicy.report import Report
@@ -38,6 +39,9 @@ class Settings:
     """A log (folder or file), or any table with --columns. Leave out with --data."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs: slate=item_id propensity=p; slate=a,b for two places."""
+    items: str | None = None
+    """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
+    `log` for those of the log (text is). By default items.txt beside a saved policy."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     max_steps: int | None = None
@@ -158,7 +162,10 @@ def _saved(settings: Settings) -> Report:
             "serves whole sessions)"
         )
     assert settings.log is not None
-    log = open_log(settings.log, settings.columns, settings.n_items, settings.max_steps)
+    items = items_beside([settings.target_scores], settings.items)
+    log = open_named_log(
+        settings.log, settings.columns, settings.n_items, settings.max_steps, items
+    )
     scores = scores_of(
         str(settings.target_scores), log, seed=settings.seed, columns=settings.columns
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from experiments.logs.log_files import column_of, open_log, scores_of
+from experiments.logs.item_names import items_beside, open_named_log
+from experiments.logs.log_files import column_of, scores_of
 from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED
 from offpolicy.gate.guardrails import GuardrailSpec
@@ -35,6 +36,9 @@ class Settings:
     """Marginal weights: the column of the log (column.place) whose values are a Markov state's."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
+    items: str | None = None
+    """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
+    `log` for those of the log (text is). By default items.txt beside a saved policy."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     max_steps: int | None = None
@@ -62,7 +66,10 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """Judge, print, write."""
-    log = open_log(settings.log, settings.columns, settings.n_items, settings.max_steps)
+    items = items_beside(settings.target, settings.items)
+    log = open_named_log(
+        settings.log, settings.columns, settings.n_items, settings.max_steps, items
+    )
     candidates = {
         name: scores_of(target, log, seed=settings.seed, columns=settings.columns)
         for name, target in named(settings.target).items()

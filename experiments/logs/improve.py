@@ -12,10 +12,11 @@ import tyro
 from experiments.common.building import build_with
 from experiments.common.key_values import pairs, typed
 from experiments.logs.gate import STATUS, guardrail_of
-from experiments.logs.improve_report import gate_json, markdown_report
-from experiments.logs.item_names import item_names, open_named_log
+from experiments.logs.improve_report import CANDIDATE, gate_json, markdown_report
+from experiments.logs.item_names import NAMES, item_names, items_beside, open_named_log
 from experiments.logs.log_files import column_names
-from offpolicy import GateRule, LoggedDataset
+from experiments.logs.seen import I64, SEEN, sessions_seen, warning_of
+from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED
 from offpolicy.log.splitting import split_sessions
 from offpolicy.storage.atomic import atomic_folder
@@ -25,7 +26,7 @@ from policies.improve.step import ALIKE, Step, furthest_step
 from policies.observation import serving_of_log
 from policies.rules.constrained import Constrained
 
-FILES = ("gate.json", "items.txt", "policy", "report.md")  # of the folder that this command writes
+FILES = (CANDIDATE, "gate.json", NAMES, "policy", "report.md", SEEN)  # that this command writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Settings:
     """Foreign column names, ours=theirs."""
     items: str | None = None
     """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
-    `log` for those of the log. By default items.txt beside the --serving folder, if it is there."""
+    `log` for those of the log (text is). By default items.txt beside a saved policy."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     item_features: Path | None = None
@@ -82,15 +83,18 @@ class Settings:
     seed: int = 0
     """Of the split, of learners, and of draws for the reward model."""
     out: Path | None = None
-    """Folder to write: policy (what to serve next), gate.json, report.md, items.txt."""
+    """Folder to write: policy (what to serve next; without a step, what serves, if that is a saved
+    policy), candidate (of which the log cannot tell), gate.json, report.md, items.txt, seen.npy
+    (sessions that taught and chose, by which later judges know them)."""
 
 
 def run(settings: Settings) -> int:
     """Learn, choose, judge, print, write."""
     if settings.out is not None:
         check_replaceable(settings.out)
+    items = items_beside([settings.serving, settings.target], settings.items)
     log = open_named_log(
-        settings.log, settings.columns, settings.n_items, settings.max_steps, items_of(settings)
+        settings.log, settings.columns, settings.n_items, settings.max_steps, items
     )
     learn, *others = split_sessions(log, settings.split, seed=settings.seed)
     now, target = both_policies(settings, log, learn)
@@ -113,19 +117,14 @@ def run(settings: Settings) -> int:
         learn_log=learn,
         seed=settings.seed,
     )
-    names = (settings.serving, settings.target)
-    text = markdown_report(step, names, now, (learn, choose, judge_log), settings.confidence)
+    both = (settings.serving, settings.target)
+    text = markdown_report(step, both, now, (learn, choose, judge_log), settings.confidence)
+    if said := warning_of(both, judge_log):
+        text = f"{said}.\n\n{text}"
     print(text)
     if settings.out is not None:
-        write(settings, step, text, log)
+        write(settings, step, text, log, sessions_seen(both, (learn, choose)))
     return STATUS[step.verdict.outcome]
-
-
-def items_of(settings: Settings) -> str | None:
-    """Where the items' names are."""
-    beside = Path(settings.serving).parent / "items.txt"
-    known = Path(settings.serving).is_dir() and beside.is_file()
-    return str(beside) if settings.items is None and known else settings.items
 
 
 def both_policies(
@@ -206,14 +205,19 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def write(settings: Settings, step: Step, text: str, log: LoggedDataset) -> None:
+def write(settings: Settings, step: Step, text: str, log: LoggedDataset, seen: I64) -> None:
     """All files at once. Without a step the policy to serve next is the one that serves, which is
-    written again if it was a saved one."""
+    written again if it was a saved one, and a policy of which the log cannot tell stands beside it,
+    for the better log or the trial of its plan."""
     assert settings.out is not None
     with atomic_folder(settings.out) as fresh:
         if step.taken or Path(settings.serving).is_dir():
             save(step.policy, fresh / "policy")
+        if step.candidate is not None and step.verdict.outcome is Outcome.UNDECIDED:
+            save(step.candidate, fresh / CANDIDATE)
         (fresh / "gate.json").write_text(gate_json(step), encoding="utf-8")
         (fresh / "report.md").write_text(text, encoding="utf-8")
-        (fresh / "items.txt").write_text("\n".join(item_names(log)) + "\n", encoding="utf-8")
-    print(f"written: {settings.out}")
+        (fresh / NAMES).write_text("\n".join(item_names(log)) + "\n", encoding="utf-8")
+        np.save(fresh / SEEN, seen, allow_pickle=False)
+        held = sorted(p.name for p in fresh.iterdir())
+    print(f"written: {settings.out} ({', '.join(held)})")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy import Interval, LoggedDataset
+from offpolicy.judging import Judged
 from offpolicy.report import finite
 from offpolicy.tables import markdown
 from policies import Policy, observation_of_log
@@ -20,6 +21,7 @@ from policies.observation import candidate_items
 
 F64 = NDArray[np.float64]
 ROWS = 2000  # decisions of the judge's sessions on which recommendations are compared
+CANDIDATE = "candidate"  # folder of a policy that was judged, of which the log cannot tell
 SHOWN = 8  # items that gain, and that lose, most
 
 
@@ -47,7 +49,10 @@ def markdown_report(
     if step.judged is not None:
         parts += [
             f"## The judge's {sessions[2]} sessions",
-            *(f"### {c.name}\n\n{c.report.to_markdown()}" for c in step.judged.candidates),
+            *(
+                f"### {c.name}\n\n{_what_is_meant(c)}{c.report.to_markdown()}"
+                for c in step.judged.candidates
+            ),
         ]
     if step.taken:
         parts += ["## What is shown more often, and less", recommendations(now, step, logs[-1])]
@@ -111,6 +116,17 @@ def gate_json(step: Step) -> str:
         }
     )
     return json.dumps(record, indent=1, allow_nan=False) + "\n"
+
+
+def _what_is_meant(c: Judged) -> str:
+    """What the plan, where there is one, calls the target."""
+    if c.report.plan is None:
+        return ""
+    return (
+        f"Here `the target` is the policy at {c.name}, the present policy what served the log. "
+        f"With --out it is written as `{CANDIDATE}`: to log with beside what serves, or for a "
+        "trial.\n\n"
+    )
 
 
 def _row(one: Tried, step: Step) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from offpolicy.storage.foreign import ITEMS, table_columns
 from offpolicy.storage.manifest import MANIFEST
 
 OF_LOG = "log"
+NAMES = "items.txt"  # in the folder that holds a policy
 
 
 def open_named_log(
@@ -51,11 +52,37 @@ def open_named_log(
         names = sorted(set().union(*(set(np.unique(x).tolist()) for x in texts.values())) - {""})
     else:
         names = _names_in(str(items))
+    if n_items is not None and n_items < len(names):
+        whose = "the log" if items in (None, OF_LOG) else items
+        raise ValueError(
+            f"--n-items {n_items}: {whose} names {len(names)} items; leave it out, or give the "
+            "size of the whole catalogue"
+        )
     number = {name: at for at, name in enumerate(names)} | {"": -1}
     for name in held:
         table[name] = _numbered(table[name], texts[name], number, name, str(items))
     log = read_log(table, columns=named, n_items=n_items or len(names), item_names=names)
     return log if max_steps is None else log.with_max_steps(max_steps)
+
+
+def items_beside(policies: Iterable[str | Path | None], items: str | None) -> str | None:
+    """Where the items' names are: `items`, or the items.txt that `longplay improve` wrote beside
+    those of `policies` that are folders.
+
+    Raises:
+        ValueError: two of these files differ.
+    """
+    folders = [Path(p) for p in policies if p is not None and Path(p).is_dir()]
+    beside = [f.parent / NAMES for f in folders if (f.parent / NAMES).is_file()]
+    if items is not None or not beside:
+        return items
+    for other in beside[1:]:
+        if _names_in(str(other)) != _names_in(str(beside[0])):
+            raise ValueError(
+                f"{beside[0]} and {other} differ, so that ids of these policies mean other items: "
+                "judge them one by one"
+            )
+    return str(beside[0])
 
 
 def item_names(log: LoggedDataset) -> list[str]:

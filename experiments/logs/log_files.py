@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.logs.seen import warn
 from experiments.logs.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
 from offpolicy.storage.foreign import table_columns
@@ -71,6 +72,7 @@ def scores_of(
     if Path(target).is_dir():
         from policies import load, score_log
 
+        warn([target], log)
         return score_log(load(target), log, seed=seed)
     return read_scores(Path(target), log, columns=columns)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.logs.item_names import open_named_log
+from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import scores_of
 from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
@@ -47,7 +47,7 @@ class Settings:
     """Foreign column names, ours=theirs."""
     items: str | None = None
     """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
-    `log` for those of the log."""
+    `log` for those of the log (text is). By default items.txt beside a saved policy."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     max_steps: int | None = None
@@ -81,8 +81,9 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """Plan, print, write."""
+    items = items_beside([settings.target, settings.serving], settings.items)
     log = open_named_log(
-        settings.log, settings.columns, settings.n_items, settings.max_steps, settings.items
+        settings.log, settings.columns, settings.n_items, settings.max_steps, items
     )
     scores = scores_of(settings.target, log, columns=settings.columns)
     rule = GateRule(

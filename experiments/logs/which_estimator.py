@@ -10,7 +10,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.logs.log_files import open_log
+from experiments.logs.item_names import open_named_log
 from offpolicy import LoggedDataset
 from offpolicy.estimators.registry import fitting
 from offpolicy.selection.redraw import score_estimators, score_session_estimators
@@ -31,6 +31,9 @@ class Settings:
     """The estimand: single decisions, or sessions (these need candidate_propensity)."""
     columns: tuple[str, ...] = ()
     """Foreign column names, ours=theirs."""
+    items: str | None = None
+    """Items of a foreign log are names: a file of them, one a line in the order of their ids, or
+    `log` for those of the log (text is)."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     tilt: tuple[float, ...] = (0.5, 2.0)
@@ -49,7 +52,7 @@ def run(settings: Settings) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    log = open_log(settings.log, settings.columns, settings.n_items)
+    log = open_named_log(settings.log, settings.columns, settings.n_items, items=settings.items)
     log = log.take(whole_sessions(log, settings.rows))
     one = settings.horizon == "one_step"
     if log.candidate_propensity is None and one:

@@ -22,6 +22,12 @@ def check_shapes(columns: Mapping[str, NDArray[Any]]) -> None:
     """Columns are (N,), tables (N, width): nothing is broadcast by accident."""
     for name, x in columns.items():
         wanted = TABLES.get(name, 1)
+        if x.ndim == 1 and wanted == 2:
+            raise LogError(
+                f"{name} has shape {x.shape}; it is (N, width), one row each, but is one column. "
+                "Give a column of lists (not text), or name a column for each place: "
+                f'columns={{"{name}": ["a", "b"]}}, on the command line --columns {name}=a,b.'
+            )
         if x.ndim != wanted:
             shape = ("(N,), one entry", "(N, width), one row", "(S, length, width), one table")
             raise LogError(

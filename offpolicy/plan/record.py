@@ -137,8 +137,9 @@ class Plan:
         )
 
     def _step(self, s: Step) -> str:
+        reach = f"up to {s.share:.2g} of the target" if s.share < 1 else "the whole way to it"
         return (
-            f"A step, {s.path}: the log can judge up to {s.share:.2g} of the target (effective "
+            f"A step, {s.path}: the log can judge {reach} (effective "
             f"sample {s.ess:.0f}, the gate's floor is {self.min_ess:.0f}); estimated uplift there "
             f"{_known(s.uplift)}"
         )

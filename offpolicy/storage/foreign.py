@@ -87,7 +87,8 @@ def _filled(
     if needed:
         raise LogError(
             f"the table has no {', '.join(needed)} (it has {', '.join(there[:12])}); say which of "
-            'its columns it is: columns={"slate": "item_id"}.'
+            'its columns it is: columns={"slate": "item_id"}, on the command line --columns '
+            "slate=item_id."
         )
     present.setdefault("propensity", None)
     if present.get("session") is None:

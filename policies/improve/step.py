@@ -35,6 +35,7 @@ from policies.validation import COUNT, SHARE
 
 F64 = NDArray[np.float64]
 SHARES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 1.0)
+POOLED = 0.5  # mean weight of `now`, 1 where it served: below, it had other items to pick from
 ALIKE = 1e-3  # by how much a weight of the policy that served may differ from 1
 
 
@@ -50,6 +51,7 @@ class Step:
     tried: tuple[Tried, ...]  # all shares, on the sessions of the choice
     judged: GateReport | None  # the gate's record; None where no share came that far
     notes: tuple[str, ...] = ()
+    candidate: Policy | None = None  # the policy that was judged, whether or not it passed
 
     @property
     def taken(self) -> bool:
@@ -129,15 +131,17 @@ def furthest_step(
     best = max(passed or report.candidates, key=lambda c: c.uplift.low)
     share = chosen[list(policies).index(best.name)].share
     step = policies[best.name]
+    step = copy.deepcopy(step) if step is target else step
     return Step(
         share=share if passed else 0.0,
-        policy=(copy.deepcopy(step) if step is target else step) if passed else now,
+        policy=step if passed else now,
         uplift=best.uplift,
         verdict=best.verdict,
         ess=best.report.diagnostics.least_ess,
         tried=tuple(tried),
         judged=report,
         notes=notes,
+        candidate=step,
     )
 
 
@@ -217,7 +221,17 @@ def _not_the_logger(log: LoggedDataset, scores: TargetScores) -> tuple[str, ...]
     off = np.abs(weight - 1) > ALIKE
     if not off.any():
         return ()
+    pools = (
+        ()
+        if log.candidates is not None or weight.mean() > POOLED
+        else (
+            "`now` picks from the whole catalogue, for this log has no `candidates`, and would "
+            "hardly have served it: where what serves picks from items that are offered to it, log "
+            "those, or no weight means anything.",
+        )
+    )
     return (
+        *pools,
         f"`now` did not serve this log: its propensities are others on {off.mean():.0%} of the "
         f"rows, by {np.median(np.abs(weight - 1)):.2%} in the middle. Weights use the logged ones, "
         "so that the uplift is over what served the log, not over `now`; where there is no step, "

@@ -9,7 +9,7 @@ import numpy as np
 from recsim_env.calibration.served.choice import fixed_utility, log_chances, start
 from recsim_env.calibration.served.fit import Parts, without_level
 from recsim_env.calibration.served.hazard import leaving
-from recsim_env.calibration.served.log import F64, Clock, ServedLog
+from recsim_env.calibration.served.log import F64, I64, Clock, ServedLog
 from recsim_env.calibration.served.outcomes import (
     expected_pay,
     extra_reward,
@@ -30,12 +30,14 @@ class Score(NamedTuple):
     fitted: float
     constant: float
     better: str  # "higher" or "lower"
+    gain: float  # over the constant, positive where the part is the better …
+    low: float  # … and its 95 % interval over sessions
+    high: float
 
     @property
-    def gains(self) -> bool:
-        """Whether the part foretells more than the constant."""
-        ahead = self.fitted - self.constant
-        return ahead > 0 if self.better == "higher" else ahead < 0
+    def gains(self) -> bool | None:
+        """Whether the part foretells more than the constant; None: cannot tell."""
+        return True if self.low > 0 else False if self.high < 0 else None
 
 
 class Calibration(NamedTuple):
@@ -52,17 +54,17 @@ def scores(parts: Parts, fitted: ServedLog, held: ServedLog) -> tuple[list[Score
     state = states(held, clock, features, parts.items.topics, parts.choice.keep)
     utility = fixed_utility(held, state, parts.choice.coefficients)
     covariance = parts.choice.tastes.covariance
-    known = marginal(held, features, utility, covariance).sum() / len(held)
-    plain = log_chances(fixed_utility(held, state, start(fitted)), held.position).mean()
-    likelihood = "log-likelihood a decision"
-    rows = [Score("choice, nothing included", likelihood, float(known), float(plain), "higher")]
+    known = marginal(held, features, utility, covariance)
+    flat = log_chances(fixed_utility(held, state, start(fitted)), held.position)
+    plain, decisions = of_sessions(flat, held.session), np.bincount(held.session)
+    rows = [likelihood("choice, nothing included", known, plain, decisions)]
     tastes = modes(held, features, utility, covariance)
     match = matches(held, features, without_level(tastes))
     rows += taken_scores(parts, fitted, held, taken_covariates(held, state, match)[1])
     chance = leaving(parts.hazard, held, clock, state.most_worn, extra_reward(held, parts.pay))
     rate = np.full(len(held), np.clip(fitted.left.mean(), 1e-9, 1 - 1e-9))
-    pair = (bernoulli(chance, held), bernoulli(rate, held))
-    rows.append(Score("leaving", likelihood, *pair, "higher"))
+    told, plain = (of_sessions(bernoulli(p, held), held.session) for p in (chance, rate))
+    rows.append(likelihood("leaving", told, plain, decisions))
     return rows, calibration(chance, held)
 
 
@@ -71,19 +73,45 @@ def taken_scores(parts: Parts, fitted: ServedLog, held: ServedLog, x: F64) -> li
     took, before = held.position >= 0, fitted.position >= 0
     if not took.any() or not before.any():
         return []
-    items, error = held.consumed[took], "root mean squared error"
+    items, whose = held.consumed[took], held.session[took]
     y, mean = held.reward[took], float(fitted.reward[before].mean())
-    out = [
-        Score("reward", error, rms(y - expected_pay(parts.pay, items, x)), rms(y - mean), "lower")
-    ]
+    out = [squares("reward", y - expected_pay(parts.pay, items, x), y - mean, whose)]
     extra = y - parts.pay.item[items]
     for r, name in enumerate(RESPONSE_NAMES):
         seen, constant = held.responses[took, r], float(fitted.responses[before, r].mean())
         guess = parts.responses.item[items, r] + parts.responses.slope[r] * extra
         if rms(seen - constant) > 1e-9:
             about = f"{name}, given the reward" if parts.responses.slope[r] else name
-            out.append(Score(about, error, rms(seen - guess), rms(seen - constant), "lower"))
+            out.append(squares(about, seen - guess, seen - constant, whose))
     return out
+
+
+def likelihood(part: str, fitted: F64, constant: F64, decisions: F64 | I64) -> Score:
+    """Log-likelihoods (S,) of sessions of so many decisions each, per decision."""
+    of = [x.sum() / decisions.sum() for x in (fitted, constant)]
+    ahead = fitted - constant - (of[0] - of[1]) * decisions
+    gain = interval(float(of[0] - of[1]), ahead / decisions.sum())
+    return Score(part, "log-likelihood a decision", float(of[0]), float(of[1]), "higher", *gain)
+
+
+def squares(part: str, fitted: F64, constant: F64, session: I64) -> Score:
+    """Root mean squares of errors (M,) and their difference, linearised."""
+    of = [max(rms(x), 1e-12) for x in (fitted, constant)]
+    moved = [(x**2 - r**2) / (2 * r * len(x)) for x, r in zip((fitted, constant), of, strict=True)]
+    gain = interval(of[1] - of[0], of_sessions(moved[1] - moved[0], session))
+    return Score(part, "root mean squared error", of[0], of[1], "lower", *gain)
+
+
+def interval(value: float, moved: F64) -> tuple[float, float, float]:
+    """A value and its 95 % bounds, of the influence (S,) of independent sessions."""
+    n = max(len(moved), 2)
+    half = 1.96 * float(np.sqrt((moved**2).sum() * n / (n - 1)))
+    return value, value - half, value + half
+
+
+def of_sessions(x: F64, session: I64) -> F64:
+    """(S,) sums over the rows of each session."""
+    return np.bincount(session, x).astype(np.float64)
 
 
 def rms(gap: F64) -> float:
@@ -91,10 +119,10 @@ def rms(gap: F64) -> float:
     return float(np.sqrt(np.mean(gap**2)))
 
 
-def bernoulli(chance: F64, log: ServedLog) -> float:
-    """Mean log-likelihood of leaving or staying."""
+def bernoulli(chance: F64, log: ServedLog) -> F64:
+    """(N,) log-likelihood of leaving or staying."""
     p = np.clip(np.where(log.left, chance, 1 - chance), 1e-12, 1.0)
-    return float(np.log(p).mean())
+    return np.asarray(np.log(p), np.float64)
 
 
 def calibration(chance: F64, log: ServedLog) -> Calibration:

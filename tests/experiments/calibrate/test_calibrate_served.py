@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.calibrate.command import Settings, run
+from experiments.calibrate.command import Settings, missing_responses, run
 from experiments.calibrate.served import Fit, Judged, fit_and_judge
 from experiments.calibrate.served_log import by_logger, served_log
 from experiments.calibrate.served_report import sentences
@@ -77,9 +77,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_foreign_table_becomes_a_world_and_a_report(world: Path) -> None:
     record = json.loads((world / "scores.json").read_text())
     by_part = {row["part"]: row for row in record["scores"]}
-    assert by_part["leaving"]["gains"]
+    assert by_part["leaving"]["gain"] > 0
+    assert by_part["reward"]["gains"] is not False
     assert "data:image/png" in (world / "report.html").read_text()
+    assert by_part["leaving"]["low"] < by_part["leaving"]["gain"] < by_part["leaving"]["high"]
     assert "leaving" in (world / "scores.md").read_text()
+    assert (world / "items.txt").read_text().split() == [f"song-{i}" for i in range(8)]
     env = make_env(str(world), 4)
     assert (env.n_items, env.slate_size, env.max_steps) == (8, 2, 8)
     assert env.catalogue.names == tuple(f"song-{i}" for i in range(8))
@@ -98,6 +101,8 @@ def test_a_fitted_world_is_an_environment_of_commands(world: Path, tmp_path: Pat
     options = f"train-policy --policy popularity --env {world} --rounds 1 --steps 64 --users 16"
     sessions = f"--sessions 10 --test-sessions 10 --out {tmp_path} --no-tensorboard"
     assert main([*options.split(), *sessions.split()]) == 0
+    (trained,) = tmp_path.glob("*-train-policy")
+    assert (trained / "items.txt").read_text() == (world / "items.txt").read_text()
     study = (
         f"study --worlds {world} --encoders none --agents linucb --seeds 2 --steps 320 --users 8"
     )
@@ -166,3 +171,9 @@ def test_a_simulators_log_keeps_its_histories_and_offers() -> None:
     assert log.max_steps == 5
     assert (log.responses[log.position >= 0, 0] == 1).all()
     assert (log.responses[log.position < 0] == 0).all()
+
+
+def test_a_log_of_one_response_is_told_what_its_world_lacks() -> None:
+    assert missing_responses(0) == missing_responses(3) == ""
+    assert "taken for click; watch time, quality are 0" in missing_responses(1)
+    assert "the first are kept: click, watch time, quality" in missing_responses(4)

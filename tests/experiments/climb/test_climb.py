@@ -16,7 +16,7 @@ import pytest
 from experiments.climb import rounds
 from experiments.climb.command import run
 from experiments.climb.job import Job, check
-from experiments.climb.report import counted, never_stepping, page, to_csv
+from experiments.climb.report import counted, halts, never_stepping, page, to_csv
 from experiments.climb.rounds import climb
 from experiments.climb.settings import Settings
 from offpolicy import LoggedDataset
@@ -183,7 +183,8 @@ def record(seed: int, nth: int, served: float, value: float, **more: Any) -> dic
 
 def by_hand() -> dict[int, list[dict[str, Any]]]:
     step = {"share": 0.5, "ess": 40.0, "estimate": 2.0, "bound": 1.0}
-    stay = {"share": 0.0, "ess": 4.0, "estimate": 0.1, "bound": -3.0, "verdict": "cannot tell"}
+    stay = {"share": 0.0, "ess": 4.0, "estimate": 0.1, "bound": -3.0, "verdict": "cannot tell",
+            "reason": "log more"}  # fmt: skip
     return {
         7: [record(7, 0, 10, 12, **step), record(7, 1, 12, 12.5, **step)],
         8: [record(8, 0, 10, 14, **step), record(8, 1, 14, 14, **stay)],
@@ -202,6 +203,7 @@ def test_tables_are_those_worked_by_hand() -> None:
     assert second.endswith("| +0.50 | 0 of 1 |")  # the step of seed 7 fell short of its bound
     assert f"| after | 13.25 ± {12.7062 * 0.75:.2f} |" in text
     assert "| steps taken | 3 of 4 |" in text
+    assert "Rounds without a step:\n\n* seed 8, round 2: cannot tell: log more\n\n" in text
     assert "stated bound | 2 of 3 (9.4% to 99.2%) |" in text
     assert "| smallest value at the end of a round, less the behaviour's | +2.00 |" in text
     assert "| seeds that ended a round below the behaviour | 0 |" in text
@@ -212,8 +214,10 @@ def test_tables_are_those_worked_by_hand() -> None:
 
 
 def test_a_climb_without_a_step_has_a_table() -> None:
-    stay = {"share": 0.0, "ess": 4.0, "estimate": None, "bound": None, "verdict": "cannot tell"}
+    stay = {"share": 0.0, "ess": 4.0, "estimate": None, "bound": None, "verdict": "cannot tell",
+            "reason": "log more"}  # fmt: skip
     climbs = {n: [record(n, 0, 10, 10, **stay)] for n in (0, 1)}
+    assert "and 2 more rounds" in halts({n: [record(n, 0, 10, 10, **stay)] for n in range(6)})[0]
     text = page(replace(settings(), rounds=1), "a world", np.array([10.0, 10.0]), climbs)
     assert "| 1 | 10.00 ± 0.00 | 0 of 2 | - | - | - | - | - | 0 of 0 |" in text
     assert counted(np.array([], dtype=bool), 0.95) == "0 of 0"

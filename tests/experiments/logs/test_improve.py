@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,52 +19,8 @@ from policies import build, collect, constrained, load, save, score_log
 from policies.improve.path import Path as Between
 from policies.observation import serving_of_log
 from policies.rules.constraints import Cap
-from tests.factories import make_env, make_observation
-
-SONGS = ["waltz", "aria", "étude", "fugue", "ballad", "reel"]
-GAINS = np.array([0.2, 0.9, 0.4, 0.1, 0.6, 0.3])
-COLUMNS = (
-    "session=visit", "step=nth", "slate=first,second", "propensity=p", "reward=minutes",
-    "terminated=left", "consumed=played", "responses=minutes",
-)  # fmt: skip
-
-
-def foreign(path: Path, n: int = 1500, seed: int = 0, policy: Any = None) -> Path:
-    """Visits of two decisions: uniform slates of two of six songs, or those of a policy, which
-    pay by their first; all ids are text."""
-    rng = np.random.default_rng(seed)
-    rows = 2 * n
-    if policy is None:
-        slate = rng.random((rows, 6)).argsort(1)[:, :2]
-        p = np.full(rows, 1 / 30)
-    else:  # a policy of no state: any row is served alike
-        d = policy.distribution(one_row(policy, rows))
-        slate = d.sample(rng)
-        p = d.prefix(slate)[:, -1]
-    names = np.array(sorted(SONGS) if policy is not None else SONGS)
-    gain = dict(zip(SONGS, GAINS, strict=True))
-    shown = names[slate]
-    table = pd.DataFrame(
-        {
-            "visit": [f"v{seed}-{i:05d}" for i in np.repeat(np.arange(n), 2)],
-            "nth": np.tile([0, 1], n),
-            "first": shown[:, 0],
-            "second": shown[:, 1],
-            "p": p,
-            "minutes": np.array([gain[s] for s in shown[:, 0]]) + rng.normal(0, 0.3, rows),
-            "left": np.tile([False, True], n),
-            "played": shown[:, 0],
-        }
-    )
-    if path.suffix == ".csv":
-        table.to_csv(path, index=False)
-    else:
-        table.to_parquet(path)
-    return path
-
-
-def one_row(policy: Any, rows: int) -> Any:
-    return make_observation(np.full((rows, policy.serving.history_length), -1))
+from tests.experiments.logs.factories import COLUMNS, SONGS, foreign, one_row
+from tests.factories import make_env
 
 
 def improve(log: Path, serving: str, target: str, *more: str) -> int:
@@ -91,6 +46,7 @@ def test_a_foreign_log_in_its_own_words_gets_a_step_and_then_another(
         "items.txt",
         "policy",
         "report.md",
+        "seen.npy",
     ]
     assert (out / "items.txt").read_text(encoding="utf-8").splitlines() == sorted(SONGS)
     record = json.loads((out / "gate.json").read_text())
@@ -102,6 +58,13 @@ def test_a_foreign_log_in_its_own_words_gets_a_step_and_then_another(
         zip(sorted(SONGS), one.distribution(one_row(one, 1)).first_place()[0], strict=True)
     )
     assert max(shown, key=lambda song: shown[song]) == "aria"
+    # on the sessions that taught it, the step looks better than it is
+    gate = ["gate", str(log), "--target", str(out / "policy"), "--horizon", "per_decision"]
+    main([*gate, "--columns", *COLUMNS])
+    heard, seen = capsys.readouterr().err, np.load(out / "seen.npy")
+    assert f"WARNING: {len(seen)} of 1,500 sessions that judge here" in heard
+    assert improve(log, str(out / "policy"), "top_rated", *setting, "--seed", "1") in (0, 1, 3)
+    assert capsys.readouterr().out.startswith("WARNING: ")
     # the stepped folder serves, logs, and is the next --serving
     again = foreign(tmp_path / f"more.{form}", seed=1, policy=one)
     assert improve(again, str(out / "policy"), "top_rated", *setting, "--out", str(out)) == 0
@@ -110,7 +73,10 @@ def test_a_foreign_log_in_its_own_words_gets_a_step_and_then_another(
     assert len(two.parts) == 3
     first = two.distribution(one_row(two, 1)).first_place()[0]
     assert first[sorted(SONGS).index("aria")] > shown["aria"]
-    assert "did not serve this log" not in (out / "report.md").read_text()
+    told = (out / "report.md").read_text()
+    assert "did not serve this log" not in told
+    assert "WARNING" not in told
+    assert np.isin(seen, np.load(out / "seen.npy")).all()  # of both logs now
 
 
 def test_without_a_step_nothing_but_what_serves_is_written(
@@ -131,12 +97,49 @@ def test_without_a_step_nothing_but_what_serves_is_written(
     assert "no share of the way holds the floors" in capsys.readouterr().out
 
 
+def test_a_policy_of_which_the_log_cannot_tell_is_kept_for_the_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan says how many sessions it must serve: then it must be there to serve them."""
+    log, out = foreign(tmp_path / "visits.csv"), tmp_path / "out"
+    unsure = ("--set", "response=minutes", "temperature=4", "--shares", "1", "--split", "0.5",
+              "0.25", "0.25", "--min-uplift", "0.125")  # fmt: skip
+    assert improve(log, "uniform", "top_rated", *unsure, "--out", str(out)) == 3
+    said = capsys.readouterr().out
+    assert "Here `the target` is the policy at 1 of the way" in said
+    assert "the target in 50% of sessions" in said
+    assert "(candidate, gate.json, items.txt, report.md, seen.npy)" in said
+    candidate = load(out / "candidate")
+    assert candidate.distribution(one_row(candidate, 1)).first_place()[0].argmax() == 0  # aria
+    # an earlier run's folder is replaced, and a step needs no candidate beside it
+    setting = ("--set", "response=minutes", "temperature=0.7")
+    assert improve(log, "uniform", "top_rated", *setting, "--out", str(out)) == 0
+    assert not (out / "candidate").exists()
+
+
 def test_a_clone_may_stand_for_what_serves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = foreign(tmp_path / "visits.csv")
     assert improve(log, "popularity", "top_rated", "--set", "response=minutes") == 0
     assert "`now` did not serve this log" in capsys.readouterr().out
+
+
+def test_a_log_without_the_pools_it_was_served_from_is_told_from_a_thin_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of two orders of two items on offer: 1 / 2, but 1 / 30 of the whole catalogue."""
+    log = foreign(tmp_path / "visits.csv", n=300)
+    table = pd.read_csv(log)
+    table["p"] = 0.5
+    table.to_csv(log, index=False)
+    assert improve(log, "uniform", "top_rated", "--set", "response=minutes") == 3
+    assert "this log has no `candidates`" in capsys.readouterr().out
+    pools = (*COLUMNS, "candidates=first,second")
+    told = ("--set", "response=minutes", "--columns", *pools)
+    argv = ["improve", str(log), "--serving", "uniform", "--target", "top_rated", *told]
+    assert main(argv) in (0, 3)
+    assert "candidates`" not in capsys.readouterr().out
 
 
 def test_rules_of_what_serves_are_those_of_the_step(tmp_path: Path) -> None:
@@ -161,7 +164,10 @@ def test_bad_input_is_said_plainly(tmp_path: Path, capsys: pytest.CaptureFixture
         (("nobody", "uniform"), "nobody is no folder of a saved policy, nor one of a2c"),
         (("uniform", "ppo"), "ppo learns by acting in a world"),
         (("uniform", "top_rated", "--set", "prior=x"), "--set prior=x: prior takes"),
-        (("uniform", "uniform", "--out", str(tmp_path)), "holds other things than gate.json"),
+        (
+            ("uniform", "uniform", "--out", str(tmp_path)),
+            "holds other things than candidate, gate.json",
+        ),
         (("uniform", "uniform", "--items", str(tmp_path / "songs.txt")), "holds 'reel', which"),
         (("uniform", "uniform", "--split", "0.5", "0.1", "0.1"), "sum to 1"),
     ):

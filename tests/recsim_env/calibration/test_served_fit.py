@@ -17,7 +17,7 @@ from recsim_env.calibration.served.fit import Parts, fit_parts, fit_served, item
 from recsim_env.calibration.served.hazard import fit_hazard, leaving, nobody_leaves, patience_of
 from recsim_env.calibration.served.log import Clock, ServedLog
 from recsim_env.calibration.served.replay import logged, replayed
-from recsim_env.calibration.served.scores import scores
+from recsim_env.calibration.served.scores import likelihood, scores, squares
 from recsim_env.calibration.world import FittedWorld
 from recsim_env.users.served import ServedConfig
 from tests.recsim_env.calibration.factories import DIMS, ITEMS, TOPICS, planted, uniform_log
@@ -159,8 +159,28 @@ def test_held_out_scores_do_not_beat_a_constant_where_there_is_none() -> None:
     held, others = uniform_log(world, 1500, seed=3).halves(0.25, 0)
     known, _ = scores(fitted(others, world), others, held)
     assert [row.part for row in known] == ["choice, nothing included", "reward", "leaving"]
-    for row in known:  # neither a gain, nor a loss to speak of
+    for row in known:  # neither a gain that sessions tell of, nor a loss to speak of
+        assert row.gains is not True, row
         assert row.fitted == pytest.approx(row.constant, abs=0.002), row.part
+
+
+def test_a_gain_is_told_from_noise_by_sessions() -> None:
+    """Two sessions of 1 and 3 decisions: influences (1 - 0.5) / 4 and (1 - 1.5) / 4."""
+    row = likelihood("choice", np.array([-1.0, -5.0]), np.array([-2.0, -6.0]), np.array([1, 3]))
+    half = 1.96 * np.sqrt(2 * (0.125**2 + 0.125**2))
+    assert (row.fitted, row.constant, row.gain) == (-1.5, -2.0, 0.5)
+    np.testing.assert_allclose([row.low, row.high], [0.5 - half, 0.5 + half])
+    assert row.gains is None or half < 0.5
+    rng = np.random.default_rng(0)
+    told, session = [], np.repeat(np.arange(100), 4)
+    for _ in range(400):  # errors of sessions, alike in both: no gain, whatever is drawn
+        shared = np.repeat(rng.normal(size=100), 4)
+        told.append(squares("", shared + rng.normal(size=400), shared + rng.normal(size=400),
+                            session).gains)  # fmt: skip
+    assert np.mean([t is None for t in told]) == pytest.approx(0.95, abs=0.035)
+    better = squares("", rng.normal(size=400), 2 * rng.normal(size=400), session)
+    assert (better.gains, better.better) == (True, "lower")
+    assert better.gain == pytest.approx(better.constant - better.fitted)
 
 
 def test_the_fitted_world_lives_as_the_log_did(log: ServedLog) -> None:
