@@ -7,11 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from experiments.climb.settings import Settings
 from experiments.common.building import build_with
 from experiments.common.key_values import pairs, typed
+from experiments.common.seeds import purpose_seed
 from experiments.common.truth import Truth, serve
 from experiments.common.worlds import EnvFactory, WorldSizes, named_world
 from offpolicy import LoggedDataset
@@ -36,8 +35,7 @@ class Job:
     def seed_of(self, purpose: str, nth: int = 0) -> int:
         """Independent seeds by purpose and round: no user is met twice, but by the truth, where
         every policy meets the same ones."""
-        words = np.random.SeedSequence((self.seed, PURPOSES.index(purpose), nth))
-        return int(words.generate_state(1)[0])
+        return purpose_seed(self.seed, PURPOSES, purpose, nth)
 
     def behaviour(self) -> Policy:
         """What serves the first round."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from experiments.common.run_folder import RunFolder
+from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
 from experiments.common.workers import results
@@ -48,8 +49,7 @@ class Job:
 
     def seed(self, purpose: str) -> int:
         """Independent seeds by purpose: users of the truth are not those of the logs."""
-        words = np.random.SeedSequence((self.settings.seed, PURPOSES.index(purpose)))
-        return int(words.generate_state(1)[0])
+        return purpose_seed(self.settings.seed, PURPOSES, purpose)
 
     def log(self, name: str) -> LoggedDataset:
         """A log that this run has written."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments.calibrate.served import Fit, Judged, fit_and_judge
 from experiments.calibrate.served_report import score_lines, sentences, session_lines
+from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show
 from experiments.common.tables import text_table
 from experiments.common.truth import F64, mean, rank_correlation, serve
@@ -74,8 +75,7 @@ class Row(NamedTuple):
 
 def seed_of(settings: Settings, purpose: str) -> int:
     """Independent seeds by purpose."""
-    words = np.random.SeedSequence((settings.seed, PURPOSES.index(purpose)))
-    return int(words.generate_state(1)[0])
+    return purpose_seed(settings.seed, PURPOSES, purpose)
 
 
 def behaviour_log(settings: Settings, world: EnvFactory) -> tuple[Policy, LoggedDataset]:
@@ -103,16 +103,14 @@ def topics_of(world: EnvFactory) -> Any:
 
 
 def rows_of(settings: Settings) -> dict[str, Candidate]:
-    """By name: the rows of `compare` that learn from a log, two more that do, and PPO twice."""
-    rows = {c.name: c for c in default_candidates(settings.temperature) if not c.acts}
-    planned = any(c.policy == "one_step" for c in rows.values())
-    more = [
+    """By name: the rows of `compare` that learn from a log, one more that does, and PPO twice."""
+    rows = [
+        *(c for c in default_candidates(settings.temperature) if not c.acts),
         Candidate(name="top rated, temperature 1", policy="top_rated", settings={"temperature": 1}),
-        *([] if planned else [Candidate(name="one step", policy="one_step", settings={})]),
         Candidate(name=TRUE, policy="ppo", settings={}, acts=True),
         Candidate(name=FITTED, policy="ppo", settings={}, acts=True),
     ]
-    return rows | {c.name: c for c in more}
+    return {c.name: c for c in rows}
 
 
 def learnt(candidate: Candidate, material: Material) -> Policy:

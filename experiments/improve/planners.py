@@ -17,6 +17,7 @@ import torch
 
 from experiments.common.building import build_with
 from experiments.common.run_folder import open_run
+from experiments.common.seeds import purpose_seed
 from experiments.common.tables import markdown_table
 from experiments.common.truth import serve
 from experiments.common.workers import results
@@ -78,8 +79,7 @@ class Settings:
 
 def seed_of(seed: int, purpose: str) -> int:
     """The same for every row: common logs, users and random numbers."""
-    words = np.random.SeedSequence((seed, PURPOSES.index(purpose)))
-    return int(words.generate_state(1)[0])
+    return purpose_seed(seed, PURPOSES, purpose)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ import torch
 
 from experiments.common.building import build_with, parameters
 from experiments.common.run_folder import RunFolder
+from experiments.common.seeds import purpose_seed
 from experiments.common.truth import Truth, serve
 from experiments.common.worlds import env_id, make_env
 from experiments.study.settings import END_TO_END, NONE, OVER, TUNED, Cell, Settings
@@ -69,8 +70,7 @@ def make(settings: Settings, world: str, users: int) -> Any:
 
 def seed_of(cell: Cell, purpose: str) -> int:
     """The same for every encoder and agent: common users and random numbers."""
-    words = np.random.SeedSequence((cell.seed, PURPOSES.index(purpose)))
-    return int(words.generate_state(1)[0])
+    return purpose_seed(cell.seed, PURPOSES, purpose)
 
 
 def compute_all(settings: Settings, cells: list[Cell], folder: Path) -> int:

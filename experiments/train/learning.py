@@ -18,6 +18,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from experiments.common.run_folder import RunFolder
+from experiments.common.seeds import purpose_seed
 from experiments.common.truth import mean, serve
 from policies import Learner, Policy, build, collect, load, save
 
@@ -42,8 +43,7 @@ class Plan:
     def seed_of(self, purpose: str, nth: int = 0) -> int:
         """Independent seeds: users learnt from are not those that are held out."""
         purposes = ("learn", "curve", "test", "warm")
-        words = np.random.SeedSequence((self.seed, purposes.index(purpose), nth))
-        return int(words.generate_state(1)[0])
+        return purpose_seed(self.seed, purposes, purpose, nth)
 
 
 @dataclass(frozen=True, slots=True)

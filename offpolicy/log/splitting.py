@@ -30,7 +30,7 @@ def split_sessions(
     if given.ndim != 1 or not (given > 0).all() or abs(given.sum() - 1) > 1e-9:
         raise LogError(f"shares are {list(shares)}; give numbers above 0 that sum to 1")
     key = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    place = (_mixed(log.unit.astype(np.uint64) + key) >> np.uint64(11)) * 2.0**-53
+    place = (mixed(log.unit.astype(np.uint64) + key) >> np.uint64(11)) * 2.0**-53
     part = np.searchsorted(np.cumsum(given)[:-1], place, side="right")
     empty = np.flatnonzero(np.bincount(part, minlength=len(given)) == 0)
     if len(empty):
@@ -56,7 +56,7 @@ def shared_sessions(log: LoggedDataset, other: LoggedDataset) -> I64:
 
 def _content(log: LoggedDataset) -> F64:
     """(S, 4) of each session: its decisions, what they paid, their propensities, what was shown."""
-    shown = _mixed(log.slate.astype(np.uint64) + np.arange(log.slate_size, dtype=np.uint64) * 97)
+    shown = mixed(log.slate.astype(np.uint64) + np.arange(log.slate_size, dtype=np.uint64) * 97)
     columns = (
         np.ones(len(log)),
         log.reward * (1.0 + log.step),
@@ -66,7 +66,7 @@ def _content(log: LoggedDataset) -> F64:
     return np.column_stack([np.bincount(log.sessions, x, log.n_sessions) for x in columns])
 
 
-def _mixed(x: U64) -> U64:
+def mixed(x: U64) -> U64:
     """Bits of consecutive numbers are unrelated: the finaliser of Steele, Lea & Flood (2014)."""
     with np.errstate(over="ignore"):
         x = x + np.uint64(0x9E3779B97F4A7C15)

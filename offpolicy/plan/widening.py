@@ -87,6 +87,8 @@ class Arms(NamedTuple):
         e = Estimate(0.0, np.concatenate(parts), np.arange(size))
         ratio = n / tuned_at
         i = confidence_sequence(e, 1 - alpha, tuned_at=size / ratio)
+        if not i.se > 0:  # so few units that none stands for what is rare
+            return 1.0, 1.0
         normal = float(sequence_radius(ratio, alpha)) * i.se
         return _later(-i.low / normal, size, n), _later(i.high / normal, size, n)
 

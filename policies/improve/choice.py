@@ -56,16 +56,22 @@ def compared(
 
 
 def _floors(d: Diagnostics, rule: GateRule, judge_units: int) -> str:
-    """Which floor is not held, in words; "" where all are."""
-    here = min(rule.min_ess, ENOUGH)
-    if d.least_ess < here:
-        return f"effective sample {d.least_ess:.0f} is below {here:.0f}"
+    """Which floor is not held here, or is not to be expected of the judge's sessions."""
+    if missed := floor_missed(d, min(rule.min_ess, ENOUGH)):
+        return missed
     expected = d.least_ess * judge_units / d.units
     if expected < SPARE * rule.min_ess:
         return (
             f"effective sample {expected:.0f} is to be expected of the judge's {judge_units:,} "
             f"units, below {SPARE * rule.min_ess:.0f}"
         )
+    return ""
+
+
+def floor_missed(d: Diagnostics, min_ess: float) -> str:
+    """Which floor weights do not hold, in words; "" where they hold all."""
+    if d.least_ess < min_ess:
+        return f"effective sample {d.least_ess:.0f} is below {min_ess:.0f}"
     m = d.mean_weight
     if m is None or not m.low <= 1 <= m.high:
         mean = "unknown" if m is None else f"{m.value:.3f}"

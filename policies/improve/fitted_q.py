@@ -38,7 +38,7 @@ class FittedQConfig(Exploration):
     """Iterations, and how scores, in units of the reward, become a distribution over slates."""
 
     sweeps: int = 10  # of evaluation and improvement, from the values of the logging policies
-    states: int = 4000  # logged states at which the best slates are valued
+    states: int = 4000  # logged states at which the best slates are valued, fewer of many items
 
     def __post_init__(self) -> None:
         Exploration.__post_init__(self)
@@ -92,11 +92,9 @@ class FittedQ:
         self.after = self.values.rest
         if not self.following.n.sum():
             return
-        few = slice(0, max(CELLS // self.serving.columns, 2 * self.kernels.state_size))
         p, obs, nobody = 1 + self.kernels.size, self.sample.observation, len(self.values.said) - 1
-        obs = obs.rows(few)
         items = candidate_items(obs, self.serving.n_items)
-        eligible = self.sample.eligible[few] & (items >= 0)
+        eligible = self.sample.eligible & (items >= 0)
         seen = self.kernels.seen(obs)
         x, state = self.kernels.items(seen, None), self.kernels.state(seen)
         odds, now = self.values.odds_and_now(x, state, items)
@@ -146,11 +144,12 @@ def fitted_q(serving: Serving, config: FittedQConfig, encoder: Encoder | None) -
     units of the reward. Logs add up: two updates teach what one of both does."""
     kernels = Kernels.of(serving, encoder)
     p, q = kernels.size, kernels.state_size
+    states = min(config.states, max(CELLS // serving.columns, 2 * q))
     model = FittedQ(
         kernels,
         Evidence.none(kernels),
         Sums.none(serving.n_items + 1, 1 + p + q, 1 + q),
-        StateSample.none(serving, config.states),
+        StateSample.none(serving, states),
         config.sweeps,
     )
     return ScorePolicy(model, part(config, Exploration))

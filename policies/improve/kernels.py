@@ -51,11 +51,12 @@ class Kernels:
 
     def on_offer(self, obs: Observation) -> tuple[F64, F64]:
         """(B, C, P) of what the observations offer and (B, Q) of their states. Those of the last
-        observations are kept: policies on a path ask for the same ones in turn."""
+        observations are kept, with a copy of what they were computed from: policies on a path ask
+        for the same ones in turn."""
         kept = self._last[0] if self._last else None
-        if kept is None or kept[0] is not obs:
+        if kept is None or not same_content(kept[0], obs):
             seen = self.seen(obs)
-            kept = (obs, self.items(seen, None), self.state(seen))
+            kept = (obs.rows(np.arange(len(obs))), self.items(seen, None), self.state(seen))
             self._last[:] = [kept]
         return kept[1], kept[2]
 
@@ -75,7 +76,8 @@ class Kernels:
     @property
     def windows(self) -> tuple[int, ...]:
         """Those that the history is long enough for; the whole history in their place."""
-        return tuple(dict.fromkeys(min(w, self.serving.history_length) for w in WINDOWS))
+        longest = self.serving.history_length
+        return tuple(dict.fromkeys(min(w, longest) for w in WINDOWS)) if longest else ()
 
     @property
     def size(self) -> int:
@@ -101,9 +103,11 @@ class Kernels:
         means = []
         for group in self.groups:
             total, edges = np.zeros((len(obs), group.shape[1]), np.float32), iter(self.windows)
-            edge = next(edges)
+            edge = next(edges, 0)
             found: list[F32] = []
-            for back in range(1, self.windows[-1] + 1):  # a window grows, the latest item first
+            for back in range(
+                1, max(self.windows, default=0) + 1
+            ):  # a window grows, the latest item first
                 items = obs.history_items[:, -back]
                 total += group[np.maximum(items, 0)] * filled[:, -back, None]
                 if back == edge:
@@ -167,6 +171,19 @@ class Kernels:
             parts.append(filled[:, -w:].mean(axis=1, keepdims=True))
         parts += [np.square(m).sum(axis=1, keepdims=True) for means in seen.means for m in means]
         return np.concatenate(parts, axis=1, dtype=np.float64)
+
+
+def same_content(a: Observation, b: Observation) -> bool:
+    """Whether two records hold the same numbers of what kernels read."""
+    if a.lacks != b.lacks or (a.candidates is None) != (b.candidates is None):
+        return False
+    pairs = (
+        (a.history_items, b.history_items),
+        (a.history_responses, b.history_responses),
+        (a.user, b.user),
+        (a.candidates, b.candidates),
+    )
+    return all(np.array_equal(x, y) for x, y in pairs if x is not None and y is not None)
 
 
 def step_levels(step: NDArray[np.integer]) -> F64:

@@ -22,6 +22,7 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
 from offpolicy.weighting.horizons import Horizon, terms
 from policies.base import Policy, conditional
+from policies.improve.choice import floor_missed
 from policies.improve.path import Kind, between, log_first_place, shared_rules
 from policies.improve.step import Step, score_shares
 from policies.observation import Observation, columns_of, observation_of_log
@@ -50,7 +51,8 @@ def reached_step(
 
     Judged are the largest share whose weights hold the floors of `rule`, found to a fifth, and one
     of about 2/3 of it; their bounds hold together, whichever is taken. No reward model is fitted:
-    the uplift is that of a self-normalised estimator. Memory beside the log: 2 N C numbers.
+    the uplift is that of a self-normalised estimator, over the policy that served the log, by its
+    LOGGED propensities, whatever `now` is. Memory beside the log: 2 N C numbers.
 
     Raises ValueError where there is no path between the two policies.
     """
@@ -60,7 +62,7 @@ def reached_step(
     for share in SHARES:
         scores = score(share)
         weights = diagnose(terms(judge_log, scores, horizon=horizon))
-        if _holds(weights, rule):
+        if not floor_missed(weights, rule.min_ess):
             found = [(share, scores)]
             break
     if not found:
@@ -68,7 +70,8 @@ def reached_step(
     if found[0][0] < 1:
         for share in (found[0][0] * factor for factor in BETWEEN):
             scores = score(share)
-            if _holds(diagnose(terms(judge_log, scores, horizon=horizon)), rule):
+            weights = diagnose(terms(judge_log, scores, horizon=horizon))
+            if not floor_missed(weights, rule.min_ess):
                 found.insert(0, (share, scores))
                 break
     least = 0.7 * found[0][0]
@@ -116,7 +119,7 @@ def scorer(
     columns = columns_of(seen, log.slate)
     ends = [np.empty((len(log), now.serving.columns)) for _ in range(2)]
     whole = True  # whether the target itself is the last policy of the path
-    logged = log.candidate_propensity if _served(log, now, seen.rows(slice(0, CHECKED))) else None
+    logged = log.candidate_propensity if _served(log, now, seen) else None
     for start in range(0, len(log), CHUNK):
         rows = slice(start, min(start + CHUNK, len(log)))
         part = seen.rows(rows)
@@ -145,23 +148,21 @@ def scorer(
     return scores
 
 
-def _served(log: LoggedDataset, now: Policy, first_rows: Observation) -> bool:
-    """Whether the log's first-place probabilities are those of `now`, as its first rows tell."""
-    if log.candidate_propensity is None:
+def _served(log: LoggedDataset, now: Policy, seen: Observation) -> bool:
+    """Whether the log's first-place probabilities are those of `now`: it names no two loggers, and
+    rows from its beginning to its end tell."""
+    several = log.logger is not None and len(np.unique(log.logger)) > 1
+    if log.candidate_propensity is None or several:
         return False
-    mine = now.distribution(first_rows).first_place()
-    return bool(np.allclose(log.candidate_propensity[: len(mine)], mine, rtol=1e-6, atol=0))
-
-
-def _holds(d: Diagnostics, rule: GateRule) -> bool:
-    m = d.mean_weight
-    return d.least_ess >= rule.min_ess and m is not None and m.low <= 1 <= m.high
+    some = np.unique(np.linspace(0, len(log) - 1, CHECKED).astype(np.int64))
+    mine = now.distribution(seen.rows(some)).first_place()
+    return bool(np.allclose(log.candidate_propensity[some], mine, rtol=1e-6, atol=0))
 
 
 def _no_step(now: Policy, d: Diagnostics, rule: GateRule) -> Step:
     why = (
-        f"effective sample {d.least_ess:.0f} of {d.units} units at {SHARES[-1]:.2g} of the way, "
-        f"the gate's floor is {rule.min_ess:.0f}: log more sessions, or take a target nearer to "
-        "what serves"
+        f"no share of the way holds the floors: at the smallest, {SHARES[-1]:.2g}, "
+        f"{floor_missed(d, rule.min_ess)}: log more sessions, or take a target nearer to what "
+        "serves"
     )
     return Step(0.0, now, None, Verdict(Outcome.UNDECIDED, why, "overlap"), d.least_ess, (), None)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.log.splitting import mixed
 from policies.observation import Observation, Serving
 from policies.saved import Arrays
 
@@ -95,11 +96,3 @@ def row_hashes(*columns: NDArray[Any]) -> U64:
         for words in numbers.view(np.uint64).T:
             total = mixed(total ^ words)
     return total
-
-
-def mixed(word: U64) -> U64:
-    """The finaliser of splitmix64: Steele, Lea & Flood (2014)."""
-    word = word + np.uint64(0x9E3779B97F4A7C15)
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))

@@ -19,6 +19,7 @@ I32 = NDArray[np.int32]
 PRIOR = 5.0  # pseudo-observations of an item's mean responses
 MOST = 4.0  # times the usual rest of a session
 EDGE = 0.05  # of the pooled chances to be taken, and not: no item's is held to be smaller
+CELLS = 1 << 23  # numbers of features in memory at a time
 STEEP = 8.0  # largest logit that a state adds to an item's
 BOOTSTRAPS = 200
 
@@ -94,6 +95,10 @@ class Values(NamedTuple):
 def shown_best(values: Values, rest: ItemModel, obs: Observation, kernels: Kernels) -> F64:
     """(B, C) scores of the candidates: what each adds to the best slate."""
     serving = kernels.serving
+    few = max(CELLS // (serving.columns * kernels.size), 1)
+    if len(obs) > few:
+        parts = (obs.rows(slice(at, at + few)) for at in range(0, len(obs), few))
+        return np.concatenate([shown_best(values, rest, part, kernels) for part in parts])
     odds, value = values.on_offer(obs, kernels, rest)
     eligible = candidate_items(obs, serving.n_items) >= 0
     if obs.eligible is not None:

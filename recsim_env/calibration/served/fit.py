@@ -53,7 +53,8 @@ def items_of(
     n_topics: int,
     seed: int,
 ) -> Items:
-    """Features and topics of items: the user's own, or from what sessions had together.
+    """Features and topics of items: the user's own, or from what sessions had together. All items
+    are alike where no session had two, or fewer than three items could be had.
 
     Raises:
         ValueError: features or topics of another catalogue.
@@ -63,7 +64,12 @@ def items_of(
         consumed, took = log.consumed, log.position >= 0
         edges = np.searchsorted(log.session[took], np.arange(1, log.n_sessions))
         histories = [h for h in np.split(consumed[took], edges) if len(h) > 1]
-        shown = item_vectors(histories, log.n_items, dims)
+        told = len(histories) > 1 and log.n_items > 2
+        shown = (
+            item_vectors(histories, log.n_items, dims)
+            if told
+            else np.zeros((log.n_items, 1), np.float32)
+        )
     else:
         shown = np.asarray(features, np.float32)
         if shown.ndim != 2 or len(shown) != log.n_items or not np.isfinite(shown).all():

@@ -162,7 +162,7 @@ def maximised(
 
     w = np.zeros(f + log.n_items) if first is None else first.copy()
     if first is None:
-        rate = log.left.mean()
+        rate = np.clip(log.left.mean(), 1e-6, 1 - 1e-6)  # all may leave after one decision
         w[0] = np.log(rate / (1 - rate))
     w[f:] /= root
     value, w = least(loss, w, iterations)

@@ -78,7 +78,11 @@ def fit_pay(log: ServedLog, state: State, match: F64) -> Pay:
     rows, x = taken_covariates(log, state, match)
     y, items, who = log.reward[rows], log.consumed[rows], log.session[rows]
     item, purse, slopes = np.zeros(log.n_items), np.zeros(log.n_sessions), np.zeros(3)
-    grand = float(y.mean()) if len(y) else 0.0
+    free = log.reward[log.position < 0]
+    idle = float(free.mean()) if len(free) else 0.0
+    if not len(y):
+        return Pay(item, purse, slopes, spread=0.0, low=0.0, high=0.0, binary=False, idle=idle)
+    grand = float(y.mean())
     for _ in range(ROUNDS):
         rest = y - grand - item[items] - purse[who]
         centred = x - x.mean(0)
@@ -88,19 +92,18 @@ def fit_pay(log: ServedLog, state: State, match: F64) -> Pay:
         explained = centred @ slopes
         item = shrunk(y - grand - explained - purse[who], items, log.n_items)
         purse = shrunk(y - grand - explained - item[items], who, log.n_sessions)
-    base = grand - float(x.mean(0) @ slopes) if len(y) else 0.0
+    base = grand - float(x.mean(0) @ slopes)
     gap = y - (base + x @ slopes + item[items] + purse[who])
     values = np.unique(y)
-    idle = log.reward[log.position < 0]
     return Pay(
         item=base + item,
         purse=purse,
         slopes=slopes,
-        spread=float(gap.std()) if len(y) else 0.0,
-        low=float(values[0]) if len(y) else 0.0,
-        high=float(values[-1]) if len(y) else 0.0,
+        spread=float(gap.std()),
+        low=float(values[0]),
+        high=float(values[-1]),
         binary=len(values) == 2,
-        idle=float(idle.mean()) if len(idle) else 0.0,
+        idle=idle,
     )
 
 

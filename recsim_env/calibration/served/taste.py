@@ -12,7 +12,8 @@ from recsim_env.calibration.served.log import F64, I64, ServedLog
 
 TINY = 1e-30
 MODE_STEPS = 5
-BLOCK = 1024  # sessions of about the same length that pass through a step together
+BLOCK = 1024  # sessions of about the same length that pass through a step together, if they are
+ROWS = 1 << 15  # no more decisions than these
 
 
 class Tastes(NamedTuple):
@@ -28,9 +29,12 @@ def blocks(log: ServedLog) -> Iterator[tuple[I64, I64]]:
     starts = log.starts
     length = np.diff(starts)
     order = np.argsort(-length, kind="stable")
-    for at in range(0, len(order), BLOCK):
-        chosen = order[at : at + BLOCK]
-        steps = np.arange(length[chosen[0]])
+    at = 0
+    while at < len(order):
+        longest = int(length[order[at]])
+        chosen = order[at : at + min(max(ROWS // longest, 1), BLOCK)]
+        at += len(chosen)
+        steps = np.arange(longest)
         rows = starts[:-1][chosen, None] + steps
         yield chosen, np.where(steps < length[chosen, None], rows, -1).astype(np.int64)
 

@@ -327,3 +327,14 @@ def test_sessions_follow_what_is_wanted_and_losses_are_bounded(wanted: float) ->
     t = plan.trial
     assert 0 < t.loss <= t.worst_loss * 1.05
     assert t.loss <= t.loss_bound <= t.harm * t.share * t.sessions * (1 + 1e-9)
+
+
+def test_a_margin_that_few_units_show_is_planned_for_though_rewards_are_rare() -> None:
+    """None of the few units that a trial begins with stands for the 2 % that are paid."""
+    log = two_arms()
+    paid = np.arange(len(log)) % 50 == 0
+    rare = replace(log, reward=paid.astype(float))
+    scores = TargetScores(np.full(len(log), 0.5))
+    plan = make_plan(rare, scores, horizon="one_step", rule=GateRule(min_uplift=-5.0))
+    assert 0 < plan.trial.sessions < 100
+    assert np.isfinite(plan.trial.worst_loss)

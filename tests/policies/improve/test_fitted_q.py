@@ -76,3 +76,16 @@ def test_the_number_of_sweeps_is_how_far_it_looks() -> None:
     assert near < 0.05 * np.ptp(many.scores(obs)), "it converges in a session of two decisions"
     with pytest.raises(ValueError, match="sweeps is 0"):
         planned("fitted_q", log, sweeps=0)
+
+
+def test_of_many_items_fewer_states_are_kept() -> None:
+    """Each holds a number for every item."""
+    serving = make_serving(
+        200_000, slate_size=1, history_length=2, item_features=np.ones((200_000, 1))
+    )
+    model = POLICIES["fitted_q"].load()(serving).score_model
+    assert isinstance(model, FittedQ)
+    assert model.sample.size < 100
+    small = POLICIES["fitted_q"].load()(SERVING).score_model
+    assert isinstance(small, FittedQ)
+    assert small.sample.size == 4000

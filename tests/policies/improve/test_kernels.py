@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,3 +146,46 @@ def test_a_sample_does_not_depend_on_how_logs_were_divided() -> None:
     assert abs(whole.observation.user[:, 0].mean() - mean) < 4 * spread
     again = StateSample.from_arrays(whole.to_arrays(), 50)
     np.testing.assert_array_equal(again.eligible, whole.eligible)
+
+
+def test_what_was_seen_last_is_told_by_its_content() -> None:
+    env = make_env(8)
+    log = collect(env, build("uniform", env), n_steps=12, seed=1)
+    policy = build("one_step", env, temperature=1.0)
+    policy.update(log)
+    obs = observation_of_log(log, policy.serving)
+    before = policy.distribution(obs).first_place()
+    obs.history_items[:] = obs.history_items[::-1].copy()
+    after = policy.distribution(obs).first_place()
+    np.testing.assert_array_equal(policy.distribution(replace(obs)).first_place(), after)
+    assert np.abs(after - before).max() > 0
+
+
+def test_scores_of_many_items_are_made_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_env(8, n_candidates=None)
+    log = collect(env, build("uniform", env), n_steps=12, seed=1)
+    policy = build("one_step", env, temperature=1.0)
+    policy.update(log)
+    obs = observation_of_log(log, policy.serving)
+    want = policy.distribution(obs).first_place()
+    largest: list[int] = []
+    items = Kernels.items
+    monkeypatch.setattr("policies.improve.values.CELLS", 1000)
+
+    def watched(self: Kernels, seen: Any, ids: Any) -> Any:
+        out = items(self, seen, ids)
+        largest.append(out.size)
+        return out
+
+    monkeypatch.setattr(Kernels, "items", watched)
+    np.testing.assert_allclose(policy.distribution(obs).first_place(), want, rtol=1e-5)
+    assert max(largest) <= 1000
+
+
+@pytest.mark.parametrize("name", ["one_step", "fitted_q"])
+def test_a_world_without_histories_is_planned_for(name: str) -> None:
+    env = make_env(8, history_length=0)
+    policy = build(name, env, temperature=1.0)
+    policy.update(collect(env, build("uniform", env), n_sessions=50, seed=1))
+    obs = observation_of(env.reset(seed=0)[0])
+    np.testing.assert_allclose(policy.distribution(obs).first_place().sum(axis=1), 1.0)

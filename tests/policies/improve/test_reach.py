@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from offpolicy import GateRule, Outcome
+from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import diagnose
 from offpolicy.gate.guardrails import GuardrailSpec
 from offpolicy.weighting.horizons import terms
@@ -103,7 +104,7 @@ def test_where_the_shortest_step_is_too_far_it_says_so() -> None:
     assert not step.taken
     assert step.judged is None
     assert step.verdict.step == "overlap"
-    assert "the gate's floor is 500" in step.verdict.reason
+    assert "is below 500" in step.verdict.reason
 
 
 def test_a_guardrail_that_breaks_is_no_step() -> None:
@@ -113,3 +114,32 @@ def test_a_guardrail_that_breaks_is_no_step() -> None:
     step = reached_step(log, now, target, rule=RULE, guardrails=[rail])
     assert not step.taken
     assert step.verdict.step == "guardrails"
+
+
+def test_logged_probabilities_of_several_loggers_are_not_those_of_one() -> None:
+    """The first rows alone would tell that `now` served them all."""
+    now, other, target = fixed(NOW), fixed(np.array([2.0, -1.0, 0.0, 1.0])), fixed(TARGET)
+    for names in (("a", "b"), ("", "")):
+        parts = [
+            served(
+                policy, 400, seed, logger=np.full(800, name),
+                candidate_propensity=policy.distribution(rows(800)).first_place(),
+            )
+            for seed, (policy, name) in enumerate(zip((now, other), names, strict=True))
+        ]  # fmt: skip
+        log = LoggedDataset.concat(parts)
+        want = score_log(between(now, target, 0.3), log, n_slates=0).propensity
+        np.testing.assert_allclose(scorer(log, now, target)(0.3).propensity, want)
+
+
+def test_no_step_says_which_floor_is_missed() -> None:
+    log = served(fixed(NOW), 500, 1)
+    wrong = log.propensity * 0.5  # every weight is twice what it was
+    step = reached_step(
+        replace(log, propensity=wrong, position_propensity=None),
+        fixed(NOW),
+        fixed(TARGET),
+        rule=RULE,
+    )
+    assert not step.taken
+    assert "mean weight" in step.verdict.reason

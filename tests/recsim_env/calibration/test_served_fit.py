@@ -274,3 +274,27 @@ def test_the_memory_of_choice_follows_the_log(log: ServedLog) -> None:
     choice = fit_choice(other, Clock.of(other), world.catalogue.vectors, world.catalogue.topics)
     assert choice.keep == 0.7
     assert choice.coefficients.dull == pytest.approx(1.2, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("n_items", "decisions", "taken"), [(6, 1, 0), (6, 3, -1), (2, 3, 0), (1, 3, 0)]
+)
+def test_items_of_which_no_session_tells_are_alike(
+    n_items: int, decisions: int, taken: int
+) -> None:
+    """Sessions of one decision, users who take nothing, catalogues of one or two items."""
+    rng = np.random.default_rng(0)
+    session, n = np.repeat(np.arange(60), decisions), 60 * decisions
+    slate = rng.integers(0, n_items, (n, 1))
+    log = ServedLog.of(
+        session=session, step=np.tile(np.arange(decisions), 60), slate=slate,
+        consumed=slate[:, 0] if taken == 0 else np.full(n, -1), reward=rng.random(n),
+        left=np.tile(np.arange(decisions) == decisions - 1, 60), n_items=n_items,
+    )  # fmt: skip
+    items = items_of(log, None, None, dims=4, n_topics=5, seed=0)
+    assert items.shown.shape == (n_items, 1)
+    assert not items.shown.any()
+    assert not items.topics.any()
+    env = fit_served(log).make_vec(8)
+    env.reset(seed=0)
+    assert np.isfinite(env.step(np.zeros(8, np.int64))[1]).all()

@@ -8,7 +8,7 @@ import pytest
 from recsim_env.calibration.served.log import Clock, ServedLog
 from recsim_env.calibration.served.outcomes import shrunk
 from recsim_env.calibration.served.state import states
-from recsim_env.calibration.served.taste import marginal
+from recsim_env.calibration.served.taste import blocks, marginal
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(12, 3)).astype(np.float32)
@@ -104,3 +104,14 @@ def test_users_effects_are_integrated_out(log: ServedLog) -> None:
         total[:, log.session[row]] += np.log(each[:, log.position[row]])  # -1: nothing
     exact = np.log(np.exp(total).mean(0))
     assert found == pytest.approx(exact, abs=0.05)  # Laplace's approximation at this variance
+
+
+def test_blocks_of_long_sessions_are_short(log: ServedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = marginal(log, FEATURES, np.zeros(log.slate.shape), np.eye(4))
+    monkeypatch.setattr("recsim_env.calibration.served.taste.ROWS", 8)
+    made = [rows for _, rows in blocks(log)]
+    assert max(rows.size for rows in made) <= 8
+    each = np.concatenate([rows[rows >= 0] for rows in made])
+    np.testing.assert_array_equal(np.sort(each), np.arange(len(log)))
+    found = marginal(log, FEATURES, np.zeros(log.slate.shape), np.eye(4))
+    np.testing.assert_allclose(found, whole, rtol=1e-5)
