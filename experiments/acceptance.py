@@ -40,8 +40,7 @@ RUNS = (
     Run("estimators", "benchmark estimators"),
     Run(
         "planners",
-        "benchmark planners --rows behaviour greedy_reward linucb one_step fitted_q "
-        "'one_step + encoder' --workers 2",
+        "benchmark planners --rows behaviour greedy_reward linucb one_step fitted_q --workers 2",
     ),
     Run(
         "planners-networks",
