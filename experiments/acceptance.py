@@ -40,18 +40,18 @@ RUNS = (
     Run("estimators", "benchmark estimators"),
     Run(
         "planners",
-        "benchmark planners --rows behaviour greedy_reward linucb one_step fitted_q --workers 2",
+        "benchmark planners --worlds Longplay 'Longplay, whole' --rows behaviour greedy_reward "
+        "linucb one_step fitted_q --workers 2",
+    ),
+    Run(
+        "planners-worlds",
+        "benchmark planners --worlds Boredom InterestEvolution Retention --rows behaviour "
+        "greedy_reward linucb one_step fitted_q --seeds 0 1 2 --workers 2",
     ),
     Run(
         "planners-networks",
         "benchmark planners --worlds Longplay --rows behaviour bc snqn reinforce cql one_step "
         "--seeds 0 1 2 --workers 2",
-    ),
-    Run(
-        "planners-ml-100k",
-        "benchmark planners --worlds ml-100k --rows behaviour greedy_reward linucb one_step "
-        "fitted_q --seeds 0 1 2 --workers 2",
-        data=True,
     ),
     Run("climb", "climb --seeds 20 --workers 2"),
     Run("plans", "benchmark plans"),

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.common.pictures import COLOURS
 from experiments.common.tables import text_table
 from experiments.common.truth import Mean, mean
+from experiments.compare.candidates import default_candidates
 from experiments.compare.report import bounds, spread, summary
 from experiments.compare.row import holds, right
 from offpolicy import Outcome, read_log
@@ -167,3 +169,8 @@ def test_the_table_says_what_cannot_be_trusted() -> None:
     assert thick["true uplift"] == "+2.00 ± 1.00" == spread(interval, sign=True)
     assert bounds({"value": 1.0, "low": None, "high": 2.0}) == "1.00 [∞, 2.00]"
     assert len(set(map(len, text_table([thin, thick]).splitlines()))) == 1
+
+
+def test_every_row_of_a_picture_has_a_colour_of_its_own() -> None:
+    rows = len(default_candidates(8.0))
+    assert len(set(COLOURS[:rows])) == rows
