@@ -237,9 +237,8 @@ def cql_loss(net: ItemNet, target: ItemNet, batch: LogBatch, config: CQLConfig) 
     goal = bootstrapped(net, target, batch, config.gamma, 0)
     difference = functional.smooth_l1_loss(of_action, goal)
     filled = batch.shown >= 0
-    of_slate = (q.gather(1, batch.shown.clamp(min=0)) * filled).sum(1) / filled.sum(1)
-    offered = q.isfinite().sum(1)
-    gap = (torch.logsumexp(q, dim=1) - of_slate) / offered
+    each = q.gather(1, batch.shown.clamp(min=0)).where(filled, 0.0)  # -inf times 0 is no number
+    gap = (torch.logsumexp(q, dim=1) - each.sum(1) / filled.sum(1)) / q.isfinite().sum(1)
     return difference + config.strength * gap.mean()
 
 

@@ -112,3 +112,14 @@ def test_an_item_that_nobody_takes_gets_no_credit_for_others(credit: str, moved:
 def test_an_unknown_credit_is_refused() -> None:
     with pytest.raises(ValueError, match="credit = 'first': choose taken or slate"):
         made("reinforce", credit="first")
+
+
+def test_empty_places_beside_a_closed_first_column_leave_numbers() -> None:
+    """An empty place stands for no column, also where column 0 is closed and its value is -inf."""
+    n = 64
+    slate = np.column_stack([np.arange(n) % 2 + 1, np.full(n, -1)])
+    log = LoggedDataset.from_columns(
+        **columns(slate, slate[:, 0], 1.0 + np.arange(n) % 3),
+        candidates=np.tile([-1, 1, 2, -1], (n, 1)),
+    )
+    assert np.isfinite(made("cql", epochs=1).update(log)["loss"])
