@@ -12,7 +12,7 @@ from experiments.common.building import build_with
 from experiments.common.key_values import pairs, typed
 from experiments.common.seeds import purpose_seed
 from experiments.common.truth import Truth, serve
-from experiments.common.worlds import EnvFactory, WorldSizes, named_world
+from experiments.common.worlds import EnvFactory, named_world
 from offpolicy import LoggedDataset
 from offpolicy.log.splitting import split_sessions
 from policies import POLICIES, Learner, Policy, build, collect, load, serving_of
@@ -80,13 +80,7 @@ class Job:
 @lru_cache(maxsize=1)
 def world_of(settings: Settings) -> EnvFactory:
     """The world that the settings name."""
-    sizes = WorldSizes(
-        slate_size=settings.slate_size,
-        n_candidates=settings.n_candidates,
-        history_length=settings.history_length,
-        max_steps=settings.max_steps,
-    )
-    return named_world(settings.env, settings.data, settings.data_root, sizes)
+    return named_world(settings)
 
 
 def check(settings: Settings) -> None:

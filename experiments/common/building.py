@@ -6,6 +6,7 @@ import inspect
 from functools import cache
 from typing import Any
 
+from offpolicy import LoggedDataset
 from policies import POLICIES, Policy, build
 
 
@@ -19,3 +20,10 @@ def build_with(policy: str, env: Any, offered: dict[str, Any], settings: dict[st
     """The policy with its settings, and with whatever is `offered` that its builder takes."""
     taken = {name: value for name, value in offered.items() if name in parameters(policy)}
     return build(policy, env, **taken | settings)
+
+
+def rated(env: Any, warm: LoggedDataset, temperature: float) -> Policy:
+    """The usual logging policy: softmax over the mean ratings of a warm-up log."""
+    policy = build("top_rated", env, temperature=temperature)
+    policy.update(warm)
+    return policy

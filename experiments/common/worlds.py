@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -76,9 +76,31 @@ def make_world(env: str, sizes: WorldSizes) -> EnvFactory:
     return EnvFactory(env, make, None)
 
 
-def named_world(env: str, data: str | None, root: Path | None, sizes: WorldSizes) -> EnvFactory:
+class Named(Protocol):
+    """Settings of a command that name a world."""
+
+    @property
+    def env(self) -> str: ...
+    @property
+    def data(self) -> str | None: ...
+    @property
+    def data_root(self) -> Path | None: ...
+    @property
+    def slate_size(self) -> int: ...
+    @property
+    def n_candidates(self) -> int: ...
+    @property
+    def history_length(self) -> int: ...
+    @property
+    def max_steps(self) -> int: ...
+
+
+def named_world(settings: Named) -> EnvFactory:
     """The world on a data set, where one is named; else that of an id or a folder."""
-    return make_world(env, sizes) if data is None else from_data(data, root, sizes)
+    sizes = WorldSizes(**{f.name: getattr(settings, f.name) for f in fields(WorldSizes)})
+    if settings.data is None:
+        return make_world(settings.env, sizes)
+    return from_data(settings.data, settings.data_root, sizes)
 
 
 def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.common.building import rated
 from experiments.common.run_folder import RunFolder
 from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
 from experiments.common.workers import results
-from experiments.common.worlds import EnvFactory, WorldSizes, named_world
+from experiments.common.worlds import EnvFactory, named_world
 from experiments.compare.candidates import ACTING_USERS, Material, pick_candidates, train
 from experiments.compare.row import judge
 from experiments.compare.settings import Settings
@@ -85,9 +86,7 @@ class Job:
 
     def logging_policy(self) -> Policy:
         """Softmax over the mean ratings of the warm-up log."""
-        policy = build("top_rated", self.world.make(1), temperature=self.settings.temperature)
-        policy.update(self.log("warm"))
-        return policy
+        return rated(self.world.make(1), self.log("warm"), self.settings.temperature)
 
     def serve(self, policy: Policy, update: Update | None = None) -> Truth:
         """The policy in the world, on the users that every policy serves."""
@@ -104,13 +103,7 @@ class Job:
 def world_of(settings: Settings) -> EnvFactory:
     """The world that the settings name; one torch thread unless asked for more."""
     torch.set_num_threads(settings.threads)
-    sizes = WorldSizes(
-        slate_size=settings.slate_size,
-        n_candidates=settings.n_candidates,
-        history_length=settings.history_length,
-        max_steps=settings.max_steps,
-    )
-    return named_world(settings.env, settings.data, settings.data_root, sizes)
+    return named_world(settings)
 
 
 def prepare(job: Job, show: Show) -> dict[str, Any]:

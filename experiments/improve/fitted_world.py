@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments.calibrate.served import Fit, Judged, fit_and_judge
 from experiments.calibrate.served_report import score_lines, sentences, session_lines
+from experiments.common.building import rated
 from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show
 from experiments.common.tables import text_table
@@ -82,8 +83,7 @@ def behaviour_log(settings: Settings, world: EnvFactory) -> tuple[Policy, Logged
     """The logging policy and its log."""
     s, env = settings, world.make(settings.users)
     warm = collect(env, build("uniform", env), n_sessions=s.warm_sessions, seed=seed_of(s, "warm"))
-    policy = build("top_rated", env, temperature=s.temperature)
-    policy.update(warm)
+    policy = rated(env, warm, s.temperature)
     return policy, collect(env, policy, n_sessions=s.sessions, seed=seed_of(s, "log"))
 
 

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import gymnasium
-
-import recsim_env  # noqa: F401  (registers the environments)
-from experiments.common.worlds import WorldSizes, from_data
+from experiments.common.worlds import WorldSizes, env_id, from_data, make_env
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +21,6 @@ class PlannerWorld:
     real: bool = False  # of real items and users: needs their data
 
 
-def registered(env: str, num_envs: int, **sizes: Any) -> Any:
-    """An environment of recsim_env."""
-    return gymnasium.make_vec(f"recsim_env/{env}-v0", num_envs=num_envs, **sizes)
-
-
 def real_items(data: str, num_envs: int) -> Any:
     """The Longplay world on real items and users."""
     sizes = WorldSizes(slate_size=3, n_candidates=20, history_length=20, max_steps=30)
@@ -37,7 +29,7 @@ def real_items(data: str, num_envs: int) -> Any:
 
 def of(env: str, **sizes: Any) -> Callable[[int], Any]:
     """Makes such environments."""
-    return partial(registered, env, **sizes)
+    return partial(make_env, env_id(env), **sizes)
 
 
 LONGPLAY = {"slate_size": 3, "n_candidates": 20, "history_length": 20}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.common.building import build_with
+from experiments.common.building import build_with, rated
 from experiments.common.run_folder import open_run
 from experiments.common.seeds import purpose_seed
 from experiments.common.tables import markdown_table
@@ -100,9 +100,7 @@ def logging_policy(where: PlannerWorld, env: Any, warm: LoggedDataset) -> Any:
     """Softmax over mean ratings, or uniform slates where the world has none."""
     if where.temperature is None:
         return build("uniform", env)
-    policy = build("top_rated", env, temperature=where.temperature)
-    policy.update(warm)
-    return policy
+    return rated(env, warm, where.temperature)
 
 
 @lru_cache(maxsize=1)

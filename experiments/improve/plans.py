@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from experiments.common.building import rated
 from experiments.common.show import Show
 from experiments.common.tables import markdown_table, text_table
 from experiments.common.worlds import WorldSizes, make_world
@@ -143,19 +144,14 @@ def _world(s: Settings, world: str) -> Iterator[Row]:
     seeds = np.random.SeedSequence((s.seed, crc32(world.encode()))).generate_state(3 + 2 * s.plans)
     warm = collect(env, build("uniform", one), n_sessions=s.warm_sessions, seed=int(seeds[0]))
 
-    def rated(temperature: float) -> Policy:
-        policy = build("top_rated", one, temperature=temperature)
-        policy.update(warm)
-        return policy
-
     def served(policy: Policy, n: int, nth: int) -> LoggedDataset:
         return collect(env, policy, n_sessions=n, seed=int(seeds[nth]))
 
-    now = rated(s.temperature)
+    now = rated(one, warm, s.temperature)
     logs = [served(now, s.sessions, 3 + 2 * k) for k in range(s.plans)]
     many = served(now, s.pool, 1)
     for temperature in s.candidates:
-        target = rated(temperature)
+        target = rated(one, warm, temperature)
         back = [served(target, s.sessions, 4 + 2 * k) for k in range(s.plans)]
         theirs = served(target, s.pool, 2)
         better = _pair(logs, many, theirs, now, target)

@@ -10,7 +10,7 @@ a climb of many steps this rule gets further.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -58,25 +58,24 @@ def reached_step(
     """
     rule = rule or GateRule()
     score = scorer(judge_log, now, target, kind)
-    found: list[tuple[float, TargetScores]] = []
-    for share in SHARES:
-        scores = score(share)
-        weights = diagnose(terms(judge_log, scores, horizon=horizon))
-        if not floor_missed(weights, rule.min_ess):
-            found = [(share, scores)]
-            break
-    if not found:
-        return _no_step(now, weights, rule)
-    if found[0][0] < 1:
-        for share in (found[0][0] * factor for factor in BETWEEN):
+
+    def first_held(shares: Iterable[float]) -> tuple[float, TargetScores] | Diagnostics:
+        """The first of these shares whose weights hold the floors, or the weights of the last."""
+        for share in shares:
             scores = score(share)
             weights = diagnose(terms(judge_log, scores, horizon=horizon))
             if not floor_missed(weights, rule.min_ess):
-                found.insert(0, (share, scores))
-                break
-    least = 0.7 * found[0][0]
-    if found[-1][0] > least or len(found) == 1:
-        found = [found[0], (least, score(least))]
+                return share, scores
+        return weights
+
+    coarse = first_held(SHARES)
+    if isinstance(coarse, Diagnostics):
+        return _no_step(now, coarse, rule)
+    fine = first_held(coarse[0] * x for x in BETWEEN) if coarse[0] < 1 else coarse
+    furthest = coarse if isinstance(fine, Diagnostics) else fine
+    least = 0.7 * furthest[0]
+    second = coarse if coarse[0] <= least else (least, score(least))
+    found = [furthest, second]
     shares = [share for share, _ in found]
     report = judge(
         judge_log,

@@ -309,7 +309,7 @@ def several() -> tuple[list[Decision], list[OutcomeEvent]]:
     return decisions, outcomes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.sampled_from([math.inf, 150.0, 250.0]))
 def test_order_and_repeats_do_not_matter(random: Any, now: float) -> None:
     decisions, outcomes = several()
@@ -328,7 +328,7 @@ def test_order_and_repeats_do_not_matter(random: Any, now: float) -> None:
     assert other.counts == plain.counts
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 400), max_size=4))
 def test_joins_one_after_another_give_what_one_join_gives(stops: list[float]) -> None:
     """Events come in the order of their times; each join takes what is over and leaves the rest."""

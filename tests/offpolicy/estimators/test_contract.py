@@ -107,7 +107,7 @@ def test_order_of_rows_does_not_matter(name: str, make: object) -> None:
         lambda rows: sum(w for w, _ in rows) > 1e-3
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_self_normalised_values_stay_inside_the_rewards(rows: list[tuple[float, float]]) -> None:
     w, r = np.array(rows).T
     t = Terms(w, r, None, None, np.arange(len(w)))
@@ -117,7 +117,7 @@ def test_self_normalised_values_stay_inside_the_rewards(rows: list[tuple[float, 
 
 
 @given(st.integers(0, 10_000), st.floats(0.1, 20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_without_a_model_dr_is_ips_and_huge_settings_change_nothing(
     seed: int, scale: float
 ) -> None:

@@ -50,7 +50,7 @@ def test_plackett_luce_worked_by_hand() -> None:
     places=st.integers(1, 3),
     epsilon=st.floats(0, 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_slate_probabilities_sum_to_one(logits: list[float], places: int, epsilon: float) -> None:
     row = np.array([logits])
 
