@@ -1,0 +1,1 @@
+"""The live side on the command line: serve, release, join, explain, forget."""
