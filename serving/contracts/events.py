@@ -9,8 +9,6 @@ from serving.contracts.fields import ContractError, parse_json
 from serving.contracts.outcomes import OutcomeEvent
 from serving.contracts.starts import Start
 
-REMOVED = b'{"type":"removed"}'  # stands where an event was erased, and keeps its number
-
 
 @dataclass(frozen=True, slots=True)
 class Removed:

@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from serving import MemorySessions, SessionStore
+from serving.sessions.redis import RedisSessions
 from serving.sessions.store import Taken, Visit
+from tests.serving.servers import shared
 
-STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions}
+
+def on_redis(**limits: Any) -> SessionStore:
+    return RedisSessions(shared("redis").url(), **limits)
+
+
+STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions, "redis": on_redis}
 
 
 @pytest.fixture(params=sorted(STORES))
