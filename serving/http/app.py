@@ -85,7 +85,11 @@ async def _live(service: Service, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            service.start()
+            try:
+                await service.start()
+            except Exception as error:  # noqa: BLE001  (the server is told)
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
             await send({"type": "lifespan.startup.complete"})
         else:
             await asyncio.get_running_loop().run_in_executor(None, service.stop)

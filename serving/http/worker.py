@@ -55,10 +55,10 @@ class Worker:
         self.queue = Queue(limits.waiting)
         self._thread: threading.Thread | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, first: Callable[[], None]) -> None:
-        """Work for callers of a loop; `first` is done before everything else."""
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work for the callers of a loop."""
         self._loop = loop
-        self._thread = threading.Thread(target=self._run, args=(first,), name="serving-worker")
+        self._thread = threading.Thread(target=self._run, name="serving-worker")
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,8 +89,7 @@ class Worker:
         most = self.limits.waiting
         return too_many(f"{most} {what} are waiting; try again after a second", most)
 
-    def _run(self, first: Callable[[], None]) -> None:
-        first()
+    def _run(self) -> None:
         while (taken := self.queue.take(self.limits.batch)) is not None:
             requests, outcomes = taken
             if requests:
