@@ -43,7 +43,12 @@ def parts_of(policy: Any, obs: Observation) -> list[Parts]:
     """What a policy says of its scores; of one that does not, one part `score` for each leaf."""
     if isinstance(policy, Explained):
         return policy.score_parts(obs)
-    every = leaves(policy.distribution(obs))
+    return parts_of_distribution(policy.distribution(obs))
+
+
+def parts_of_distribution(d: SlateDistribution) -> list[Parts]:
+    """One part `score` for each leaf, of the numbers that it goes by."""
+    every = leaves(d)
     return [
         _whole(leaf, f"policy {n}" if n > 1 else "policy") for n, (_, leaf) in enumerate(every, 1)
     ]
