@@ -14,7 +14,7 @@ from policies.observation import Serving
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
 from serving.contracts.outcomes import TAKEN, OutcomeEvent
-from serving.events.log import Entry, EventLog
+from serving.events.log import Entry, EventReader
 from serving.events.reading import in_order
 from serving.hashes import history_hash
 
@@ -27,7 +27,7 @@ class Rebuilt(NamedTuple):
     wrong: str | None  # why it is not what the decision saw
 
 
-def find_decision(events: EventLog, decision_id: str) -> Decision | None:
+def find_decision(events: EventReader, decision_id: str) -> Decision | None:
     """The first decision of that id; events are read one at a time."""
     named = json.dumps(decision_id).encode()
     for writer in events.writers():
@@ -39,7 +39,7 @@ def find_decision(events: EventLog, decision_id: str) -> Decision | None:
     return None
 
 
-def rebuild_history(events: EventLog, decision: Decision, serving: Serving) -> Rebuilt:
+def rebuild_history(events: EventReader, decision: Decision, serving: Serving) -> Rebuilt:
     """What the user had taken: the history at the session's first decision, and what the log says
     was taken from then until the decision. One user's events are held at a time.
 
@@ -88,12 +88,8 @@ def _of(items: list[int], observed: list[Any], serving: Serving, wrong: str | No
 class _OfUser:
     """An event log as far as it speaks of one user."""
 
-    events: EventLog
+    events: EventReader
     user: str  # keyed hash
-
-    @property
-    def writer(self) -> str:
-        return self.events.writer
 
     def writers(self) -> list[str]:
         return self.events.writers()

@@ -26,6 +26,7 @@ from serving.contracts.fields import (
 )
 from serving.contracts.requests import Request
 from serving.engine import FALLBACK, Engine
+from serving.events.log import EventReader
 from serving.explaining.decided import Rebuilt, find_decision, rebuild_history
 from serving.explaining.explanation import Explanation
 from serving.explaining.influence import influence
@@ -61,12 +62,17 @@ class Question:
 
 
 def explain(
-    engine: Engine, body: bytes | str | Mapping[str, Any], *, load: Load | None = None
+    engine: Engine,
+    body: bytes | str | Mapping[str, Any],
+    *,
+    events: EventReader | None = None,
+    load: Load | None = None,
 ) -> Explanation:
-    """Why the slate of a decision in the engine's event log, or the likeliest slate of a user or
-    of a typed history. Nothing is drawn, logged or remembered.
+    """Why the slate of a decision in the event log, or the likeliest slate of a user or of a typed
+    history. Nothing is drawn, logged or remembered.
 
     body: the fields of `Question`, as JSON or a mapping.
+    events: where decisions are looked up; the engine's own log by default.
     load: gives the policy of a version; without it, decisions of another version than the one that
         the engine serves are refused.
 
@@ -75,7 +81,8 @@ def explain(
     """
     asked: Question = from_json(Question, body, "question")
     if asked.decision_id is not None:
-        return _of_decision(engine, asked.decision_id, load)
+        read = engine.events if events is None else events
+        return _of_decision(engine, asked.decision_id, read, load)
     return _of_request(engine, asked)
 
 
@@ -96,6 +103,7 @@ def _of_request(engine: Engine, asked: Question) -> Explanation:
         context=context,
     )
     histories = None if asked.history is None else [asked.history]
+    engine.catalogue.numbers("history", asked.history or ())
     look = engine.look([request], histories=histories)
     if asked.user is not None and not (look.obs.history_items >= 0).any():
         notes.append("no history is stored of this user")
@@ -118,15 +126,17 @@ def _of_request(engine: Engine, asked: Question) -> Explanation:
     )
 
 
-def _of_decision(engine: Engine, decision_id: str, load: Load | None) -> Explanation:
-    decision = find_decision(engine.events, decision_id)
+def _of_decision(
+    engine: Engine, decision_id: str, events: EventReader, load: Load | None
+) -> Explanation:
+    decision = find_decision(events, decision_id)
     if decision is None:
         raise ContractError(
             f"decision_id {decision_id!r} is not in the event log: it was never decided, its "
             "segment was removed, or its user was forgotten"
         )
     policy, names = _policy_of(engine, decision, load), engine.catalogue.names
-    history = rebuild_history(engine.events, decision, engine.serving)
+    history = rebuild_history(events, decision, engine.serving)
     obs, notes = _observation(engine, policy, decision, history)
     found = scores_of(policy, obs, np.array([decision.slate], np.int32), names)
     if history.wrong is not None:
