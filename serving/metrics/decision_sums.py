@@ -11,8 +11,8 @@ import numpy as np
 
 from policies.rules.constraints import Rule
 from serving.contracts.decisions import Decision
-from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED, OutcomeEvent
-from serving.metrics.signals import AGES, DURATION, SECONDS, WAIT, WORK
+from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED, Outcome, OutcomeEvent
+from serving.metrics.signals import AGE, AGES, DURATION, SECONDS, WAIT, WORK
 from serving.metrics.sums import F64, Sums, histogram_of, moments_of, shown_of
 from serving.metrics.violations import violations
 
@@ -59,16 +59,16 @@ def sums_of_decisions(
             DURATION: histogram_of((waited + worked) / 1e3, SECONDS),
             WAIT: histogram_of(waited / 1e3, SECONDS),
             WORK: histogram_of(worked / 1e3, SECONDS),
-            "longplay_history_age": histogram_of(ages, AGES),
+            AGE: histogram_of(ages, AGES),
         },
         _propensities([one for one in decisions if one.fallback is None]),
         shown_of(shown),
     )
 
 
-def sums_of_outcomes(events: Sequence[OutcomeEvent]) -> Sums:
+def sums_of_outcomes(outcomes: Sequence[Outcome | OutcomeEvent]) -> Sums:
     """How many outcomes came, by kind; the caller's own kinds are one."""
-    kinds = Counter(one.kind if one.kind in _KINDS else "other" for one in events)
+    kinds = Counter(one.kind if one.kind in _KINDS else "other" for one in outcomes)
     return Sums({("longplay_outcomes", kind): n for kind, n in kinds.items()})
 
 

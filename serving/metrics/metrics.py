@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.rules.constraints import Rule
 from serving.contracts.decisions import Decision
-from serving.contracts.outcomes import OutcomeEvent
+from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.hashes import rules_hash
 from serving.metrics.awaited import Awaited
 from serving.metrics.decision_sums import is_logged, sums_of_decisions, sums_of_outcomes
@@ -23,6 +23,9 @@ from serving.metrics.window import Window
 
 TOGETHER = 64  # decisions are summed so many at a time, or when somebody reads
 REFUSALS = 32  # kinds of refusals that are told apart
+CALLERS = frozenset(
+    ("contract", "method", "path", "rate", "size", "slow", "token", "type", "unauthorized")
+)
 
 
 class Metrics:
@@ -47,7 +50,7 @@ class Metrics:
         self._total, self._started = Sums(), clock()
         self._rules: dict[str, tuple[Rule, ...]] = {}
         self._waiting: list[Decision] = []
-        self._came: list[OutcomeEvent] = []
+        self._came: list[Outcome | OutcomeEvent] = []
         self._refusals = set[str]()
         self._lock = threading.Lock()
 
@@ -69,22 +72,23 @@ class Metrics:
             if len(self._waiting) >= TOGETHER:
                 self._sum()
 
-    def outcomes(self, events: Sequence[OutcomeEvent]) -> None:
-        """Count outcomes that were logged."""
+    def outcomes(self, outcomes: Sequence[Outcome] | Sequence[OutcomeEvent]) -> None:
+        """Count outcomes that were logged, as a caller sent them or as the log keeps them."""
         with self._lock:
-            self._came += events
+            self._came += outcomes
             if len(self._came) >= TOGETHER:
                 self._sum()
 
     def rejected(self, why: int | str) -> None:
-        """Count a request that got no slate. why: the status code of the answer, or a word of a
-        small fixed set; 4xx are the caller's fault, and all else is a failure of the server's."""
+        """Count a request that was refused. why: the status code of the answer, or a word of a
+        small fixed set; 4xx and CALLERS are the caller's fault, all else is the server's."""
         with self._lock:
             kind = str(why)
             if kind not in self._refusals and len(self._refusals) >= REFUSALS:
                 kind = "other"
             self._refusals.add(kind)
-            result = "refused" if kind.isdecimal() and 400 <= int(kind) < 500 else "failed"
+            theirs = kind in CALLERS or (kind.isdecimal() and 400 <= int(kind) < 500)
+            result = "refused" if theirs else "failed"
             counts = {("longplay_requests", result): 1.0, ("longplay_refusals", kind): 1.0}
             self._add(self.clock(), Sums(counts))
 
@@ -93,7 +97,6 @@ class Metrics:
         with self._lock:
             self._sum()
             now = self.clock()
-            self._add(now, self._awaited.over(now))
             return self._total, self._window.total(now), self._window.seconds(now, self._started)
 
     def slis(self) -> dict[str, dict[str, Any]]:
@@ -113,9 +116,8 @@ class Metrics:
         came, self._came = self._came, []
         if came:
             self._awaited.came(one.decision_id for one in came)
-            self._add(came[-1].time, sums_of_outcomes(came))
-        for now in [one.time for one in waiting[-1:]] + [one.time for one in came[-1:]]:
-            self._add(now, self._awaited.over(now))
+            self._add(self.clock(), sums_of_outcomes(came))
+        self._add(self.clock(), self._awaited.over(self.clock()))
 
     def _add(self, time: float, sums: Sums) -> None:
         self._total += replace(sums, shown=sums.shown[:0])  # diversity is of a window alone

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.metrics.signals import SIGNALS, Signal
+from serving.metrics.kinds import Signal
+from serving.metrics.signals import SIGNALS
 from serving.metrics.state import State
 from serving.metrics.sums import Sums
 

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from serving.metrics.estimates import Estimate
-from serving.metrics.signals import SIGNALS, Sli
+from serving.metrics.kinds import Sli
+from serving.metrics.signals import SIGNALS
 from serving.metrics.sums import Sums
 
 
@@ -43,6 +44,7 @@ def verdict(sli: Sli, found: Estimate | None) -> str | None:
 def _json(sli: Sli, measure: str, found: Estimate | None) -> dict[str, Any]:
     value, n, low, high = (None, 0, None, None) if found is None else map(_finite, found)
     return {
+        "title": sli.title,
         "value": value,
         "unit": sli.unit,
         "target": sli.target,

@@ -19,8 +19,9 @@ from serving.metrics import decision_sums
 from serving.metrics.awaited import Awaited
 from serving.metrics.decision_sums import reason_class, sums_of_decisions
 from serving.metrics.estimates import Estimate
+from serving.metrics.kinds import Sli
 from serving.metrics.metrics import Metrics
-from serving.metrics.signals import DURATION, SIGNALS, Sli
+from serving.metrics.signals import DURATION, SIGNALS
 from serving.metrics.slis import verdict
 from serving.metrics.state import State
 from serving.metrics.sums import Sums
@@ -190,6 +191,7 @@ def test_a_reason_is_one_of_a_few(reason: str, known: str) -> None:
 
 def test_labels_stay_few_whatever_is_sent() -> None:
     metrics = Metrics(clock=lambda: 1000.0)
+    metrics.rejected("contract")
     for i in range(100):
         metrics.rejected(f"why {i}")
         metrics.decided([replace(DECISION, fallback=f"E{i}: text {i}")])
@@ -199,7 +201,9 @@ def test_labels_stay_few_whatever_is_sent() -> None:
         )])  # fmt: skip
     total, _, _ = metrics.sums()
     assert len([1 for name, _ in total.counts if name == "longplay_refusals"]) == 33
-    assert total.count("longplay_refusals", "other") == 68
+    assert total.count("longplay_refusals", "other") == 69
+    assert total.count("longplay_requests", "refused") == 1
+    assert total.count("longplay_requests", "failed") == 100
     assert total.count("longplay_fallbacks", "policy") == 100
     assert total.count("longplay_outcomes", "other") == 100
 
@@ -266,7 +270,7 @@ def test_slates_that_break_rules_are_counted() -> None:
 def test_a_verdict_needs_the_whole_interval(
     op: Any, target: float, low: float, high: float, says: str
 ) -> None:
-    sli = Sli("x", "", "", lambda sums, seconds: None, op, target)
+    sli = Sli("x", "X", "", "", lambda sums, seconds: None, op, target)
     assert verdict(sli, Estimate(0.0, 5, low, high)) == says
     assert verdict(sli, None) is None
 
@@ -317,6 +321,19 @@ def test_a_real_engine_under_rules_is_what_its_log_says() -> None:
         for one in answered
     ])  # fmt: skip
     assert wrong.slis()["mean_weight"]["verdict"] == "missed"
+
+
+def test_outcomes_count_for_their_decisions() -> None:
+    clock = Clock(1000.0)
+    metrics = Metrics(within=60.0, clock=clock)
+    metrics.decided(decisions(time=[1000.0, 1001.0]))
+    sent = Outcome(outcome_id="o", decision_id="d1", user="u", kind="taken", item="a")
+    metrics.outcomes([sent, sent])
+    assert metrics.slis()["outcomes_known"]["value"] is None
+    clock.now = 1061.0
+    known = metrics.slis()["outcomes_known"]
+    assert (known["value"], known["n"]) == (0.5, 2)
+    assert metrics.sums()[0].count("longplay_outcomes", "taken") == 2
 
 
 def test_what_the_log_lost_is_counted_as_the_server_says() -> None:
