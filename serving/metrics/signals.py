@@ -53,6 +53,14 @@ def _counter(name: str, measure: str, help: str, label: str = "") -> Signal:
     return Signal(name, measure, "counter", "", help, label)
 
 
+def _summary(name: str, unit: str, help: str, sli: Sli) -> Signal:
+    return Signal(name, "", "summary", unit, help, slis=(sli,))
+
+
+def _duration(name: str, help: str, sli: Sli) -> Signal:
+    return Signal(name, "M2", "histogram", "seconds", help, edges=SECONDS, slis=(sli,))
+
+
 SIGNALS: tuple[Signal, ...] = (
     Signal(
         "longplay_requests",
@@ -113,29 +121,15 @@ SIGNALS: tuple[Signal, ...] = (
             ),
         ),
     ),
-    Signal(
+    _duration(
         WAIT,
-        "M2",
-        "histogram",
-        "seconds",
         "Time that a request waited in the queue.",
-        edges=SECONDS,
-        slis=(
-            _latency(
-                "wait_p95", "Queue wait, P95", WAIT, 0.95, "time in the queue, of the slowest 5 %"
-            ),
-        ),
+        _latency("wait_p95", "Queue wait, P95", WAIT, 0.95, "in the queue, the slowest 5 %"),
     ),
-    Signal(
+    _duration(
         WORK,
-        "M2",
-        "histogram",
-        "seconds",
         "Time of the whole batch, until the event was logged.",
-        edges=SECONDS,
-        slis=(
-            _latency("work_p95", "Work, P95", WORK, 0.95, "time of the batch, of the slowest 5 %"),
-        ),
+        _latency("work_p95", "Work, P95", WORK, 0.95, "time of the batch, the slowest 5 %"),
     ),
     _counter("longplay_fallbacks", "M3", "Answers of the fallback, by why.", "reason"),
     _counter("longplay_refusals", "M3", "Requests without an answer, by why.", "error_type"),
@@ -248,55 +242,43 @@ SIGNALS: tuple[Signal, ...] = (
         "M12",
         "Slates under rules that are not known here, of which only the items were audited.",
     ),
-    Signal(
+    _summary(
         "longplay_propensity",
         "",
-        "summary",
-        "",
         "Probability of the whole slate, of the policy's decisions.",
-        slis=(
-            Sli(
-                "propensity",
-                "Propensity, mean",
-                "",
-                "mean probability of the slate that was drawn",
-                partial(mean_of, "longplay_propensity", LEVEL),
-            ),
+        Sli(
+            "propensity",
+            "Propensity, mean",
+            "",
+            "mean chance of the slate drawn",
+            partial(mean_of, "longplay_propensity", LEVEL),
         ),
     ),
-    Signal(
+    _summary(
         "longplay_first_place_entropy",
-        "",
-        "summary",
         "nats",
         "Entropy of the first place, of the policy's decisions that log its probabilities.",
-        slis=(
-            Sli(
-                "entropy",
-                "Entropy, first place",
-                "nats",
-                "mean entropy of the first place",
-                partial(mean_of, "longplay_first_place_entropy", LEVEL),
-            ),
+        Sli(
+            "entropy",
+            "Entropy, first place",
+            "nats",
+            "mean entropy of the first place",
+            partial(mean_of, "longplay_first_place_entropy", LEVEL),
         ),
     ),
-    Signal(
+    _summary(
         "longplay_first_place_weight",
-        "",
-        "summary",
         "",
         "Weight of a policy that draws the first place by the square root of its probabilities; "
         "its mean is 1 where the logged propensities are those that were played.",
-        slis=(
-            Sli(
-                "mean_weight",
-                "Mean weight",
-                "",
-                "1 where the logged propensities are those that were played",
-                partial(mean_of, "longplay_first_place_weight", SURE),
-                "=",
-                1.0,
-            ),
+        Sli(
+            "mean_weight",
+            "Mean weight",
+            "",
+            "1 where the logged propensities are those that were played",
+            partial(mean_of, "longplay_first_place_weight", SURE),
+            "=",
+            1.0,
         ),
     ),
     _counter(
