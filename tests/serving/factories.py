@@ -25,7 +25,10 @@ from serving import (
     replay,
 )
 from serving.contracts.events import read_event
+from serving.events.nats import NatsLog
+from serving.events.redis_streams import RedisLog
 from serving.keys import Keys
+from tests.serving.servers import shared
 
 SECRET = b"sixteen bytes or more"
 VERSION = "policy@1"
@@ -34,6 +37,8 @@ HAPPENED = ("consumed", "responses", "position_reward")  # what the simulator sa
 EVENT_LOGS: dict[str, Callable[[Path], EventLog]] = {  # each passes the contract of event logs
     "memory": lambda folder: MemoryLog(),
     "segments": lambda folder: SegmentLog(folder / "events", segment_bytes=100_000),
+    "redis": lambda folder: RedisLog(shared("redis").url()),
+    "nats": lambda folder: NatsLog(shared("nats").url()),
 }
 
 
