@@ -30,7 +30,7 @@ logger = logging.getLogger("serving")
 
 class NatsLink:
     """A connection in a thread with an event loop of its own; it comes back by itself after the
-    server did, and nothing that was not sent before is sent then.
+    server did. What was being sent when it broke may be sent then.
 
     timeout: seconds for connecting and for each call; the server may still do what it was told.
     pause: seconds after a call that failed so in which calls fail at once.
