@@ -21,7 +21,7 @@ def held(folder: Path, writer: str) -> int:
     """
     while True:
         busy = _is_busy(folder)
-        lock = _locked(folder / f".{writer}.lock")
+        lock = _locked(writer_file(folder, writer, "lock"))
         if lock is not None:
             return lock
         if not busy:
@@ -35,7 +35,7 @@ def held(folder: Path, writer: str) -> int:
 @contextmanager
 def free(folder: Path, writer: str) -> Iterator[bool]:
     """Whether nobody writes in a name; if so it is held meanwhile."""
-    lock = _locked(folder / f".{writer}.lock")
+    lock = _locked(writer_file(folder, writer, "lock"))
     try:
         yield lock is not None
     finally:
@@ -53,6 +53,11 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def writer_file(folder: Path, writer: str, kind: str) -> Path:
+    """What a folder keeps about a writer beside the segments."""
+    return folder / f".{writer}.{kind}"
 
 
 def _is_busy(folder: Path) -> bool:

@@ -30,7 +30,19 @@ class EventReader(Protocol):
         """A writer's events with numbers above `after`, in order."""
 
 
-class EventLog(EventReader, Protocol):
+class Erasable(EventReader, Protocol):
+    """An event log whose events can be taken out."""
+
+    def erase(self, matches: Callable[[bytes], bool]) -> int:
+        """Replace the events of all writers that match by REMOVED, or remove them: for good, each
+        file or message at once, and again without harm. Returns how many. `matches` is called once
+        for each event that is there and not REMOVED yet.
+
+        All other events keep their numbers, and new ones go on after the last one given. What
+        another process writes to at this moment may be left: read the log again to see."""
+
+
+class EventLog(Erasable, Protocol):
     """Events are bytes of UTF-8 JSON without line ends. A writer's name belongs to one process."""
 
     @property
@@ -40,14 +52,6 @@ class EventLog(EventReader, Protocol):
     def append(self, event: bytes) -> int:
         """Keep an event and return its number. Numbers go on where the writer stopped, also after
         a restart. Raises EventLogError where it was not kept."""
-
-    def erase(self, matches: Callable[[bytes], bool]) -> int:
-        """Replace the events of all writers that match by REMOVED, or remove them: for good, each
-        file or message at once, and again without harm. Returns how many. `matches` is called once
-        for each event that is there and not REMOVED yet.
-
-        All other events keep their numbers, and new ones go on after the last one given. What
-        another process writes to at this moment may be left: read the log again to see."""
 
     def flush(self) -> None:
         """Return once what was appended outlives the machine, as far as the log can promise it."""

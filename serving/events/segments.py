@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from policies.validation import COUNT, FROM_0
-from serving.events.folder import SegmentFolder
+from policies.validation import COUNT, FROM_0, POSITIVE
+from serving.events.folder import Retired, SegmentFolder
 from serving.events.lines import line_of
 from serving.events.locks import held
 from serving.events.log import Entry, EventLogError
@@ -28,7 +28,8 @@ WRITER = re.compile(r"[A-Za-z0-9_.]{1,64}")
 class SegmentLog:
     """The log in `folder`, for one writer at a time, of any number of threads.
 
-    segment_bytes: a segment that has grown so large is sealed.
+    segment_bytes, segment_seconds: a segment that has grown so large, or is open for so long, is
+        sealed.
     sync: seconds between calls of fdatasync, after which events outlive the machine. They are made
         beside the appends, and the append after one that failed raises; 0 = within every append,
         None = by `flush` and `close` alone. A killed process loses nothing in any case.
@@ -43,20 +44,24 @@ class SegmentLog:
         *,
         writer: str = "main",
         segment_bytes: int = 64 << 20,
+        segment_seconds: float = 86_400.0,
         sync: float | None = 0.1,
     ) -> None:
         if not WRITER.fullmatch(writer):
             raise ValueError(f"writer {writer!r}: use letters, digits, dots and underscores")
         COUNT.check("segment_bytes", segment_bytes)
+        POSITIVE.check("segment_seconds", segment_seconds)
         if sync is not None:
             FROM_0.check("sync", sync)
         self.folder, self.writer = Path(folder), writer
-        self.segment_bytes, self.sync = segment_bytes, sync
+        self.segment_bytes, self.segment_seconds = segment_bytes, segment_seconds
+        self.sync = sync
         self.folder.mkdir(parents=True, exist_ok=True)
         self._segments = SegmentFolder(self.folder)
         self._lock: int | None = held(self.folder, writer)
         self._file: int | None = None  # descriptor of the open segment
         self._path, self._end = Path(), 0  # where it is, and the end of its last whole line
+        self._begun = 0.0  # when, by the monotonic clock
         self._one = threading.RLock()
         self._synced = time.monotonic()
         self._syncing: Future[None] | None = None
@@ -90,6 +95,14 @@ class SegmentLog:
             self._seal()
         return self._segments.erase(matches)
 
+    def retire(self, before: float) -> Retired:
+        """Remove whole segments of which every event is from before `before` (s). Events go at most
+        `segment_seconds` later than they are old."""
+        with self._one:
+            if self._is_long_open():
+                self._seal()
+        return self._segments.retire(before)
+
     def flush(self) -> None:
         with self._one:
             if self._file is not None:
@@ -110,7 +123,7 @@ class SegmentLog:
         """All of the line, and as far as was promised on the disk, or nothing of it."""
         if self._syncing is not None and self._syncing.done():
             self._await_sync()
-        if self._file is None or self._end >= self.segment_bytes:
+        if self._file is None or self._end >= self.segment_bytes or self._is_long_open():
             self._seal()
             self._begin()
         assert self._file is not None
@@ -139,7 +152,10 @@ class SegmentLog:
     def _begin(self) -> None:
         self._path = self.folder / f"{self.writer}-{self._next:012d}.open"
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        self._end = 0
+        self._end, self._begun = 0, time.monotonic()
+
+    def _is_long_open(self) -> bool:
+        return time.monotonic() >= self._begun + self.segment_seconds
 
     def _seal(self) -> None:
         if self._file is None:
@@ -153,7 +169,8 @@ class SegmentLog:
     def _recovered(self) -> int:
         """The next number; a segment that a killed process left open is sealed."""
         own = self._segments.segments(self.writer)
-        if not own:
-            return 0
-        after, self.dropped_bytes = recovered(own[-1].path, own[-1].first)
+        after = self._segments.next_after_retired(self.writer)
+        if own:
+            found, self.dropped_bytes = recovered(own[-1].path, own[-1].first)
+            after = max(after, found)
         return after
