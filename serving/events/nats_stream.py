@@ -8,15 +8,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import nats
-from nats.aio.msg import Msg
-from nats.js import api
-from nats.js import errors as js_errors
-
 from serving.events.kept import BATCH, Kept, in_use
 from serving.events.lines import LINE, line_of
 from serving.events.log import EventLogError
-from serving.links.nats import NatsLink
+from serving.links.nats import Msg, NatsLink, NoRespondersError, api, js_errors
 
 EXPECTED, PROCESS = "Nats-Expected-Last-Sequence", "Longplay-Process"
 WRONG_LAST = 10071  # the server's code for an expected sequence that is not the last one
@@ -55,7 +50,7 @@ class NatsStream:
         """Take the writer's name, and go on where the stream stops."""
         try:
             await self.link.client.request(self.names.owner, timeout=self.link.timeout)
-        except nats.errors.NoRespondersError:
+        except NoRespondersError:
             pass  # nobody has the name
         else:
             raise EventLogError(in_use(self.writer, self.link))
