@@ -29,6 +29,7 @@ def watched(folder: Path, count: int = 2) -> tuple[Registry, list[str], Engine, 
     registry, versions = make_registry(folder, count)
     registry.promote(versions[0], by="ann")
     engine = open_engine(registry, MemoryLog())
+    engine.announce()
     return registry, versions, engine, Watcher(registry, engine, poll=0.005)
 
 
@@ -158,6 +159,11 @@ def test_a_pointer_that_cannot_be_read_changes_nothing(
     file.write_bytes(good)
     assert not watcher.check()
     assert watcher.status().error is None
+    file.rename(file.with_suffix(".away"))
+    assert not watcher.check()
+    file.with_suffix(".away").rename(file)
+    assert not watcher.check()
+    assert watcher.status().error is None
     registry.promote(b)
     assert watcher.check()
 
@@ -198,7 +204,7 @@ def test_loading_answers_as_the_saved_policy(tmp_path: Path) -> None:
         counts = np.exp(np.random.default_rng(nth).normal(size=A))
         inner = release.policy.policy  # type: ignore[attr-defined]
         assert isinstance(inner, ScorePolicy)
-        share = np.where(obs.candidates < 0, 0.0, counts[obs.candidates])  # type: ignore[index, operator]
+        share = np.where(obs.candidates < 0, 0.0, 1.0 + counts[obs.candidates])  # type: ignore[index, operator]
         np.testing.assert_allclose(
             release.golden.first_place, share / share.sum(axis=1, keepdims=True), rtol=1e-2
         )
