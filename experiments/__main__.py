@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "explain": Command(
+        "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
+    ),
     "published": Command(
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",
