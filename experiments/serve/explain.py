@@ -1,4 +1,4 @@
-"""`longplay explain`: why a decision's slate was shown, or what a history would be shown and why."""
+"""`longplay explain`: why a slate was shown, or what a history would be shown and why."""
 
 from __future__ import annotations
 
@@ -77,11 +77,9 @@ def _of_decision(registry: Registry, settings: Settings) -> Any:
 
 def _reader(where: str) -> EventReader:
     """An event log to read from, whoever writes to it."""
-    return (
-        open_events(where, writer=f"explain.{os.getpid()}")
-        if "://" in where
-        else SegmentFolder(where)
-    )
+    if "://" in where:
+        return open_events(where, writer=f"explain.{os.getpid()}")
+    return SegmentFolder(where)
 
 
 def _engine(registry: Registry, version: str) -> Engine:

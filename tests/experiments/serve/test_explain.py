@@ -12,7 +12,7 @@ import pytest
 from experiments.__main__ import main
 from experiments.serve.explain import Settings, run
 from policies import Banned, build, constrained, save
-from serving import Catalogue, Decision, Outcome, Request, SegmentLog
+from serving import Catalogue, Decision, MemorySessions, Outcome, Request, SegmentLog
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from tests.factories import make_serving
@@ -26,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Decisio
     """A registry and an event log: two decisions by a first version, one by a second."""
     folder = tmp_path_factory.mktemp("served")
     registry, events = Registry(folder / "registry"), SegmentLog(folder / "events")
-    decisions = []
+    sessions, decisions = MemorySessions(), []
     for n, temperature in enumerate((1.0, 3.0)):
         sizes = make_serving(A, user_size=0)
         policy = build("popularity", sizes, temperature=temperature, epsilon=0.1)
@@ -34,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Decisio
         save(constrained(policy, rules), folder / f"policy {n}")
         version = registry.add(folder / f"policy {n}", catalogue=Catalogue(NAMES))
         registry.promote(version)
-        engine = open_engine(registry, events)
+        engine = open_engine(registry, events, sessions)
         for i in range(2 - n):
             request = Request(request_id=f"{n}/{i}", user="ann", session=f"s{n}")
             decisions.append(engine.decide(request))
