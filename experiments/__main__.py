@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "release": Command(
+        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+    ),
     "explain": Command(
         "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
     ),

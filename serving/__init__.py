@@ -15,6 +15,7 @@ from serving.joining.stream import join_log
 from serving.registry.loading import Release
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
+from serving.registry.watching import Watcher
 from serving.retrieval import Retrieval, TopVectors
 from serving.sessions.memory import MemorySessions
 from serving.sessions.replay import replay
@@ -42,6 +43,7 @@ __all__ = [
     "SessionStore",
     "Shape",
     "TopVectors",
+    "Watcher",
     "join",
     "join_log",
     "open_engine",

@@ -35,7 +35,7 @@ class Change:
 
     revision: int = of(whole)  # of the pointer, from 1 without a gap
     time: float = of(number)  # s since 1970
-    action: str = of(text)  # promote or rollback
+    action: str = of(text)  # promote, rollback, or fallback: other items that may always be shown
     before: str | None = of(maybe(text))  # the version that was live
     after: str | None = of(maybe(text))  # the version that is live since
     by: str = of(text)
@@ -49,6 +49,12 @@ class Change:
         return to_json(self, "change")
 
 
+def _fields(name: str, value: Any) -> Mapping[str, Any] | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise ContractError(f"{name} is of type {type(value).__name__}; it must be an object")
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """What a registry serves. Where nothing was promoted yet, nothing is live."""
@@ -60,7 +66,7 @@ class Pointer:
     canary: str | None = of(maybe(text), None)  # a version that some users get
     shadow: str | None = of(maybe(text), None)  # a version that is asked and not shown
     weight: float | None = of(maybe(number), None)  # share of users that get the canary
-    changed: Mapping[str, Any] | None = of(lambda name, value: value, None)  # the last Change
+    changed: Mapping[str, Any] | None = of(_fields, None)  # the last Change
 
     def __post_init__(self) -> None:
         check(self)
@@ -117,20 +123,27 @@ def read_history(folder: Path) -> list[Change]:
     return changes
 
 
+def next_revision(folder: Path, pointer: Pointer) -> int:
+    """Of the next change: numbers go on where a pointer was deleted, too."""
+    return 1 + max([pointer.revision, *(one.revision for one in _written(folder, last=True))])
+
+
 def _complete(folder: Path, pointer: Pointer) -> None:
-    change, written = pointer.change, _written(folder)
-    if change is not None and (not written or written[-1].revision < change.revision):
+    change, written = pointer.change, _written(folder, last=True)
+    if change is not None and (not written or written[0].revision < change.revision):
         append_line(folder / HISTORY, change.to_json())
 
 
-def _written(folder: Path) -> list[Change]:
+def _written(folder: Path, *, last: bool = False) -> list[Change]:
+    """What the history's file holds, or its last line alone."""
     file = folder / HISTORY
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         return []
     changes = []
-    for number_of, line in enumerate(whole_lines(content).splitlines(), 1):
+    lines = [*enumerate(whole_lines(content).splitlines(), 1)]
+    for number_of, line in lines[-1:] if last else lines:
         try:
             changes.append(from_json(Change, line, "change"))
         except ContractError as error:

@@ -13,6 +13,7 @@ import pytest
 
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
+from policies import build, save, serving_of_log
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LONGPLAY_DATA"), reason="LONGPLAY_DATA names no folder of real data"
@@ -40,6 +41,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
+    "release": "add {d}/policy --registry {d}/registry --promote",
+    "explain": "--registry {d}/registry --history 1 3 --top 3",
     "published": "digits --repeats 1",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
@@ -64,6 +67,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
+BEFORE = {"explain": "release"}  # command -> the one that makes what it reads
 
 
 @pytest.fixture
@@ -78,6 +82,7 @@ def folder(tmp_path: Path) -> Path:
     )  # fmt: skip
     write_log(log, tmp_path / "log")
     np.save(tmp_path / "target.npy", np.where(slate == 0, 0.4, 0.2))
+    save(build("popularity", serving_of_log(log), temperature=1.0), tmp_path / "policy")
     plays = [
         f"{u},{item},{t}"
         for u in range(50)
@@ -100,6 +105,8 @@ def test_a_command_runs(
     command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
+    if command in BEFORE:
+        assert main(options(BEFORE[command], folder)) == 0
     status = main(options(command, folder))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status
