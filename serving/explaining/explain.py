@@ -93,7 +93,7 @@ def _of_request(engine: Engine, asked: Question) -> Explanation:
     context = asked.context
     if context is None and size:
         context = (0.0,) * size
-        notes.append(f"no context was given: its {size} numbers count as 0")
+        notes.append(f"no context was given: zeros stand for what it says ({size})")
     if asked.history and engine.serving.response_names:
         names = ", ".join(engine.serving.response_names)
         notes.append(f"responses to typed items are not known: {names} count as 0")

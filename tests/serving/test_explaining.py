@@ -326,6 +326,17 @@ def test_decisions_of_the_fallback_are_explained_as_such() -> None:
     assert "The fallback drew it, uniformly, because: RuntimeError: no such user." in why.text()
 
 
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_decision_is_found_however_its_id_is_written(escaped: bool) -> None:
+    engine, log, odd = make_engine(served()), MemoryLog(), 'r "é\\ 日'
+    engine.decide(
+        Request(request_id=odd, user="ann", session="s", context=(0.0,), candidates=NAMES[:8])
+    )
+    for entry in engine.events.read("memory"):
+        log.append(json.dumps(json.loads(entry.event), ensure_ascii=escaped).encode())
+    assert explain(engine, {"decision_id": odd}, events=log).decision_id == odd
+
+
 def test_retrieved_candidates_that_rules_closed_are_named() -> None:
     policy = constrained(served(), RECALLED, SEEN)
     engine = make_engine(policy, retrieval=TopVectors(VECTORS, C))
@@ -372,6 +383,10 @@ def test_json_holds_everything_and_text_stays_short() -> None:
     assert len(text.splitlines()) <= 40
     assert "80.0% of slates, policy: logit = encoder + reward model + re-ranking MMR" in text
     assert "20.0% of slates, exploration" in text
+    assert "re-ranking there" in text
+    first, *below = (place["adjustment"] for place in body["slate"])
+    assert first == 0.0, "there is nothing above"
+    assert min(below) < 0.0, "a similar item stands above"
     rows = text.splitlines()
     table = rows[rows.index(next(r for r in rows if r.startswith("place"))) :][:4]
     assert len({len(row) for row in table}) == 1, "columns are aligned"
