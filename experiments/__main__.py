@@ -69,6 +69,9 @@ COMMANDS: dict[str, Command] = {
         "experiments.serve.forget", "remove a user from sessions, events and joined logs"
     ),
     "retire": Command("experiments.serve.retire", "remove segments of events that are old"),
+    "release": Command(
+        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+    ),
     "published": Command(
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",

@@ -14,6 +14,7 @@ import pytest
 
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
+from policies import build, save, serving_of_log
 from policies.baselines.uniform import uniform
 from serving import Outcome, Request, SegmentLog
 from tests.factories import make_serving
@@ -48,6 +49,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
+    "release": "add {d}/policy --registry {d}/registry --promote",
     "published": "digits --repeats 1",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
@@ -87,6 +89,7 @@ def folder(tmp_path: Path) -> Path:
     )  # fmt: skip
     write_log(log, tmp_path / "log")
     np.save(tmp_path / "target.npy", np.where(slate == 0, 0.4, 0.2))
+    save(build("popularity", serving_of_log(log), temperature=1.0), tmp_path / "policy")
     plays = [
         f"{u},{item},{t}"
         for u in range(50)
