@@ -13,6 +13,7 @@ from typing import Any
 import tyro
 
 from experiments.serve.places import reach_events
+from serving.http.tokens import read_token
 from serving.keys import Keys
 from serving.privacy.decision_logs import forget_rows
 from serving.privacy.forgetting import forget
@@ -33,7 +34,7 @@ class Settings:
     url: str | None = None
     """A server that runs: it removes the user from its sessions, in memory too, and its events."""
     token_file: Path | None = None
-    """The server's token."""
+    """The server's token; LONGPLAY_TOKEN otherwise."""
     events: str | None = None
     """A folder of events, or the URL of a server of them: without a Longplay server."""
     sessions: str | None = None
@@ -87,8 +88,9 @@ def secret_of(settings: Settings) -> bytes:
 def ask_server(url: str, user: str, token_file: Path | None) -> dict[str, Any]:
     """POST /forget. Raises ValueError with what the server said against it."""
     headers = {"Content-Type": "application/json"}
-    if token_file is not None:
-        headers["Authorization"] = f"Bearer {token_file.read_text(encoding='utf-8').strip()}"
+    token = read_token(token_file)
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     body = json.dumps({"user": user}).encode()
     request = urllib.request.Request(f"{url.rstrip('/')}/forget", body, headers)
     if request.type not in ("http", "https"):

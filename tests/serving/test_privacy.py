@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 
+from experiments.__main__ import main
 from offpolicy import LogError, read_log, write_log
 from policies import Policy
 from policies.baselines.uniform import uniform
@@ -23,12 +25,18 @@ from serving import (
     replay,
 )
 from serving.events.folder import SegmentFolder
+from serving.http.running import running
+from serving.http.service import Service
 from serving.joining.rule import JoinRule, Shape
 from serving.keys import Keys
 from serving.privacy.decision_logs import forget_rows
 from serving.privacy.forgetting import forget, forget_served
+from serving.sessions.opening import open_sessions
 from tests.factories import make_serving
 from tests.serving.factories import EVENT_LOGS, SECRET, events_of, make_engine
+from tests.serving.servers import Server, redis_server
+
+__all__ = ["redis_server"]
 
 USERS = [f"user{i}@mail.example" for i in range(12)]
 ANN, KEY = USERS[3], Keys(SECRET).user(USERS[3])
@@ -126,6 +134,45 @@ def test_rows_of_a_joined_log_go(policy: Policy, tmp_path: Path) -> None:
     write_log(log.take(np.array(theirs)), tmp_path / "only")
     with pytest.raises(LogError, match="remove the folder"):
         forget_rows(tmp_path / "only", KEY)
+
+
+def test_a_running_server_forgets(
+    policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its session store is in memory, and its segment open: it does it itself."""
+    engine = make_engine(policy, SegmentLog(tmp_path / "events"))
+    serve(engine)
+    (tmp_path / "token").write_text("let-me-in-please!\n")
+    token = "let-me-in-please!"
+    service = Service(engine, token=token, forget=lambda u: forget_served(engine, u).to_json())
+    with running(service) as url:
+        assert main(["forget", ANN, "--url", url]) == 2
+        assert "answered 401" in capsys.readouterr().err
+        given = ["--url", url, "--token-file", str(tmp_path / "token")]
+        assert main(["forget", ANN, *given]) == 0
+        said = capsys.readouterr().out
+        assert '"decision": 4' in said
+        assert ANN not in said
+        assert main(["forget", "x" * 300, *given]) == 2
+        assert "answered 422" in (told := capsys.readouterr().err)
+        assert "user" in told
+    assert main(["forget", ANN, *given]) == 2  # nobody listens any more
+    assert capsys.readouterr().err.startswith("longplay forget: ")
+    assert KEY.encode() not in b"".join(p.read_bytes() for p in (tmp_path / "events").iterdir())
+
+
+def test_raw_ids_are_no_keys_of_redis(policy: Policy, redis_server: Server) -> None:
+    url = redis_server.url()
+    engine = make_engine(policy, sessions=open_sessions(url))
+    serve(engine)
+    link = redis.from_url(url.partition("?")[0])
+    mine = [key for key in link.scan_iter() if url.partition("name=")[2].encode() in key]
+    assert any(KEY.encode() in key for key in mine)
+    assert not any(b"mail.example" in key or b"by-" in key for key in mine)
+    assert forget_served(engine, ANN).sessions == 1
+    left = [key for key in link.scan_iter() if KEY.encode() in key]
+    assert left == []
+    link.close()
 
 
 class _Failing:
