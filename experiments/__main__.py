@@ -69,6 +69,9 @@ COMMANDS: dict[str, Command] = {
         "experiments.serve.forget", "remove a user from sessions, events and joined logs"
     ),
     "retire": Command("experiments.serve.retire", "remove segments of events that are old"),
+    "serve": Command(
+        "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
+    ),
     "release": Command(
         "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
     ),
