@@ -99,6 +99,7 @@ def whole(name: str, value: Any) -> int:
 
 SCHEMAS: dict[Parse, dict[str, Any]] = {  # JSON Schema of what a parser lets through
     text: {"type": "string", "minLength": 1, "maxLength": LONGEST},
+    label: {"type": "string", "maxLength": LONGEST},
     number: {"type": "number"},
     positive: {"type": "number", "exclusiveMinimum": 0},
     whole: {"type": "integer"},
