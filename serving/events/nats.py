@@ -108,12 +108,15 @@ class NatsLog:
                 self._done(self._link, self._stream.settle())
 
     def close(self) -> None:
-        """Flush; the writer's name is free again."""
+        """Flush; the writer's name is free again, and one who wrote nothing leaves nothing."""
         with self._one:
             if self._link is None:
                 return
             try:
                 self.flush()
+                if self._stream.sequence == 0:  # it was opened to be read
+                    name = self._stream.names.stream
+                    self._done(self._link, self._link.stream.delete_stream(name))
             finally:
                 link, self._link = self._link, None
                 link.close()

@@ -53,6 +53,11 @@ for nth = 5, #ARGV do
 end
 return 1
 """)
+LEAVE = Script("""
+local meta = redis.call('HMGET', KEYS[1], 'token', 'last')
+if meta[1] == ARGV[1] and tonumber(meta[2]) < 0 then return redis.call('DEL', KEYS[1]) end
+return 0
+""")
 
 
 class RedisLog:
@@ -144,12 +149,14 @@ class RedisLog:
                 self._guarded(self._flushed)
 
     def close(self) -> None:
-        """Flush; the writer's name is free again."""
+        """Flush; the writer's name is free again, and one who wrote nothing leaves nothing."""
         with self._one:
             if self._closed:
                 return
             try:
                 self.flush()
+                if self._last < 0:  # it was opened to be read
+                    self._guarded(lambda: self._link.run(LEAVE, self._keys[1:2], [self._token]))
             finally:
                 self._closed = True
                 self._owner.disconnect()

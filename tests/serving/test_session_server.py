@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import redis
 
-from policies import Exploration, Observation, ScorePolicy, Serving
+from policies.baselines.uniform import uniform
 from serving import Engine, MemoryLog, MemorySessions, Outcome, Request, SessionStore
 from serving.sessions.opening import open_sessions
 from serving.sessions.redis import RedisSessions
@@ -101,21 +100,8 @@ def test_scripts_that_a_server_does_not_know_any_more_are_sent_again(
 SERVING = make_serving(30, slate_size=3, n_candidates=C, history_length=4, user_size=0)
 
 
-@dataclass
-class Flat:
-    """Likes all items alike."""
-
-    serving: Serving = SERVING
-
-    def scores(self, obs: Observation) -> np.ndarray:
-        return np.zeros((len(obs.user), C))
-
-    def update(self, log: Any) -> dict[str, float]:
-        return {}
-
-
 def engine_on(store: SessionStore) -> Engine:
-    return make_engine(ScorePolicy(Flat(), Exploration(temperature=1.0)), sessions=store)
+    return make_engine(uniform(SERVING), sessions=store)
 
 
 def ask(i: int, **fields: Any) -> Request:
