@@ -29,6 +29,9 @@ class EventReader(Protocol):
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         """A writer's events with numbers above `after`, in order."""
 
+    def last(self, writer: str) -> int:
+        """The number of a writer's last event, read or gone; -1 where there was none. Quick."""
+
 
 class Erasable(EventReader, Protocol):
     """An event log whose events can be taken out."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from serving.events.kept import Kept, check_writer, entries
 from serving.events.lines import line_of
 from serving.events.log import Entry, EventLogError
-from serving.events.nats_stream import NatsStream, Reader, names_of, sequence_of
+from serving.events.nats_stream import NatsStream, Reader, last_number, names_of, sequence_of
 from serving.links.nats import ERRORS, NatsLink
 
 T = TypeVar("T")
@@ -90,6 +90,10 @@ class NatsLog:
 
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         return entries(writer, self._kept(writer, after))
+
+    def last(self, writer: str) -> int:
+        with self._reading() as link:
+            return self._done(link, last_number(link, names_of(link, writer)))
 
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         count = 0

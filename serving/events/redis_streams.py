@@ -127,6 +127,10 @@ class RedisLog:
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         return entries(writer, self._kept(writer, after))
 
+    def last(self, writer: str) -> int:
+        found = self._command("HGET", f"{self._stream(writer)}:meta", "last")
+        return -1 if found is None else int(found)
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """The server's append-only file holds them until it is rewritten next (BGREWRITEAOF)."""
         count = 0
