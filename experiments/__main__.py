@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "serve": Command(
+        "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
+    ),
     "join": Command(
         "experiments.serve.join", "what was served and what came of it -> a decision log"
     ),

@@ -29,9 +29,6 @@ class EventReader(Protocol):
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         """A writer's events with numbers above `after`, in order."""
 
-    def last(self, writer: str) -> int:
-        """The number of a writer's last event, read or gone; -1 where there was none. Quick."""
-
 
 class Erasable(EventReader, Protocol):
     """An event log whose events can be taken out."""
@@ -55,6 +52,10 @@ class EventLog(Erasable, Protocol):
     def append(self, event: bytes) -> int:
         """Keep an event and return its number. Numbers go on where the writer stopped, also after
         a restart. Raises EventLogError where it was not kept."""
+
+    def last(self, writer: str) -> int:
+        """The number of a writer's last event, whether it is there or gone; -1 where there was
+        none. Quick."""
 
     def flush(self) -> None:
         """Return once what was appended outlives the machine, as far as the log can promise it."""

@@ -63,7 +63,7 @@ async def _answer(
         check_shown(service.token, header(scope, b"authorization"))
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if path.startswith(PAGE) and method == "GET":
-        return page_file(service, path.removeprefix(PAGE))
+        return page_file(service, path)
     if not methods:
         raise HttpError(404, f"there is no {path[:80]}; {OPENAPI} lists what there is")
     route = methods.get(method)
