@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "release": Command(
+        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+    ),
     "published": Command(
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",

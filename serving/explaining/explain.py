@@ -25,12 +25,13 @@ from serving.contracts.fields import (
     text,
 )
 from serving.contracts.requests import Request
-from serving.engine import FALLBACK, Engine
+from serving.engine import Engine
 from serving.events.log import EventReader
 from serving.explaining.decided import Rebuilt, find_decision, rebuild_history
 from serving.explaining.explanation import Explanation
 from serving.explaining.influence import influence
 from serving.explaining.scores import scores_of
+from serving.live import FALLBACK
 
 Load = Callable[[str], Policy]  # by version; raises ValueError for one that is not there
 SAME = 1e-6  # relative difference of propensities that are the same

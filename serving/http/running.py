@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from serving.http.app import make_app
@@ -32,7 +31,12 @@ def serve(
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn repeats it when all is closed
     listening = _listening(host, port)
     server = _server(service, lambda: ready(_url(listening)))
-    server.run([listening])
+    try:
+        server.run([listening])
+    except SystemExit:  # uvicorn's, which has logged why
+        raise RuntimeError("the server could not start: see its log") from None
+    finally:
+        listening.close()
 
 
 @contextmanager
@@ -41,7 +45,8 @@ def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     listening = _listening(host, port)
     there = threading.Event()
     server = _server(service, there.set)
-    thread = threading.Thread(target=server.run, args=([listening],), name="serving-http")
+    run = _quietly(server.run)
+    thread = threading.Thread(target=run, args=([listening],), name="serving-http")
     thread.start()
     try:
         while not there.wait(0.05):
@@ -51,6 +56,7 @@ def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()
 
 
 def _server(service: Service, ready: Callable[[], None]) -> Any:
@@ -64,7 +70,6 @@ def _server(service: Service, ready: Callable[[], None]) -> Any:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            await asyncio.get_running_loop().run_in_executor(None, service.warm.wait)
             ready()
 
     return Server(
@@ -79,6 +84,16 @@ def _server(service: Service, ready: Callable[[], None]) -> Any:
             timeout_graceful_shutdown=GRACE,
         )
     )
+
+
+def _quietly(run: Callable[[list[socket.socket]], None]) -> Callable[[list[socket.socket]], None]:
+    """Without the exit of a server that does not start."""
+
+    def quiet(sockets: list[socket.socket]) -> None:
+        with suppress(SystemExit):
+            run(sockets)
+
+    return quiet
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ import pytest
 
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
+from policies import build, save, serving_of_log
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LONGPLAY_DATA"), reason="LONGPLAY_DATA names no folder of real data"
@@ -40,6 +41,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
+    "release": "add {d}/policy --registry {d}/registry --promote",
     "published": "digits --repeats 1",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
@@ -78,6 +80,7 @@ def folder(tmp_path: Path) -> Path:
     )  # fmt: skip
     write_log(log, tmp_path / "log")
     np.save(tmp_path / "target.npy", np.where(slate == 0, 0.4, 0.2))
+    save(build("popularity", serving_of_log(log), temperature=1.0), tmp_path / "policy")
     plays = [
         f"{u},{item},{t}"
         for u in range(50)
