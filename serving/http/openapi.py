@@ -10,7 +10,7 @@ from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
 from serving.contracts.schemas import schema_of
 from serving.http.limits import Limits
-from serving.http.messages import Farewell, Slate
+from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.routes import JSON, ROUTES, Route
 
 Schema = dict[str, Any]
@@ -77,6 +77,8 @@ def _schemas(limits: Limits) -> Schema:
         "Kept": _object({"kept": count}),
         "Question": {"type": "object"},
         "Explanation": {"type": "object"},
+        "Beginning": schema_of(Beginning, "beginning"),
+        "Items": _object({"items": {"type": "array", "items": string}}),
         "Farewell": schema_of(Farewell, "farewell"),
         "Forgotten": {"type": "object"},
         "Health": _object({"status": {"const": "ok"}}),

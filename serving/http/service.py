@@ -14,10 +14,11 @@ from serving.contracts.requests import Request
 from serving.engine import Engine
 from serving.http.errors import HttpError, broken, not_now, too_many
 from serving.http.limits import Limits
-from serving.http.messages import Farewell, Slate
+from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.rates import Rates
 from serving.http.tokens import check_token
 from serving.http.worker import Meter, Worker
+from serving.page.names import Names
 
 ASIDE = 8  # explanations and farewells that may wait; one is worked on
 Body = dict[str, Any]
@@ -68,6 +69,7 @@ class Service:
         self._status, self._ended = status, ended
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
+        self._names = Names(engine.catalogue.names)
         self._rates = Rates(self.limits.user_requests, self.limits.users)
         self._aside, self._waiting_aside = asyncio.Semaphore(1), 0
 
@@ -116,6 +118,14 @@ class Service:
         return await self._beside(
             self._forget, "/forget", lambda: from_json(Farewell, body, "farewell").user
         )
+
+    def items(self, body: bytes) -> Body:
+        """Some of the item names that begin like a text."""
+        try:
+            like = from_json(Beginning, body, "beginning").like
+        except ContractError as error:
+            raise broken(error) from None
+        return {"items": self._names.like(like)}
 
     def ready(self) -> Body:
         """What fails at the moment, if anything does; 503 before the start and at the end."""

@@ -48,8 +48,7 @@ def sums_of_decisions(
     counts |= {("longplay_violations", check): k for check, k in audited.items()}
     counts |= {("longplay_unaudited", ""): unaudited} if unaudited else {}
     waited, worked = (
-        np.array([getattr(one, name) for one in decisions])
-        for name in ("waited_ms", "worked_ms")
+        np.array([getattr(one, name) for one in decisions]) for name in ("waited_ms", "worked_ms")
     )
     ages = np.array([one.history_age for one in decisions if one.history_age is not None])
     shown = np.array([item for one in decisions for item in one.slate if item >= 0], np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 HERE = Path(__file__).parent
 TYPES = {
@@ -29,24 +28,19 @@ ICON = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 """
 
 
-class File(NamedTuple):
-    """A body and what it is."""
+def page_file(name: str) -> tuple[bytes, str] | None:
+    """A file of the page and its media type, "" = the page itself; None where there is none.
 
-    body: bytes
-    kind: str  # media type
+    Files hold nothing of what is served; send them with HEADERS.
+    """
+    return _files().get(name or "index.html")
 
 
 @cache
-def page_files() -> dict[str, File]:
-    """Every file by the path that it is served at: the page at `/`, the rest below `/page/`.
-
-    They hold nothing of what is served, and are given to anybody; send them with HEADERS.
-    """
-    files = {
-        f"/page/{path.name}": File(path.read_bytes(), TYPES[path.suffix])
-        for path in sorted(HERE.iterdir())
+def _files() -> dict[str, tuple[bytes, str]]:
+    found = {
+        path.name: (path.read_bytes(), TYPES[path.suffix])
+        for path in HERE.iterdir()
         if path.suffix in TYPES
     }
-    files["/"] = files.pop("/page/index.html")
-    files["/page/icon.svg"] = File(ICON, TYPES[".svg"])
-    return files
+    return found | {"icon.svg": (ICON, TYPES[".svg"])}

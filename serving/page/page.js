@@ -90,9 +90,9 @@ let typed = 0;
 $("item").addEventListener("input", () => {
   const turn = ++typed;
   setTimeout(async () => {
-    if (turn !== typed) return;
+    if (turn !== typed || !$("item").value) return;
     try {
-      const { items } = await call(`/items?like=${encodeURIComponent($("item").value)}`);
+      const { items } = await call("/items", { like: $("item").value });
       if (turn === typed) $("names").replaceChildren(...items.map((value) => el("option", { value })));
     } catch {
       $("names").replaceChildren(); // names can still be typed in full
