@@ -95,6 +95,7 @@ def _schemas(limits: Limits) -> Schema:
                 "slate_size": count,
                 "response_names": {"type": "array", "items": string},
                 "context": count,
+                "rules": {"type": "array", "items": string},
                 "slis": {"type": "object"},
             }
         ),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from serving.answers import rules_of
 from serving.contracts.fields import ContractError, from_json, parse_json, read_json
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
@@ -147,6 +148,7 @@ class Service:
             "slate_size": serving.slate_size,
             "response_names": serving.response_names,
             "context": serving.user_size,
+            "rules": [rule.name for rule in rules_of(engine.policy)],
             "slis": {} if self.metrics is None else self.metrics.slis(),
         }
         return known | dict({} if self._status is None else self._status())

@@ -3,19 +3,18 @@
 import { duration, el, inUnit, number } from "./format.js";
 
 const STATES = { ok: "on target", missed: "missed", unsure: "too few to tell", none: "no data yet" };
-const OPS = { "<=": "at most", ">=": "at least", "=": "exactly" };
+const OPS = { "<=": "≤", ">=": "≥", "=": "=" };
 
 export function showServed(status, facts) {
   const since = status.since ? new Date(1000 * status.since) : null;
   const ago = since ? `${duration((Date.now() - since.getTime()) / 1000)} ago` : null;
-  const rules = Array.isArray(status.rules) ? status.rules.join(", ") || "none" : status.rules;
   const rows = [
     ["Policy", status.policy, status.versions?.length > 1 ? `of ${status.versions.length} versions` : null],
     ["SHA-256", status.sha256 ? status.sha256.slice(0, 12) : "not given", null, status.sha256],
     ["Since", since ? since.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–", ago],
     ["Items", number(status.items), null],
     ["Slate", `${status.slate_size} places`, null],
-    ...(rules === undefined ? [] : [["Rules", rules, null]]),
+    ["Rules", String(status.rules?.length ?? "–"), status.rules?.join(", ")],
   ];
   facts.replaceChildren(
     ...rows.map(([name, value, more, title]) =>
@@ -37,16 +36,16 @@ function tile([name, sli]) {
     { class: "tile", "data-sli": name },
     el("h3", { title: sli.help }, sli.title ?? name.replaceAll("_", " ")),
     el("p", { class: "value" }, ...valueOf(sli)),
+    el("p", { class: "note" }, sli.value === null ? "–" : interval(sli) ?? `of ${number(sli.n)}`),
     el("p", { class: "note" }, target(sli)),
-    sli.value === null ? null : el("p", { class: "note" }, interval(sli) ?? `n ${number(sli.n)}`),
     el("p", { class: `state ${state}` }, STATES[state]),
   );
 }
 
 function valueOf(sli) {
   const shown = inUnit(sli.value, sli.unit);
-  const [, value, unit] = /^(\S+)(?: (.*))?$/.exec(shown) ?? [null, shown, null];
-  return unit ? [value, " ", el("small", {}, unit)] : [shown];
+  const [, value, unit] = /^([^\u00a0]+)(?:\u00a0(.*))?$/.exec(shown) ?? [null, shown, null];
+  return unit && unit !== "slates" ? [value, "\u00a0", el("small", {}, unit)] : [value];
 }
 
 function row([name, sli]) {
@@ -62,8 +61,8 @@ function row([name, sli]) {
 }
 
 function target(sli) {
-  if (sli.op === "<=" && sli.target === 0) return "target: none";
-  return `target: ${OPS[sli.op ?? "<="]} ${inUnit(sli.target, sli.unit)}`;
+  if (sli.op === "<=" && sli.target === 0) return "Target: none";
+  return `Target ${OPS[sli.op ?? "<="]}\u00a0${inUnit(sli.target, sli.unit)}`;
 }
 
 /** Null for a count, which has none. */
@@ -74,10 +73,7 @@ function interval(sli) {
   const unit = sli.unit;
   if (high === null) return `${inUnit(low, unit)} or more`;
   if (low === null) return `up to ${inUnit(high, unit)}`;
-  return `${inUnit(low, unit).replace(/ \S+$/, sameUnit(low, high, unit) ? "" : "$&")} to ${inUnit(high, unit)}`;
-}
-
-function sameUnit(low, high, unit) {
-  const of = (x) => / (\S+)$/.exec(inUnit(x, unit))?.[1];
-  return of(low) === of(high);
+  const [from, to] = [inUnit(low, unit), inUnit(high, unit)];
+  const [of, its] = [from, to].map((shown) => shown.split("\u00a0")[1]);
+  return `${of === its ? from.split("\u00a0")[0] : from} to ${to}`;
 }

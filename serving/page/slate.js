@@ -1,8 +1,8 @@
 // An explanation: the slate in order, what its scores are made of, what moved it, what was left out.
 
-import { bar, el, number, percent, plural, points, signed } from "./format.js";
+import { bar, chance, el, number, percent, plural, points, score, signed } from "./format.js";
 
-const SHOWN = 8; // items of a list before the rest has to be asked for
+const SHOWN = 10; // items of a list before the rest has to be asked for
 
 export function showSlate(explanation, $) {
   const main = largest(explanation.components);
@@ -10,7 +10,7 @@ export function showSlate(explanation, $) {
   $("parts-note").textContent = howDrawn(explanation, main);
   const notes = [...explanation.notes];
   if (explanation.fallback) notes.unshift(`The fallback decided: ${explanation.fallback}`);
-  $("notes").replaceChildren(...notes.map((note) => el("li", {}, note)));
+  $("notes").replaceChildren(...notes.map((note) => el("li", {}, sentence(note))));
   showMoved(explanation, $("moved"), $("moved-note"));
   showLeft(explanation, main, $("left"), $("left-note"));
 }
@@ -21,9 +21,13 @@ export function summary(explanation) {
   const past = explanation.history.length
     ? `a history of ${plural(explanation.history.length, "item")}`
     : "a user without a history";
-  const chance = explanation.logged_propensity ?? explanation.propensity;
+  const whole = explanation.logged_propensity ?? explanation.propensity;
   const shown = explanation.decision_id ? `Decision ${explanation.decision_id}` : "The likeliest slate";
-  return `${shown}: ${places} for ${past}, by policy ${explanation.policy}. Chance of this slate in this order: ${percent(chance)}.`;
+  return `${shown}: ${places} for ${past}, by policy ${explanation.policy}. Chance of this slate in this order: ${percent(whole)}.`;
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
 function largest(components) {
@@ -45,7 +49,7 @@ function slate(explanation, main) {
         "span",
         { class: "chance" },
         bar(place.propensity),
-        el("span", { title: "chance of this item at this place, given those above" }, percent(place.propensity)),
+        el("span", { title: "chance of this item at this place, given those above" }, chance(place.propensity)),
       ),
       candidate ? made(candidate, main, place.adjustment) : el("span"),
     );
@@ -55,12 +59,12 @@ function slate(explanation, main) {
 /** What a score is made of. */
 function made(candidate, main, adjustment) {
   const parts = Object.entries(candidate.parts[main] ?? {});
-  const score = candidate.logits[main];
+  const logit = candidate.logits[main];
   const terms = parts.map(([name, value]) => term(name, signed(value)));
   if (adjustment) terms.push(term("at this place", signed(adjustment)));
-  const sum = score === null || score === undefined ? null : score + (adjustment || 0);
-  if (sum !== null && terms.length !== 1) terms.push(term("score", number(sum), "sum"));
-  terms.push(term("first place", percent(candidate.propensity)));
+  const sum = logit === null || logit === undefined ? null : logit + (adjustment || 0);
+  if (sum !== null && terms.length !== 1) terms.push(term("score", score(sum), "sum"));
+  terms.push(term("chance to stand first", chance(candidate.propensity)));
   return el("dl", { class: "made" }, ...terms);
 }
 
@@ -113,7 +117,7 @@ function movedItem(one, most) {
         {},
         el("span", { class: "name" }, one.item, " ", el("small", {}, ago)),
         bar(Math.abs(one.moved) / most),
-        el("span", { class: "size" }, number(one.moved, 2)),
+        el("span", { class: "size" }, score(one.moved)),
       ),
       el(
         "table",
@@ -128,33 +132,45 @@ function movedItem(one, most) {
 
 function showLeft(explanation, main, box, note) {
   const out = explanation.candidates.filter((one) => one.place === null);
-  const groups = new Map();
+  const open = out.filter((one) => !one.closed);
+  const reasons = new Map(); // the same words for many items are said once
   for (const one of out) {
     if (!one.closed) continue;
-    const key = one.closed.rule;
-    groups.set(key, [...(groups.get(key) ?? []), one]);
+    const { rule, why, place } = one.closed;
+    const key = JSON.stringify([rule, why, place]);
+    if (!reasons.has(key)) reasons.set(key, { rule, why, place, items: [] });
+    reasons.get(key).items.push(one);
   }
-  const open = out.filter((one) => !one.closed);
-  const closed = out.length - open.length;
   note.textContent = out.length
-    ? `${plural(closed, "candidate")} closed by rules, ${open.length.toLocaleString("en")} ranked below the slate.`
+    ? `${plural(out.length - open.length, "candidate")} closed by rules, ${open.length.toLocaleString("en")} ranked below the slate.`
     : "Every candidate is in the slate.";
-  box.replaceChildren(
-    ...[...groups].map(([rule, items]) => reason(rule, items, (one) => one.closed.why)),
-    ...(open.length
-      ? [reason("Ranked below", open, (one) => `score ${number(one.logits[main])}, first place ${percent(one.propensity)}`)]
-      : []),
-  );
+  const closed = [...reasons.values()].sort((a, b) => (a.place ?? 0) - (b.place ?? 0));
+  box.replaceChildren(...closed.map(closedBy), ...(open.length ? [rankedBelow(open, main)] : []));
 }
 
-function reason(name, items, why) {
-  const list = el("ul", {});
-  const line = (one) => el("li", {}, el("b", {}, one.item), el("span", {}, why(one)));
+function closedBy({ rule, why, place, items }) {
+  const from = place === null ? "" : ` From place ${place} down.`;
+  return reason(rule, `${sentence(why)}${from}`, items, el("ul", { class: "tags" }), (one) => el("li", {}, one.item));
+}
+
+function rankedBelow(items, main) {
+  const line = (one) => el(
+    "li",
+    {},
+    el("b", {}, one.item),
+    el("span", {}, score(one.logits[main])),
+    el("span", {}, chance(one.propensity)),
+  );
+  return reason("Ranked below", "Score, and chance to stand first.", items, el("ol", { class: "ranked" }), line);
+}
+
+function reason(name, why, items, list, line) {
   list.append(...items.slice(0, SHOWN).map(line));
   const made = el(
     "section",
     { class: "reason", "aria-label": name },
     el("h4", {}, name, el("span", {}, plural(items.length, "item"))),
+    el("p", { class: "note" }, why),
     list,
   );
   if (items.length > SHOWN) made.append(moreButton(items, list, line));
