@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Protocol
 
+from serving.answers import rules_of
 from serving.contracts.fields import ContractError, from_json, parse_json, read_json
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
 from serving.engine import Engine
 from serving.http.errors import HttpError, broken, not_now, too_many
 from serving.http.limits import Limits
-from serving.http.messages import Farewell, Slate
+from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.rates import Rates
 from serving.http.tokens import check_token
 from serving.http.worker import Meter, Worker
+from serving.page.names import Names
 
 ASIDE = 8  # explanations and farewells that may wait; one is worked on
 Body = dict[str, Any]
@@ -41,7 +43,7 @@ class Service:
     max_steps: after which sessions end by design, for the event log; None = they do not.
     explain: answers a question with what its JSON shall be; forget: removes a user, and says what
         was removed. They work beside the worker, one call at a time.
-    page: files of the page and their content types, by path.
+    page: by its name a file of the page and its content type; "" = the page.
     status: what /status shall say beside the engine's part, or instead of it.
     beside: runs as long as the service does.
 
@@ -58,19 +60,20 @@ class Service:
         metrics: Metrics | None = None,
         explain: Callable[[Body], Body] | None = None,
         forget: Callable[[str], Body] | None = None,
-        page: Mapping[str, tuple[bytes, str]] | None = None,
+        page: Callable[[str], tuple[bytes, str] | None] | None = None,
         status: Callable[[], Mapping[str, Any]] | None = None,
         beside: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.engine, self.limits = engine, limits or Limits()
         self.token = None if token is None else check_token(token)
-        self.metrics, self.page = metrics, page or {}
+        self.metrics, self.page = metrics, page
         self._max_steps, self._explain, self._forget = max_steps, explain, forget
         self._status = status
         self._open = ExitStack()
         self._begins = nullcontext() if beside is None else beside
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
+        self._names = Names(engine.catalogue.names)
         self._rates = Rates(self.limits.user_requests, self.limits.users)
         self._aside, self._waiting_aside = asyncio.Semaphore(1), 0
 
@@ -120,6 +123,14 @@ class Service:
             self._forget, "/forget", lambda: from_json(Farewell, body, "farewell").user
         )
 
+    def items(self, body: bytes) -> Body:
+        """Some of the item names that begin like a text."""
+        try:
+            like = from_json(Beginning, body, "beginning").like
+        except ContractError as error:
+            raise broken(error) from None
+        return {"items": self._names.like(like)}
+
     def ready(self) -> Body:
         """What fails at the moment, if anything does; 503 before the start and at the end."""
         if self.worker.queue.closed:
@@ -140,6 +151,7 @@ class Service:
             "slate_size": serving.slate_size,
             "response_names": serving.response_names,
             "context": serving.user_size,
+            "rules": [rule.name for rule in rules_of(engine.policy)],
             "slis": {} if self.metrics is None else self.metrics.slis(),
         }
         return known | dict({} if self._status is None else self._status())
