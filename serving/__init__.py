@@ -9,6 +9,8 @@ from serving.engine import Engine
 from serving.events.log import Entry, EventLog, EventLogError
 from serving.events.memory import MemoryLog
 from serving.events.segments import SegmentLog
+from serving.explaining.explain import explain
+from serving.explaining.explanation import Explanation
 from serving.joining.join import Joined, join
 from serving.joining.rule import JoinRule, Shape
 from serving.joining.stream import join_log
@@ -29,6 +31,7 @@ __all__ = [
     "Entry",
     "EventLog",
     "EventLogError",
+    "Explanation",
     "JoinRule",
     "Joined",
     "MemoryLog",
@@ -44,6 +47,7 @@ __all__ = [
     "Shape",
     "TopVectors",
     "Watcher",
+    "explain",
     "join",
     "join_log",
     "open_engine",

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from policies.base import Policy
 from serving.catalogue import Catalogue
 from serving.contracts.decisions import Decision
-from serving.contracts.outcomes import Outcome
+from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.contracts.requests import Request
 from serving.contracts.starts import Start
 from serving.deciding import Batch, Decider
 from serving.door import Door, taken_of
+from serving.events.batches import append_each
 from serving.events.log import EventLog
 from serving.keeping import Keeper
 from serving.keys import Keys
@@ -220,24 +221,25 @@ class Engine:
         """`outcomes` with one."""
         self.outcomes([outcome])
 
-    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep what came of decisions; on return it is logged, and items taken are in the histories
-        that later requests see.
+    def outcomes(self, outcomes: Sequence[Outcome]) -> list[OutcomeEvent]:
+        """Keep what came of decisions, and return the events of it; then they are logged, and items
+        taken are in the histories that later requests see.
 
         Raises ContractError for one that is no good, before any is kept, and EventLogError, or what
         the session store raises, where one could not be kept: send all of them again, what is known
         already counts once.
         """
         with self._lock:
-            now, kept = self.clock(), 0
+            now = self.clock()
             events = [self._door.outcome(outcome, now) for outcome in outcomes]
-            try:
-                for event in events:
-                    self.events.append(event.to_json())
-                    kept += 1
-            finally:
-                self.counts["outcomes"] += kept
-                self._apply(taken_of(events[:kept]), now)
+            numbers = append_each(self.events, [event.to_json() for event in events])
+            failures = [number for number in numbers if isinstance(number, Exception)]
+            kept = [e for e, n in zip(events, numbers, strict=True) if isinstance(n, int)]
+            self.counts["outcomes"] += len(kept)
+            self._apply(taken_of(kept), now)
+            if failures:
+                raise failures[0]
+        return events
 
     def _apply(self, taken: list[Taken], now: float) -> None:
         try:

@@ -53,6 +53,11 @@ for nth = 5, #ARGV do
 end
 return 1
 """)
+LEAVE = Script("""
+local meta = redis.call('HMGET', KEYS[1], 'token', 'last')
+if meta[1] == ARGV[1] and tonumber(meta[2]) < 0 then return redis.call('DEL', KEYS[1]) end
+return 0
+""")
 
 
 class RedisLog:
@@ -122,6 +127,10 @@ class RedisLog:
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         return entries(writer, self._kept(writer, after))
 
+    def last(self, writer: str) -> int:
+        found = self._command("HGET", f"{self._stream(writer)}:meta", "last")
+        return -1 if found is None else int(found)
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """The server's append-only file holds them until it is rewritten next (BGREWRITEAOF)."""
         count = 0
@@ -144,12 +153,14 @@ class RedisLog:
                 self._guarded(self._flushed)
 
     def close(self) -> None:
-        """Flush; the writer's name is free again."""
+        """Flush; the writer's name is free again, and one who wrote nothing leaves nothing."""
         with self._one:
             if self._closed:
                 return
             try:
                 self.flush()
+                if self._last < 0:  # it was opened to be read
+                    self._guarded(lambda: self._link.run(LEAVE, self._keys[1:2], [self._token]))
             finally:
                 self._closed = True
                 self._owner.disconnect()
@@ -157,7 +168,7 @@ class RedisLog:
 
     def _appended(self, events: Sequence[bytes]) -> list[int]:
         for _ in range(TRIES):
-            if self._unsure:
+            if self._unsure or self._claimed != self._link.connections:
                 self._settle()
             values: list[Word] = [self._token, self._last, self._lost, self.writer, *events]
             self._unsure = True
@@ -174,15 +185,16 @@ class RedisLog:
 
     def _settle(self, new: bool = False) -> None:
         """Take out what was not acknowledged, learn what was lost, and let nothing that is still
-        under way be kept. `new` = take the stream over as it is."""
-        if self._claimed != self._link.connections:
-            self._claim()
+        under way be kept; subscribe to the name again where that was lost. `new` = take the stream
+        over as it is."""
         self._epoch += 1
         mine, expected = ("", "") if new else (self._process, str(self._last))
         found = self._link.run(SETTLE, self._keys, (mine, self._token, expected))
         if not found:
             raise EventLogError(in_use(self.writer, self._link))
         self._last, self._lost = found
+        if self._claimed != self._link.connections:
+            self._claim()
         self._unsure = False
 
     def _claim(self, alone: bool = False) -> None:
