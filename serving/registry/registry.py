@@ -26,7 +26,7 @@ from serving.registry.adding import prepare, write_contents, write_evidence
 from serving.registry.changes import promoted, rolled_back, signed, who
 from serving.registry.durable import durable_folder, sweep_folder
 from serving.registry.loading import Release, load_release
-from serving.registry.lookup import find_version, name_for, names_in
+from serving.registry.lookup import find_version, name_for, read_versions
 from serving.registry.pointer import (
     Change,
     Pointer,
@@ -125,10 +125,16 @@ class Registry:
         return version
 
     def versions(self) -> list[Version]:
-        """All versions, in the order in which they were added."""
+        """All versions that can be read, in the order in which they were added."""
         self._check_there()
-        every = [read_version(self._versions / name) for name in names_in(self._versions)]
+        every, _ = read_versions(self._versions)
         return sorted(every, key=lambda one: (one.evidence.added, one.version))
+
+    def damaged(self) -> dict[str, str]:
+        """What is wrong, and the fix, with versions that cannot be read; of those that can be,
+        `load` and `promote` look at every byte."""
+        self._check_there()
+        return read_versions(self._versions)[1]
 
     def find(self, version: str) -> Version:
         """A version by its name, the beginning of it, `live` or `previous`.

@@ -115,7 +115,7 @@ def test_two_contents_that_begin_alike_get_longer_names(
         ({"retrieval": "faiss"}, ValueError, "'faiss': there are auto, encoder, features, none"),
         ({"retrieval": "encoder"}, ValueError, "the policy has no encoder"),
         ({"retrieval": VECTORS[:5]}, ValueError, "5 item vectors for a catalogue of 24"),
-        ({"retrieval": np.full((A, 2), np.nan)}, ValueError, "finite item vectors"),
+        ({"retrieval": np.full((A, 2), np.nan)}, ValueError, "finite"),
         ({"note": ""}, ValueError, "note is 0 characters"),
         ({"folder": "nowhere"}, FileNotFoundError, "config.json and weights.safetensors missing"),
         ({"folder": "agent.zip"}, ValueError, r"runs code when it is read: load it with .*trust"),
