@@ -171,7 +171,7 @@ class Watcher:
             return
         try:
             self.engine.announce(max_steps=self.max_steps)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (tried again, and said)
             self._failed("the event log does not hold yet which version serves", error)
         else:
             self._unannounced = False
