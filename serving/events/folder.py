@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.events.erasing import erase_in, sweep
 from serving.events.lines import lines_of, numbered
 from serving.events.locks import free, one_at_a_time
 from serving.events.log import Entry
 from serving.events.recovery import recovered
-from serving.events.retiring import next_after_retired, retire_segments
+from serving.events.removal import erase_in, next_after_retired, retire_segments, sweep
 
 SEGMENT = re.compile(r"(?P<writer>[A-Za-z0-9_.]{1,64})-(?P<first>\d{12})\.(?:jsonl|open)")
 
