@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "serve": Command(
+        "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
+    ),
     "release": Command(
         "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
     ),

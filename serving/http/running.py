@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -20,17 +21,19 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    seconds: float | None = None,
     ready: Callable[[str], None] = print,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then accept nothing more, answer what waits, and close the
-    event log. `ready` is told the URL once requests are answered; port 0 takes a free one.
+    """Serve until SIGTERM or SIGINT, or for some seconds; then accept nothing more, answer what
+    waits, and close the event log. `ready` is told the URL once requests are answered; port 0 takes
+    a free one.
 
     Raises OSError where the port is taken, and ImportError without uvicorn.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn repeats it when all is closed
     listening = _listening(host, port)
-    server = _server(service, lambda: ready(_url(listening)))
+    server = _server(service, lambda: ready(_url(listening)), seconds)
     try:
         server.run([listening])
     except SystemExit:  # uvicorn's, which has logged why
@@ -59,17 +62,27 @@ def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iter
         listening.close()
 
 
-def _server(service: Service, ready: Callable[[], None]) -> Any:
+def check_installed() -> None:
+    """Raise ImportError, which names the extra, where the server's parts are not installed."""
     try:
-        import uvicorn
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
     except ImportError as error:
-        raise ImportError("the server needs uvicorn: pip install 'longplay[serve]'") from error
+        said = f"the server needs {error.name}: pip install 'longplay[serve]'"
+        raise ImportError(said) from error
+
+
+def _server(service: Service, ready: Callable[[], None], seconds: float | None = None) -> Any:
+    check_installed()
+    import uvicorn
 
     class Server(uvicorn.Server):
-        """Says when it is ready."""
+        """Says when it is ready, and ends when it was told to."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            if seconds is not None:
+                asyncio.get_running_loop().call_later(seconds, setattr, self, "should_exit", True)
             ready()
 
     return Server(

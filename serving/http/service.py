@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Protocol
 
 from serving.answers import rules_of
@@ -42,9 +43,9 @@ class Service:
     max_steps: after which sessions end by design, for the event log; None = they do not.
     explain: answers a question with what its JSON shall be; forget: removes a user, and says what
         was removed. They work beside the worker, one call at a time.
-    page: by its name a file of the page and its content type; "" = the page.
-    status: what /status shall say beside the engine's part.
-    ended: called when all is answered and the event log is closed.
+    page: files of the page and their content types, by path.
+    status: what /status shall say beside the engine's part, or instead of it.
+    beside: runs as long as the service does.
 
     What is None is answered by 404.
     """
@@ -59,15 +60,17 @@ class Service:
         metrics: Metrics | None = None,
         explain: Callable[[Body], Body] | None = None,
         forget: Callable[[str], Body] | None = None,
-        page: Callable[[str], tuple[bytes, str] | None] | None = None,
+        page: Mapping[str, tuple[bytes, str]] | None = None,
         status: Callable[[], Mapping[str, Any]] | None = None,
-        ended: Callable[[], None] | None = None,
+        beside: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.engine, self.limits = engine, limits or Limits()
         self.token = None if token is None else check_token(token)
-        self.metrics, self.page = metrics, page
+        self.metrics, self.page = metrics, page or {}
         self._max_steps, self._explain, self._forget = max_steps, explain, forget
-        self._status, self._ended = status, ended
+        self._status = status
+        self._open = ExitStack()
+        self._begins = nullcontext() if beside is None else beside
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
         self._names = Names(engine.catalogue.names)
@@ -81,15 +84,15 @@ class Service:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, lambda: self.engine.announce(max_steps=self._max_steps))
+        self._open.enter_context(self._begins)
         self.worker.start(loop)
         self.started.set()
 
     def stop(self) -> None:
         """Answer what waits, then close the event log."""
         self.worker.stop()
+        self._open.close()
         self.engine.events.close()
-        if self._ended is not None:
-            self._ended()
 
     async def decide(self, body: bytes) -> Body:
         """The slate for a request."""

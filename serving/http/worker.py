@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from policies.base import Policy
+from policies.rules.constraints import Rule
+from serving.answers import rules_of
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError
 from serving.contracts.outcomes import Outcome, OutcomeEvent
@@ -25,6 +28,8 @@ Settled = list[tuple[Waiter, Any]]  # what each waiter gets; an exception is rai
 
 class Meter(Protocol):
     """What counts the worker's answers."""
+
+    def under(self, rules: tuple[Rule, ...]) -> None: ...
 
     def decided(self, decisions: Sequence[Decision]) -> None: ...
 
@@ -52,6 +57,7 @@ class Worker:
     ) -> None:
         self.engine, self.limits, self.meter, self.timer = engine, limits, meter, timer
         self.guard = Guard()
+        self._counted: Policy | None = None  # whose rules the meter knows
         self.queue = Queue(limits.waiting)
         self._thread: threading.Thread | None = None
 
@@ -133,8 +139,15 @@ class Worker:
         if not all(late):
             self.guard.took(1e3 * (self.timer() - started))
         if self.meter is not None:
-            self.meter.decided(decisions)
+            self._count(self.meter, decisions)
         return decisions
+
+    def _count(self, meter: Meter, decisions: list[Decision]) -> None:
+        """Decisions, and before them the rules of a policy that is new."""
+        if self._counted is not (policy := self.engine.policy):
+            self._counted = policy
+            meter.under(rules_of(policy))
+        meter.decided(decisions)
 
     def _deadline(self, waiter: Waiter) -> float:
         given: float | None = waiter.call.deadline_ms

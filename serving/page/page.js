@@ -26,6 +26,7 @@ async function look() {
       ? "This server asks for an access token: enter it at the top of the page."
       : error.message;
     $("status-error").hidden = false;
+    if (needed) $("token-form").hidden = false;
     return false;
   }
 }
@@ -144,6 +145,7 @@ function showError(error) {
   const field = (error.field ?? "").replace(/\[.*/, "");
   const box = document.querySelector(`[data-error="${CSS.escape(field)}"]`);
   if (!box || box.closest("[hidden]:not([data-error])")) {
+    if (error.status === 401) $("token-form").hidden = false;
     $("ask-error").textContent = error.status === 401
       ? "This server asks for an access token: enter it at the top of the page."
       : error.message;

@@ -42,6 +42,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
     "release": "add {d}/policy --registry {d}/registry --promote",
+    "serve": "--registry {d}/registry --port 0 --seconds 0.2",
     "published": "digits --repeats 1",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
@@ -103,6 +104,8 @@ def test_a_command_runs(
     command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
+    if command == "serve":
+        assert main(options("release", folder)) == 0
     status = main(options(command, folder))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status
