@@ -142,7 +142,7 @@ function clearErrors() {
 }
 
 function showError(error) {
-  const field = (error.field ?? "").replace(/\[.*/, "");
+  const field = (error.field ?? error.message).split(/[\s[.]/)[0]; // messages begin with it, too
   const box = document.querySelector(`[data-error="${CSS.escape(field)}"]`);
   if (!box || box.closest("[hidden]:not([data-error])")) {
     if (error.status === 401) $("token-form").hidden = false;

@@ -106,7 +106,7 @@ def test_a_history_is_typed_and_a_slate_and_its_reasons_are_seen(
         seen, bad = page.evaluate(CONTRAST)
         assert seen > 100
         assert bad == []
-        page.evaluate("document.documentElement.style.setProperty('--soft', '#888')")
+        page.evaluate("document.documentElement.style.setProperty('--soft', 'var(--line)')")
         assert page.evaluate(CONTRAST)[1] != []  # a fault is seen
 
 
