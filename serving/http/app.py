@@ -61,7 +61,7 @@ async def _answer(
     methods = routes.get(path, {})
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if path.startswith(PAGE) and method == "GET":
-        return page_reply(service, path.removeprefix(PAGE))
+        return page_file(service, path)
     if service.token is not None and not any(route.open for route in methods.values()):
         check_shown(service.token, header(scope, b"authorization"))
     if not methods:

@@ -26,6 +26,7 @@ async function look() {
       ? "This server asks for an access token: enter it at the top of the page."
       : error.message;
     $("status-error").hidden = false;
+    if (needed) $("token-form").hidden = false;
     return false;
   }
 }
@@ -141,9 +142,10 @@ function clearErrors() {
 }
 
 function showError(error) {
-  const field = (error.field ?? "").replace(/\[.*/, "");
+  const field = (error.field ?? error.message).split(/[\s[.]/)[0]; // messages begin with it, too
   const box = document.querySelector(`[data-error="${CSS.escape(field)}"]`);
   if (!box || box.closest("[hidden]:not([data-error])")) {
+    if (error.status === 401) $("token-form").hidden = false;
     $("ask-error").textContent = error.status === 401
       ? "This server asks for an access token: enter it at the top of the page."
       : error.message;

@@ -2,7 +2,8 @@
 
 import { duration, el, inUnit, number } from "./format.js";
 
-const STATES = { ok: "on target", missed: "missed", unsure: "too few to tell", none: "no data yet" };
+const STATES = { ok: "on target", missed: "missed", unsure: "cannot tell yet", none: "no data yet" };
+const SHORT = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 const OPS = { "<=": "≤", ">=": "≥", "=": "=" };
 
 export function showServed(status, facts) {
@@ -11,7 +12,7 @@ export function showServed(status, facts) {
   const rows = [
     ["Policy", status.policy, status.versions?.length > 1 ? `of ${status.versions.length} versions` : null],
     ["SHA-256", status.sha256 ? status.sha256.slice(0, 12) : "not given", null, status.sha256],
-    ["Since", since ? since.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–", ago],
+    ["Since", since ? since.toLocaleString("en-GB", SHORT) : "–", ago],
     ["Items", number(status.items), null],
     ["Slate", `${status.slate_size} places`, null],
     ["Rules", String(status.rules?.length ?? "–"), status.rules?.join(", ")],
