@@ -10,7 +10,7 @@ from typing import Any
 from serving.http.bodies import HangUpError, Receive, Scope, header, read_body, rinse
 from serving.http.errors import HttpError, failed
 from serving.http.openapi import describe
-from serving.http.routes import PAGE, ROUTES, Reply, Route, as_json, page_reply
+from serving.http.routes import PAGE, ROUTES, Reply, Route, as_json, page_file
 from serving.http.service import Service
 from serving.http.tokens import check_shown
 
