@@ -75,6 +75,9 @@ COMMANDS: dict[str, Command] = {
     "release": Command(
         "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
     ),
+    "explain": Command(
+        "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
+    ),
     "published": Command(
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
 SCHEMA = 1  # of messages and events; another one is not read
@@ -174,9 +175,9 @@ def check(message: Message) -> None:
 
 def to_json(message: Message, kind: str) -> bytes:
     """One line of JSON without the line's end; floats come back as they were."""
-    values = {name: getattr(message, name) for name in _parsers(type(message))}
-    body = {"schema": SCHEMA, "type": kind} | values
-    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    names = _parsers(type(message))
+    values = _values(type(message))(message)
+    return _encode()({"schema": SCHEMA, "type": kind, **dict(zip(names, values, strict=True))})
 
 
 def from_json(cls: type[T], body: bytes | str | Mapping[str, Any], kind: str) -> T:
@@ -242,8 +243,24 @@ def _kind(value: Any) -> str:
 
 
 @cache
+def _encode() -> Callable[[Any], bytes]:
+    """msgspec where the extra `serve` is installed: it writes 200 floats in a tenth of the time."""
+    try:
+        from msgspec.json import Encoder
+    except ImportError:
+        plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+        return lambda body: plain.encode(body).encode()
+    return Encoder().encode
+
+
+@cache
 def _parsers(cls: type[Message]) -> dict[str, Parse]:
     return {f.name: f.metadata["parse"] for f in fields(cls)}
+
+
+@cache
+def _values(cls: type[Message]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*_parsers(cls))
 
 
 @cache

@@ -63,6 +63,13 @@ class SegmentFolder:
                 if number > after:
                     yield Entry(writer, number, event)
 
+    def last(self, writer: str) -> int:
+        """As an EventLog says it."""
+        own = self.segments(writer)
+        if not own:
+            return self.next_after_retired(writer) - 1
+        return own[-1].first - 1 + sum(1 for _ in lines_of(own[-1].path))
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """As an EventLog does. Sealed segments are rewritten, each by a rename, and those that
         killed processes left open; a segment that a process has open is left."""
