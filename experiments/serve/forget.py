@@ -6,20 +6,20 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from experiments.serve.places import reach_events
+from experiments.serve.places import reached_events
 from serving.http.tokens import read_token
 from serving.keys import Keys
 from serving.privacy.decision_logs import forget_rows
-from serving.privacy.forgetting import forget
+from serving.privacy.forgetting import Forgotten, forget
 from serving.registry.registry import Registry
 from serving.registry.secret import secret_of_environment
-from serving.sessions.store import SessionStore
 
 TIMEOUT = 600.0  # s: a server rewrites its segments before it answers
 
@@ -59,15 +59,26 @@ def run(settings: Settings) -> int:
         print(json.dumps(told, indent=1))
         remaining += sum(told.get("remaining", {}).values())
     if any(here):
-        keys = Keys(secret_of(settings))
-        events = None if settings.events is None else reach_events(settings.events)
-        forgotten = forget(user, keys=keys, events=events, sessions=_sessions(settings.sessions))
+        forgotten = _forgotten(user, settings)
         for folder in settings.log:
             rows = forget_rows(folder, forgotten.user)
             print(f"{folder}: {rows:,} rows removed")
         print(forgotten.text())
         remaining += sum(forgotten.remaining.values())
     return 1 if remaining else 0
+
+
+def _forgotten(user: str, settings: Settings) -> Forgotten:
+    keys = Keys(secret_of(settings))
+    with ExitStack() as opened:
+        events = sessions = None
+        if settings.events is not None:
+            events = opened.enter_context(reached_events(settings.events))
+        if settings.sessions is not None:
+            from serving.sessions.opening import open_sessions
+
+            sessions = open_sessions(settings.sessions)
+        return forget(user, keys=keys, events=events, sessions=sessions)
 
 
 def secret_of(settings: Settings) -> bytes:
@@ -102,11 +113,3 @@ def ask_server(url: str, user: str, token_file: Path | None) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         said = error.read(1_000).decode("utf-8", "replace")
         raise ValueError(f"{url} answered {error.code}: {said}") from None
-
-
-def _sessions(url: str | None) -> SessionStore | None:
-    if url is None:
-        return None
-    from serving.sessions.opening import open_sessions
-
-    return open_sessions(url)

@@ -12,7 +12,7 @@ import tyro
 
 from experiments.serve.durations import moment_of, seconds_of
 from experiments.serve.join_report import report
-from experiments.serve.places import reach_events
+from experiments.serve.places import reached_events
 from offpolicy.storage.atomic import write_text
 from serving.catalogue import Catalogue
 from serving.joining.rule import JoinRule, Shape
@@ -61,14 +61,13 @@ def run(settings: Settings) -> int:
             "remove the old log when you no longer need it"
         )
     rule, now = rule_of(settings), moment_of("--now", settings.now)
-    events = reach_events(settings.events)
-    found = survey(events)
-    if not settings.reward:
-        raise ValueError(_kinds(found))
-    shape, versions = shape_of(found.starts, settings.policy)
-    shape = named(shape, settings.items)
-    only = None if versions is None else versions.have
-    counts = join_log(events, settings.out, rule, shape, now=now, only=only)
+    with reached_events(settings.events) as events:
+        found = survey(events)
+        if not settings.reward:
+            raise ValueError(_kinds(found))
+        shape, versions = shape_of(found.starts, settings.policy)
+        shape, only = named(shape, settings.items), None if versions is None else versions.have
+        counts = join_log(events, settings.out, rule, shape, now=now, only=only)
     print(report(found, counts, rule, settings.out))
     for kind in sorted(rule.reward.keys() - found.kinds.keys()):
         print(f"--reward {kind}: no outcome is of this kind. {_kinds(found)}", file=sys.stderr)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import tyro
 
 from experiments.serve.durations import date_of, seconds_of
-from experiments.serve.places import reach_events
+from experiments.serve.places import reached_events
 from serving.privacy.retention import retire
 
 
@@ -25,7 +25,8 @@ class Settings:
 def run(settings: Settings) -> int:
     """Retire, and say what went."""
     before = time.time() - seconds_of("--older-than", settings.older_than)
-    retired = retire(reach_events(settings.events), before)
+    with reached_events(settings.events) as events:
+        retired = retire(events, before)
     print(
         f"{retired.events:,} events in {retired.segments:,} segments from before {date_of(before)} "
         "removed. A segment goes when all its events are old, and none that is written to"

@@ -51,6 +51,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "retire": "{d}/events --older-than 30d",
     "release": "add {d}/policy --registry {d}/registry --promote",
     "serve": "--registry {d}/registry --port 0 --seconds 0.2",
+    "explain": "--registry {d}/registry --history 1 3 --top 3",
     "published": "digits --repeats 1",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
@@ -75,6 +76,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
+BEFORE = {"serve": "release", "explain": "release"}  # command -> the one that makes what it reads
 
 
 @pytest.fixture
@@ -123,8 +125,8 @@ def test_a_command_runs(
     command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
-    if command == "serve":
-        assert main(options("release", folder)) == 0
+    if command in BEFORE:
+        assert main(options(BEFORE[command], folder)) == 0
     status = main(options(command, folder))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from policies import Banned, Cap, Policy, build, collect, constrained, save
 from policies.baselines.uniform import uniform
 from serving import Catalogue, Engine, Outcome, Request, SegmentLog
 from serving.events.folder import SegmentFolder
+from serving.events.opening import open_events
 from serving.keys import Keys
 from tests.factories import env_of, make_serving
 from tests.serving.factories import SECRET, make_engine, play
+from tests.serving.servers import shared
 
 make_env = env_of(20, n_items=40, slate_size=2, n_candidates=12, history_length=6, max_steps=6)
 
@@ -86,6 +89,43 @@ def test_a_joined_log_is_read_without_a_warning(
     assert {p: p.read_bytes() for p in log.iterdir()} == before
     assert run("join", events, *options, "--out", tmp_path / "again") == 0
     assert read_log(tmp_path / "again").hash() == joined.hash()
+
+
+@pytest.mark.parametrize("kind", ["redis", "nats"])
+def test_events_on_a_server_are_joined_and_forgotten_alike(
+    kind: str, served: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = shared(kind).url()
+    with closing(open_events(url)) as log:  # a live writer, which is not disturbed
+        for entry in SegmentFolder(served / "events").read("main"):
+            log.append(entry.event)
+        given = ["--reward", "paid=1", "--now", "end", "--out"]
+        assert run("join", url, *given, tmp_path / kind) == 0
+        assert run("join", served / "events", *given, tmp_path / "folder") == 0
+        joined = read_log(tmp_path / "folder")
+        assert read_log(tmp_path / kind).hash() == joined.hash()
+        (tmp_path / "secret").write_bytes(SECRET)
+        given = ["--events", url, "--secret-file", tmp_path / "secret"]
+        assert run("forget", "user 3/0", *given) == 0
+        assert Keys(SECRET).user("user 3/0") in capsys.readouterr().out
+        left = [entry.event for entry in log.read("main")]
+        assert not any(Keys(SECRET).user("user 3/0").encode() in event for event in left)
+        assert len(left) > len(joined)
+        assert run("retire", url, "--older-than", "1d") == 2
+        assert "has no segments: set how long events are kept" in capsys.readouterr().err
+
+
+def test_sessions_that_go_on_are_told(
+    served: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--reward", "paid=1", "--window", "5s", "--idle", "5s", "--now", "30", "--out"]
+    assert run("join", served / "events", *given, tmp_path / "log") == 0
+    said = capsys.readouterr().out
+    found = re.search(r"left out: (\d+) sessions \((\S+)%\) that are not over, with (\d+)", said)
+    assert found is not None
+    rows = read_log(tmp_path / "log")
+    assert int(found[1]) + rows.n_sessions == 300
+    assert float(found[2]) == pytest.approx(100 * int(found[1]) / 300, abs=0.05)
 
 
 def assert_no_warning(said: pytest.CaptureResult[str]) -> None:

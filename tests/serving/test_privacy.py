@@ -34,6 +34,7 @@ from serving.privacy.forgetting import forget, forget_served
 from serving.sessions.opening import open_sessions
 from tests.factories import make_serving
 from tests.serving.factories import EVENT_LOGS, SECRET, events_of, make_engine
+from tests.serving.http.factories import Caller
 from tests.serving.servers import Server, redis_server
 
 __all__ = ["redis_server"]
@@ -137,15 +138,22 @@ def test_rows_of_a_joined_log_go(policy: Policy, tmp_path: Path) -> None:
 
 
 def test_a_running_server_forgets(
-    policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    policy: Policy,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Its session store is in memory, and its segment open: it does it itself."""
+    caplog.set_level(logging.DEBUG)
     engine = make_engine(policy, SegmentLog(tmp_path / "events"))
     serve(engine)
     (tmp_path / "token").write_text("let-me-in-please!\n")
     token = "let-me-in-please!"
     service = Service(engine, token=token, forget=lambda u: forget_served(engine, u).to_json())
-    with running(service) as url:
+    with running(service) as url, Caller(url, token) as caller:
+        asked = {"request_id": "n", "user": "new" + ANN, "session": f"by-{ANN}"}
+        assert caller.post("/decide", asked)[0] == 200
+        assert caller.post("/decide", asked | {"candidates": ["nothing"]})[0] == 422
         assert main(["forget", ANN, "--url", url]) == 2
         assert "answered 401" in capsys.readouterr().err
         given = ["--url", url, "--token-file", str(tmp_path / "token")]
@@ -156,6 +164,7 @@ def test_a_running_server_forgets(
         assert main(["forget", "x" * 300, *given]) == 2
         assert "answered 422" in (told := capsys.readouterr().err)
         assert "user" in told
+    assert "mail.example" not in caplog.text  # of the server
     assert main(["forget", ANN, *given]) == 2  # nobody listens any more
     assert capsys.readouterr().err.startswith("longplay forget: ")
     assert KEY.encode() not in b"".join(p.read_bytes() for p in (tmp_path / "events").iterdir())
