@@ -13,6 +13,7 @@ from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
+from serving.page.files import page_files
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
@@ -94,6 +95,7 @@ def service_of(
         max_steps=max_steps,
         metrics=metrics,
         explain=asked,
+        page=page_files(),
         status=status,
         beside=watcher,
     )
