@@ -336,6 +336,38 @@ def test_a_log_that_was_only_read_leaves_nothing(
     assert there(log) == [(0, event(0))]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_events_that_were_trimmed_are_not_missing(
+    kind: str, opened: Callable[..., ServerLog]
+) -> None:
+    url = shared(kind).url()
+    log: Any = opened(url)
+    known: Any = {"user": "h", "item": None, "responses": (), "client_time": None}
+    for i in range(6):
+        seen = OutcomeEvent(
+            outcome_id=f"{i}", decision_id="d", kind="seen", value=1.0, time=float(i), **known
+        )
+        log.append(seen.to_json())
+
+    def trim(first: int) -> None:
+        """Take away the events before number `first`."""
+        if kind == "redis":
+            log._link.command("XTRIM", f"{log._link.name}:events:main", "MINID", first + 1)
+        else:
+            stream = log._link.stream
+            log._link.call(stream.purge_stream(f"{log._link.name}-events-main", seq=first + 1))
+
+    trim(3)
+    counts = Counter[str]()
+    assert [e.outcome_id for e in in_order(log, counts=counts)] == ["3", "4", "5"]  # type: ignore[union-attr]
+    assert counts.total() == 0
+    assert [e.number for e in log.read("main", 1)] == [3, 4, 5]
+    trim(6)
+    log.close()
+    again = opened(url)
+    assert (there(again), again.last("main"), again.append(event(6))) == ([], 5, 6)
+
+
 def _names(log: Any) -> set[str]:
     """What a server holds of a log."""
     link = log._link
