@@ -83,7 +83,10 @@ def test_the_schema_lets_through_what_the_contract_does(name: str, data: st.Data
 
 def test_answers_are_as_described() -> None:
     with running(tiny_service()) as url, Caller(url) as caller:
-        assert caller.get("/openapi.json") == (200, json.loads(json.dumps(DESCRIBED | described(url))))
+        assert caller.get("/openapi.json") == (
+            200,
+            json.loads(json.dumps(DESCRIBED | described(url))),
+        )
         for path, body in (("/decide", request()), ("/outcome", outcome()), ("/outcome", [])):
             check(path, "post", *caller.post(path, body))
         for path in ("/health", "/ready", "/status"):
