@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serving.answers import rules_of
 from serving.engine import Engine
 from serving.events.log import EventLog
 from serving.events.opening import open_events
 from serving.explaining.explain import explain
+from serving.hashes import rules_hash
 from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
@@ -65,7 +67,7 @@ def open_service(
 def restore(engine: Engine, log: EventLog, store: SessionStore, most: int) -> int:
     """Put what the last `most` events of each writer say into an empty store, and let requests that
     are sent again be answered as before. Returns the number of events."""
-    after = {writer: log.last(writer) - most for writer in log.writers()}
+    after = {writer: max(-1, log.last(writer) - most) for writer in log.writers()}
     responses = len(engine.serving.response_names)
     return replay(log, store, responses=responses, after=after, recall=engine.recall)
 
@@ -110,7 +112,9 @@ def service_of(
             policy=engine.version,
             sha256=engine.sha256,
             since=watched.since,
+            rules=rules_hash(rules_of(engine.policy)),
             writer=engine.events.writer,
+            next_number=engine.events.last(engine.events.writer) + 1,
             queue=len(service.worker.queue),
             swaps=watched.swaps,
             load_failures=watched.failures,

@@ -40,9 +40,9 @@ class Route:
 
 
 def as_json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
-    """An answer in JSON."""
-    said = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
-    return Reply(said, status, JSON, headers or {})
+    """An answer in JSON, one line."""
+    said = json.dumps(body, separators=(",", ":"), allow_nan=False) + "\n"
+    return Reply(said.encode(), status, JSON, headers or {})
 
 
 def page_file(service: Service, path: str) -> Reply:
