@@ -18,14 +18,13 @@ from serving.deciding import Batch, Decider
 from serving.door import Door, taken_of
 from serving.events.batches import append_each
 from serving.events.log import EventLog
-from serving.keeping import Keeper
+from serving.keeping import Keeper, key_of
 from serving.keys import Keys
 from serving.live import check_follows, make_live, start_of
 from serving.looking import Look, seen_of, typed_histories
 from serving.offers import (
     fallback_pool,
 )
-from serving.retries import key_of
 from serving.retrieval import Retrieval
 from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
