@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serving.answers import rules_of
 from serving.engine import Engine
 from serving.events.log import EventLog
 from serving.events.opening import open_events
 from serving.explaining.explain import explain
+from serving.hashes import rules_hash
 from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
+from serving.page.files import page_files
+from serving.privacy.forgetting import forget_served
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
@@ -53,7 +57,7 @@ def open_service(
         engine = open_engine(registry, log, store)
         if sessions is None:
             restore(engine, log, store, read_back)
-        watcher = Watcher(registry, engine, poll=poll)
+        watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
     except BaseException:
         log.close()
         raise
@@ -63,7 +67,7 @@ def open_service(
 def restore(engine: Engine, log: EventLog, store: SessionStore, most: int) -> int:
     """Put what the last `most` events of each writer say into an empty store, and let requests that
     are sent again be answered as before. Returns the number of events."""
-    after = {writer: log.last(writer) - most for writer in log.writers()}
+    after = {writer: max(-1, log.last(writer) - most) for writer in log.writers()}
     responses = len(engine.serving.response_names)
     return replay(log, store, responses=responses, after=after, recall=engine.recall)
 
@@ -81,7 +85,9 @@ def service_of(
     metrics = Metrics(clock=engine.clock)
 
     def asked(body: Body) -> Body:
-        return explain(engine, body, load=lambda version: registry.load(version).policy).to_json()
+        return explain(
+            engine, body, load=lambda version: registry.load(version, warmed=False).policy
+        ).to_json()
 
     def status() -> Mapping[str, Any]:
         versions = [version.version for version in registry.versions()]
@@ -94,6 +100,8 @@ def service_of(
         max_steps=max_steps,
         metrics=metrics,
         explain=asked,
+        forget=lambda user: forget_served(engine, user).to_json(),
+        page=page_files(),
         status=status,
         beside=watcher,
     )
@@ -104,7 +112,9 @@ def service_of(
             policy=engine.version,
             sha256=engine.sha256,
             since=watched.since,
+            rules=rules_hash(rules_of(engine.policy)),
             writer=engine.events.writer,
+            next_number=engine.events.last(engine.events.writer) + 1,
             queue=len(service.worker.queue),
             swaps=watched.swaps,
             load_failures=watched.failures,
