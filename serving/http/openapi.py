@@ -11,7 +11,7 @@ from serving.contracts.requests import Request
 from serving.contracts.schemas import schema_of
 from serving.explaining.explain import Question
 from serving.http.limits import Limits
-from serving.http.messages import Farewell, Slate
+from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.routes import JSON, ROUTES, Route
 
 Schema = dict[str, Any]
@@ -22,10 +22,7 @@ def describe(limits: Limits, *, secured: bool, routes: Iterable[Route] = ROUTES)
     paths: Schema = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, secured)
-    schemes = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
-    }
+    schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -59,7 +56,7 @@ def _operation(route: Route, secured: bool) -> Schema:
         body = {"content": {JSON: {"schema": _ref(route.takes)}}, "required": True}
         said["requestBody"] = body
     if secured:
-        said["security"] = [] if route.open else [{"bearer": []}, {"basic": []}]
+        said["security"] = [] if route.open else [{"bearer": []}]
     return said
 
 
@@ -78,6 +75,8 @@ def _schemas(limits: Limits) -> Schema:
         "Kept": _object({"kept": count}),
         "Question": schema_of(Question, "question", most=of_request),
         "Explanation": {"type": "object"},
+        "Beginning": schema_of(Beginning, "beginning"),
+        "Items": _object({"items": {"type": "array", "items": string}}),
         "Farewell": schema_of(Farewell, "farewell"),
         "Forgotten": {"type": "object"},
         "Health": _object({"status": {"const": "ok"}}),
@@ -94,6 +93,7 @@ def _schemas(limits: Limits) -> Schema:
                 "slate_size": count,
                 "response_names": {"type": "array", "items": string},
                 "context": count,
+                "rules": {"type": "array", "items": string},
                 "slis": {"type": "object"},
             }
         ),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,10 +101,11 @@ def test_what_waits_at_the_end_is_answered(tmp_path: Path) -> None:
                 return caller.post("/decide", request(n))
 
         with running(service) as url:
-            sent = [pool.submit(ask, n) for n in range(8)]
+            sent = [pool.submit(ask, 0)]
             assert busy.wait(20)
+            sent += [pool.submit(ask, n) for n in range(1, 8)]
             while len(service.worker.queue) < 7:
-                pass
+                time.sleep(0.005)
             threading.Timer(0.1, gate.set).start()
         assert [one.result()[0] for one in sent] == [200] * 8
     assert [path.suffix for path in tmp_path.glob("main-*")] == [".jsonl"]
@@ -178,6 +180,10 @@ def test_a_server_ends_by_sigterm_and_goes_on_where_it_was(registry: Path) -> No
         assert caller.post("/explain", {"history": ["item-1", "item-2"]})[0] == 200
         assert caller.post("/explain", {"decision_id": "nothing"})[0] in (400, 404, 422)
         assert b"longplay" in caller.send("GET", "/metrics")[2]
+        assert caller.send("GET", "/")[1]["content-type"] == "text/html; charset=utf-8"
+        assert caller.send("GET", "/page/page.js")[0] == 200
+        forgotten = caller.post("/forget", {"user": "user 1"})
+        assert forgotten[0] == 200, forgotten
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     found = SegmentLog(events, writer="reader")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.serving.factories import events_of
 from tests.serving.http.factories import Caller, request, tiny_service
 
 TOKEN = "a-token-of-some-length"
-CLOSED = ["/ready", "/status", "/metrics", "/openapi.json", "/", "/page/x.js", "/nothing"]
+CLOSED = ["/ready", "/status", "/metrics", "/openapi.json", "/nothing"]
 
 
 def test_without_the_token_only_health_answers() -> None:
@@ -27,18 +26,18 @@ def test_without_the_token_only_health_answers() -> None:
                     assert status == 401, path
                     assert b"authorization" in body
                     assert headers["www-authenticate"].startswith("Bearer")
+                assert caller.get("/")[0] == caller.get("/page/x.js")[0] == 404  # open, and none
+                assert caller.post("/items", {"like": "item"})[0] == 401
                 assert caller.post("/decide", request())[0] == 401
                 assert caller.post("/outcome", b"no json at all")[0] == 401
         with Caller(url, TOKEN) as caller:
             assert caller.get("/ready")[0] == 200
             assert caller.post("/decide", request())[0] == 200
             assert caller.get("/nothing")[0] == 404
-        browser = base64.b64encode(f"anybody:{TOKEN}".encode()).decode()
         with Caller(url) as caller:
-            for given, status in ((browser, 200), (browser[:-4], 401), ("?", 401)):
-                assert caller.send("GET", "/ready", authorization=f"Basic {given}")[0] == status
             assert caller.send("GET", "/ready", authorization=f"bearer {TOKEN}")[0] == 200
             assert caller.send("GET", "/ready", authorization=TOKEN)[0] == 401
+            assert caller.send("GET", "/ready", authorization=f"Basic {TOKEN}")[0] == 401
     assert len(events_of(service.engine.events)[0]) == 1
 
 
