@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serving.answers import rules_of
 from serving.engine import Engine
 from serving.events.log import EventLog
 from serving.events.opening import open_events
 from serving.explaining.explain import explain
+from serving.hashes import rules_hash
 from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
-from serving.page.files import page_files
+from serving.page.files import page_file
+from serving.privacy.forgetting import forget_served
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
@@ -95,7 +98,8 @@ def service_of(
         max_steps=max_steps,
         metrics=metrics,
         explain=asked,
-        page=page_files(),
+        forget=lambda user: forget_served(engine, user).to_json(),
+        page=page_file,
         status=status,
         beside=watcher,
     )
@@ -106,7 +110,9 @@ def service_of(
             policy=engine.version,
             sha256=engine.sha256,
             since=watched.since,
+            rules=rules_hash(rules_of(engine.policy)),
             writer=engine.events.writer,
+            number=engine.last_number,
             queue=len(service.worker.queue),
             swaps=watched.swaps,
             load_failures=watched.failures,

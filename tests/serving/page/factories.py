@@ -28,7 +28,7 @@ from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
-from serving.page.files import page_files
+from serving.page.files import page_file
 from tests.factories import make_serving
 from tests.serving.factories import SECRET
 
@@ -100,7 +100,7 @@ def shop(**settings: Any) -> Service:
         limits=Limits(deadline_ms=1e6, longest_deadline_ms=1e6, user_requests=1e6),
         metrics=metrics,
         explain=lambda body: explain(engine, body).to_json(),
-        page=page_files(),
+        page=page_file,
         **settings,
     )
 
