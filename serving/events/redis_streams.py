@@ -4,7 +4,8 @@ The id of event n is `<n + 1>-<events that the server had lost before>`, so that
 an event was taken out or lost. What was appended outlives what the server's own settings let it:
 with `appendonly yes` a killed server loses nothing, and a machine that fails the last second
 (`appendfsync everysec`) or nothing (`appendfsync always`); without it, everything since the last
-snapshot.
+snapshot. Streams are in the server's memory: `XTRIM NAME:events:WRITER MINID <n + 1>` takes away
+the events before number n, once they are joined.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if expected then
     lost, last = lost + expected - last, expected
   end
 end
+if last >= 0 then redis.call('SADD', KEYS[3], ARGV[4]) end
 redis.call('HSET', KEYS[2], 'token', token, 'last', string.format('%d', last),
   'lost', string.format('%d', lost))
 return {last, lost}
@@ -189,7 +191,7 @@ class RedisLog:
         over as it is."""
         self._epoch += 1
         mine, expected = ("", "") if new else (self._process, str(self._last))
-        found = self._link.run(SETTLE, self._keys, (mine, self._token, expected))
+        found = self._link.run(SETTLE, self._keys, (mine, self._token, expected, self.writer))
         if not found:
             raise EventLogError(in_use(self.writer, self._link))
         self._last, self._lost = found

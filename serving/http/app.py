@@ -10,7 +10,7 @@ from typing import Any
 from serving.http.bodies import HangUpError, Receive, Scope, header, read_body, rinse
 from serving.http.errors import HttpError, failed
 from serving.http.openapi import describe
-from serving.http.routes import PAGE, ROUTES, Reply, Route, as_json, page_reply
+from serving.http.routes import PAGE, ROUTES, Reply, Route, as_json, page_file
 from serving.http.service import Service
 from serving.http.tokens import check_shown
 
@@ -61,7 +61,7 @@ async def _answer(
     methods = routes.get(path, {})
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if path.startswith(PAGE) and method == "GET":
-        return page_reply(service, path.removeprefix(PAGE))
+        return page_file(service, path)
     if service.token is not None and not any(route.open for route in methods.values()):
         check_shown(service.token, header(scope, b"authorization"))
     if not methods:

@@ -45,11 +45,11 @@ def as_json(body: Any, status: int = 200, headers: dict[str, str] | None = None)
     return Reply(said, status, JSON, headers or {})
 
 
-def page_reply(service: Service, name: str) -> Reply:
-    """A file of the page, "" = the page itself. Raises HttpError 404."""
-    found = None if service.page is None else service.page(name)
+def page_file(service: Service, path: str) -> Reply:
+    """A file of the page. Raises HttpError 404."""
+    found = service.page.get(path)
     if found is None:
-        raise HttpError(404, f"there is no {PAGE}{name[:80]}" if name else "there is no page")
+        raise HttpError(404, f"there is no {path[:80]}")
     body, kind = found
     return Reply(body, 200, kind, HEADERS)
 
@@ -99,7 +99,7 @@ async def _metrics(service: Service, body: bytes) -> Reply:
 
 
 async def _page(service: Service, body: bytes) -> Reply:
-    return page_reply(service, "")
+    return page_file(service, "/")
 
 
 ROUTES = (

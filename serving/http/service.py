@@ -43,7 +43,7 @@ class Service:
     max_steps: after which sessions end by design, for the event log; None = they do not.
     explain: answers a question with what its JSON shall be; forget: removes a user, and says what
         was removed. They work beside the worker, one call at a time.
-    page: by its name a file of the page and its content type; "" = the page.
+    page: files of the page and their content types, by path.
     status: what /status shall say beside the engine's part, or instead of it.
     beside: runs as long as the service does.
 
@@ -60,13 +60,13 @@ class Service:
         metrics: Metrics | None = None,
         explain: Callable[[Body], Body] | None = None,
         forget: Callable[[str], Body] | None = None,
-        page: Callable[[str], tuple[bytes, str] | None] | None = None,
+        page: Mapping[str, tuple[bytes, str]] | None = None,
         status: Callable[[], Mapping[str, Any]] | None = None,
         beside: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.engine, self.limits = engine, limits or Limits()
         self.token = None if token is None else check_token(token)
-        self.metrics, self.page = metrics, page
+        self.metrics, self.page = metrics, page or {}
         self._max_steps, self._explain, self._forget = max_steps, explain, forget
         self._status = status
         self._open = ExitStack()

@@ -28,19 +28,13 @@ ICON = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 """
 
 
-def page_file(name: str) -> tuple[bytes, str] | None:
-    """A file of the page and its media type, "" = the page itself; None where there is none.
-
-    Files hold nothing of what is served; send them with HEADERS.
-    """
-    return _files().get(name or "index.html")
-
-
 @cache
-def _files() -> dict[str, tuple[bytes, str]]:
+def page_files() -> dict[str, tuple[bytes, str]]:
+    """Files and their media types by the path that they are served at: the page at `/`, the rest
+    below `/page/`. They hold nothing of what is served; send them with HEADERS."""
     found = {
-        path.name: (path.read_bytes(), TYPES[path.suffix])
+        f"/page/{path.name}": (path.read_bytes(), TYPES[path.suffix])
         for path in HERE.iterdir()
         if path.suffix in TYPES
     }
-    return found | {"icon.svg": (ICON, TYPES[".svg"])}
+    return {"/": found.pop("/page/index.html"), "/page/icon.svg": (ICON, TYPES[".svg"]), **found}
