@@ -57,6 +57,7 @@ class Worker:
     ) -> None:
         self.engine, self.limits, self.meter, self.timer = engine, limits, meter, timer
         self.guard = Guard()
+        self._losing = False  # outcomes, at the moment
         self._counted: Policy | None = None  # whose rules the meter knows
         self.queue = Queue(limits.waiting)
         self._thread: threading.Thread | None = None
@@ -164,10 +165,15 @@ class Worker:
             if len(waiters) == 1:
                 return [(waiters[0], broken(error))]
             return [settled for waiter in waiters for settled in self._kept([waiter])]
-        except Exception:
-            logger.exception("outcomes could not be kept")
+        except Exception as error:
+            if not self._losing:
+                logger.error("outcomes cannot be kept; callers send them again", exc_info=error)
+            self._losing = True
             again = "the outcomes could not all be kept; send them again"
             return [(waiter, not_now(again)) for waiter in waiters]
+        if self._losing:
+            logger.warning("outcomes are kept again")
+        self._losing = False
         if self.meter is not None:
             self.meter.outcomes(events)
         return [(waiter, None) for waiter in waiters]

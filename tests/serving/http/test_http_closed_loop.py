@@ -23,6 +23,7 @@ from serving.joining.rule import JoinRule, Shape
 from tests.factories import env_of
 from tests.serving.factories import (
     EVENT_LOGS,
+    SESSION_STORES,
     VERSION,
     collected_by_name,
     events_of,
@@ -121,9 +122,12 @@ def over_http(engine: Engine) -> Iterator[OverHttp]:
 def test_the_joined_log_is_what_collect_logs(
     kind: str, policy: Policy, expected: LoggedDataset, tmp_path: Path
 ) -> None:
-    engine = make_engine(policy, EVENT_LOGS[kind](tmp_path))
+    store = SESSION_STORES["redis" if kind in ("redis", "nats") else "memory"]
+    engine = make_engine(policy, EVENT_LOGS[kind](tmp_path), sessions=store())
     with over_http(engine) as asked:
-        play(make_env(), asked, sessions_per_slot=PER_SLOT, seed=7, restart_at=12)
+        play(
+            make_env(), asked, sessions_per_slot=PER_SLOT, seed=7, restart_at=12, new_sessions=store
+        )
         decisions, outcomes = events_of(engine.events)
     joined = join(decisions, outcomes, RULE, Shape.of(policy.serving, engine.catalogue))
     assert joined.log is not None

@@ -215,3 +215,26 @@ def test_the_guard_expects_what_batches_took_lately() -> None:
     guard.took(1e9)
     assert not guard.late(20.0, 40.0), "half of a deadline is always there"
     assert guard.late(20.1, 40.0)
+
+
+def test_outcomes_that_cannot_be_kept_are_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    """One alarm for as long as it goes on, and what is sent again is kept once it can be."""
+    timed = Timed(tiny_engine())
+    worker, log = worker_of(timed), timed.engine.events
+    sent = [Outcome(**outcome(0))]
+
+    async def run() -> list[Any]:
+        await started(worker)
+        log.close()
+        lost = [await asyncio.gather(worker.outcomes(sent), return_exceptions=True)]
+        lost += [await asyncio.gather(worker.outcomes(sent), return_exceptions=True)]
+        log.closed = False  # type: ignore[attr-defined]
+        await worker.outcomes(sent)
+        return [one for found in lost for one in found]
+
+    lost = asyncio.run(run())
+    worker.stop()
+    assert [(one.status, one.headers["retry-after"]) for one in lost] == [(503, "1")] * 2
+    said = [record.message for record in caplog.records]
+    assert said == ["outcomes cannot be kept; callers send them again", "outcomes are kept again"]
+    assert len(events_of(timed.engine.events)[1]) == 1
