@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
@@ -19,7 +18,10 @@ from policies.observation import (
     observation_of_log,
     serving_of,
 )
-from policies.slates.distributions import RandomSource, SlateDistribution
+from policies.slates.distributions import RandomSource, SlateDistribution, drawn
+
+if TYPE_CHECKING:  # a server of policies has no environment
+    from gymnasium.vector import VectorEnv
 
 __all__ = [
     "Decision",
@@ -95,8 +97,7 @@ def act(policy: Policy, obs: Observation, rng: RandomSource) -> Decision:
     an item outside the policy's catalogue."""
     check_known_items(obs, policy.serving.n_items)
     d = policy.distribution(obs)
-    action = d.sample(rng)
-    prefix = d.prefix(action)
+    action, prefix = drawn(d, rng)
     return Decision(action, items_of(obs, action), prefix[:, -1], conditional(prefix), d)
 
 

@@ -9,9 +9,15 @@ from serving.engine import Engine
 from serving.events.log import Entry, EventLog, EventLogError
 from serving.events.memory import MemoryLog
 from serving.events.segments import SegmentLog
+from serving.explaining.explain import explain
+from serving.explaining.explanation import Explanation
 from serving.joining.join import Joined, join
 from serving.joining.rule import JoinRule, Shape
 from serving.joining.stream import join_log
+from serving.registry.loading import Release
+from serving.registry.opening import open_engine
+from serving.registry.registry import Registry
+from serving.registry.watching import Watcher
 from serving.retrieval import Retrieval, TopVectors
 from serving.sessions.memory import MemorySessions
 from serving.sessions.replay import replay
@@ -25,19 +31,25 @@ __all__ = [
     "Entry",
     "EventLog",
     "EventLogError",
+    "Explanation",
     "JoinRule",
     "Joined",
     "MemoryLog",
     "MemorySessions",
     "Outcome",
     "OutcomeEvent",
+    "Registry",
+    "Release",
     "Request",
     "Retrieval",
     "SegmentLog",
     "SessionStore",
     "Shape",
     "TopVectors",
+    "Watcher",
+    "explain",
     "join",
     "join_log",
+    "open_engine",
     "replay",
 ]

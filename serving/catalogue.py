@@ -54,11 +54,14 @@ class Catalogue:
         except KeyError:
             unknown = [name for name in names if name not in self.number]
         some = ", ".join(map(repr, unknown[:5])) + (" …" if len(unknown) > 5 else "")
-        raise ContractError(f"{field} has {len(unknown)} items not in the catalogue: {some}")
+        raise ContractError(
+            f"{field} has {len(unknown)} items not in the catalogue: {some}", field=field
+        )
 
     def known(self, names: Iterable[str]) -> list[int]:
         """Numbers of those items that the catalogue has."""
-        return [self.number[name] for name in names if name in self.number]
+        numbers = map(self.number.get, names)
+        return [number for number in numbers if number is not None]
 
 
 def _in_order(content: Any) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from offpolicy import LoggedDataset
 from policies import Policy
 from policies.slates.row_streams import RowStreams
 from serving import (
@@ -22,10 +23,15 @@ from serving import (
     OutcomeEvent,
     Request,
     SegmentLog,
+    SessionStore,
     replay,
 )
 from serving.contracts.events import read_event
+from serving.events.nats import NatsLog
+from serving.events.redis_streams import RedisLog
 from serving.keys import Keys
+from serving.sessions.redis import RedisSessions
+from tests.serving.servers import shared
 
 SECRET = b"sixteen bytes or more"
 VERSION = "policy@1"
@@ -34,6 +40,13 @@ HAPPENED = ("consumed", "responses", "position_reward")  # what the simulator sa
 EVENT_LOGS: dict[str, Callable[[Path], EventLog]] = {  # each passes the contract of event logs
     "memory": lambda folder: MemoryLog(),
     "segments": lambda folder: SegmentLog(folder / "events", segment_bytes=100_000),
+    "redis": lambda folder: RedisLog(shared("redis").url()),
+    "nats": lambda folder: NatsLog(shared("nats").url()),
+}
+
+SESSION_STORES: dict[str, Callable[..., SessionStore]] = {  # the same of session stores
+    "memory": MemorySessions,
+    "redis": lambda **limits: RedisSessions(shared("redis").url(), **limits),
 }
 
 
@@ -74,13 +87,41 @@ def keyed_draws(started: np.ndarray, step: np.ndarray) -> RowStreams:
     return RowStreams(Keys(SECRET).draws(VERSION, ids))
 
 
+def collected_by_name(log: LoggedDataset, sessions_per_slot: int) -> LoggedDataset:
+    """A log of `collect` with `keyed_draws` under the caller's names: sessions in the order in
+    which they began, those of a moment by their keys."""
+    keys, slots = Keys(SECRET), log.n_sessions // sessions_per_slot
+    slot, nth = np.divmod(log.sessions, sessions_per_slot)
+    length = np.bincount(log.sessions).reshape(slots, sessions_per_slot)
+    began = (np.cumsum(length, axis=1) - length)[slot, nth]
+    users = [f"user {i}/{n}" for i, n in zip(slot, nth, strict=True)]
+    began_as = [request_id(int(i), int(n), 0) for i, n in zip(slot, nth, strict=True)]
+    named = zip(users, began_as, strict=True)
+    sessions = np.array([f"{keys.session(user, 'a session')}/{first}" for user, first in named])
+    order = np.lexsort((log.step, sessions, began))
+    columns = {k: v[order] for k, v in log.columns().items() if k not in ("session", "user")}
+    return LoggedDataset.from_columns(
+        session=sessions[order],
+        user=np.array([keys.user(user) for user in users])[order],
+        n_items=log.n_items,
+        item_names=names_of(log.n_items),
+        **columns,
+    )
+
+
 def play(
-    env: Any, engine: Engine, *, sessions_per_slot: int, seed: int, restart_at: int | None = None
+    env: Any,
+    engine: Engine,
+    *,
+    sessions_per_slot: int,
+    seed: int,
+    restart_at: int | None = None,
+    new_sessions: Callable[[], SessionStore] = MemorySessions,
 ) -> None:
     """Serve a simulator's users by an engine, as `collect` serves them by the engine's policy: in
     batches of several sizes, and with an outcome for whatever happened. A step takes a second.
     Every third batch is sent again, as if its answers had been lost; at step `restart_at` all that
-    the engine knows of sessions is lost, and read back from its event log."""
+    the engine knows of sessions is lost, and read back from its event log into new ones."""
     names = engine.catalogue.names
     now = itertools.count()
     env_seed, _ = np.random.SeedSequence(seed).spawn(2)
@@ -92,7 +133,7 @@ def play(
         at = next(now)
         engine.clock = float(at).__float__
         if at == restart_at:
-            engine.sessions = MemorySessions()
+            engine.sessions = new_sessions()
             replay(engine.events, engine.sessions, responses=len(engine.serving.response_names))
         action = np.tile(np.arange(engine.serving.slate_size), (env.num_envs, 1))
         decisions: dict[int, Decision] = {}

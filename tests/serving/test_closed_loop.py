@@ -13,18 +13,16 @@ from policies import Banned, Cap, Policy, Quota, Repeats, build, collect, constr
 from serving import Decision, OutcomeEvent
 from serving.joining.join import join
 from serving.joining.rule import JoinRule, Shape
-from serving.keys import Keys
 from tests.factories import env_of
 from tests.serving.factories import (
     EVENT_LOGS,
-    SECRET,
+    SESSION_STORES,
     VERSION,
+    collected_by_name,
     events_of,
     keyed_draws,
     make_engine,
-    names_of,
     play,
-    request_id,
 )
 
 A, SLOTS, PER_SLOT = 60, 40, 11  # 440 sessions
@@ -59,35 +57,16 @@ def expected(policy: Policy) -> LoggedDataset:
         logger=VERSION,
         draws=keyed_draws,
     )
-    return _by_name(log)
-
-
-def _by_name(log: LoggedDataset) -> LoggedDataset:
-    keys = Keys(SECRET)
-    slot, nth = np.divmod(log.sessions, PER_SLOT)
-    length = np.bincount(log.sessions).reshape(SLOTS, PER_SLOT)
-    began = (np.cumsum(length, axis=1) - length)[slot, nth]
-    users = [f"user {i}/{n}" for i, n in zip(slot, nth, strict=True)]
-    began_as = [request_id(int(i), int(n), 0) for i, n in zip(slot, nth, strict=True)]
-    named = zip(users, began_as, strict=True)
-    sessions = np.array([f"{keys.session(user, 'a session')}/{first}" for user, first in named])
-    order = np.lexsort((log.step, sessions, began))
-    columns = {k: v[order] for k, v in log.columns().items() if k not in ("session", "user")}
-    return LoggedDataset.from_columns(
-        session=sessions[order],
-        user=np.array([keys.user(user) for user in users])[order],
-        n_items=A,
-        item_names=names_of(A),
-        **columns,
-    )
+    return collected_by_name(log, PER_SLOT)
 
 
 @pytest.mark.parametrize("kind", EVENT_LOGS)
 def test_the_joined_log_is_what_collect_logs(
     kind: str, policy: Policy, expected: LoggedDataset, tmp_path: Path
 ) -> None:
-    engine = make_engine(policy, EVENT_LOGS[kind](tmp_path))
-    play(make_env(), engine, sessions_per_slot=PER_SLOT, seed=7, restart_at=30)
+    store = SESSION_STORES["redis" if kind in ("redis", "nats") else "memory"]
+    engine = make_engine(policy, EVENT_LOGS[kind](tmp_path), sessions=store())
+    play(make_env(), engine, sessions_per_slot=PER_SLOT, seed=7, restart_at=30, new_sessions=store)
     decisions, outcomes = events_of(engine.events)
     shape = Shape.of(policy.serving, engine.catalogue)
     joined = join(decisions, outcomes, RULE, shape)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,16 @@ from tests.serving.factories import EVENT_LOGS
 
 
 @pytest.fixture(params=sorted(EVENT_LOGS))
-def make(request: pytest.FixtureRequest) -> Callable[[Path], EventLog]:
-    return EVENT_LOGS[request.param]
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], EventLog]]:
+    opened = list[EventLog]()
+
+    def open_log(folder: Path) -> EventLog:
+        opened.append(EVENT_LOGS[request.param](folder))
+        return opened[-1]
+
+    yield open_log
+    for log in opened:
+        log.close()
 
 
 def event(i: int) -> bytes:
@@ -55,6 +63,21 @@ def test_reading_goes_on_after_a_number(make: Callable[[Path], EventLog], tmp_pa
         rest = [e.number for e in log.read(log.writer, after)]
         assert rest == list(range(after + 1, 500))
     assert list(log.read("nobody")) == []
+
+
+def test_the_last_number_is_known_also_of_events_that_are_gone(
+    make: Callable[[Path], EventLog], tmp_path: Path
+) -> None:
+    log = make(tmp_path)
+    assert (log.last(log.writer), log.last("nobody")) == (-1, -1)
+    for i in range(700):
+        log.append(event(i))
+        if i % 100 == 0:
+            assert log.last(log.writer) == i
+    log.erase(lambda body: body == event(699))
+    assert log.last(log.writer) == 699
+    log.erase(lambda body: True)
+    assert (log.last(log.writer), log.append(event(0)), log.last(log.writer)) == (699, 700, 700)
 
 
 def test_a_closed_log_keeps_nothing_more(make: Callable[[Path], EventLog], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every session store promises; a new one joins STORES."""
+"""What every session store promises; a new one joins SESSION_STORES of the factories."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving import MemorySessions, SessionStore
+from serving import SessionStore
 from serving.sessions.store import Taken, Visit
+from tests.serving.factories import SESSION_STORES
 
-STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions}
 
-
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=sorted(SESSION_STORES))
 def make(request: pytest.FixtureRequest) -> Callable[..., SessionStore]:
-    return STORES[request.param]
+    return SESSION_STORES[request.param]
 
 
 def visit(user: str = "u", session: str = "s", request: str = "r", items: Any = ()) -> Visit:
@@ -136,3 +135,33 @@ def test_limits_are_above_0(make: Callable[..., SessionStore]) -> None:
     for wrong in ({"ttl": 0.0}, {"most": 0}, {"length": 0}, {"idle": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             make(**wrong)
+
+
+def test_a_peek_shows_what_is_known_and_changes_nothing(make: Callable[..., SessionStore]) -> None:
+    store = make(most=2)
+    store.apply([taken("a", 5), taken("b", 3)], 4.0)
+    store.open([visit("v", items=[1])], 5.0)
+    for _ in range(3):
+        mine, nobody, other = store.peek(["u", "w", "v"])
+    assert mine is not None
+    assert other is not None
+    assert nobody is None
+    assert (mine.items.tolist(), mine.version, mine.updated) == ([5, 3], 2, 4.0)
+    np.testing.assert_array_equal(mine.responses, np.array([[1, 0.5], [1, 0.3]], np.float32))
+    assert (other.items.tolist(), other.version, other.updated) == ([1], 1, None)
+    assert store.peek([]) == []
+    assert store.open([visit("v", request="r2")], 6.0)[0].step == 1  # a peek is no step
+    store.apply([taken("c", 7, user="x")], 7.0)  # makes room: u was longest unseen, if looked at
+    assert [known is None for known in store.peek(["u", "v", "x"])] == [True, False, False]
+
+
+def test_forgotten_users_are_new(make: Callable[..., SessionStore]) -> None:
+    store = make()
+    store.apply([taken("a", 5), taken("b", 6, user="v")], 0.0)
+    store.open([visit()], 1.0)
+    assert store.forget(["u", "w"]) == 1
+    assert store.forget(["u"]) == 0
+    mine, other = store.open([visit(request="r2", items=[2]), visit("v")], 2.0)
+    assert (mine.items.tolist(), mine.version, mine.step, mine.began) == ([2], 1, 0, "r2")
+    assert other.items.tolist() == [6]
+    assert store.apply([taken("a", 5)], 3.0) == 1  # nothing is remembered of decisions either
