@@ -122,6 +122,11 @@ class Engine:
         """Of the policy's files; empty where none was given."""
         return self._live.sha256
 
+    @property
+    def last_number(self) -> int:
+        """Of the event of the last decision that the event log holds; -1 = none since the start."""
+        return self._keeper.number
+
     def swap(
         self, policy: Policy, *, version: str, sha256: str = "", retrieval: Retrieval | None = None
     ) -> None:

@@ -23,6 +23,7 @@ class Keeper:
         self.events, self.retries = events, Retries(remembered)
         self.counts: Counter[str] = Counter()
         self.failing = set[str]()  # parts that failed when they were last used
+        self.number = -1  # of the last decision's event
 
     def keep(self, decision: Decision, visit: Visit) -> str | None:
         """Why the event log does not hold the decision; None where it does."""
@@ -42,6 +43,7 @@ class Keeper:
             self.alarm("event log", number)
             return said("event log", number)
         self.alarm("event log", None)
+        self.number = number
         self.retries.keep(visit[:3], event)
         return None
 

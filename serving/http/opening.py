@@ -114,7 +114,7 @@ def service_of(
             since=watched.since,
             rules=rules_hash(rules_of(engine.policy)),
             writer=engine.events.writer,
-            next_number=engine.events.last(engine.events.writer) + 1,
+            number=engine.last_number,
             queue=len(service.worker.queue),
             swaps=watched.swaps,
             load_failures=watched.failures,

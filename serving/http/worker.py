@@ -31,7 +31,7 @@ class Meter(Protocol):
 
     def under(self, rules: tuple[Rule, ...]) -> None: ...
 
-    def decided(self, decisions: Sequence[Decision]) -> None: ...
+    def decided(self, decisions: Sequence[Decision], *, logged: int | None = None) -> None: ...
 
     def outcomes(self, events: Sequence[OutcomeEvent]) -> None: ...
 
@@ -135,19 +135,21 @@ class Worker:
             self.guard.late(ms, self._deadline(w)) for ms, w in zip(waited, waiters, strict=True)
         ]
         requests = [waiter.call for waiter in waiters]
+        before = self.engine.counts["unlogged"]
         decisions = self.engine.decide_many(requests, waited_ms=waited, late=late)
         if not all(late):
             self.guard.took(1e3 * (self.timer() - started))
         if self.meter is not None:
-            self._count(self.meter, decisions)
+            lost = self.engine.counts["unlogged"] - before
+            self._count(self.meter, decisions, len(decisions) - lost)
         return decisions
 
-    def _count(self, meter: Meter, decisions: list[Decision]) -> None:
-        """Decisions, and before them the rules of a policy that is new."""
+    def _count(self, meter: Meter, decisions: list[Decision], logged: int) -> None:
+        """Decisions, of which so many are logged, and before them the rules of a new policy."""
         if self._counted is not (policy := self.engine.policy):
             self._counted = policy
             meter.under(rules_of(policy))
-        meter.decided(decisions)
+        meter.decided(decisions, logged=logged)
 
     def _deadline(self, waiter: Waiter) -> float:
         given: float | None = waiter.call.deadline_ms

@@ -12,7 +12,7 @@ import numpy as np
 from policies.rules.constraints import Rule
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED, Outcome, OutcomeEvent
-from serving.metrics.signals import AGE, AGES, DURATION, SECONDS, WAIT, WORK
+from serving.metrics.series import AGE, AGES, DURATION, SECONDS, WAIT, WORK
 from serving.metrics.sums import F64, Sums, histogram_of, moments_of, shown_of
 from serving.metrics.violations import violations
 

@@ -40,6 +40,7 @@ class Signal:
     unit: str  # suffix of the series; "" = none
     help: str
     label: str = ""  # its one label; values are of a small fixed set
+    known: tuple[str, ...] = ()  # values that are there from the start, at 0
     fixed: tuple[tuple[str, str], ...] = ()  # labels that never change
     edges: F64 | None = None  # (E,) of a histogram
     slis: tuple[Sli, ...] = ()

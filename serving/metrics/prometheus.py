@@ -58,7 +58,8 @@ def _counter(signal: Signal, total: Sums) -> Any:
 
     labels = [signal.label] if signal.label else []
     family = CounterMetricFamily(signal.name, signal.help, labels=labels)
-    found = {label: n for (name, label), n in total.counts.items() if name == signal.name}
+    found = dict.fromkeys(signal.known, 0.0)
+    found |= {label: n for (name, label), n in total.counts.items() if name == signal.name}
     for label, n in sorted(found.items()) if labels else [("", sum(found.values()))]:
         family.add_metric([label] if labels else [], n)
     return family
@@ -102,7 +103,7 @@ def _state(signal: Signal, state: State) -> Any:
 
     value, labels, counts = {
         "longplay_queue_length": (state.queue, {}, False),
-        "longplay_events_next_number": (state.next_number, {"writer": state.writer}, False),
+        "longplay_events_number": (state.number, {"writer": state.writer}, False),
         "longplay_swaps": (state.swaps, {}, True),
         "longplay_load_failures": (state.load_failures, {}, True),
         "longplay_start_time": (state.since, {}, False),

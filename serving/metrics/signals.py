@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
 from serving.metrics.estimates import LEVEL
 from serving.metrics.kinds import (
     Signal,
@@ -18,49 +16,23 @@ from serving.metrics.kinds import (
     quantile_of,
     share_of,
 )
-
-SECONDS = np.array(
-    [1, 2, 3, 4, 5, 7.5, 10, 12.5, 15, 17.5, 20, 22.5, 25, 27.5, 30, 35, 40, 45, 50, 60, 75, 100,
-     150, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
-) / 1e3  # fmt: skip
-AGES = np.array([1, 10, 60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 30 * 86_400], float)
-
-DURATION = "http_server_request_duration"  # OpenTelemetry's http.server.request.duration
-AGE = "longplay_history_age"
-WAIT, WORK = "longplay_decision_wait_duration", "longplay_decision_work_duration"
-OVER_HTTP = (
-    ("http_request_method", "POST"),
-    ("http_response_status_code", "200"),
-    ("http_route", "/decide"),
-    ("url_scheme", "http"),
+from serving.metrics.series import (
+    AGE,
+    AGES,
+    ANSWERED,
+    DURATION,
+    OVER_HTTP,
+    REASONS,
+    SECONDS,
+    SURE,
+    WAIT,
+    WORK,
+    counter,
+    duration,
+    latency,
+    state,
+    summary,
 )
-ANSWERED = ("policy", "fallback")
-SURE = 0.999  # level of a check that is looked at all the time
-
-
-def _latency(
-    name: str, title: str, signal: str, q: float, help: str, target: float | None = None
-) -> Sli:
-    return Sli(
-        name, title, "ms", help, partial(quantile_of, signal, SECONDS, q, 1e3), target=target
-    )
-
-
-def _state(name: str, help: str, *, unit: str = "", label: str = "") -> Signal:
-    return Signal(name, "", "state", unit, help, label)
-
-
-def _counter(name: str, measure: str, help: str, label: str = "") -> Signal:
-    return Signal(name, measure, "counter", "", help, label)
-
-
-def _summary(name: str, unit: str, help: str, sli: Sli) -> Signal:
-    return Signal(name, "", "summary", unit, help, slis=(sli,))
-
-
-def _duration(name: str, help: str, sli: Sli) -> Signal:
-    return Signal(name, "M2", "histogram", "seconds", help, edges=SECONDS, slis=(sli,))
-
 
 SIGNALS: tuple[Signal, ...] = (
     Signal(
@@ -71,6 +43,7 @@ SIGNALS: tuple[Signal, ...] = (
         "Requests for a slate: answered by the policy or by the fallback, refused for a fault of "
         "the caller's, or failed.",
         "result",
+        (*ANSWERED, "refused", "failed"),
         slis=(
             Sli(
                 "requests",
@@ -107,33 +80,33 @@ SIGNALS: tuple[Signal, ...] = (
         fixed=OVER_HTTP,
         edges=SECONDS,
         slis=(
-            _latency(
+            latency(
                 "latency_p50",
                 "Latency, median",
                 DURATION,
                 0.5,
                 "time from receipt to the logged decision",
             ),
-            _latency(
+            latency(
                 "latency_p95", "Latency, P95", DURATION, 0.95, "the same, of the slowest 5 %", 30.0
             ),
-            _latency(
+            latency(
                 "latency_p99", "Latency, P99", DURATION, 0.99, "the same, of the slowest 1 %", 50.0
             ),
         ),
     ),
-    _duration(
+    duration(
         WAIT,
         "Time that a request waited in the queue.",
-        _latency("wait_p95", "Queue wait, P95", WAIT, 0.95, "in the queue, the slowest 5 %"),
+        latency("wait_p95", "Queue wait, P95", WAIT, 0.95, "in the queue, the slowest 5 %"),
     ),
-    _duration(
+    duration(
         WORK,
         "Time of the whole batch, until the event was logged.",
-        _latency("work_p95", "Work, P95", WORK, 0.95, "time of the batch, the slowest 5 %"),
+        latency("work_p95", "Work, P95", WORK, 0.95, "time of the batch, the slowest 5 %"),
     ),
-    _counter("longplay_fallbacks", "M3", "Answers of the fallback, by why.", "reason"),
-    _counter("longplay_refusals", "M3", "Requests without an answer, by why.", "error_type"),
+    counter("longplay_fallbacks", "M3", "Answers of the fallback, by why.", "reason", REASONS),
+    counter("longplay_refusals", "M3", "Requests without an answer, by why.", "error_type"),
     Signal(
         AGE,
         "M7",
@@ -165,6 +138,7 @@ SIGNALS: tuple[Signal, ...] = (
         "",
         "Decisions answered, by whether the event log holds them.",
         "logged",
+        ("true", "false"),
         slis=(
             Sli(
                 "logged",
@@ -185,6 +159,7 @@ SIGNALS: tuple[Signal, ...] = (
         "Logged decisions whose time for outcomes is "
         "over, by whether any came; a sample where there are many.",
         "outcome",
+        ("known", "none"),
         slis=(
             Sli(
                 "outcomes_known",
@@ -227,6 +202,7 @@ SIGNALS: tuple[Signal, ...] = (
         "",
         "Slates shown that the rules, counted afresh from the logged decision, forbid.",
         "check",
+        ("twice", "not_offered", "rule"),
         slis=(
             Sli(
                 "violations",
@@ -238,12 +214,12 @@ SIGNALS: tuple[Signal, ...] = (
             ),
         ),
     ),
-    _counter(
+    counter(
         "longplay_unaudited",
         "M12",
         "Slates under rules that are not known here, of which only the items were audited.",
     ),
-    _summary(
+    summary(
         "longplay_propensity",
         "",
         "Probability of the whole slate, of the policy's decisions.",
@@ -255,7 +231,7 @@ SIGNALS: tuple[Signal, ...] = (
             partial(mean_of, "longplay_propensity", LEVEL),
         ),
     ),
-    _summary(
+    summary(
         "longplay_first_place_entropy",
         "nats",
         "Entropy of the first place, of the policy's decisions that log its probabilities.",
@@ -267,7 +243,7 @@ SIGNALS: tuple[Signal, ...] = (
             partial(mean_of, "longplay_first_place_entropy", LEVEL),
         ),
     ),
-    _summary(
+    summary(
         "longplay_first_place_weight",
         "",
         "Weight of a policy that draws the first place by the square root of its probabilities; "
@@ -282,14 +258,14 @@ SIGNALS: tuple[Signal, ...] = (
             1.0,
         ),
     ),
-    _counter(
+    counter(
         "longplay_unknown_items",
         "",
         "Items of given histories that the catalogue does not have; they are skipped.",
     ),
-    _state("longplay_queue_length", "Requests that wait."),
-    _state("longplay_events_next_number", "Number of the writer's next event.", label="writer"),
-    _state("longplay_swaps", "Times that the policy was exchanged."),
-    _state("longplay_load_failures", "Versions that could not be loaded."),
-    _state("longplay_start_time", "When the policy began to serve, since 1970.", unit="seconds"),
+    state("longplay_queue_length", "Requests that wait."),
+    state("longplay_events_number", "Number of the last decision's event.", label="writer"),
+    state("longplay_swaps", "Times that the policy was exchanged."),
+    state("longplay_load_failures", "Versions that could not be loaded."),
+    state("longplay_start_time", "When the policy began to serve, since 1970.", unit="seconds"),
 )

@@ -14,7 +14,7 @@ class State:
     rules: str = ""  # their hash
     since: float = 0.0  # s, when the policy began to serve
     writer: str = ""  # of the event log
-    next_number: int = 0  # of its next event
+    number: int = -1  # of the event of the last decision
     queue: int = 0  # requests that wait
     swaps: int = 0
     load_failures: int = 0

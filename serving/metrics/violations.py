@@ -24,12 +24,12 @@ def violations(
     found: Counter[str] = Counter()
     under: dict[tuple[str, int], list[Decision]] = {}
     for one in decisions:
-        shown = [item for item in one.slate if item >= 0]
-        items = set(shown)
-        found["twice"] += len(items) < len(shown)
-        found["not_offered"] += one.candidates is not None and bool(
-            items.difference(one.candidates)
-        )
+        items = {*one.slate}
+        items.discard(-1)
+        if len(items) < len(one.slate) - one.slate.count(-1):
+            found["twice"] += 1
+        if one.candidates is not None and items.difference(one.candidates):
+            found["not_offered"] += 1
         under.setdefault((one.rules, len(one.slate)), []).append(one)
     for (key, _), some in under.items():
         if key not in rules:

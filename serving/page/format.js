@@ -28,7 +28,7 @@ export function number(x, digits = 3) {
 export function score(x) {
   if (x === null || x === undefined) return "–";
   const size = Math.abs(x);
-  if ((x !== 0 && size < 0.005) || size >= 1e6) return number(x, 2);
+  if ((x !== 0 && size < 0.005) || size >= 1e6) return number(x, 1);
   return x.toFixed(2).replace("-", MINUS);
 }
 

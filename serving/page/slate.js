@@ -91,7 +91,12 @@ function showMoved(explanation, list, note) {
     return;
   }
   note.textContent = "Each item of the history left out in turn: the mean change of the slate's scores. Open one to see which items it moved.";
-  const most = Math.max(...past.map((one) => Math.abs(one.moved)), 1e-12);
+  const most = Math.max(...past.map((one) => Math.abs(one.moved)));
+  if (most === 0) {
+    list.replaceChildren();
+    note.textContent = "The history does not move the scores of this policy.";
+    return;
+  }
   list.replaceChildren(...past.slice(0, 20).map((one) => movedItem(one, most)));
 }
 
@@ -142,7 +147,7 @@ function showLeft(explanation, main, box, note) {
     reasons.get(key).items.push(one);
   }
   note.textContent = out.length
-    ? `${plural(out.length - open.length, "candidate")} closed by rules, ${open.length.toLocaleString("en")} ranked below the slate.`
+    ? `${plural(out.length - open.length, "candidate").replace(/^0 /, "No ")} closed by rules, ${open.length.toLocaleString("en")} ranked below the slate.`
     : "Every candidate is in the slate.";
   const closed = [...reasons.values()].sort((a, b) => (a.place ?? 0) - (b.place ?? 0));
   box.replaceChildren(...closed.map(closedBy), ...(open.length ? [rankedBelow(open, main)] : []));

@@ -21,7 +21,8 @@ from serving.metrics.decision_sums import reason_class, sums_of_decisions
 from serving.metrics.estimates import Estimate
 from serving.metrics.kinds import Sli
 from serving.metrics.metrics import Metrics
-from serving.metrics.signals import DURATION, SIGNALS
+from serving.metrics.series import DURATION
+from serving.metrics.signals import SIGNALS
 from serving.metrics.slis import verdict
 from serving.metrics.state import State
 from serving.metrics.sums import Sums
@@ -124,6 +125,9 @@ def test_every_number_by_hand() -> None:
         ("fallbacks_total", {"reason": "event_log"}, 1),
         ("refusals_total", {"error_type": "503"}, 1),
         ("decisions_total", {"logged": "false"}, 1),
+        ("violations_total", {"check": "rule"}, 0),
+        ("fallbacks_total", {"reason": "deadline"}, 0),
+        ("awaited_total", {"outcome": "known"}, 0),
         ("history_age_seconds_count", {}, 3),
         ("items_shown_distinct", {}, 3),
         ("propensity_sum", {}, 0.5),
@@ -135,7 +139,7 @@ def test_every_number_by_hand() -> None:
 
 def test_every_signal_has_a_series_and_one_name() -> None:
     metrics = Metrics(clock=lambda: 1000.0)
-    metrics.state = lambda: State(policy="v7", sha256="ab", writer="main", next_number=9, queue=2,
+    metrics.state = lambda: State(policy="v7", sha256="ab", writer="main", number=9, queue=2,
                                   swaps=1, load_failures=3)  # fmt: skip
     metrics.decided([DECISION])
     metrics.rejected(429)
@@ -146,7 +150,7 @@ def test_every_signal_has_a_series_and_one_name() -> None:
     found = series(text)
     info = {"version": "v7", "sha256": "ab", "rules": ""}
     assert found["longplay_policy_info", frozenset(info.items())] == 1
-    assert found["longplay_events_next_number", frozenset({("writer", "main")})] == 9
+    assert found["longplay_events_number", frozenset({("writer", "main")})] == 9
     assert found["longplay_swaps_total", frozenset()] == 1
     assert any(name.startswith("process_") for name in names)
     slis = [sli.name for signal in SIGNALS for sli in signal.slis]

@@ -9,28 +9,36 @@ import pytest
 from serving.page.files import HEADERS, page_files
 from serving.page.names import Names
 
+FILES = ("", "page.js", "api.js", "format.js", "served.js", "slate.js", "style.css", "icon.svg")
+
+
+def text_of(name: str) -> str:
+    """A file of the page."""
+    return page_files()[f"/page/{name}" if name else "/"][0].decode()
+
 
 def test_the_page_asks_for_nothing_but_its_own_files() -> None:
     """Every file that one of them names is there; no script, style or handler stands inline."""
-    files = page_files()
-    page = files["/"][0].decode()
-    names = re.findall(r'(?:src|href)="(/[^"]*)"', page)
-    scripts = b"".join(body for path, (body, _) in files.items() if path.endswith(".js")).decode()
-    names += [f"/page/{name}" for name in re.findall(r'from "\./([^"]+)"', scripts)]
-    assert {"/page/page.js", "/page/style.css", "/page/slate.js"} <= {*names}
-    assert {*names} - {"/metrics", "/openapi.json"} <= files.keys()
+    page = text_of("")
+    scripts = "".join(text_of(name) for name in FILES if name.endswith(".js"))
+    named = re.findall(r'(?:src|href)="/page/([^"]*)"', page)
+    named += re.findall(r'from "\./([^"]+)"', scripts)
+    assert {*named} == {*FILES} - {""}
+    others = re.findall(r'(?:src|href)="((?!/page/)[^"#]+)"', page)
+    assert {*others} == {"/metrics", "/openapi.json"}
     assert not re.search(r"<style|<script[^>]*>[^<]|\sstyle=|\son[a-z]+=|javascript:", page)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", scripts)
-    for path, (body, _) in files.items():
-        assert not re.search(rb"https?://(?!www\.w3\.org)", body), path
+    for name in FILES:
+        assert not re.search(r"https?://(?!www\.w3\.org)", text_of(name)), name
 
 
-def test_files_have_their_types() -> None:
-    files = page_files()
-    assert files["/"][1].startswith("text/html")
-    assert files["/page/page.js"][1].startswith("text/javascript")
-    assert files["/page/style.css"][1].startswith("text/css")
-    assert files["/page/icon.svg"][1] == "image/svg+xml"
+def test_there_is_no_other_file_and_each_has_its_type() -> None:
+    kinds = {path: kind.partition(";")[0] for path, (_, kind) in page_files().items()}
+    assert kinds.keys() == {f"/page/{name}" if name else "/" for name in FILES}
+    assert kinds["/"] == "text/html"
+    assert kinds["/page/page.js"] == "text/javascript"
+    assert kinds["/page/style.css"] == "text/css"
+    assert kinds["/page/icon.svg"] == "image/svg+xml"
     assert "default-src 'self'" in HEADERS["content-security-policy"]
 
 

@@ -1,0 +1,59 @@
+"""Names, bins and shapes that several signals share."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from serving.metrics.kinds import Signal, Sli, quantile_of
+
+SECONDS = np.array(
+    [1, 2, 3, 4, 5, 7.5, 10, 12.5, 15, 17.5, 20, 22.5, 25, 27.5, 30, 35, 40, 45, 50, 60, 75, 100,
+     150, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000]
+) / 1e3  # fmt: skip
+AGES = np.array([1, 10, 60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 30 * 86_400], float)
+
+DURATION = "http_server_request_duration"  # OpenTelemetry's http.server.request.duration
+AGE = "longplay_history_age"
+WAIT, WORK = "longplay_decision_wait_duration", "longplay_decision_work_duration"
+OVER_HTTP = (
+    ("http_request_method", "POST"),
+    ("http_response_status_code", "200"),
+    ("http_route", "/decide"),
+    ("url_scheme", "http"),
+)
+ANSWERED = ("policy", "fallback")
+REASONS = ("deadline", "event_log", "other", "policy", "rule", "sessions")
+SURE = 0.999  # level of a check that is looked at all the time
+
+
+def latency(
+    name: str, title: str, signal: str, q: float, help: str, target: float | None = None
+) -> Sli:
+    """A quantile of durations, in ms."""
+    return Sli(
+        name, title, "ms", help, partial(quantile_of, signal, SECONDS, q, 1e3), target=target
+    )
+
+
+def state(name: str, help: str, *, unit: str = "", label: str = "") -> Signal:
+    """What the server is at the moment."""
+    return Signal(name, "", "state", unit, help, label)
+
+
+def counter(
+    name: str, measure: str, help: str, label: str = "", known: tuple[str, ...] = ()
+) -> Signal:
+    """A count without an indicator."""
+    return Signal(name, measure, "counter", "", help, label, known)
+
+
+def summary(name: str, unit: str, help: str, sli: Sli) -> Signal:
+    """Moments, and the indicator of their mean."""
+    return Signal(name, "", "summary", unit, help, slis=(sli,))
+
+
+def duration(name: str, help: str, sli: Sli) -> Signal:
+    """A histogram of durations, and one indicator."""
+    return Signal(name, "M2", "histogram", "seconds", help, edges=SECONDS, slis=(sli,))
