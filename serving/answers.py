@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.checks import repeats
+from offpolicy.log.dataset import LoggedDataset
 from policies.base import Policy, act
-from policies.baselines.uniform import uniform
-from policies.observation import Observation, eligible, offered
+from policies.observation import Observation, Serving, candidate_items, eligible, offered
 from policies.rules.constrained import Constrained, left_by_rules
 from policies.rules.constraints import Rule
 from policies.slates.row_streams import RowStreams
+from policies.slates.uniform import UniformSlates
 from serving.drawn import check_drawn
 from serving.offers import Offer
 from serving.retrieval import Retrieval
@@ -43,13 +44,30 @@ class Answer(NamedTuple):
     fallback: str | None = None  # why it is not the policy's
 
 
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Every candidate alike, as a policy."""
+
+    serving: Serving
+
+    def distribution(self, obs: Observation) -> UniformSlates:
+        shape = candidate_items(obs, self.serving.n_items).shape
+        logits = np.zeros(shape)
+        if obs.eligible is not None:
+            logits[~obs.eligible] = -np.inf
+        return UniformSlates(logits, self.serving.slate_size)
+
+    def update(self, log: LoggedDataset) -> dict[str, float]:
+        return {}
+
+
 class Answers:
     """A policy, and the uniform fallback under the same rules."""
 
     def __init__(self, policy: Policy, retrieval: Retrieval | None, *, tables: bool) -> None:
         self.policy, self.retrieval, self.tables = policy, retrieval, tables
         self.rules = rules_of(policy)
-        plain = uniform(policy.serving)
+        plain = Fallback(policy.serving)
         self.fallback: Policy = Constrained(plain, self.rules) if self.rules else plain
         self._reported: set[tuple[str, int]] = set()
 
