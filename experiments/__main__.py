@@ -66,6 +66,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",
     ),
+    "traffic": Command(
+        "experiments.traffic.command",
+        "load for a server, open loop: sessions, outcomes, latency, success",
+    ),
     "benchmark env": Command(
         "experiments.benchmark.env", "user-steps per CPU-second of the simulators"
     ),

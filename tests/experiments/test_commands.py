@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import pytest
 
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
+from tests.experiments.traffic.stub import stub
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LONGPLAY_DATA"), reason="LONGPLAY_DATA names no folder of real data"
 )
-TINY = {  # command -> options; {d} is a folder of its own, with a log of decisions in {d}/log
+TINY = {  # command -> options; {d} is a folder of its own, with a log of decisions in {d}/log; a
+    # server that answers is at {server}
     "compare": "--encoder {encoder} --policies uniform --warm-sessions 40 --train-sessions 60 "
     "--log-sessions 150 --truth-sessions 40 --curve-sessions 10 --rounds 1 --users 16 "
     "--max-steps 4 --workers 1 --out {d}/runs",
@@ -41,6 +44,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
     "published": "digits --repeats 1",
+    "traffic": "--url {server} --rps 100 --seconds 0.3",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
     "benchmark offpolicy": "--scale 0.002 --here",
@@ -87,8 +91,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def options(command: str, folder: Path, encoder: str = "markov") -> list[str]:
-    return [*command.split(), *TINY[command].format(d=folder, encoder=encoder).split()]
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with stub() as (url, _):
+        yield url
+
+
+def options(
+    command: str, folder: Path, encoder: str = "markov", server: str = "nowhere"
+) -> list[str]:
+    given = TINY[command].format(d=folder, encoder=encoder, server=server)
+    return [*command.split(), *given.split()]
 
 
 def test_every_command_has_a_tiny_run() -> None:
@@ -97,10 +110,14 @@ def test_every_command_has_a_tiny_run() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs(
-    command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    folder: Path,
+    server: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
-    status = main(options(command, folder))
+    status = main(options(command, folder, server=server))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status
     assert status in ((0, 1, 3) if verdict else (0,)), err
