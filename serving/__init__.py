@@ -12,6 +12,9 @@ from serving.events.segments import SegmentLog
 from serving.joining.join import Joined, join
 from serving.joining.rule import JoinRule, Shape
 from serving.joining.stream import join_log
+from serving.registry.loading import Release
+from serving.registry.opening import open_engine
+from serving.registry.registry import Registry
 from serving.retrieval import Retrieval, TopVectors
 from serving.sessions.memory import MemorySessions
 from serving.sessions.replay import replay
@@ -31,6 +34,8 @@ __all__ = [
     "MemorySessions",
     "Outcome",
     "OutcomeEvent",
+    "Registry",
+    "Release",
     "Request",
     "Retrieval",
     "SegmentLog",
@@ -39,5 +44,6 @@ __all__ = [
     "TopVectors",
     "join",
     "join_log",
+    "open_engine",
     "replay",
 ]

@@ -1,0 +1,79 @@
+"""Files and folders that are whole or not there, also after a power cut: synced, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from offpolicy.storage.atomic import atomic_file, atomic_folder
+from offpolicy.storage.claims import sweep
+
+WRITING = ".writing-"  # in the names of what `offpolicy.storage.claims` has not put in place
+
+
+def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """The file holds the old content or the new one, whatever happens; on return the new one is on
+    the disk."""
+    with atomic_file(path) as fresh:
+        fresh.chmod(mode)
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
+@contextmanager
+def durable_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `path` once all in it is on the disk."""
+    with atomic_folder(path) as fresh:
+        yield fresh
+        for folder, _, names in os.walk(fresh):
+            for name in names:
+                with (Path(folder) / name).open("rb") as file:
+                    os.fsync(file.fileno())
+            sync_folder(Path(folder))
+    sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """One more line at the end of a file, on the disk on return; a piece of a line that a killed
+    process left there is cut off first. One process at a time."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        end = len(whole_lines(path.read_bytes()))
+        if os.fstat(handle).st_size != end:
+            os.ftruncate(handle, end)
+        try:
+            written = os.pwrite(handle, line + b"\n", end)
+            if written <= len(line):
+                raise OSError(f"only {written} bytes of a line could be written: a full disk?")
+        except OSError:
+            os.ftruncate(handle, end)
+            raise
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    sync_folder(path.parent)
+
+
+def whole_lines(content: bytes) -> bytes:
+    """All up to the last line's end."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed writers left in a folder."""
+    for left in folder.glob(f".*{WRITING}*"):
+        sweep(folder / left.name[1:].rpartition(WRITING)[0])
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in the folder outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

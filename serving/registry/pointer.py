@@ -1,0 +1,147 @@
+"""The pointer: which version serves, and the last change of it; and the changes before.
+
+The pointer is replaced first and its change is then written into the history. One that a killed
+process did not write there still stands in the pointer, and is written before the next change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.contracts.fields import (
+    ContractError,
+    check,
+    from_json,
+    many,
+    maybe,
+    number,
+    of,
+    text,
+    to_json,
+    whole,
+)
+from serving.registry.durable import append_line, whole_lines, write_durably
+
+POINTER, HISTORY = "pointer.json", "history.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Who made which version live, when and why."""
+
+    revision: int = of(whole)  # of the pointer, from 1 without a gap
+    time: float = of(number)  # s since 1970
+    action: str = of(text)  # promote or rollback
+    before: str | None = of(maybe(text))  # the version that was live
+    after: str | None = of(maybe(text))  # the version that is live since
+    by: str = of(text)
+    why: str | None = of(maybe(text), None)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def to_json(self) -> bytes:
+        """One line."""
+        return to_json(self, "change")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """What a registry serves. Where nothing was promoted yet, nothing is live."""
+
+    revision: int = of(whole, 0)  # counts changes
+    live: str | None = of(maybe(text), None)  # a version
+    previous: str | None = of(maybe(text), None)  # what a rollback brings back
+    fallback: tuple[str, ...] = of(many(text), ())  # items that may always be shown
+    canary: str | None = of(maybe(text), None)  # a version that some users get
+    shadow: str | None = of(maybe(text), None)  # a version that is asked and not shown
+    weight: float | None = of(maybe(number), None)  # share of users that get the canary
+    changed: Mapping[str, Any] | None = of(lambda name, value: value, None)  # the last Change
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def change(self) -> Change | None:
+        """The change that made the pointer what it is. Raises ContractError where it is none."""
+        return None if self.changed is None else from_json(Change, self.changed, "change")
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return to_json(self, "pointer")
+
+
+def read_pointer(folder: Path) -> Pointer:
+    """The registry's pointer. Raises ContractError, which names the file and the field."""
+    file = folder / POINTER
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return Pointer()
+    return parse_pointer(content, file)
+
+
+def parse_pointer(content: bytes, file: Path) -> Pointer:
+    """A pointer of a file's content."""
+    try:
+        pointer = from_json(Pointer, content, "pointer")
+        _ = pointer.change
+    except ContractError as error:
+        raise ContractError(
+            f"{file} is damaged: {error}. The versions are whole: delete the file and promote one"
+        ) from None
+    return pointer
+
+
+def write_pointer(folder: Path, pointer: Pointer) -> None:
+    """Replace the pointer, and write its change into the history; the last one's first, where it
+    is missing there. For the holder of the registry's lock."""
+    _complete(folder, read_pointer(folder))
+    write_durably(folder / POINTER, pointer.to_json() + b"\n")
+    _complete(folder, pointer)
+
+
+def read_history(folder: Path) -> list[Change]:
+    """All changes, the oldest first; a piece of a line at the end is left out.
+
+    Raises ContractError, which names the file and the line, for one that is damaged.
+    """
+    changes = _written(folder)
+    last = read_pointer(folder).change
+    if last is not None and (not changes or changes[-1].revision < last.revision):
+        changes.append(last)  # its writer was killed
+    return changes
+
+
+def _complete(folder: Path, pointer: Pointer) -> None:
+    change, written = pointer.change, _written(folder)
+    if change is not None and (not written or written[-1].revision < change.revision):
+        append_line(folder / HISTORY, change.to_json())
+
+
+def _written(folder: Path) -> list[Change]:
+    file = folder / HISTORY
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return []
+    changes = []
+    for number_of, line in enumerate(whole_lines(content).splitlines(), 1):
+        try:
+            changes.append(from_json(Change, line, "change"))
+        except ContractError as error:
+            raise ContractError(
+                f"{file} is damaged at line {number_of}: {error}. Move the file away: the pointer "
+                "and the versions do not need it"
+            ) from None
+    return changes
+
+
+def as_kept(change: Change) -> dict[str, Any]:
+    """What a pointer keeps of its change."""
+    known: dict[str, Any] = json.loads(change.to_json())
+    return known

@@ -1,0 +1,48 @@
+"""The secret under which users are hashed and slates are drawn: one for a registry, made once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from serving.keys import SHORTEST
+from serving.registry.durable import write_durably
+
+SECRET, VARIABLE, BYTES = "secret", "LONGPLAY_SECRET", 32
+
+
+def secret_of_environment() -> bytes | None:
+    """LONGPLAY_SECRET, if it is set. Raises ValueError where it is too short."""
+    given = os.environ.get(VARIABLE)
+    if given is None:
+        return None
+    if len(given.encode()) < SHORTEST:
+        raise ValueError(
+            f"{VARIABLE} has {len(given.encode())} bytes; give at least {SHORTEST}, for example "
+            "what `openssl rand -hex 32` prints"
+        )
+    return given.encode()
+
+
+def read_secret(folder: Path) -> bytes:
+    """Raises FileNotFoundError where none was made, and ValueError for one that others may read or
+    that is damaged."""
+    file = folder / SECRET
+    content = file.read_bytes()
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise ValueError(f"{file} can be read by others: chmod 600 {file}")
+    if len(content) != BYTES:
+        raise ValueError(
+            f"{file} has {len(content)} bytes instead of {BYTES}: take it from a copy. With "
+            "another secret every user is new"
+        )
+    return content
+
+
+def make_secret(folder: Path) -> bytes:
+    """Write a new one, for the holder of the registry's lock."""
+    made = secrets.token_bytes(BYTES)
+    write_durably(folder / SECRET, made, mode=0o600)
+    return made
