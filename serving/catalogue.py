@@ -54,7 +54,9 @@ class Catalogue:
         except KeyError:
             unknown = [name for name in names if name not in self.number]
         some = ", ".join(map(repr, unknown[:5])) + (" …" if len(unknown) > 5 else "")
-        raise ContractError(f"{field} has {len(unknown)} items not in the catalogue: {some}")
+        raise ContractError(
+            f"{field} has {len(unknown)} items not in the catalogue: {some}", field=field
+        )
 
     def known(self, names: Iterable[str]) -> list[int]:
         """Numbers of those items that the catalogue has."""

@@ -45,7 +45,7 @@ class Door:
             candidates = self._candidates(request.candidates)
             context = self._context(request.context)
         except ContractError as error:
-            raise ContractError(f"request {request.request_id!r}: {error}") from None
+            raise error.within(f"request {request.request_id!r}") from None
         given = request.history or ()
         items = np.array(self.catalogue.known(given), np.int32)
         visit = Visit(
@@ -64,13 +64,17 @@ class Door:
             if outcome.item is not None:
                 item = self.catalogue.numbers("item", [outcome.item])[0]
             if (outcome.kind == TAKEN) > (item is not None):
-                raise ContractError("item is missing: an outcome `taken` names the item")
+                raise ContractError(
+                    "item is missing: an outcome `taken` names the item", field="item"
+                )
             if outcome.kind in (TERMINATED, TRUNCATED) and item is not None:
-                raise ContractError(f"item is given, and {outcome.kind!r} is of no item")
+                raise ContractError(
+                    f"item is given, and {outcome.kind!r} is of no item", field="item"
+                )
             responses = self._responses(outcome)
             _check_float32("value", [outcome.value])
         except ContractError as error:
-            raise ContractError(f"outcome {outcome.outcome_id!r}: {error}") from None
+            raise error.within(f"outcome {outcome.outcome_id!r}") from None
         return OutcomeEvent(
             outcome_id=outcome.outcome_id,
             decision_id=outcome.decision_id,
@@ -88,22 +92,31 @@ class Door:
         if names is None:
             if not self.retrieves:
                 raise ContractError(
-                    f"candidates is missing: give up to {most} items, or the engine a retrieval"
+                    f"candidates is missing: give up to {most} items, or the engine a retrieval",
+                    field="candidates",
                 )
             return None
         if not 0 < len(names) <= most:
-            raise ContractError(f"candidates has {len(names)} items; give 1 to {most}")
+            raise ContractError(
+                f"candidates has {len(names)} items; give 1 to {most}",
+                field="candidates",
+                limit=most,
+            )
         numbers = self.catalogue.numbers("candidates", names)
         if len(set(numbers)) < len(numbers):
             twice = next(name for i, name in enumerate(names) if name in names[:i])
-            raise ContractError(f"candidates has {twice!r} twice; give each item once")
+            raise ContractError(
+                f"candidates has {twice!r} twice; give each item once", field="candidates"
+            )
         return np.array(numbers, np.int32)
 
     def _context(self, context: Sequence[float] | None) -> tuple[float, ...]:
         values, size = tuple(context or ()), self.serving.user_size
         if len(values) != size:
             raise ContractError(
-                f"context has {len(values)} numbers; the policy's user vector has {size}"
+                f"context has {len(values)} numbers; the policy's user vector has {size}",
+                field="context",
+                limit=size,
             )
         _check_float32("context", values)
         return values
@@ -115,7 +128,8 @@ class Door:
         if given.keys() != set(wanted):
             raise ContractError(
                 f"responses has {', '.join(sorted(given)) or 'nothing'}; an outcome "
-                f"{outcome.kind!r} has {', '.join(wanted) or 'none'}"
+                f"{outcome.kind!r} has {', '.join(wanted) or 'none'}",
+                field="responses",
             )
         values = tuple(given[name] for name in wanted)
         _check_float32("responses", values)
@@ -135,4 +149,8 @@ def _check_float32(field: str, values: Sequence[float]) -> None:
     largest = float(np.finfo(np.float32).max)
     for i, value in enumerate(values):
         if abs(value) > largest:
-            raise ContractError(f"{field}[{i}] is {value}, more than float32 can hold")
+            raise ContractError(
+                f"{field}[{i}] is {value}, more than float32 can hold",
+                field=f"{field}[{i}]",
+                limit=largest,
+            )

@@ -17,7 +17,21 @@ T = TypeVar("T", bound="Message")
 
 
 class ContractError(ValueError):
-    """A message breaks its contract; the text names the field and the fix."""
+    """A message breaks its contract; the text names the field and the fix.
+
+    field: the same name alone; None where it is the whole message.
+    limit: the number that was exceeded, if one was.
+    """
+
+    def __init__(
+        self, message: str, *, field: str | None = None, limit: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.field, self.limit = field, limit
+
+    def within(self, what: str) -> ContractError:
+        """The same error, of one of several messages."""
+        return ContractError(f"{what}: {self}", field=self.field, limit=self.limit)
 
 
 class Message(Protocol):
@@ -26,42 +40,64 @@ class Message(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-def of(parse: Parse, default: Any = MISSING) -> Any:
-    """A dataclass field whose values are checked by `parse`."""
-    return field(default=default, metadata={"parse": parse})
+def of(parse: Parse, default: Any = MISSING, about: str = "") -> Any:
+    """A dataclass field whose values are checked by `parse`; `about` is for the schema."""
+    return field(default=default, metadata={"parse": parse, "about": about})
 
 
 def text(name: str, value: Any) -> str:
     """An id: 1 to 256 characters."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
         found = f"{len(value)} characters" if isinstance(value, str) else _kind(value)
-        raise ContractError(f"{name} is {found}; it must be a string of 1 to {LONGEST} characters")
+        raise ContractError(
+            f"{name} is {found}; it must be a string of 1 to {LONGEST} characters",
+            field=name,
+            limit=LONGEST if isinstance(value, str) else None,
+        )
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ContractError(f"{name} is no text that UTF-8 can hold") from None
+            raise ContractError(f"{name} is no text that UTF-8 can hold", field=name) from None
     return value
 
 
 def number(name: str, value: Any) -> float:
     """A finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ContractError(f"{name} is {_kind(value)}; it must be a number")
+        raise ContractError(f"{name} is {_kind(value)}; it must be a number", field=name)
     try:
         real = float(value)
     except OverflowError:
         real = math.inf
     if not math.isfinite(real):
-        raise ContractError(f"{name} is not finite; it must be a number that float64 can hold")
+        raise ContractError(
+            f"{name} is not finite; it must be a number that float64 can hold", field=name
+        )
+    return real
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above 0."""
+    real = number(name, value)
+    if real <= 0:
+        raise ContractError(f"{name} is {real:g}; it must be above 0", field=name, limit=0)
     return real
 
 
 def whole(name: str, value: Any) -> int:
     """A whole number."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ContractError(f"{name} is {_kind(value)}; it must be a whole number")
+        raise ContractError(f"{name} is {_kind(value)}; it must be a whole number", field=name)
     return value
+
+
+SCHEMAS: dict[Parse, dict[str, Any]] = {  # JSON Schema of what a parser lets through
+    text: {"type": "string", "minLength": 1, "maxLength": LONGEST},
+    number: {"type": "number"},
+    positive: {"type": "number", "exclusiveMinimum": 0},
+    whole: {"type": "integer"},
+}
 
 
 def many(parse: Parse) -> Parse:
@@ -69,12 +105,13 @@ def many(parse: Parse) -> Parse:
 
     def read(name: str, value: Any) -> tuple[Any, ...]:
         if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
-            raise ContractError(f"{name} is {_kind(value)}; it must be a list")
+            raise ContractError(f"{name} is {_kind(value)}; it must be a list", field=name)
         try:
             return tuple([parse(name, each) for each in value])
         except ContractError:  # once more, slower, to say where
             return tuple(parse(f"{name}[{i}]", each) for i, each in enumerate(value))
 
+    SCHEMAS[read] = {"type": "array", "items": SCHEMAS[parse]}
     return read
 
 
@@ -83,15 +120,24 @@ def named(parse: Parse) -> Parse:
 
     def read(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise ContractError(f"{name} is {_kind(value)}; it must be an object")
+            raise ContractError(f"{name} is {_kind(value)}; it must be an object", field=name)
         return {text(f"a key of {name}", k): parse(f"{name}.{k}", v) for k, v in value.items()}
 
+    names = {"minLength": 1, "maxLength": LONGEST}
+    SCHEMAS[read] = {
+        "type": "object", "additionalProperties": SCHEMAS[parse], "propertyNames": names,
+    }  # fmt: skip
     return read
 
 
 def maybe(parse: Parse) -> Parse:
     """Such a value or none."""
-    return lambda name, value: None if value is None else parse(name, value)
+
+    def read(name: str, value: Any) -> Any:
+        return None if value is None else parse(name, value)
+
+    SCHEMAS[read] = {"anyOf": [SCHEMAS[parse], {"type": "null"}]}
+    return read
 
 
 def check(message: Message) -> None:
@@ -118,30 +164,45 @@ def from_json(cls: type[T], body: bytes | str | Mapping[str, Any], kind: str) ->
     given = dict(body) if isinstance(body, Mapping) else parse_json(body)
     for name, known in (("schema", SCHEMA), ("type", kind)):
         if given.pop(name, known) != known:
-            raise ContractError(f"{name} is not {known!r}, which is what this version reads")
+            raise ContractError(
+                f"{name} is not {known!r}, which is what this version reads", field=name
+            )
     parsers = _parsers(cls)
     unknown = [name for name in given if name not in parsers]
     if unknown:
-        known = ", ".join(parsers)
-        raise ContractError(
-            f"{str(unknown[0])[:LONGEST]!r} is no field of a {kind}; it has {known}"
-        )
+        known, first = ", ".join(parsers), str(unknown[0])[:LONGEST]
+        raise ContractError(f"{first!r} is no field of a {kind}; it has {known}", field=first)
     missing = [name for name in _required(cls) if name not in given]
     if missing:
-        raise ContractError(f"{missing[0]} is missing: a {kind} must have it")
+        raise ContractError(f"{missing[0]} is missing: a {kind} must have it", field=missing[0])
     return cls(**{name: parsers[name](name, value) for name, value in given.items()})
 
 
 def parse_json(body: bytes | str) -> dict[str, Any]:
-    """One JSON object; ContractError for anything else."""
+    """One JSON object in UTF-8, no name twice in it; ContractError for anything else."""
+    given = read_json(body)
+    if not isinstance(given, dict):
+        raise ContractError(f"the body is {_kind(given)}; it must be an object")
+    return given
+
+
+def read_json(body: bytes | str) -> Any:
+    """Any JSON in UTF-8, no name twice in an object; ContractError for anything else."""
     try:
-        given = json.loads(body, parse_constant=_no_number)
+        said = body if isinstance(body, str) else body.decode()
+        return json.loads(said, parse_constant=_no_number, object_pairs_hook=_each_once)
     except RecursionError:
         raise ContractError("the body is nested too deeply") from None
     except ValueError as error:  # also bytes that are no UTF-8
         raise ContractError(f"the body is no JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise ContractError(f"the body is {_kind(given)}; it must be an object")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])[:LONGEST]
+        raise ContractError(f"{twice!r} stands twice in one object", field=twice)
     return given
 
 

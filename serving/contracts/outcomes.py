@@ -32,14 +32,18 @@ class Outcome:
     It may be sent several times and before its decision is known, with the same outcome_id.
     """
 
-    outcome_id: str = of(text)
-    decision_id: str = of(text)
-    user: str = of(text)
-    kind: str = of(text)
-    item: str | None = of(maybe(text), None)  # of the slate; None = of the whole slate
-    value: float = of(number, 1.0)
-    responses: Mapping[str, float] | None = of(maybe(named(number)), None)  # of the item taken
-    client_time: float | None = of(maybe(number), None)  # s
+    outcome_id: str = of(text, about="Unique; what is sent again counts once.")
+    decision_id: str = of(text, about="Of the decision that it came of.")
+    user: str = of(text, about="The user of that decision.")
+    kind: str = of(text, about="taken, terminated, truncated, or a word of your own.")
+    item: str | None = of(
+        maybe(text), None, "An item of the slate; without it, of the whole slate."
+    )
+    value: float = of(number, 1.0, "What it is worth; rewards are made of it.")
+    responses: Mapping[str, float] | None = of(
+        maybe(named(number)), None, "Of an item taken, everything that the policy reads, by name."
+    )
+    client_time: float | None = of(maybe(number), None, "Seconds, by the caller's clock.")
 
     def __post_init__(self) -> None:
         check(self)

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.contracts.fields import check, from_json, many, maybe, number, of, text, to_json
+from serving.contracts.fields import (
+    check,
+    from_json,
+    many,
+    maybe,
+    number,
+    of,
+    positive,
+    text,
+    to_json,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,13 +27,23 @@ class Request:
     session are logged as keyed hashes, and the request_id as it is: it must not name anybody.
     """
 
-    request_id: str = of(text)  # unique; becomes the decision's id
-    user: str = of(text)
-    session: str = of(text)
-    candidates: tuple[str, ...] | None = of(maybe(many(text)), None)  # None: retrieved
-    context: tuple[float, ...] | None = of(maybe(many(number)), None)  # the policy's user vector
-    history: tuple[str, ...] | None = of(maybe(many(text)), None)  # oldest first; taken before the
-    # session store knew of the user, and not looked at once it does
+    request_id: str = of(text, about="Unique. It becomes the id of the decision.")
+    user: str = of(text, about="The caller's id of the user.")
+    session: str = of(text, about="The caller's id of the session, one of this user's.")
+    candidates: tuple[str, ...] | None = of(
+        maybe(many(text)), None, "Items that may be shown; without them, they are retrieved."
+    )
+    context: tuple[float, ...] | None = of(
+        maybe(many(number)), None, "The policy's user vector, where it reads one."
+    )
+    history: tuple[str, ...] | None = of(
+        maybe(many(text)),
+        None,
+        "Items taken before the server knew of the user, oldest first; not read once it does.",
+    )
+    deadline_ms: float | None = of(
+        maybe(positive), None, "From receipt to the answer; what is late is the fallback's."
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,0 +1,1 @@
+"""The HTTP server: raw ASGI, one queue, limits, and a description of its routes."""
