@@ -7,6 +7,7 @@ import gc
 import heapq
 import itertools
 import math
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class Load:
     record: Record
     outcomes: bool = True
     drain: float = 5.0
+    stop: threading.Event | None = None  # once set, nothing more is sent
     _next: int = 0  # visit
     _reports: list[tuple[float, int, int, Report]] = field(default_factory=list)  # heap: due, ...
     _order: itertools.count[int] = field(default_factory=itertools.count)
@@ -60,6 +62,10 @@ class Load:
     def _pump(self) -> None:
         """Send what is due, and come back for the next."""
         now, due = self._now(), self.messages.visits.due
+        if self.stop is not None and self.stop.is_set():
+            self.record.seconds = now
+            self._over.set()
+            return
         while self._next < len(due) and due[self._next] <= now:
             self._decide(self._next)
             self._next += 1

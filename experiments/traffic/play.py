@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,19 +57,29 @@ def messages_of(plan: Plan, served: Served, run: str) -> Messages:
     )  # fmt: skip
 
 
-def play(url: str, plan: Plan, *, token: str | None = None, run: str | None = None) -> Record:
-    """Send a plan to a server and return what came back. Ids begin with `run`, which must be new to
-    the server: the time, by default. Raises OSError where the server cannot be reached."""
+def play(
+    url: str,
+    plan: Plan,
+    *,
+    token: str | None = None,
+    run: str | None = None,
+    stop: threading.Event | None = None,
+) -> Record:
+    """Send a plan to a server and return what came back, until it is over or `stop` is set. Ids
+    begin with `run`, which must be new to the server: the time, by default. Raises OSError where
+    the server cannot be reached."""
     name = f"{time.time_ns():x}" if run is None else run
     messages = messages_of(plan, status_of(url, token=token), name)
     loop = event_loop()
     try:
-        return loop.run_until_complete(_played(url, plan, messages, token))
+        return loop.run_until_complete(_played(url, plan, messages, token, stop))
     finally:
         loop.close()
 
 
-async def _played(url: str, plan: Plan, messages: Messages, token: str | None) -> Record:
+async def _played(
+    url: str, plan: Plan, messages: Messages, token: str | None, stop: threading.Event | None
+) -> Record:
     client = Client(*address(url), token=token, most=plan.connections)
     record = Record(messages.run, sum(phase.seconds for phase in plan.phases))
-    return await Load(messages, client, record, plan.outcomes, plan.drain).run()
+    return await Load(messages, client, record, plan.outcomes, plan.drain, stop).run()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from experiments.traffic.schedule import F64
 
 NO_ANSWER, MALFORMED = 0, -1  # in the place of a status
+UNLOGGED = ("event log", "sessions")  # why a fallback was served whose decision is in no log
 
 
 @dataclass(slots=True)
@@ -82,10 +83,19 @@ class Record:
         """The id of a request, which is that of its decision."""
         return f"{self.run}/{visit}"
 
+    @property
+    def by_policy(self) -> NDArray[np.bool_]:
+        """(N,) decisions that the policy answered, not the fallback."""
+        good = self.decides.good
+        good[list(self.fallback)] = False
+        return good
+
     def acknowledged_decisions(self) -> set[str]:
-        """Ids of the decisions that were answered."""
-        rows = np.flatnonzero(self.decides.good).tolist()
-        return {self.decision_id(self.decides.about[row]) for row in rows}
+        """Ids of the decisions that were answered as logged: all but the fallback's that name the
+        log as their reason."""
+        good = self.decides.good
+        good[[row for row, why in self.fallback.items() if why.startswith(UNLOGGED)]] = False
+        return {self.decision_id(self.decides.about[row]) for row in np.flatnonzero(good)}
 
     def acknowledged_outcomes(self) -> set[str]:
         """Ids of the outcomes that were acknowledged."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.traffic.record import MALFORMED, NO_ANSWER, Calls, Record
 from experiments.traffic.schedule import F64
@@ -73,11 +74,10 @@ def summary(record: Record) -> Summary:
     )
 
 
-def route(calls: Calls, seconds: slice = slice(None)) -> RouteSummary:
-    """Of the calls that were due in some seconds, all of them by default."""
+def route(calls: Calls, within: NDArray[np.bool_] | None = None) -> RouteSummary:
+    """Of calls, or of those (N,) that are within."""
     due, good = np.array(calls.due), calls.good
-    first, last, _ = seconds.indices(int(1e9))
-    within = (due >= first) & (due < last)
+    within = np.ones(len(due), np.bool_) if within is None else within
     good, latency = good[within], 1e3 * calls.latency[within]
     figures = quantiles(latency[good], due[within][good], LEVELS)
     statuses = Counter(np.array(calls.status, int)[within][~good].tolist())

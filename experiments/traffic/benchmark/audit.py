@@ -13,7 +13,7 @@ from policies.rules.constraints import Rule
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
 from serving.contracts.outcomes import TAKEN, OutcomeEvent
-from serving.events.log import Entry, EventLog
+from serving.events.log import EventLog
 from serving.hashes import history_hash
 
 CHUNK = 4_096  # decisions whose rules are looked at together
@@ -45,6 +45,7 @@ class _Users:
     since."""
 
     length: int
+    response_count: int
     items: dict[str, list[int]] = field(default_factory=dict)
     responses: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)  # decisions
@@ -57,16 +58,16 @@ class _Users:
             self.responses[user] = list(decision.prior_responses)
         items = self.items.get(user, [])[-self.length :]
         responses = self.responses.get(user, [])[-self.length :]
-        values = np.array(responses, np.float32).reshape(len(items), -1)
+        values = np.array(responses, np.float32).reshape(len(items), self.response_count)
         known = history_hash(np.array(items, np.int32), values)
         return items, known != decision.history_hash
 
     def take(self, outcome: OutcomeEvent) -> None:
-        if outcome.kind == TAKEN and outcome.item is not None:
-            if outcome.decision_id not in self.taken:
-                self.taken.add(outcome.decision_id)
-                self.items.setdefault(outcome.user, []).append(outcome.item)
-                self.responses.setdefault(outcome.user, []).append(outcome.responses)
+        if outcome.kind != TAKEN or outcome.item is None or outcome.decision_id in self.taken:
+            return
+        self.taken.add(outcome.decision_id)
+        self.items.setdefault(outcome.user, []).append(outcome.item)
+        self.responses.setdefault(outcome.user, []).append(outcome.responses)
 
 
 def audit(
@@ -75,7 +76,7 @@ def audit(
     """Read a log of one writer, check every slate against the rules, every history against its
     hash, and look for everything that the records were acknowledged. What is damaged raises
     EventLogError or ContractError."""
-    found, users = Audit(), _Users(serving.history_length)
+    found, users = Audit(), _Users(serving.history_length, len(serving.response_names))
     decisions, outcomes = set[str](), set[str]()
     slates, histories = list[tuple[int, ...]](), list[list[int]]()
 
@@ -108,14 +109,10 @@ def audit(
 
 def _events(log: EventLog, found: Audit) -> Iterable[object]:
     for writer in log.writers():
-        for number, entry in enumerate(_entries(log, writer)):
+        for number, entry in enumerate(log.read(writer)):
             found.gaps += entry.number != number
             found.events += 1
             yield read_event(entry.event)
-
-
-def _entries(log: EventLog, writer: str) -> Iterable[Entry]:
-    return log.read(writer)
 
 
 def _broken(

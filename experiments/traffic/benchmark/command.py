@@ -1,0 +1,96 @@
+"""`longplay benchmark serving`: load, overload, a plain handler, kills and a full disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from policies.validation import COUNT, POSITIVE
+
+Part = Literal["load", "plain", "kill", "disk"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`longplay serve` on two cores that the load shares, each figure beside its target. A policy
+    of SASRec and a softmax under four rules, candidates retrieved by item vectors."""
+
+    parts: tuple[Part, ...] = ("load", "plain", "kill", "disk")
+    rps: tuple[float, ...] = (500.0, 1000.0)
+    """Decisions a second, one after another; outcomes come on top."""
+    seconds: float = 60.0
+    """At each rate."""
+    plain_seconds: float = 30.0
+    """Of the plain handler, at the first rate."""
+    overload_seconds: float = 30.0
+    """At twice the capacity."""
+    probe_seconds: float = 5.0
+    """At each rate that is tried for the capacity."""
+    kills: int = 20
+    kill_rps: float = 200.0
+    disk_rps: float = 100.0
+    disk_seconds: float = 30.0
+    rows: int = 10_000
+    """Items of the catalogue."""
+    candidates: int = 200
+    slate_size: int = 10
+    history: int = 50
+    dim: int = 64
+    users: int = 20_000
+    seed: int = 0
+    folder: Path | None = None
+    """Where registry, logs and the server's errors are kept; a temporary folder by default."""
+
+    def __post_init__(self) -> None:
+        COUNT.check("kills", self.kills)
+        for name in ("seconds", "plain_seconds", "overload_seconds", "probe_seconds",
+                     "kill_rps", "disk_rps", "disk_seconds"):  # fmt: skip
+            POSITIVE.check(name, getattr(self, name))
+        if not self.rps or not self.parts:
+            raise ValueError("--rps and --parts need at least one value each")
+
+
+def run(settings: Settings) -> int:
+    """Print a row a figure: measured, its target, and whether it is met."""
+    from contextlib import ExitStack
+    from tempfile import TemporaryDirectory
+
+    from experiments.common.tables import text_table
+    from experiments.traffic.benchmark.bench import Row, prepare
+    from experiments.traffic.benchmark.crash import crash
+    from experiments.traffic.benchmark.disk import full_disk
+    from experiments.traffic.benchmark.load import load, plain
+    from experiments.traffic.benchmark.policy import Sizes
+    from experiments.traffic.visits import Behaviour
+
+    sizes = Sizes(
+        n_items=settings.rows, n_candidates=settings.candidates, slate_size=settings.slate_size,
+        history=settings.history, dim=settings.dim,
+    )  # fmt: skip
+    rows = list[Row]()
+    with ExitStack() as stack:
+        folder = settings.folder
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="longplay-serving-")))
+        bench = prepare(folder, sizes, Behaviour(users=settings.users), settings.seed)
+        if "load" in settings.parts:
+            rows += load(
+                bench, settings.rps, settings.seconds, settings.probe_seconds,
+                settings.overload_seconds,
+            )  # fmt: skip
+        if "plain" in settings.parts:
+            rows += plain(bench, settings.rps[0], settings.plain_seconds)
+        if "kill" in settings.parts:
+            rows += crash(bench, settings.kills, settings.kill_rps)
+        if "disk" in settings.parts:
+            rows += full_disk(bench, settings.disk_rps, settings.disk_seconds)
+    print(
+        f"SASRec (d {sizes.dim}) + 4 rules, top {sizes.n_candidates} of {sizes.n_items:,} items, "
+        f"slates of {sizes.slate_size}, histories of {sizes.history}; times in ms are counted from "
+        "when each request was due, [95 % interval]"
+    )
+    print(text_table([row.cells() for row in rows]))
+    missed = sum(row.met is False for row in rows)
+    print(f"{missed} of {sum(row.met is not None for row in rows)} targets missed")
+    return 0
