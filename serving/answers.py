@@ -24,6 +24,7 @@ from serving.drawn import check_drawn
 from serving.offers import Offer
 from serving.retrieval import Retrieval
 
+Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
@@ -53,10 +54,19 @@ class Answers:
         self.fallback: Policy = Constrained(plain, self.rules) if self.rules else plain
         self._reported: set[tuple[str, int]] = set()
 
+    def of(self, offer: Offer, why_not: Sequence[str | None]) -> list[Answer]:
+        """The policy's slates, and the fallback's where there is a reason why not the policy's."""
+        if not any(why_not):
+            return self.of_policy(offer)
+        lost = np.array([reason is not None for reason in why_not])
+        instead = iter(self.of_fallback(offer.rows(np.flatnonzero(lost)), [*filter(None, why_not)]))
+        drawn = iter(self.of_policy(offer.rows(np.flatnonzero(~lost))))
+        return [next(drawn if reason is None else instead) for reason in why_not]
+
     def of_policy(self, offer: Offer) -> list[Answer]:
         """The policy's slates, and the fallback's for users whom it fails."""
         tried = _each(
-            lambda some: self._drawn(self.policy, self._retrieved(some), some.keys), offer
+            lambda some: self._drawn(self.policy, self.seen(some.obs, some.given), some.keys), offer
         )
         errors = {row: one for row, one in enumerate(tried) if isinstance(one, Exception)}
         for error in errors.values():
@@ -79,8 +89,7 @@ class Answers:
     def _drawn(self, policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
         """The draw itself; raises what the policy, its distribution or its rules raise, and
         ValueError for what no log could hold."""
-        if obs.eligible is not None and bool(obs.eligible.all()):
-            obs = replace(obs, eligible=None)
+        obs = _plain(obs)
         chosen = act(policy, obs, RowStreams(keys))
         left = left_by_rules(chosen.distribution, obs, policy.serving.n_items)
         candidates = offered(left)
@@ -94,8 +103,11 @@ class Answers:
             for b in range(len(obs))
         ]  # fmt: skip
 
-    def _retrieved(self, offer: Offer) -> Observation:
-        obs, free = offer.obs, ~offer.given
+    def seen(self, obs: Observation, given: Bool) -> Observation:
+        """What the policy sees of users, with candidates retrieved where none were given (B,)."""
+        return _plain(self._retrieved(obs, ~given))
+
+    def _retrieved(self, obs: Observation, free: Bool) -> Observation:
         if not free.any():
             return obs
         if obs.candidates is None:  # the whole catalogue, not the pool
@@ -130,6 +142,13 @@ class Answers:
             np.full(places, -1, np.int32), 1.0, np.ones(places),
             np.full(width, -1, np.int32), np.zeros(width) if self.tables else None,
         )  # fmt: skip
+
+
+def _plain(obs: Observation) -> Observation:
+    """The same, without a mask that lets everything through."""
+    if obs.eligible is not None and bool(obs.eligible.all()):
+        return replace(obs, eligible=None)
+    return obs
 
 
 def rules_of(policy: Any) -> tuple[Rule, ...]:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
-import numpy as np
 
 from policies.base import Policy
-from serving.answers import Answer, Answers, said
 from serving.catalogue import Catalogue
 from serving.contracts.decisions import Decision
-from serving.contracts.fields import text
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
-from serving.door import Admitted, Door, taken_of
+from serving.contracts.starts import Start
+from serving.deciding import Batch, Decider
+from serving.door import Door, taken_of
 from serving.events.log import EventLog
-from serving.hashes import history_hash, rules_hash
+from serving.keeping import Keeper
 from serving.keys import Keys
-from serving.offers import Offer, check_seen, fallback_pool, observation_of_requests
+from serving.live import check_follows, make_live, start_of
+from serving.looking import Look, seen_of, typed_histories
+from serving.offers import (
+    fallback_pool,
+)
+from serving.retries import key_of
 from serving.retrieval import Retrieval
+from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
-from serving.sessions.store import Seen, SessionStore, Taken
+from serving.sessions.store import SessionStore, Taken
 
-logger = logging.getLogger("serving")
-FALLBACK = "fallback"  # the policy that a decision of the fallback names
-
-
-class _Time(NamedTuple):
-    now: float  # s of the clock
-    started: float  # s of the performance counter
+DEADLINE = "deadline"  # the reason of a fallback for a request that waited too long
 
 
 class Engine:
@@ -52,7 +48,8 @@ class Engine:
 
     catalogue: the caller's names of the policy's items, in their order.
     version: of the policy; the log's rows carry it. A request is drawn by its id and the version
-        alone: sent again, by itself or in any batch, it gets the same slate for the same history.
+        alone: by itself or in any batch, it gets the same slate for the same history.
+    sha256: of the policy's files, which decisions carry.
     secret: at least 16 bytes that stay the same; users and sessions are kept under keyed hashes.
     events: where decisions and outcomes go. What it could not keep is answered by the fallback.
     sessions: histories and steps; in the memory of this process by default.
@@ -61,6 +58,8 @@ class Engine:
         the catalogue by default. The fallback draws uniformly, and logs the propensity of that.
     tables: log each candidate's probability to stand first, which the log doctor's calibration
         reads; without them an event is a third as long.
+    remembered: the last decisions by this number are answered again to requests that are sent
+        again, also where policy or history have changed; about 5 kB each.
     clock: seconds.
 
     Raises ValueError where catalogue, fallback and policy do not fit. Threads wait for each other.
@@ -78,28 +77,113 @@ class Engine:
         retrieval: Retrieval | None = None,
         fallback: Sequence[str] = (),
         tables: bool = True,
+        sha256: str = "",
+        remembered: int = 4_096,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        serving = policy.serving
+        self.serving = serving = policy.serving
         if len(catalogue) != serving.n_items:
             raise ValueError(
                 f"the catalogue has {len(catalogue)} items and the policy's {serving.n_items}: "
                 "numbers of items would not mean the same"
             )
-        if text("version", version) == FALLBACK:
-            raise ValueError(f"version {FALLBACK!r} is what the fallback's decisions name")
-        self.serving, self.catalogue, self.version = serving, catalogue, version
-        self.events, self.clock = events, clock
+        self.catalogue, self.events, self.clock = catalogue, events, clock
         self.sessions = MemorySessions() if sessions is None else sessions
-        self.counts: Counter[str] = Counter()
-        self.failing = set[str]()  # parts that failed when they were last used
+        self._keeper = Keeper(events, remembered)
+        self.counts: Counter[str] = self._keeper.counts
+        self.failing: set[str] = self._keeper.failing  # parts that failed when they were last used
+        self.keys = Keys(secret)
         self._lock = threading.Lock()
-        self._keys = Keys(secret)
+        self._tables = tables
+        self._live = make_live(policy, retrieval, version=version, sha256=sha256, tables=tables)
         whole = serving.n_candidates is None
-        self._door = Door(serving, catalogue, self._keys, whole or retrieval is not None)
-        self._answers = Answers(policy, retrieval, tables=tables)
-        self._rules = rules_hash(self._answers.rules)
-        self._pool = fallback_pool(serving, catalogue, fallback)
+        self._door = Door(serving, catalogue, self.keys, whole or retrieval is not None)
+        pool = fallback_pool(serving, catalogue, fallback)
+        self._decider = Decider(serving, catalogue.names, self.keys, pool, self._keeper)
+
+    @property
+    def policy(self) -> Policy:
+        """What is served."""
+        return self._live.answers.policy
+
+    @property
+    def retrieval(self) -> Retrieval | None:
+        """What gives candidates where a request has none."""
+        return self._live.answers.retrieval
+
+    @property
+    def version(self) -> str:
+        """Of the policy that is served."""
+        return self._live.version
+
+    @property
+    def sha256(self) -> str:
+        """Of the policy's files; empty where none was given."""
+        return self._live.sha256
+
+    def swap(
+        self, policy: Policy, *, version: str, sha256: str = "", retrieval: Retrieval | None = None
+    ) -> None:
+        """Serve another policy of the same sizes from the next batch on; one under way is decided
+        as it began. Requests that were answered are answered the same when they are sent again.
+
+        retrieval: the one so far where it is None.
+
+        Raises ValueError, and changes nothing, where the policy has other sizes, or is another one
+        of the same version.
+        """
+        retrieval = self.retrieval if retrieval is None else retrieval
+        tables = self._tables
+        after = make_live(policy, retrieval, version=version, sha256=sha256, tables=tables)
+        check_follows(self._live, after, self.serving)
+        self._live = after  # a batch reads it once
+
+    def announce(self, *, max_steps: int | None = None, names: bool = True) -> Start:
+        """Put what is served into the event log, which then explains itself: when serving begins,
+        and after each swap.
+
+        max_steps: after which sessions end by design. names: with the catalogue's item names.
+
+        Raises EventLogError where it was not kept.
+        """
+        known = self.catalogue.names if names else None
+        with self._lock:
+            start = start_of(self._live, self.serving, known, max_steps, self.clock())
+            self.events.append(start.to_json())
+        return start
+
+    def look(
+        self, requests: Sequence[Request], *, histories: Sequence[Sequence[str]] | None = None
+    ) -> Look:
+        """What the policy would see of requests, without any effect: nothing is drawn, logged or
+        remembered, and no step is opened.
+
+        histories: item names, oldest first, of each request, instead of those that are stored.
+
+        Raises ContractError as `decide` does and for items of a history that the catalogue does not
+        have, and what the session store or the retrieval raises.
+        """
+        live, admitted = self._live, [self._door.admit(request) for request in requests]
+        if histories is None:
+            known = self.sessions.peek([one.visit.user for one in admitted])
+        else:
+            known = typed_histories(histories, self.catalogue, len(self.serving.response_names))
+        obs = self._decider.observation(admitted, seen_of(admitted, known), live)
+        answers = live.answers
+        return Look(obs, answers.policy, answers.rules, self.catalogue.names, live.version)
+
+    def recall(self, decision: Decision) -> None:
+        """A decision of the event log is answered again when its request is sent again: for
+        `replay`, after a restart."""
+        self._keeper.retries.keep(key_of(decision), decision.to_json())
+
+    def forget(self, user: str) -> int:
+        """Nothing more is known of a user but what the event log holds; returns whether anything
+        was."""
+        key = self.keys.user(user)
+        with self._lock:
+            self._keeper.retries.forget(key)
+            return self.sessions.forget([key])
 
     def check(self, request: Request) -> None:
         """Raise ContractError, which names the field, for a request that `decide` would refuse."""
@@ -109,25 +193,28 @@ class Engine:
         """The slate for one request: a batch of one."""
         return self.decide_many([request])[0]
 
-    def decide_many(self, requests: Sequence[Request]) -> list[Decision]:
+    def decide_many(
+        self,
+        requests: Sequence[Request],
+        *,
+        waited_ms: Sequence[float] = (),
+        late: Sequence[bool] = (),
+    ) -> list[Decision]:
         """A slate for each request, in their order; none where a history or rules leave no item.
 
-        Raises ContractError for a request that is no good, before anything is decided.
-        """
-        with self._lock:  # the time, too: events stand in the log as their times do
-            at = _Time(self.clock(), time.perf_counter())
-            admitted = [self._door.admit(request) for request in requests]
-            return self._decided(admitted, at) if admitted else []
+        waited_ms: of each request before this call, for the log. late: requests that the fallback
+        answers, which is quick.
 
-    def _decided(self, admitted: list[Admitted], at: _Time) -> list[Decision]:
-        seen, failed = self._opened(admitted, at.now)
-        offer = self._offer(admitted, seen)
-        if failed is None:
-            answers = self._answers.of_policy(offer)
-        else:
-            answers = self._answers.of_fallback(offer, [failed] * len(offer))
-        rows = zip(admitted, seen, answers, strict=True)
-        return [self._kept(offer.rows(slice(b, b + 1)), *row, at) for b, row in enumerate(rows)]
+        Raises ContractError for a request that is no good, before anything is decided, and
+        ValueError where `waited_ms` or `late` are not one for each request.
+        """
+        n = len(requests)
+        with self._lock:  # the time, too: events stand in the log as their times do
+            at = Moment(self.clock(), time.perf_counter())
+            admitted = [self._door.admit(request) for request in requests]
+            waits, lates = waited_ms or [0.0] * n, late or [False] * n
+            asked = [Asked(*one) for one in zip(admitted, waits, lates, strict=True)]
+            return self._decider.answered(asked, Batch(self._live, self.sessions, at))
 
     def outcome(self, outcome: Outcome) -> None:
         """`outcomes` with one."""
@@ -152,100 +239,9 @@ class Engine:
                 self.counts["outcomes"] += kept
                 self._apply(taken_of(events[:kept]), now)
 
-    def _opened(self, admitted: list[Admitted], now: float) -> tuple[list[Seen], str | None]:
-        """What the store knows, or why it could not say: then nobody has a history."""
-        try:
-            seen = self.sessions.open([one.visit for one in admitted], now)
-            check_seen(seen, len(admitted), len(self.serving.response_names))
-        except Exception as error:  # noqa: BLE001  (users are served whatever fails)
-            self._alarm("sessions", error)
-            responses = np.zeros((0, len(self.serving.response_names)), np.float32)
-            none = np.zeros(0, np.int32)
-            blank = [Seen(none, responses, 0, None, -1, one.visit.request_id) for one in admitted]
-            return blank, said("sessions", error)
-        self._alarm("sessions", None)
-        return seen, None
-
     def _apply(self, taken: list[Taken], now: float) -> None:
         try:
             self.sessions.apply(taken, now)
         except Exception as error:
-            self._alarm("sessions", error)
+            self._keeper.alarm("sessions", error)
             raise
-
-    def _offer(self, admitted: list[Admitted], seen: list[Seen]) -> Offer:
-        request_ids = [one.visit.request_id for one in admitted]
-        return Offer(
-            observation_of_requests(self.serving, self._pool, admitted, seen),
-            np.array([one.candidates is not None for one in admitted]),
-            self._keys.draws(self.version, request_ids),
-            self._keys.draws(FALLBACK, request_ids),
-        )
-
-    def _kept(self, offer: Offer, one: Admitted, seen: Seen, answer: Answer, at: _Time) -> Decision:
-        """The decision on one row, once it is in the event log; the fallback's where it is not."""
-        decision = self._decision(offer, one, seen, answer, at)
-        failed = self._append(decision)
-        if failed is not None and decision.fallback is None:
-            answer = self._answers.of_fallback(offer, [failed])[0]
-            decision = self._decision(offer, one, seen, answer, at)
-        self.counts.update(
-            decisions=1,
-            fallbacks=int(decision.fallback is not None),
-            unlogged=int(failed is not None),
-            unknown_items=one.unknown_items,
-        )
-        return decision
-
-    def _append(self, decision: Decision) -> str | None:
-        """Why the event log does not hold the decision; None where it does."""
-        if decision.step < 0:
-            return "the step is not known"
-        try:
-            self.events.append(decision.to_json())
-        except Exception as error:  # noqa: BLE001  (users are served whatever fails)
-            self._alarm("event log", error)
-            return said("event log", error)
-        self._alarm("event log", None)
-        return None
-
-    def _alarm(self, part: str, error: Exception | None) -> None:
-        """Log the first failure of several in a row, and the end of them."""
-        if error is not None and part not in self.failing:
-            self.failing.add(part)
-            logger.error("%s failed; the fallback is served until it is back", part, exc_info=error)
-        elif error is None and part in self.failing:
-            self.failing.remove(part)
-            logger.warning("%s is back", part)
-
-    def _decision(
-        self, offer: Offer, one: Admitted, seen: Seen, answer: Answer, at: _Time
-    ) -> Decision:
-        items, responses = offer.obs.history_items[0], offer.obs.history_responses[0]
-        first = items >= 0 if seen.step == 0 else np.zeros(len(items), np.bool_)
-        names, table = self.catalogue.names, answer.candidate_propensity
-        return Decision(
-            decision_id=one.visit.request_id,
-            time=at.now,
-            user=one.visit.user,
-            session=one.visit.session,
-            began=seen.began,
-            step=seen.step,
-            slate=tuple(answer.slate.tolist()),
-            items=tuple(names[i] for i in answer.slate.tolist() if i >= 0),
-            propensity=answer.propensity,
-            position_propensity=tuple(answer.position_propensity.tolist()),
-            candidates=None if answer.candidates is None else tuple(answer.candidates.tolist()),
-            candidate_propensity=None if table is None else tuple(table.tolist()),
-            context=one.context,
-            policy=self.version if answer.fallback is None else FALLBACK,
-            rules=self._rules,
-            history_version=seen.version,
-            history_hash=history_hash(items, responses),
-            history_age=None if seen.updated is None else max(0.0, at.now - seen.updated),
-            prior_items=tuple(items[first].tolist()),
-            prior_responses=tuple(map(tuple, responses[first].tolist())),
-            unknown_items=one.unknown_items,
-            fallback=answer.fallback,
-            worked_ms=1e3 * (time.perf_counter() - at.started),
-        )

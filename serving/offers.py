@@ -65,6 +65,11 @@ def observation_of_requests(
     )
 
 
+def given_of(admitted: Sequence[Admitted]) -> Bool:
+    """(B,) which requests gave candidates."""
+    return np.array([one.candidates is not None for one in admitted], np.bool_)
+
+
 def check_seen(seen: Sequence[Seen], visits: int, responses: int) -> None:
     """Raise ValueError for what a session store must not say: another number of visits than it was
     asked for, or responses (n, R) of another policy."""
@@ -77,6 +82,12 @@ def check_seen(seen: Sequence[Seen], visits: int, responses: int) -> None:
                 f"a history has responses of shape {one.responses.shape} and not {wanted}: the "
                 "session store was filled for another policy"
             )
+
+
+def blank(admitted: Sequence[Admitted], responses: int) -> list[Seen]:
+    """What is seen where the store says nothing: no history, and a step that is not known."""
+    none = np.zeros(0, np.int32), np.zeros((0, responses), np.float32)
+    return [Seen(*none, 0, None, -1, one.visit.request_id) for one in admitted]
 
 
 def fallback_pool(serving: Serving, catalogue: Catalogue, names: Sequence[str]) -> I32:

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.contracts.fields import from_json, many, maybe, number, of, text, to_json, whole
+from serving.contracts.fields import (
+    from_json,
+    label,
+    many,
+    maybe,
+    number,
+    of,
+    text,
+    to_json,
+    whole,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +51,9 @@ class Decision:
     unknown_items: int = of(whole)  # of the given history, skipped
     fallback: str | None = of(maybe(text))  # why, if it was
     worked_ms: float = of(number)  # until the event was written, of the whole batch
+    waited_ms: float = of(number, 0.0)  # before the batch began
+    policy_sha256: str = of(label, "")  # of the release that was served, also where it failed
+    arm: str = of(text, "live")  # of a rollout
 
     @property
     def session_key(self) -> str:

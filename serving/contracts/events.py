@@ -1,17 +1,32 @@
-"""An event of the log: a decision or an outcome."""
+"""An event of the log: a decision, an outcome, a start, or what is left of an erased event."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError, parse_json
 from serving.contracts.outcomes import OutcomeEvent
+from serving.contracts.starts import Start
 
 
-def read_event(event: bytes) -> Decision | OutcomeEvent:
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An event that was erased."""
+
+
+def read_event(event: bytes) -> Decision | OutcomeEvent | Start | Removed:
     """What an engine wrote; ContractError, which names the field, for anything else."""
     body = parse_json(event)
-    if body.get("type") == "decision":
+    kind = body.get("type")
+    if kind == "decision":
         return Decision.from_json(body)
-    if body.get("type") == "outcome_event":
+    if kind == "outcome_event":
         return OutcomeEvent.from_json(body)
-    raise ContractError(f"type is {body.get('type')!r}; an event is a decision or outcome_event")
+    if kind == "start":
+        return Start.from_json(body)
+    if kind == "removed":
+        return Removed()
+    raise ContractError(
+        f"type is {kind!r}; an event is a decision, an outcome_event, a start, or removed"
+    )

@@ -62,6 +62,11 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def label(name: str, value: Any) -> str:
+    """An id, or the empty string where there is none."""
+    return "" if value == "" else text(name, value)
+
+
 def number(name: str, value: Any) -> float:
     """A finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -20,11 +20,14 @@ def line_of(number: int, event: bytes) -> bytes:
 
 def lines_of(path: Path) -> Iterator[bytes]:
     """The whole lines of a segment; a piece at its end is left out. One that was sealed after its
-    folder was listed is found under its new name."""
+    folder was listed is found under its new name; of one that was retired there are none."""
     try:
         opened = path.open("rb")
     except FileNotFoundError:
-        opened = path.with_suffix(".jsonl").open("rb")
+        try:
+            opened = path.with_suffix(".jsonl").open("rb")
+        except FileNotFoundError:
+            return
     with opened as file:
         for line in file:
             if line.endswith(b"\n"):

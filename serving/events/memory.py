@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from serving.events.log import Entry, EventLogError
+from serving.events.log import REMOVED, Entry, EventLogError
 
 
 class MemoryLog:
@@ -26,6 +26,12 @@ class MemoryLog:
         events = self.events if writer == self.writer else []
         for number in range(after + 1, len(events)):
             yield Entry(writer, number, events[number])
+
+    def erase(self, matches: Callable[[bytes], bool]) -> int:
+        gone = [n for n, event in enumerate(self.events) if event != REMOVED and matches(event)]
+        for number in gone:
+            self.events[number] = REMOVED
+        return len(gone)
 
     def flush(self) -> None:
         """Memory has nothing to flush."""

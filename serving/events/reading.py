@@ -9,21 +9,35 @@ from collections.abc import Iterator, Mapping
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
 from serving.contracts.outcomes import OutcomeEvent
-from serving.events.log import Entry, EventLog
+from serving.contracts.starts import Start
+from serving.events.log import REMOVED, Entry, EventReader
 
 
 def in_order(
-    events: EventLog,
+    events: EventReader,
     after: Mapping[str, int] | None = None,
     counts: Counter[str] | None = None,
 ) -> Iterator[Decision | OutcomeEvent]:
-    """The events of all writers by time, as far as each writer's are; of a writer that `after`
-    names, those with numbers above. Counts missing_events: numbers between two that are there."""
+    """The decisions and outcomes of all writers by time, as far as each writer's are; of a writer
+    that `after` names, those with numbers above. Counts missing_events, numbers between two that
+    are there, and erased_events, of which the number is left."""
     streams = [
         _events(events.read(writer, (after or {}).get(writer, -1)), counts)
         for writer in events.writers()
     ]
     return heapq.merge(*streams, key=lambda event: event.time)
+
+
+def starts_of(events: EventReader) -> list[Start]:
+    """What was served when, of all writers, by time."""
+    starts = [
+        event
+        for writer in events.writers()
+        for entry in events.read(writer)
+        if b'"type":"start"' in entry.event[:64]
+        and isinstance(event := read_event(entry.event), Start)
+    ]
+    return sorted(starts, key=lambda start: start.time)
 
 
 def _events(
@@ -34,4 +48,10 @@ def _events(
         if counts is not None and last is not None:
             counts["missing_events"] += entry.number - last - 1
         last = entry.number
-        yield read_event(entry.event)
+        if entry.event == REMOVED:
+            if counts is not None:
+                counts["erased_events"] += 1
+            continue
+        event = read_event(entry.event)
+        if isinstance(event, Decision | OutcomeEvent):
+            yield event

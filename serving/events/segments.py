@@ -11,22 +11,25 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from policies.validation import COUNT, FROM_0
-from serving.events.lines import line_of, lines_of, numbered
+from policies.validation import COUNT, FROM_0, POSITIVE
+from serving.events.folder import Retired, SegmentFolder
+from serving.events.lines import line_of
+from serving.events.locks import held
 from serving.events.log import Entry, EventLogError
+from serving.events.recovery import recovered, seal
 
 WRITER = re.compile(r"[A-Za-z0-9_.]{1,64}")
-SEGMENT = re.compile(r"(?P<writer>[A-Za-z0-9_.]{1,64})-(?P<first>\d{12})\.(?:jsonl|open)")
 
 
 class SegmentLog:
     """The log in `folder`, for one writer at a time, of any number of threads.
 
-    segment_bytes: a segment that has grown so large is sealed.
+    segment_bytes, segment_seconds: a segment that has grown so large, or is open for so long, is
+        sealed.
     sync: seconds between calls of fdatasync, after which events outlive the machine. They are made
         beside the appends, and the append after one that failed raises; 0 = within every append,
         None = by `flush` and `close` alone. A killed process loses nothing in any case.
@@ -41,19 +44,24 @@ class SegmentLog:
         *,
         writer: str = "main",
         segment_bytes: int = 64 << 20,
+        segment_seconds: float = 86_400.0,
         sync: float | None = 0.1,
     ) -> None:
         if not WRITER.fullmatch(writer):
             raise ValueError(f"writer {writer!r}: use letters, digits, dots and underscores")
         COUNT.check("segment_bytes", segment_bytes)
+        POSITIVE.check("segment_seconds", segment_seconds)
         if sync is not None:
             FROM_0.check("sync", sync)
         self.folder, self.writer = Path(folder), writer
-        self.segment_bytes, self.sync = segment_bytes, sync
+        self.segment_bytes, self.segment_seconds = segment_bytes, segment_seconds
+        self.sync = sync
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock: int | None = _locked(self.folder / f".{writer}.lock", writer)
+        self._segments = SegmentFolder(self.folder)
+        self._lock: int | None = held(self.folder, writer)
         self._file: int | None = None  # descriptor of the open segment
         self._path, self._end = Path(), 0  # where it is, and the end of its last whole line
+        self._begun = 0.0  # when, by the monotonic clock
         self._one = threading.RLock()
         self._synced = time.monotonic()
         self._syncing: Future[None] | None = None
@@ -75,16 +83,25 @@ class SegmentLog:
             return number
 
     def writers(self) -> list[str]:
-        return sorted({writer for writer, _, _ in self._segments()})
+        return self._segments.writers()
 
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
-        own = sorted((first, path) for name, first, path in self._segments() if name == writer)
-        for nth, (first, path) in enumerate(own):
-            if nth + 1 < len(own) and own[nth + 1][0] <= after + 1:
-                continue  # all of it was read before
-            for number, event in numbered(lines_of(path), first, path):
-                if number > after:
-                    yield Entry(writer, number, event)
+        return self._segments.read(writer, after)
+
+    def erase(self, matches: Callable[[bytes], bool]) -> int:
+        """Rewrites sealed segments, the one of this log that is open among them; what another
+        process has open is left. Appends go on meanwhile, in a segment that is new."""
+        with self._one:
+            self._seal()
+        return self._segments.erase(matches)
+
+    def retire(self, before: float) -> Retired:
+        """Remove whole segments of which every event is from before `before` (s). Events go at most
+        `segment_seconds` later than they are old."""
+        with self._one:
+            if self._is_long_open():
+                self._seal()
+        return self._segments.retire(before)
 
     def flush(self) -> None:
         with self._one:
@@ -106,7 +123,7 @@ class SegmentLog:
         """All of the line, and as far as was promised on the disk, or nothing of it."""
         if self._syncing is not None and self._syncing.done():
             self._await_sync()
-        if self._file is None or self._end >= self.segment_bytes:
+        if self._file is None or self._end >= self.segment_bytes or self._is_long_open():
             self._seal()
             self._begin()
         assert self._file is not None
@@ -135,7 +152,10 @@ class SegmentLog:
     def _begin(self) -> None:
         self._path = self.folder / f"{self.writer}-{self._next:012d}.open"
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        self._end = 0
+        self._end, self._begun = 0, time.monotonic()
+
+    def _is_long_open(self) -> bool:
+        return time.monotonic() >= self._begun + self.segment_seconds
 
     def _seal(self) -> None:
         if self._file is None:
@@ -144,53 +164,13 @@ class SegmentLog:
         self.flush()
         os.close(self._file)
         self._file = None
-        if self._end:
-            self._path.rename(self._path.with_suffix(".jsonl"))
-        else:
-            self._path.unlink()
-        _sync_folder(self.folder)
+        seal(self._path, self._end)
 
     def _recovered(self) -> int:
-        """The next number. A segment that a killed process left open is cut after its last whole
-        line and sealed."""
-        own = sorted((first, path) for name, first, path in self._segments() if name == self.writer)
-        if not own:
-            return 0
-        first, path = own[-1]
-        whole = list(lines_of(path))
-        count = sum(1 for _ in numbered(iter(whole), first, path))
-        if path.suffix == ".open":
-            self._path, self._end = path, sum(map(len, whole))
-            self.dropped_bytes = path.stat().st_size - self._end
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            self._seal()
-        return first + count
-
-    def _segments(self) -> list[tuple[str, int, Path]]:
-        found = ((SEGMENT.fullmatch(path.name), path) for path in self.folder.iterdir())
-        return [(match["writer"], int(match["first"]), path) for match, path in found if match]
-
-
-def _locked(path: Path, writer: str) -> int:
-    """A descriptor that holds the writer's name until it is closed, or its process ends."""
-    import fcntl  # of POSIX systems only
-
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        said = (
-            f"another process writes to {path.parent} as {writer!r}, or a log of this one that was "
-            "not closed: give each its own name, or close the other first"
-        )
-        raise EventLogError(error.errno, said) from error
-    return lock
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        """The next number; a segment that a killed process left open is sealed."""
+        own = self._segments.segments(self.writer)
+        after = self._segments.next_after_retired(self.writer)
+        if own:
+            found, self.dropped_bytes = recovered(own[-1].path, own[-1].first)
+            after = max(after, found)
+        return after

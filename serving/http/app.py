@@ -1,39 +1,37 @@
-"""The ASGI application: routes, errors, and the server's life."""
+"""The ASGI application: routing, errors, and the server's life."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from serving.http.bodies import HangUpError, Receive, read_body
-from serving.http.errors import HttpError, not_now
+from serving.http.bodies import HangUpError, Receive, Scope, header, read_body, rinse
+from serving.http.errors import HttpError, failed
+from serving.http.openapi import describe
+from serving.http.routes import PAGE, ROUTES, Reply, Route, as_json, page_file
 from serving.http.service import Service
+from serving.http.tokens import check_shown
 
 logger = logging.getLogger("serving")
-Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-JSON = "application/json"
-
-
-class Reply(NamedTuple):
-    """An answer."""
-
-    body: bytes
-    status: int = 200
-    kind: str = JSON
-    headers: dict[str, str] = {}  # noqa: RUF012  (never changed)
-
-
-Handle = Callable[[bytes], Awaitable[Reply]]  # the body, empty for GET -> the answer
+OPENAPI = "/openapi.json"
 
 
 def make_app(service: Service) -> App:
     """An ASGI 3 application; its lifespan starts and stops the service."""
-    routes = _routes(service)
+    described = as_json(describe(service.limits, secured=service.token is not None))
+
+    async def openapi(service: Service, body: bytes) -> Reply:
+        return described
+
+    about = "This description."
+    own = Route(method="GET", path=OPENAPI, about=about, answer=openapi)
+    routes: dict[str, dict[str, Route]] = {}
+    for route in (*ROUTES, own):
+        routes.setdefault(route.path, {})[route.method] = route
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -45,57 +43,35 @@ def make_app(service: Service) -> App:
         except HangUpError:
             return None
         except HttpError as error:
-            reply = Reply(_json(error.body()), error.status, JSON, error.headers)
+            if error.headers.get("connection") == "close":
+                await rinse(scope, receive)
+            reply = as_json(error.body(), error.status, error.headers)
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            failed = HttpError(500, "the server failed; its log says why", why="failed")
-            reply = Reply(_json(failed.body()), 500)
+            reply = as_json(failed().body(), 500)
         return await _send(reply, send)
 
     return app
 
 
 async def _answer(
-    routes: dict[str, dict[str, Handle]], service: Service, scope: Scope, receive: Receive
+    routes: dict[str, dict[str, Route]], service: Service, scope: Scope, receive: Receive
 ) -> Reply:
-    methods = routes.get(scope["path"])
-    if methods is None:
-        raise HttpError(404, f"there is no {scope['path'][:80]}", why="path")
+    path = scope["path"]
+    methods = routes.get(path, {})
+    if service.token is not None and not any(route.open for route in methods.values()):
+        check_shown(service.token, header(scope, b"authorization"))
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
-    if method not in methods:
+    if path.startswith(PAGE) and method == "GET":
+        return page_file(service, path.removeprefix(PAGE))
+    if not methods:
+        raise HttpError(404, f"there is no {path[:80]}; {OPENAPI} lists what there is")
+    route = methods.get(method)
+    if route is None:
         allowed = ", ".join(methods)
-        raise HttpError(405, f"use {allowed} here", why="method", headers={"allow": allowed})
-    body = await read_body(scope, receive, service.limits) if method == "POST" else b""
-    return await methods[method](body)
-
-
-def _routes(service: Service) -> dict[str, dict[str, Handle]]:
-    async def decide(body: bytes) -> Reply:
-        return Reply(_json(await service.decide(body)))
-
-    async def outcome(body: bytes) -> Reply:
-        return Reply(_json(await service.outcomes(body)))
-
-    async def health(body: bytes) -> Reply:
-        return Reply(_json({"status": "ok"}))
-
-    async def ready(body: bytes) -> Reply:
-        if service.ending:
-            raise not_now("the server is ending")
-        if not service.warm.is_set():
-            raise not_now("the server is warming up")
-        return Reply(_json({"status": "ready", "failing": sorted(service.engine.failing)}))
-
-    return {
-        "/decide": {"POST": decide},
-        "/outcome": {"POST": outcome},
-        "/health": {"GET": health},
-        "/ready": {"GET": ready},
-    }
-
-
-def _json(body: Any) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
+        raise HttpError(405, f"use {allowed} here", headers={"allow": allowed})
+    body = b"" if route.takes is None else await read_body(scope, receive, service.limits)
+    return await route.answer(service, body)
 
 
 async def _send(reply: Reply, send: Send) -> None:

@@ -6,23 +6,25 @@ from collections.abc import Mapping
 
 from serving.contracts.fields import ContractError
 
+CLOSE = {"connection": "close"}  # of an answer while a body is still to come
+SOON = {"retry-after": "1"}  # s
+
 
 class HttpError(Exception):
-    """A request that gets no answer but an error. `why` is one word, for counting."""
+    """An answer that is an error."""
 
     def __init__(
         self,
         status: int,
         message: str,
         *,
-        why: str,
         field: str | None = None,
         limit: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.message, self.why = status, message, why
-        self.field, self.limit, self.headers = field, limit, dict(headers or {})
+        self.status, self.message, self.field, self.limit = status, message, field, limit
+        self.headers = dict(headers or {})
 
     def body(self) -> dict[str, object]:
         """{"error": {"field", "message", "limit"}}"""
@@ -32,21 +34,19 @@ class HttpError(Exception):
 def broken(error: ContractError) -> HttpError:
     """422 for a field that breaks its contract, 400 where the body as a whole is none."""
     status = 400 if error.field is None else 422
-    return HttpError(status, str(error), why="contract", field=error.field, limit=error.limit)
+    return HttpError(status, str(error), field=error.field, limit=error.limit)
 
 
-def no_more(what: str, limit: float) -> HttpError:
+def too_many(message: str, limit: float, field: str | None = None) -> HttpError:
     """429, with when to try again."""
-    return HttpError(
-        429,
-        f"{what}; try again after a second",
-        why="rate" if what.startswith("user") else "queue",
-        field="user" if what.startswith("user") else None,
-        limit=limit,
-        headers={"retry-after": "1"},
-    )
+    return HttpError(429, message, field=field, limit=limit, headers=SOON)
 
 
 def not_now(message: str) -> HttpError:
     """503: the fault is the server's, and the same may be sent again."""
-    return HttpError(503, message, why="unavailable", headers={"retry-after": "1"})
+    return HttpError(503, message, headers=SOON)
+
+
+def failed() -> HttpError:
+    """500, without what went wrong: that is for the server's log."""
+    return HttpError(500, "the server failed; its log says why")

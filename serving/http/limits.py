@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policies.validation import COUNT, POSITIVE
+from serving.contracts.fields import ContractError
+from serving.contracts.requests import Request
+from serving.http.errors import broken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,16 +16,28 @@ class Limits:
     """Raises ValueError for a limit that is not above 0."""
 
     body_bytes: int = 262_144
-    body_seconds: float = 5.0  # until a body has arrived
-    history: int = 1_000  # items of a request
-    candidates: int = 1_000  # items of a request
-    outcomes: int = 100  # of a call
-    user_requests: float = 50.0  # a second, of one user
-    users: int = 100_000  # whose requests are counted; of the ones longest unseen no more is known
-    deadline_ms: float = 40.0  # from receipt to the answer, where a request gives none
-    longest_deadline_ms: float = 10_000.0  # that a request may give
-    batch: int = 32  # requests that are decided at once
-    waiting: int = 256  # requests that wait, before more are refused; and as many calls of outcomes
+    """Of a request."""
+    body_seconds: float = 5.0
+    """Until the body of a request has arrived."""
+    history: int = 1_000
+    """Items of the history that a request may give."""
+    candidates: int = 1_000
+    """Candidates that a request may give; the policy's own limit is lower as a rule."""
+    outcomes: int = 100
+    """Outcomes that one call may bring."""
+    user_requests: float = 50.0
+    """Calls a second of one user, on average over a second."""
+    users: int = 100_000
+    """Users whose calls are counted: those seen last."""
+    deadline_ms: float = 40.0
+    """From receipt to the answer where a request gives none; what would be later is answered by
+    the fallback, which is quicker."""
+    longest_deadline_ms: float = 10_000.0
+    """The longest deadline that a request may give."""
+    batch: int = 32
+    """Requests that are decided at once."""
+    waiting: int = 128
+    """Requests that may wait, and as many calls of outcomes; more are refused with 429."""
 
     def __post_init__(self) -> None:
         COUNT.check_all(
@@ -30,3 +46,19 @@ class Limits:
         POSITIVE.check_all(
             self, "body_seconds", "user_requests", "deadline_ms", "longest_deadline_ms"
         )
+
+    def check_request(self, request: Request) -> None:
+        """Raise HttpError 422 for a request that exceeds a limit."""
+        self.check_length("history", request.history)
+        self.check_length("candidates", request.candidates)
+        if request.deadline_ms is not None and request.deadline_ms > self.longest_deadline_ms:
+            most = self.longest_deadline_ms
+            said = f"deadline_ms is {request.deadline_ms:g}; this server waits {most:g} at most"
+            raise broken(ContractError(said, field="deadline_ms", limit=most))
+
+    def check_length(self, field: str, items: Sequence[object] | None) -> None:
+        """The same for a list that `field` of the limits bounds."""
+        most: int = getattr(self, field)
+        if items is not None and len(items) > most:
+            said = f"{field} has {len(items)} items; this server takes {most} at most"
+            raise broken(ContractError(said, field=field, limit=most))

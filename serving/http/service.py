@@ -5,37 +5,46 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from serving.contracts.fields import ContractError, read_json
+from serving.contracts.fields import ContractError, from_json, parse_json, read_json
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
 from serving.engine import Engine
-from serving.http.errors import HttpError, broken
+from serving.http.errors import HttpError, broken, not_now, too_many
 from serving.http.limits import Limits
+from serving.http.messages import Farewell, Slate
+from serving.http.rates import Rates
+from serving.http.tokens import check_token
 from serving.http.worker import Meter, Worker
 
-Explains = Callable[[dict[str, Any]], Any]  # a body -> an explanation with `to_json()`
-Forgets = Callable[[str], dict[str, Any]]  # a user -> what was removed
+ASIDE = 8  # explanations and farewells that may wait; one is worked on
+Body = dict[str, Any]
 
 
 class Metrics(Meter, Protocol):
     """What the server counts, and how it is read."""
 
-    def rejected(self, why: str) -> None: ...
+    def rejected(self, why: int | str) -> None: ...
 
     def text(self) -> bytes: ...
 
-    def slis(self) -> dict[str, Any]: ...
+    def slis(self) -> Body: ...
 
 
 class Service:
-    """An engine behind a queue.
+    """An engine behind a queue. Its methods take the bodies of calls, and raise HttpError.
 
     token: what callers must show, except at /health; None = nothing.
-    warm_up: called by the worker before it decides anything; /ready waits for it.
-    explain, forget, metrics: what stands behind the routes of these names; None = 404.
+    warm_up: called before anything is decided; /ready waits for it.
+    explain: answers a question with what its JSON shall be; forget: removes a user, and says what
+        was removed. They work beside the worker, one call at a time.
+    page: by its name a file of the page and its content type; "" = the page.
+    status: what /status shall say beside the engine's part.
+    ended: called when all is answered and the event log is closed.
+
+    What is None is answered by 404.
     """
 
     def __init__(
@@ -46,14 +55,21 @@ class Service:
         token: str | None = None,
         warm_up: Callable[[], None] | None = None,
         metrics: Metrics | None = None,
-        explain: Explains | None = None,
-        forget: Forgets | None = None,
+        explain: Callable[[Body], Body] | None = None,
+        forget: Callable[[str], Body] | None = None,
+        page: Callable[[str], tuple[bytes, str] | None] | None = None,
+        status: Callable[[], Mapping[str, Any]] | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:
-        self.engine, self.limits, self.token = engine, limits or Limits(), token
-        self.warm_up, self.metrics, self.explain, self.forget = warm_up, metrics, explain, forget
-        self.since = time.time()
+        self.engine, self.limits = engine, limits or Limits()
+        self.token = None if token is None else check_token(token)
+        self.metrics, self.page = metrics, page
+        self._warm_up, self._explain, self._forget = warm_up, explain, forget
+        self._status, self._ended = status, ended
         self.worker = Worker(engine, self.limits, metrics)
-        self.warm, self.ending = threading.Event(), False
+        self.warm, self.since = threading.Event(), time.time()
+        self._rates = Rates(self.limits.user_requests, self.limits.users)
+        self._aside, self._waiting_aside = asyncio.Semaphore(1), 0
 
     def start(self) -> None:
         """Begin to work, in the loop that calls this."""
@@ -61,53 +77,105 @@ class Service:
 
     def stop(self) -> None:
         """Answer what waits, then close the event log."""
-        self.ending = True
         self.worker.stop()
         self.engine.events.close()
+        if self._ended is not None:
+            self._ended()
 
-    async def decide(self, body: bytes) -> dict[str, Any]:
-        """The answer to a body of POST /decide. Raises HttpError."""
-        request = self._request(body)
-        decision = await self.worker.decide(request)
-        return {
-            "decision_id": decision.decision_id,
-            "items": decision.items,
-            "policy": decision.policy,
-            "propensity": decision.propensity,
-            "position_propensity": decision.position_propensity,
-            "step": decision.step,
-            "fallback": decision.fallback and decision.fallback.partition(":")[0],
-        }
-
-    async def outcomes(self, body: bytes) -> dict[str, Any]:
-        """The answer to a body of POST /outcome. Raises HttpError."""
-        outcomes = self._outcomes(body)
-        await self.worker.outcomes(outcomes)
-        return {"kept": len(outcomes)}
-
-    def _first(self) -> None:
-        if self.warm_up is not None:
-            self.warm_up()
-        self.warm.set()
-
-    def _request(self, body: bytes) -> Request:
+    async def decide(self, body: bytes) -> Body:
+        """The slate for a request."""
         try:
             request = Request.from_json(body)
         except ContractError as error:
             raise broken(error) from None
-        return request
+        self.limits.check_request(request)
+        self._check_rate(request.user)
+        return Slate.of_decision(await self.worker.decide(request)).body()
+
+    async def outcomes(self, body: bytes) -> Body:
+        """How many outcomes of a call were kept: all of them."""
+        outcomes = self._outcomes(body)
+        for user in {outcome.user for outcome in outcomes}:
+            self._check_rate(user)
+        if outcomes:
+            await self.worker.outcomes(outcomes)
+        return {"kept": len(outcomes)}
+
+    async def explain(self, body: bytes) -> Body:
+        """Why a slate is as it is."""
+        return await self._beside(self._explain, "/explain", lambda: parse_json(body))
+
+    async def forget(self, body: bytes) -> Body:
+        """What was removed of a user."""
+        return await self._beside(
+            self._forget, "/forget", lambda: from_json(Farewell, body, "farewell").user
+        )
+
+    def ready(self) -> Body:
+        """What fails at the moment, if anything does; 503 before warm-up and at the end."""
+        if self.worker.queue.closed:
+            raise not_now("the server is ending")
+        if not self.warm.is_set():
+            raise not_now("the server is warming up")
+        return {"status": "ready", "failing": sorted(self.engine.failing)}
+
+    def status(self) -> Body:
+        """What is served since when, and how well."""
+        engine, serving = self.engine, self.engine.serving
+        known = {
+            "policy": engine.version,
+            "sha256": engine.sha256,
+            "since": self.since,
+            "versions": [engine.version],
+            "items": serving.n_items,
+            "slate_size": serving.slate_size,
+            "response_names": serving.response_names,
+            "context": serving.user_size,
+            "slis": {} if self.metrics is None else self.metrics.slis(),
+        }
+        return known | dict({} if self._status is None else self._status())
+
+    def _first(self) -> None:
+        if self._warm_up is not None:
+            self._warm_up()
+        self.warm.set()
+
+    def _check_rate(self, user: str) -> None:
+        if not self._rates.take(user, time.monotonic()):
+            most = self.limits.user_requests
+            said = f"user has sent more than {most:g} calls within a second; try again after one"
+            raise too_many(said, most, "user")
 
     def _outcomes(self, body: bytes) -> list[Outcome]:
         try:
             given = read_json(body)
-            if not isinstance(given, list):
-                return [Outcome.from_json(_object(given))]
-            return [Outcome.from_json(_object(one)) for one in given]
+            several = given if isinstance(given, list) else [given]
+            self.limits.check_length("outcomes", several)
+            return [_outcome(one) for one in several]
+        except ContractError as error:
+            raise broken(error) from None
+
+    async def _beside(
+        self, work: Callable[[Any], Body] | None, path: str, read: Callable[[], Any]
+    ) -> Body:
+        """In a thread of its own, one call at a time."""
+        if work is None:
+            raise HttpError(404, f"this server has no {path}")
+        try:
+            asked = read()
+            if self._waiting_aside >= ASIDE:
+                raise too_many(f"{ASIDE} calls of {path} are waiting; try again", ASIDE)
+            self._waiting_aside += 1
+            try:
+                async with self._aside:
+                    return await asyncio.get_running_loop().run_in_executor(None, work, asked)
+            finally:
+                self._waiting_aside -= 1
         except ContractError as error:
             raise broken(error) from None
 
 
-def _object(given: Any) -> dict[str, Any]:
+def _outcome(given: Any) -> Outcome:
     if not isinstance(given, dict):
-        raise HttpError(400, "an outcome is an object, or a list of them", why="contract")
-    return given
+        raise ContractError("the body is one outcome, an object, or a list of outcomes")
+    return Outcome.from_json(given)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from policies.validation import COUNT
@@ -14,11 +13,11 @@ from policies.validation import COUNT
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A call that waits. `received` is by the performance counter."""
+    """A call that waits since it was `received`, s."""
 
     call: Any
     done: asyncio.Future[Any]
-    received: float = field(default_factory=time.perf_counter)  # s
+    received: float
 
 
 class Queue:
@@ -29,7 +28,7 @@ class Queue:
         self.most = most
         self._some = threading.Condition()
         self._requests, self._outcomes = deque[Waiter](), deque[Waiter]()
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._requests) + len(self._outcomes)
@@ -38,7 +37,7 @@ class Queue:
         """False where the line is full or closed: then it does not wait."""
         with self._some:
             line = self._outcomes if outcomes else self._requests
-            if self._closed or len(line) >= self.most:
+            if self.closed or len(line) >= self.most:
                 return False
             line.append(waiter)
             self._some.notify()
@@ -49,7 +48,7 @@ class Queue:
         the queue is closed and empty."""
         with self._some:
             while not self._requests and not self._outcomes:
-                if self._closed:
+                if self.closed:
                     return None
                 self._some.wait()
             return _first(self._requests, most), _first(self._outcomes, most)
@@ -57,7 +56,7 @@ class Queue:
     def close(self) -> None:
         """Let nothing more in; what waits is still taken."""
         with self._some:
-            self._closed = True
+            self.closed = True
             self._some.notify_all()
 
 

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError
-from serving.contracts.outcomes import Outcome
+from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.contracts.requests import Request
 from serving.engine import Engine
-from serving.http.errors import HttpError, broken, no_more, not_now
+from serving.http.errors import HttpError, broken, failed, not_now, too_many
 from serving.http.guard import Guard
 from serving.http.limits import Limits
 from serving.http.waiting import Queue, Waiter
@@ -28,7 +28,7 @@ class Meter(Protocol):
 
     def decided(self, decisions: Sequence[Decision]) -> None: ...
 
-    def outcomes(self, outcomes: Sequence[Outcome]) -> None: ...
+    def outcomes(self, events: Sequence[OutcomeEvent]) -> None: ...
 
 
 class Worker:
@@ -38,10 +38,19 @@ class Worker:
     A request that waited too long is the fallback's; where the queue is full, it is refused with
     429. A bad request of a batch is refused by itself. All that waits is answered before `stop`
     returns.
+
+    timer: seconds, of waits and of work.
     """
 
-    def __init__(self, engine: Engine, limits: Limits, meter: Meter | None = None) -> None:
-        self.engine, self.limits, self.meter = engine, limits, meter
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        meter: Meter | None = None,
+        *,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.engine, self.limits, self.meter, self.timer = engine, limits, meter, timer
         self.guard = Guard()
         self.queue = Queue(limits.waiting)
         self._thread: threading.Thread | None = None
@@ -69,11 +78,16 @@ class Worker:
         await self._wait(outcomes, outcomes=True)
 
     async def _wait(self, call: Any, *, outcomes: bool) -> Any:
-        waiter = Waiter(call, asyncio.get_running_loop().create_future())
+        waiter = Waiter(call, asyncio.get_running_loop().create_future(), self.timer())
         if not self.queue.put(waiter, outcomes=outcomes):
-            most = self.limits.waiting
-            raise no_more(f"{most} {'outcomes' if outcomes else 'requests'} are waiting", most)
+            raise self._full("calls with outcomes" if outcomes else "requests")
         return await waiter.done
+
+    def _full(self, what: str) -> HttpError:
+        if self.queue.closed:
+            return not_now("the server is ending")
+        most = self.limits.waiting
+        return too_many(f"{most} {what} are waiting; try again after a second", most)
 
     def _run(self, first: Callable[[], None]) -> None:
         first()
@@ -89,8 +103,7 @@ class Worker:
             settled = work(waiters)
         except Exception:
             logger.exception("a batch failed")
-            failed = HttpError(500, "the server failed; its log says why", why="failed")
-            settled = [(waiter, failed) for waiter in waiters]
+            settled = [(waiter, failed()) for waiter in waiters]
         self._loop.call_soon_threadsafe(_tell, settled)
 
     def _decided(self, waiters: list[Waiter]) -> Settled:
@@ -111,28 +124,38 @@ class Worker:
         return good, bad
 
     def _batch(self, waiters: list[Waiter]) -> list[Decision]:
-        started = time.perf_counter()
-        decisions = self.engine.decide_many([waiter.call for waiter in waiters])
-        self.guard.took(1e3 * (time.perf_counter() - started))
+        started = self.timer()
+        waited = [1e3 * (started - waiter.received) for waiter in waiters]
+        late = [
+            self.guard.late(ms, self._deadline(w)) for ms, w in zip(waited, waiters, strict=True)
+        ]
+        requests = [waiter.call for waiter in waiters]
+        decisions = self.engine.decide_many(requests, waited_ms=waited, late=late)
+        if not all(late):
+            self.guard.took(1e3 * (self.timer() - started))
         if self.meter is not None:
             self.meter.decided(decisions)
         return decisions
+
+    def _deadline(self, waiter: Waiter) -> float:
+        given: float | None = waiter.call.deadline_ms
+        return self.limits.deadline_ms if given is None else given
 
     def _kept(self, waiters: list[Waiter]) -> Settled:
         """All calls at once; one by one where an outcome of theirs is no good."""
         together = [outcome for waiter in waiters for outcome in waiter.call]
         try:
-            self.engine.outcomes(together)
+            events = self.engine.outcomes(together)
         except ContractError as error:
             if len(waiters) == 1:
                 return [(waiters[0], broken(error))]
             return [settled for waiter in waiters for settled in self._kept([waiter])]
         except Exception:
             logger.exception("outcomes could not be kept")
-            failed = not_now("the outcomes could not all be kept; send them again")
-            return [(waiter, failed) for waiter in waiters]
+            again = "the outcomes could not all be kept; send them again"
+            return [(waiter, not_now(again)) for waiter in waiters]
         if self.meter is not None:
-            self.meter.outcomes(together)
+            self.meter.outcomes(events)
         return [(waiter, None) for waiter in waiters]
 
 

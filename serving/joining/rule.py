@@ -9,6 +9,7 @@ from typing import Literal
 from policies.observation import Serving
 from policies.validation import FROM_0, POSITIVE
 from serving.catalogue import Catalogue
+from serving.contracts.starts import Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,4 +70,16 @@ class Shape:
             history_length=serving.history_length,
             responses=len(serving.response_names),
             item_names=catalogue.names,
+        )
+
+    @classmethod
+    def of_start(cls, start: Start) -> Shape:
+        """Of what an engine said when it started: an event log explains itself."""
+        return cls(
+            n_items=start.n_items,
+            slate_size=start.slate_size,
+            history_length=start.history_length,
+            responses=len(start.response_names),
+            item_names=start.item_names,
+            max_steps=start.max_steps,
         )

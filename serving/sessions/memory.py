@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from policies.validation import COUNT, POSITIVE
-from serving.sessions.store import F32, I32, Seen, Taken, Visit
+from serving.sessions.store import F32, I32, Known, Seen, Taken, Visit
 
 REQUESTS = 16  # of a session, whose steps are remembered: a retry comes soon
 SESSIONS = 8  # of a user that are open at a time
@@ -96,6 +96,14 @@ class MemorySessions:
             self._expire(now)
             return sum(self._apply(one, now) for one in taken)
 
+    def peek(self, users: Sequence[str]) -> list[Known | None]:
+        with self._lock:
+            return [_known(self._users.get(user)) for user in users]
+
+    def forget(self, users: Sequence[str]) -> int:
+        with self._lock:
+            return sum(self._users.pop(user, None) is not None for user in users)
+
     def _open(self, visit: Visit, now: float) -> Seen:
         user = self._user(visit.user, visit.items, visit.responses, now)
         session = user.session(visit, now, self.idle)
@@ -127,6 +135,10 @@ class MemorySessions:
     def _expire(self, now: float) -> None:
         while self._users and next(iter(self._users.values())).touched + self.ttl < now:
             self._users.popitem(last=False)
+
+
+def _known(user: _User | None) -> Known | None:
+    return None if user is None else Known(user.items, user.responses, user.version, user.updated)
 
 
 def _forget(entries: MutableMapping[str, Any], most: int) -> None:

@@ -44,6 +44,15 @@ class Taken(NamedTuple):
     responses: tuple[float, ...]
 
 
+class Known(NamedTuple):
+    """What a store knows of a user."""
+
+    items: I32  # (n,) oldest first
+    responses: F32  # (n, R)
+    version: int  # items that the user has ever taken
+    updated: float | None  # s, when the history last changed; None = it never did
+
+
 class SessionStore(Protocol):
     """Many at a time. What `apply` was given is seen by every later `open`."""
 
@@ -56,3 +65,10 @@ class SessionStore(Protocol):
     def apply(self, taken: Sequence[Taken], now: float) -> int:
         """Put items into the histories; returns how many were new. One item a decision counts, the
         first, however often it is delivered."""
+
+    def peek(self, users: Sequence[str]) -> list[Known | None]:
+        """What is known of each user, None = nothing; no step is opened, and nobody is remembered
+        for longer."""
+
+    def forget(self, users: Sequence[str]) -> int:
+        """Nothing more is known of these users; returns of how many there was something."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from offpolicy import LoggedDataset
 from policies import Policy
 from policies.slates.row_streams import RowStreams
 from serving import (
@@ -25,7 +26,10 @@ from serving import (
     replay,
 )
 from serving.contracts.events import read_event
+from serving.events.nats import NatsLog
+from serving.events.redis_streams import RedisLog
 from serving.keys import Keys
+from tests.serving.servers import shared
 
 SECRET = b"sixteen bytes or more"
 VERSION = "policy@1"
@@ -34,6 +38,8 @@ HAPPENED = ("consumed", "responses", "position_reward")  # what the simulator sa
 EVENT_LOGS: dict[str, Callable[[Path], EventLog]] = {  # each passes the contract of event logs
     "memory": lambda folder: MemoryLog(),
     "segments": lambda folder: SegmentLog(folder / "events", segment_bytes=100_000),
+    "redis": lambda folder: RedisLog(shared("redis").url()),
+    "nats": lambda folder: NatsLog(shared("nats").url()),
 }
 
 
@@ -72,6 +78,28 @@ def keyed_draws(started: np.ndarray, step: np.ndarray) -> RowStreams:
         request_id(i, int(n), int(s)) for i, (n, s) in enumerate(zip(started, step, strict=True))
     ]
     return RowStreams(Keys(SECRET).draws(VERSION, ids))
+
+
+def collected_by_name(log: LoggedDataset, sessions_per_slot: int) -> LoggedDataset:
+    """A log of `collect` with `keyed_draws` under the caller's names: sessions in the order in
+    which they began, those of a moment by their keys."""
+    keys, slots = Keys(SECRET), log.n_sessions // sessions_per_slot
+    slot, nth = np.divmod(log.sessions, sessions_per_slot)
+    length = np.bincount(log.sessions).reshape(slots, sessions_per_slot)
+    began = (np.cumsum(length, axis=1) - length)[slot, nth]
+    users = [f"user {i}/{n}" for i, n in zip(slot, nth, strict=True)]
+    began_as = [request_id(int(i), int(n), 0) for i, n in zip(slot, nth, strict=True)]
+    named = zip(users, began_as, strict=True)
+    sessions = np.array([f"{keys.session(user, 'a session')}/{first}" for user, first in named])
+    order = np.lexsort((log.step, sessions, began))
+    columns = {k: v[order] for k, v in log.columns().items() if k not in ("session", "user")}
+    return LoggedDataset.from_columns(
+        session=sessions[order],
+        user=np.array([keys.user(user) for user in users])[order],
+        n_items=log.n_items,
+        item_names=names_of(log.n_items),
+        **columns,
+    )
 
 
 def play(

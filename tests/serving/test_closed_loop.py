@@ -13,18 +13,15 @@ from policies import Banned, Cap, Policy, Quota, Repeats, build, collect, constr
 from serving import Decision, OutcomeEvent
 from serving.joining.join import join
 from serving.joining.rule import JoinRule, Shape
-from serving.keys import Keys
 from tests.factories import env_of
 from tests.serving.factories import (
     EVENT_LOGS,
-    SECRET,
     VERSION,
+    collected_by_name,
     events_of,
     keyed_draws,
     make_engine,
-    names_of,
     play,
-    request_id,
 )
 
 A, SLOTS, PER_SLOT = 60, 40, 11  # 440 sessions
@@ -59,27 +56,7 @@ def expected(policy: Policy) -> LoggedDataset:
         logger=VERSION,
         draws=keyed_draws,
     )
-    return _by_name(log)
-
-
-def _by_name(log: LoggedDataset) -> LoggedDataset:
-    keys = Keys(SECRET)
-    slot, nth = np.divmod(log.sessions, PER_SLOT)
-    length = np.bincount(log.sessions).reshape(SLOTS, PER_SLOT)
-    began = (np.cumsum(length, axis=1) - length)[slot, nth]
-    users = [f"user {i}/{n}" for i, n in zip(slot, nth, strict=True)]
-    began_as = [request_id(int(i), int(n), 0) for i, n in zip(slot, nth, strict=True)]
-    named = zip(users, began_as, strict=True)
-    sessions = np.array([f"{keys.session(user, 'a session')}/{first}" for user, first in named])
-    order = np.lexsort((log.step, sessions, began))
-    columns = {k: v[order] for k, v in log.columns().items() if k not in ("session", "user")}
-    return LoggedDataset.from_columns(
-        session=sessions[order],
-        user=np.array([keys.user(user) for user in users])[order],
-        n_items=A,
-        item_names=names_of(A),
-        **columns,
-    )
+    return collected_by_name(log, PER_SLOT)
 
 
 @pytest.mark.parametrize("kind", EVENT_LOGS)

@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from serving import MemorySessions, SessionStore
+from serving.sessions.redis import RedisSessions
 from serving.sessions.store import Taken, Visit
+from tests.serving.servers import shared
 
-STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions}
+
+def on_redis(**limits: Any) -> SessionStore:
+    return RedisSessions(shared("redis").url(), **limits)
+
+
+STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions, "redis": on_redis}
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -136,3 +143,33 @@ def test_limits_are_above_0(make: Callable[..., SessionStore]) -> None:
     for wrong in ({"ttl": 0.0}, {"most": 0}, {"length": 0}, {"idle": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             make(**wrong)
+
+
+def test_a_peek_shows_what_is_known_and_changes_nothing(make: Callable[..., SessionStore]) -> None:
+    store = make(most=2)
+    store.apply([taken("a", 5), taken("b", 3)], 4.0)
+    store.open([visit("v", items=[1])], 5.0)
+    for _ in range(3):
+        mine, nobody, other = store.peek(["u", "w", "v"])
+    assert mine is not None
+    assert other is not None
+    assert nobody is None
+    assert (mine.items.tolist(), mine.version, mine.updated) == ([5, 3], 2, 4.0)
+    np.testing.assert_array_equal(mine.responses, np.array([[1, 0.5], [1, 0.3]], np.float32))
+    assert (other.items.tolist(), other.version, other.updated) == ([1], 1, None)
+    assert store.peek([]) == []
+    assert store.open([visit("v", request="r2")], 6.0)[0].step == 1  # a peek is no step
+    store.apply([taken("c", 7, user="x")], 7.0)  # makes room: u was longest unseen, if looked at
+    assert [known is None for known in store.peek(["u", "v", "x"])] == [True, False, False]
+
+
+def test_forgotten_users_are_new(make: Callable[..., SessionStore]) -> None:
+    store = make()
+    store.apply([taken("a", 5), taken("b", 6, user="v")], 0.0)
+    store.open([visit()], 1.0)
+    assert store.forget(["u", "w"]) == 1
+    assert store.forget(["u"]) == 0
+    mine, other = store.open([visit(request="r2", items=[2]), visit("v")], 2.0)
+    assert (mine.items.tolist(), mine.version, mine.step, mine.began) == ([2], 1, 0, "r2")
+    assert other.items.tolist() == [6]
+    assert store.apply([taken("a", 5)], 3.0) == 1  # nothing is remembered of decisions either

@@ -1,0 +1,43 @@
+"""A start: what an engine serves from now on, so that an event log explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serving.contracts.fields import (
+    from_json,
+    label,
+    many,
+    maybe,
+    number,
+    of,
+    text,
+    to_json,
+    whole,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The sizes and names that the decisions after it mean."""
+
+    time: float = of(number)  # s
+    policy: str = of(text)  # version
+    policy_sha256: str = of(label)
+    rules: str = of(text)  # hash of the rules
+    n_items: int = of(whole)
+    slate_size: int = of(whole)
+    history_length: int = of(whole)
+    response_names: tuple[str, ...] = of(many(text))
+    item_names: tuple[str, ...] | None = of(maybe(many(text)))  # None: too many to be logged
+    max_steps: int | None = of(maybe(whole))  # sessions end after so many decisions by design
+
+    def to_json(self) -> bytes:
+        return to_json(self, "start")
+
+    @classmethod
+    def from_json(cls, body: bytes | str | Mapping[str, Any]) -> Start:
+        """Raises ContractError, which names the field."""
+        return from_json(cls, body, "start")

@@ -1,0 +1,206 @@
+"""A writer's stream of NATS JetStream, as coroutines: appends that are all kept or taken out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import nats
+from nats.aio.msg import Msg
+from nats.js import api
+from nats.js import errors as js_errors
+
+from serving.events.kept import BATCH, Kept, in_use
+from serving.events.lines import LINE, line_of
+from serving.events.log import EventLogError
+from serving.links.nats import NatsLink
+
+EXPECTED, PROCESS = "Nats-Expected-Last-Sequence", "Longplay-Process"
+WRONG_LAST = 10071  # the server's code for an expected sequence that is not the last one
+TRIES = 3  # of an append that finds the stream elsewhere than it should be
+READER_GONE = 30.0  # s after which the server forgets a reader that does not ask
+
+
+class Names(NamedTuple):
+    """What the server calls a writer's stream."""
+
+    stream: str
+    subject: str  # of its events
+    owner: str  # where the process that writes answers
+
+
+def names_of(link: NatsLink, writer: str) -> Names:
+    """Streams and subjects have no dots of their own, and writers no hyphens."""
+    name = writer.replace(".", "-")
+    made = (f"{link.name}-events-{name}", f"{link.name}.events.{name}")
+    return Names(*made, f"{link.name}.owner.{name}")
+
+
+class NatsStream:
+    """The stream of the process that writes."""
+
+    def __init__(self, link: NatsLink, writer: str, replicas: int) -> None:
+        self.link, self.writer, self.replicas = link, writer, replicas
+        self.names = names_of(link, writer)
+        self.process = secrets.token_hex(8)
+        self.unsure = False  # whether the stream is where it should be
+        self.sequence, self.next = 0, 0  # of the last message; number of the next event
+
+    async def begin(self) -> None:
+        """Take the writer's name, and go on where the stream stops."""
+        try:
+            await self.link.client.request(self.names.owner, timeout=self.link.timeout)
+        except nats.errors.NoRespondersError:
+            pass  # nobody has the name
+        else:
+            raise EventLogError(in_use(self.writer, self.link))
+        await self.link.client.subscribe(self.names.owner, cb=_answer)
+        self.sequence = await self._last_sequence()
+        last = await last_of(self.link, self.names)
+        if last is None:
+            self.next = self.sequence
+        else:  # events after it were taken out
+            self.next = last.number + 1 + self.sequence - sequence_of(last)
+
+    async def append(self, events: Sequence[bytes]) -> int:
+        """The number of the first; each message says which one it follows."""
+        for _ in range(TRIES):
+            if self.unsure:
+                await self.settle()
+            lines = [line_of(number, event) for number, event in enumerate(events, self.next)]
+            most, longest = self.link.client.max_payload, max(map(len, lines))
+            if longest > most:
+                raise EventLogError(f"an event has {longest} bytes; the server takes {most}")
+            self.unsure = True
+            failure = await self._published(lines)
+            if failure is None:
+                first, self.unsure = self.next, False
+                self.next, self.sequence = first + len(lines), self.sequence + len(lines)
+                return first
+            if not (isinstance(failure, js_errors.APIError) and failure.err_code == WRONG_LAST):
+                await self.settle()
+                raise failure
+        raise EventLogError(f"the stream of {self.writer} changed in {TRIES} tries")
+
+    async def settle(self) -> None:
+        """Take out what was not acknowledged as a whole, and learn what was lost."""
+        last = await self._last_sequence()
+        for sequence in range(self.sequence + 1, last + 1):
+            try:
+                message = await self.link.stream.get_msg(self.names.stream, sequence)
+            except js_errors.NotFoundError:
+                continue  # an earlier try took it out
+            if (message.headers or {}).get(PROCESS) != self.process:
+                raise EventLogError(in_use(self.writer, self.link))
+            await self.link.stream.delete_msg(self.names.stream, sequence)
+        self.next += max(0, last - self.sequence)
+        self.sequence, self.unsure = last, False
+
+    async def _published(self, lines: Sequence[bytes]) -> Exception | None:
+        """The first failure; raises TimeoutError where acknowledgements did not come."""
+        acknowledged = []
+        for sequence, line in enumerate(lines, self.sequence):
+            headers = {EXPECTED: str(sequence), PROCESS: self.process}
+            publish = self.link.stream.publish_async
+            acknowledged.append(await publish(self.names.subject, line, headers=headers))
+        _, late = await asyncio.wait(acknowledged, timeout=self.link.timeout)
+        for each in late:
+            each.cancel()
+        if late:
+            raise TimeoutError(f"{len(late)} of {len(lines)} events were not acknowledged in time")
+        failures = (each.exception() for each in acknowledged)
+        return next((f for f in failures if isinstance(f, Exception)), None)
+
+    async def _last_sequence(self) -> int:
+        """Of the stream, which is made where it is not there: full, it refuses what is new."""
+        try:
+            info = await self.link.stream.stream_info(self.names.stream)
+        except js_errors.NotFoundError:
+            info = await self.link.stream.add_stream(
+                api.StreamConfig(
+                    name=self.names.stream,
+                    subjects=[self.names.subject],
+                    storage=api.StorageType.FILE,
+                    discard=api.DiscardPolicy.NEW,
+                    num_replicas=self.replicas,
+                )
+            )
+        if info.config.storage != api.StorageType.FILE:
+            raise EventLogError(f"stream {self.names.stream} is in memory; it must be in files")
+        return info.state.last_seq
+
+
+class Reader:
+    """Goes through a stream from an event on."""
+
+    def __init__(self, link: NatsLink, names: Names, after: int) -> None:
+        self.link, self.names, self.after, self.pending = link, names, after, 0
+
+    async def begin(self) -> None:
+        last = await last_of(self.link, self.names)
+        if last is None or last.number <= self.after:
+            return
+        self._subscription = await self.link.stream.pull_subscribe(
+            self.names.subject,
+            stream=self.names.stream,
+            config=api.ConsumerConfig(
+                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=max(1, self.after + 2 - last.lost),
+                ack_policy=api.AckPolicy.NONE,
+                inactive_threshold=READER_GONE,
+            ),
+        )
+        self.pending = await self._left()
+
+    async def page(self) -> list[Kept]:
+        """The next ones; `pending` says how many there are after them."""
+        try:
+            messages = await self._subscription.fetch(
+                min(BATCH, self.pending), timeout=self.link.timeout
+            )
+        except TimeoutError:
+            self.pending = await self._left()
+            if self.pending:
+                raise
+            return []  # they were taken out meanwhile
+        self.pending = messages[-1].metadata.num_pending or 0
+        found = [kept_of(m.data, m.metadata.sequence.stream, self.names) for m in messages]
+        return [one for one in found if one.number > self.after]
+
+    async def end(self) -> None:
+        if hasattr(self, "_subscription"):
+            await self._subscription.unsubscribe()
+
+    async def _left(self) -> int:
+        return (await self._subscription.consumer_info()).num_pending or 0
+
+
+async def last_of(link: NatsLink, names: Names) -> Kept | None:
+    """The last event that is there."""
+    try:
+        found = await link.stream.get_last_msg(names.stream, names.subject)
+    except js_errors.NotFoundError:
+        return None
+    return kept_of(found.data or b"", found.seq or 0, names)
+
+
+def kept_of(data: bytes, sequence: int, names: Names) -> Kept:
+    """Raises EventLogError for what is no line of an event."""
+    match = LINE.fullmatch(data)
+    if match is None:
+        raise EventLogError(
+            f"message {sequence} of stream {names.stream} is no event: {data[:60]!r}"
+        )
+    number = int(match[1])
+    return Kept(number, number + 1 - sequence, match[2])
+
+
+def sequence_of(one: Kept) -> int:
+    """Where an event stands in its stream."""
+    return one.number + 1 - one.lost
+
+
+async def _answer(message: Msg) -> None:
+    await message.respond(b"taken")

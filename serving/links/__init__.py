@@ -1,0 +1,1 @@
+"""Connections to the servers that keep sessions and events."""

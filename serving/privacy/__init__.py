@@ -1,0 +1,1 @@
+"""What has to go: a user, and what is older than it may be."""
