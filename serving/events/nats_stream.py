@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import nats
-from nats.aio.msg import Msg
-from nats.js import api
-from nats.js import errors as js_errors
+from typing import Any, NamedTuple
 
 from serving.events.kept import BATCH, Kept, in_use
 from serving.events.lines import LINE, line_of
 from serving.events.log import EventLogError
-from serving.links.nats import NatsLink
+from serving.links.nats import Msg, NatsLink, NoRespondersError, api, js_errors
 
 EXPECTED, PROCESS = "Nats-Expected-Last-Sequence", "Longplay-Process"
 WRONG_LAST = 10071  # the server's code for an expected sequence that is not the last one
@@ -47,16 +43,19 @@ class NatsStream:
         self.process = secrets.token_hex(8)
         self.unsure = False  # whether the stream is where it should be
         self.sequence, self.next = 0, 0  # of the last message; number of the next event
+        self.inbox = link.client.new_inbox()  # where acknowledgements come, by batch
+        self.batch, self.waiting = 0, _Batch(0)
 
     async def begin(self) -> None:
         """Take the writer's name, and go on where the stream stops."""
         try:
             await self.link.client.request(self.names.owner, timeout=self.link.timeout)
-        except nats.errors.NoRespondersError:
+        except NoRespondersError:
             pass  # nobody has the name
         else:
             raise EventLogError(in_use(self.writer, self.link))
-        await self.link.client.subscribe(self.names.owner, cb=_answer)
+        self.owner = await self.link.client.subscribe(self.names.owner, cb=_answer)
+        await self.link.client.subscribe(f"{self.inbox}.*", cb=self._acknowledged)
         self.sequence = await self._last_sequence()
         last = await last_of(self.link, self.names)
         if last is None:
@@ -79,9 +78,9 @@ class NatsStream:
                 first, self.unsure = self.next, False
                 self.next, self.sequence = first + len(lines), self.sequence + len(lines)
                 return first
-            if not (isinstance(failure, js_errors.APIError) and failure.err_code == WRONG_LAST):
+            if failure.get("err_code") != WRONG_LAST:
                 await self.settle()
-                raise failure
+                raise EventLogError(f"{self.writer} at {self.link!r}: {failure['description']}")
         raise EventLogError(f"the stream of {self.writer} changed in {TRIES} tries")
 
     async def settle(self) -> None:
@@ -98,20 +97,28 @@ class NatsStream:
         self.next += max(0, last - self.sequence)
         self.sequence, self.unsure = last, False
 
-    async def _published(self, lines: Sequence[bytes]) -> Exception | None:
-        """The first failure; raises TimeoutError where acknowledgements did not come."""
-        acknowledged = []
+    async def _published(self, lines: Sequence[bytes]) -> dict[str, Any] | None:
+        """The first error that the server replied; raises TimeoutError where a reply did not come.
+        The client's own `publish_async` never tells of an error."""
+        self.batch += 1
+        self.waiting = waiting = _Batch(len(lines))
+        reply = f"{self.inbox}.{self.batch}"
         for sequence, line in enumerate(lines, self.sequence):
             headers = {EXPECTED: str(sequence), PROCESS: self.process}
-            publish = self.link.stream.publish_async
-            acknowledged.append(await publish(self.names.subject, line, headers=headers))
-        _, late = await asyncio.wait(acknowledged, timeout=self.link.timeout)
-        for each in late:
-            each.cancel()
-        if late:
-            raise TimeoutError(f"{len(late)} of {len(lines)} events were not acknowledged in time")
-        failures = (each.exception() for each in acknowledged)
-        return next((f for f in failures if isinstance(f, Exception)), None)
+            await self.link.client.publish(self.names.subject, line, reply, headers)
+        await asyncio.wait_for(waiting.done.wait(), self.link.timeout)
+        return waiting.failure
+
+    async def _acknowledged(self, message: Msg) -> None:
+        if int(message.subject.rpartition(".")[2]) != self.batch:
+            return  # of a batch for which nobody waits any more
+        if not message.data:
+            error = {"description": "nobody keeps the stream: is JetStream on?"}
+        elif b'"error"' in message.data:
+            error = json.loads(message.data)["error"]
+        else:
+            error = None
+        self.waiting.replied(error)
 
     async def _last_sequence(self) -> int:
         """Of the stream, which is made where it is not there: full, it refuses what is new."""
@@ -175,6 +182,21 @@ class Reader:
 
     async def _left(self) -> int:
         return (await self._subscription.consumer_info()).num_pending or 0
+
+
+class _Batch:
+    """Replies to messages that were sent together."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.failure: dict[str, Any] | None = None
+        self.done = asyncio.Event()
+
+    def replied(self, error: dict[str, Any] | None) -> None:
+        self.left -= 1
+        self.failure = self.failure or error
+        if self.left == 0:
+            self.done.set()
 
 
 async def last_of(link: NatsLink, names: Names) -> Kept | None:

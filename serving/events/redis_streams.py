@@ -157,7 +157,7 @@ class RedisLog:
 
     def _appended(self, events: Sequence[bytes]) -> list[int]:
         for _ in range(TRIES):
-            if self._unsure:
+            if self._unsure or self._claimed != self._link.connections:
                 self._settle()
             values: list[Word] = [self._token, self._last, self._lost, self.writer, *events]
             self._unsure = True
@@ -174,15 +174,16 @@ class RedisLog:
 
     def _settle(self, new: bool = False) -> None:
         """Take out what was not acknowledged, learn what was lost, and let nothing that is still
-        under way be kept. `new` = take the stream over as it is."""
-        if self._claimed != self._link.connections:
-            self._claim()
+        under way be kept; subscribe to the name again where that was lost. `new` = take the stream
+        over as it is."""
         self._epoch += 1
         mine, expected = ("", "") if new else (self._process, str(self._last))
         found = self._link.run(SETTLE, self._keys, (mine, self._token, expected))
         if not found:
             raise EventLogError(in_use(self.writer, self._link))
         self._last, self._lost = found
+        if self._claimed != self._link.connections:
+            self._claim()
         self._unsure = False
 
     def _claim(self, alone: bool = False) -> None:

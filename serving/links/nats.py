@@ -14,23 +14,27 @@ from serving.links.pause import Pause, ServerAwayError
 from serving.links.urls import server_of, shown
 
 try:
-    import nats
+    from nats import errors
     from nats.aio.client import Client
-    from nats.js import JetStreamContext
+    from nats.aio.msg import Msg
+    from nats.errors import NoRespondersError
+    from nats.js import JetStreamContext, api
+    from nats.js import errors as js_errors
 except ImportError as error:
     raise ImportError(
         "a nats:// URL needs the client of NATS: pip install 'longplay[nats]'"
     ) from error
 
+__all__ = ["ERRORS", "Msg", "NatsLink", "NoRespondersError", "api", "js_errors"]
 SCHEMES = ("nats", "tls")
-ERRORS = (nats.errors.Error, OSError)  # all that a link raises; a TimeoutError is an OSError
+ERRORS = (errors.Error, OSError)  # all that a link raises; a TimeoutError is an OSError
 T = TypeVar("T")
 logger = logging.getLogger("serving")
 
 
 class NatsLink:
     """A connection in a thread with an event loop of its own; it comes back by itself after the
-    server did, and nothing that was not sent before is sent then.
+    server did. What was being sent when it broke may be sent then.
 
     timeout: seconds for connecting and for each call; the server may still do what it was told.
     pause: seconds after a call that failed so in which calls fail at once.
@@ -45,9 +49,13 @@ class NatsLink:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
-        self.client = Client()
+        self.client, self._failure = Client(), ""  # what it said last of its connection
         try:
             self.call(self._connect(), wait=4 * timeout, connected=False)
+        except TimeoutError as error:
+            self.close()
+            said = f"no connection to {shown(self.url)} in {4 * timeout} s: {self._failure}"
+            raise TimeoutError(said) from error
         except BaseException:
             self.close()
             raise
@@ -90,7 +98,8 @@ class NatsLink:
 
     async def _connect(self) -> None:
         async def failed(error: Exception) -> None:
-            logger.debug("nats: %s", error)  # each call that it breaks says so by itself
+            self._failure = f"{type(error).__name__}: {error}"
+            logger.debug("nats: %s", self._failure)  # each call that it breaks says so by itself
 
         await self.client.connect(
             [self.url],

@@ -13,7 +13,7 @@ from serving.links.urls import server_of, shown
 
 try:
     import redis
-    from redis import ResponseError as ResponseError
+    from redis import ResponseError
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError as error:
@@ -21,6 +21,7 @@ except ImportError as error:
         "a redis:// URL needs the client of Redis: pip install 'longplay[redis]'"
     ) from error
 
+__all__ = ["ERRORS", "RedisLink", "ResponseError", "Script", "Word"]
 SCHEMES = ("redis", "rediss")
 ERRORS = (redis.RedisError, OSError)  # all that a link raises
 Word = bytes | str | int | float

@@ -60,6 +60,7 @@ class Server:
         """It takes what it is sent, and answers nothing."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # it has stopped
 
     def go_on(self) -> None:
         assert self.process is not None

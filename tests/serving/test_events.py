@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,16 @@ from tests.serving.factories import EVENT_LOGS
 
 
 @pytest.fixture(params=sorted(EVENT_LOGS))
-def make(request: pytest.FixtureRequest) -> Callable[[Path], EventLog]:
-    return EVENT_LOGS[request.param]
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], EventLog]]:
+    opened = list[EventLog]()
+
+    def open_log(folder: Path) -> EventLog:
+        opened.append(EVENT_LOGS[request.param](folder))
+        return opened[-1]
+
+    yield open_log
+    for log in opened:
+        log.close()
 
 
 def event(i: int) -> bytes:
