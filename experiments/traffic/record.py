@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from experiments.traffic.schedule import F64
 
 NO_ANSWER, MALFORMED = 0, -1  # in the place of a status
-UNLOGGED = ("event log", "sessions")  # why a fallback was served whose decision is in no log
 
 
 @dataclass(slots=True)
@@ -90,12 +89,10 @@ class Record:
         good[list(self.fallback)] = False
         return good
 
-    def acknowledged_decisions(self) -> set[str]:
-        """Ids of the decisions that were answered as logged: all but the fallback's that name the
-        log as their reason."""
-        good = self.decides.good
-        good[[row for row, why in self.fallback.items() if why.startswith(UNLOGGED)]] = False
-        return {self.decision_id(self.decides.about[row]) for row in np.flatnonzero(good)}
+    def answered(self, by_policy: bool) -> set[str]:
+        """Ids of the decisions that were answered: by the policy, or by the fallback."""
+        rows = self.by_policy if by_policy else self.decides.good & ~self.by_policy
+        return {self.decision_id(self.decides.about[row]) for row in np.flatnonzero(rows)}
 
     def acknowledged_outcomes(self) -> set[str]:
         """Ids of the outcomes that were acknowledged."""

@@ -29,14 +29,10 @@ class Audit:
     fallbacks: int = 0
     violations: int = 0  # of rules, by slates that were shown
     skewed: int = 0  # decisions whose history is not the one that the log gives them
-    gaps: int = 0  # numbers of events that are missing or twice
-    lost_decisions: int = 0  # answered, and not in the log
+    gaps: int = 0  # places where the numbers of events do not go on
+    lost_decisions: int = 0  # answered by the policy, and not in the log
+    lost_fallbacks: int = 0  # answered by the fallback, and not in the log
     lost_outcomes: int = 0  # acknowledged, and not in the log
-
-    @property
-    def unlogged(self) -> int:
-        """What was acknowledged and is not in the log."""
-        return self.lost_decisions + self.lost_outcomes
 
 
 @dataclass(slots=True)
@@ -102,15 +98,18 @@ def audit(
                 judge()
     judge()
     for record in records:
-        found.lost_decisions += len(record.acknowledged_decisions() - decisions)
+        found.lost_decisions += len(record.answered(by_policy=True) - decisions)
+        found.lost_fallbacks += len(record.answered(by_policy=False) - decisions)
         found.lost_outcomes += len(record.acknowledged_outcomes() - outcomes)
     return found
 
 
 def _events(log: EventLog, found: Audit) -> Iterable[object]:
     for writer in log.writers():
-        for number, entry in enumerate(log.read(writer)):
-            found.gaps += entry.number != number
+        last = -1
+        for entry in log.read(writer):
+            found.gaps += entry.number != last + 1
+            last = entry.number
             found.events += 1
             yield read_event(entry.event)
 

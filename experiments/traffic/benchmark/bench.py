@@ -17,7 +17,7 @@ from experiments.traffic.visits import Behaviour
 from policies.observation import Serving
 from policies.saving.folders import save
 from serving.catalogue import Catalogue
-from serving.events.segments import SegmentLog
+from serving.events.opening import open_events
 from serving.registry.registry import Registry
 
 
@@ -48,11 +48,13 @@ class Bench:
     behaviour: Behaviour
     seed: int
 
-    def server(self, part: str, port: int = 0, events: Path | None = None) -> ServerProcess:
+    def server(
+        self, part: str, *, events: str | None = None, options: Sequence[str] = ()
+    ) -> ServerProcess:
         """`longplay serve` with a log of its own for each part of the benchmark."""
-        where = self.events(part) if events is None else events
-        options = ["--registry", str(self.registry), "--events", str(where), "--port", str(port)]
-        return ServerProcess(["experiments", "serve", *options], self.folder / f"{part}.errors")
+        where = str(self.events(part)) if events is None else events
+        given = ["--registry", str(self.registry), "--events", where, *options, "--port", "0"]
+        return ServerProcess(["experiments", "serve", *given], self.folder / f"{part}.errors")
 
     @property
     def registry(self) -> Path:
@@ -72,9 +74,9 @@ class Bench:
             seed=self.seed + turn,
         )
 
-    def audit(self, events: Path, records: Sequence[Record]) -> Audit:
+    def audit(self, events: str, records: Sequence[Record]) -> Audit:
         """Read a log whose server is gone."""
-        log = SegmentLog(events, writer="audit")
+        log = open_events(events, writer="audit")
         try:
             return audit(log, self.serving, benchmark_rules(self.sizes), records)
         finally:
@@ -97,14 +99,19 @@ def zero(part: str, figure: str, count: int, of: str = "") -> Row:
     return Row(part, figure, f"{count:,}{of}", "0", count == 0)
 
 
-def audited(part: str, found: Audit) -> list[Row]:
-    """What an audit says."""
+def audited(part: str, found: Audit, *, outage: bool = False) -> list[Row]:
+    """What an audit says. outage: the log was gone for a while, in which the fallback answered
+    without it."""
+    own = found.decisions - found.fallbacks
+    fallbacks = f"{found.lost_fallbacks:,} beside {found.fallbacks:,}"
     return [
         zero(part, "violations of rules", found.violations, f" in {found.decisions:,} decisions"),
-        zero(
-            part, "acknowledged, but not in the log", found.unlogged,
-            f" of {found.decisions:,} decisions and {found.outcomes:,} outcomes",
-        ),
-        zero(part, "numbers of events missing or twice", found.gaps, f" of {found.events:,}"),
+        zero(part, "answers of the policy, not in the log", found.lost_decisions,
+             f" beside {own:,}"),
+        Row(part, "answers of the fallback, not in the log", fallbacks, "" if outage else "0",
+            None if outage else not found.lost_fallbacks),
+        zero(part, "outcomes acknowledged, not in the log", found.lost_outcomes,
+             f" beside {found.outcomes:,}"),
+        zero(part, "gaps in the numbers of events", found.gaps, f" among {found.events:,}"),
         zero(part, "histories other than the log's", found.skewed),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`longplay benchmark serving`: load, overload, a plain handler, kills and a full disk."""
+"""`longplay benchmark serving`: load, overload, kills, a full disk, stores that are gone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from policies.validation import COUNT, POSITIVE
 
-Part = Literal["load", "plain", "kill", "disk"]
+Part = Literal["load", "plain", "kill", "disk", "redis", "nats"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Settings:
     """`longplay serve` on two cores that the load shares, each figure beside its target. A policy
     of SASRec and a softmax under four rules, candidates retrieved by item vectors."""
 
-    parts: tuple[Part, ...] = ("load", "plain", "kill", "disk")
+    parts: tuple[Part, ...] = ("load", "plain", "kill", "disk", "redis", "nats")
     rps: tuple[float, ...] = (500.0, 1000.0)
     """Decisions a second, one after another; outcomes come on top."""
     seconds: float = 60.0
@@ -29,8 +29,9 @@ class Settings:
     """At each rate that is tried for the capacity."""
     kills: int = 20
     kill_rps: float = 200.0
-    disk_rps: float = 100.0
-    disk_seconds: float = 30.0
+    outage_rps: float = 100.0
+    outage_seconds: float = 30.0
+    """With a full disk, and with a store that is killed and comes back."""
     rows: int = 10_000
     """Items of the catalogue."""
     candidates: int = 200
@@ -45,7 +46,7 @@ class Settings:
     def __post_init__(self) -> None:
         COUNT.check("kills", self.kills)
         for name in ("seconds", "plain_seconds", "overload_seconds", "probe_seconds",
-                     "kill_rps", "disk_rps", "disk_seconds"):  # fmt: skip
+                     "kill_rps", "outage_rps", "outage_seconds"):  # fmt: skip
             POSITIVE.check(name, getattr(self, name))
         if not self.rps or not self.parts:
             raise ValueError("--rps and --parts need at least one value each")
@@ -62,6 +63,7 @@ def run(settings: Settings) -> int:
     from experiments.traffic.benchmark.disk import full_disk
     from experiments.traffic.benchmark.load import load, plain
     from experiments.traffic.benchmark.policy import Sizes
+    from experiments.traffic.benchmark.stores import store_killed
     from experiments.traffic.visits import Behaviour
 
     sizes = Sizes(
@@ -84,7 +86,10 @@ def run(settings: Settings) -> int:
         if "kill" in settings.parts:
             rows += crash(bench, settings.kills, settings.kill_rps)
         if "disk" in settings.parts:
-            rows += full_disk(bench, settings.disk_rps, settings.disk_seconds)
+            rows += full_disk(bench, settings.outage_rps, settings.outage_seconds)
+        for kind in ("redis", "nats"):
+            if kind in settings.parts:
+                rows += store_killed(bench, kind, settings.outage_rps, settings.outage_seconds)
     print(
         f"SASRec (d {sizes.dim}) + 4 rules, top {sizes.n_candidates} of {sizes.n_items:,} items, "
         f"slates of {sizes.slate_size}, histories of {sizes.history}; times in ms are counted from "

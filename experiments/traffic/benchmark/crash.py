@@ -70,7 +70,7 @@ def crash(bench: Bench, kills: int, rps: float) -> list[Row]:
         Row(part, "answered, of what was due while it was up or down", percent(share(good, n))),
     ]  # fmt: skip
     try:
-        found = bench.audit(bench.events("crash"), [record])
+        found = bench.audit(str(bench.events("crash")), [record])
     except (EventLogError, ContractError) as error:
         return [*rows, Row(part, "torn records", f"{error}", "0", False)]
     return [*rows, Row(part, "torn records", f"0 of {found.events:,}", "0", True),

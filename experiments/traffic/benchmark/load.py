@@ -79,7 +79,7 @@ def load(
         records.append(play(server.url, bench.plan(phases, 101)))
         rows += overload_rows(records[-1], phases)
         rows.append(Row("overload", "server memory MB, at its peak", f"{server.memory():,.0f}"))
-    return rows + audited("all of these", bench.audit(bench.events("load"), records))
+    return rows + audited("all of these", bench.audit(str(bench.events("load")), records))
 
 
 def plain(bench: Bench, rps: float, seconds: float) -> list[Row]:

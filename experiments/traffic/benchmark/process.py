@@ -116,6 +116,9 @@ class ServerProcess:
         self._process.stdout.close()
         return status
 
+    def said(self) -> str:
+        """Its errors and alarms."""
+        return self.errors.read_text(errors="replace") if self.errors.exists() else ""
+
     def _said(self, what: str) -> str:
-        end = self.errors.read_text(errors="replace")[-2_000:] if self.errors.exists() else ""
-        return f"the server ({' '.join(self.arguments)}) {what}:\n{end}"
+        return f"the server ({' '.join(self.arguments)}) {what}:\n{self.said()[-2_000:]}"

@@ -49,8 +49,8 @@ def test_a_good_log_has_nothing_to_find() -> None:
     _, log, record = served()
     found = audit(log, SERVING, RULES, [record])
     assert (found.decisions, found.outcomes) == (20, 24)
-    assert found.violations == found.skewed == found.gaps == found.unlogged == 0
-    assert found.fallbacks == 0
+    assert found.violations == found.skewed == found.gaps == found.fallbacks == 0
+    assert found.lost_decisions == found.lost_outcomes == found.lost_fallbacks == 0
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,15 @@ def test_what_was_taken_before_counts_for_later_slates() -> None:
 
 def test_what_is_missing_is_counted() -> None:
     engine, log, record = served()
-    before = audit(log, SERVING, RULES, [record])
     lost = read_event(log.events.pop())  # an outcome
     assert type(lost).__name__ == "OutcomeEvent"
     log.events.pop()
     found = audit(log, SERVING, RULES, [record])
     assert (found.lost_decisions, found.lost_outcomes) == (1, 1)
-    assert before.unlogged == 0
-    record.fallback[19] = "event log"  # which said so itself
+    record.fallback[19] = "event log"
     record.outcomes.status[19] = 503
-    assert audit(log, SERVING, RULES, [record]).unlogged == 0
+    found = audit(log, SERVING, RULES, [record])
+    assert (found.lost_decisions, found.lost_fallbacks, found.lost_outcomes) == (0, 1, 0)
     assert engine.events is log
 
 

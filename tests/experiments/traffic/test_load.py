@@ -29,7 +29,7 @@ def test_every_request_is_sent_and_outcomes_follow_the_answers() -> None:
     figures = summary(record)
     assert figures.decide.calls == len(seen["/decide"]) == 100
     assert figures.decide.success.value == figures.outcome.success.value == 1
-    assert {body["request_id"] for body in seen["/decide"]} == record.acknowledged_decisions()
+    assert {body["request_id"] for body in seen["/decide"]} == record.answered(by_policy=True)
     reported = [one for call in seen["/outcome"] for one in call]
     assert {one["outcome_id"] for one in reported} == record.acknowledged_outcomes()
     assert record.kept == [len(call) for call in record.reports]

@@ -148,7 +148,8 @@ def test_a_summary_of_known_calls() -> None:
     assert figures.fallback.value == 1 / 2
     assert figures.fallbacks == {"deadline": 1}
     assert figures.lateness_ms[1.0] == pytest.approx(1)
-    assert record.acknowledged_decisions() == {"run/0", "run/1"}
+    assert record.answered(by_policy=True) == {"run/0"}
+    assert record.answered(by_policy=False) == {"run/1"}
     assert route(record.decides, np.array([False, False, True, True, True])).success.value == 0
     assert route(Calls()).calls == 0
 
