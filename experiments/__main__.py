@@ -62,6 +62,12 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "serve": Command(
+        "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
+    ),
+    "release": Command(
+        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+    ),
     "published": Command(
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",
@@ -114,6 +120,10 @@ COMMANDS: dict[str, Command] = {
     "benchmark fitted-world": Command(
         "experiments.improve.fitted_world",
         "an agent of a world fitted to a log, and ten policies, in the fitted world and the true",
+    ),
+    "benchmark serving": Command(
+        "experiments.traffic.benchmark.command",
+        "the server under load, overload, kill -9, a full disk, and stores that are gone",
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"

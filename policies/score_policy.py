@@ -15,13 +15,18 @@ from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
+from policies.slates.parts import UNIFORM, Parts, parts_of_scores
 from policies.validation import SHARE, TEMPERATURE
 
 Scores = NDArray[np.floating]
 
 
 class ScoreModel(Protocol):
-    """Gives every candidate a number, higher = better; the usual way to add a policy."""
+    """Gives every candidate a number, higher = better; the usual way to add a policy.
+
+    One whose scores are sums may have a method `parts(obs)`, a dict of (B, C) by name that add up
+    to `scores(obs)`: explanations show them.
+    """
 
     @property
     def serving(self) -> Serving: ...
@@ -79,6 +84,14 @@ class ScorePolicy:
             TopK(scores, places) if t is None else PlackettLuce(scores / t, places)
         )
         return explore(best, scores, places, self.exploration.epsilon)
+
+    def score_parts(self, obs: Observation) -> list[Parts]:
+        """The score model's parts over the temperature, then the uniform slates."""
+        t = self.exploration.temperature
+        of_scores = parts_of_scores(self.score_model, obs)
+        logits = {name: value / (1.0 if t is None else t) for name, value in of_scores.items()}
+        uniform = [Parts(UNIFORM, None, {})] if self.exploration.epsilon else []
+        return [Parts("policy", t, logits), *uniform]
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.score_model.update(learning_log(log, self.serving))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from policies.base import Policy
 from serving.catalogue import Catalogue
 from serving.contracts.decisions import Decision
-from serving.contracts.outcomes import Outcome
+from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.contracts.requests import Request
 from serving.contracts.starts import Start
 from serving.deciding import Batch, Decider
@@ -220,9 +220,9 @@ class Engine:
         """`outcomes` with one."""
         self.outcomes([outcome])
 
-    def outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep what came of decisions; on return it is logged, and items taken are in the histories
-        that later requests see.
+    def outcomes(self, outcomes: Sequence[Outcome]) -> list[OutcomeEvent]:
+        """Keep what came of decisions, and return the events of it; then they are logged, and items
+        taken are in the histories that later requests see.
 
         Raises ContractError for one that is no good, before any is kept, and EventLogError, or what
         the session store raises, where one could not be kept: send all of them again, what is known
@@ -238,6 +238,7 @@ class Engine:
             finally:
                 self.counts["outcomes"] += kept
                 self._apply(taken_of(events[:kept]), now)
+        return events
 
     def _apply(self, taken: list[Taken], now: float) -> None:
         try:

@@ -50,6 +50,10 @@ class CascadeLinUCB:
     def scores(self, obs: Observation) -> Scores:
         return LinUCB(self.arms, self.width).scores(obs)
 
+    def parts(self, obs: Observation) -> dict[str, Scores]:
+        """As of LinUCB."""
+        return LinUCB(self.arms, self.width).parts(obs)
+
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.arms.add(log, *looked_at(log))
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.bandits.arms import ArmsConfig, LinearArms, linear_arms
+from policies.bandits.linear import means
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.observation import Observation, Serving
@@ -46,6 +47,12 @@ class LinUCB:
         x, arms, shape = self.arms.contexts(obs)
         width = self.alpha * self.arms.unit
         return self.arms.regressions.bounds(x, arms, width).reshape(shape)
+
+    def parts(self, obs: Observation) -> dict[str, Scores]:
+        """The predicted reward, and what is added for how little is known of the item."""
+        x, arms, shape = self.arms.contexts(obs)
+        mean = means(x, arms, self.arms.regressions.theta).reshape(shape)
+        return {"reward model": mean, "confidence bonus": self.scores(obs) - mean}
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         return self.arms.learn(log)

@@ -55,6 +55,11 @@ class UCB1:
     def scores(self, obs: Observation) -> Scores:
         return pick(upper(self.counts, self.width), obs)
 
+    def parts(self, obs: Observation) -> dict[str, Scores]:
+        """The mean reward, and what is added for how little is known of the item."""
+        mean = pick(self.counts.mean(0.0), obs)
+        return {"mean reward": mean, "confidence bonus": self.scores(obs) - mean}
+
     def update(self, log: LoggedDataset) -> dict[str, float]:
         if self.feedback == "cascade":
             item, reward = looked_at(log)

@@ -33,6 +33,10 @@ class EncoderRanking:
         require(obs, "consumed")
         return pick(self.encoder.scores(obs.history_items), obs)
 
+    def parts(self, obs: Observation) -> dict[str, Scores]:
+        """All of a score is the encoder's."""
+        return {"encoder": self.scores(obs)}
+
     def update(self, log: LoggedDataset) -> dict[str, float]:
         if not self.learns:
             return {}

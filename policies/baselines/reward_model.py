@@ -108,6 +108,10 @@ class RewardModel:
         value = torch.cat([self.net.over(items, *part) for part in parts]).double().numpy()
         return np.asarray(value * self.scale + self.centre)  # in units of the reward
 
+    def parts(self, obs: Observation) -> dict[str, Scores]:
+        """All of a score is the model's prediction."""
+        return {"reward model": self.scores(obs)}
+
     def update(self, log: LoggedDataset) -> dict[str, float]:
         obs = observation_of_log(log, self.serving)
         if not (log.slate >= 0).any():

@@ -30,6 +30,7 @@ from policies.slates.distributions import (
     SlateDistribution,
     sum_weighted,
 )
+from policies.slates.parts import Parts, parts_of
 from policies.validation import SHARE
 
 F64 = NDArray[np.float64]
@@ -59,6 +60,26 @@ class Path:
     def distribution(self, obs: Observation) -> SlateDistribution:
         parts = [part.distribution(obs) for part in self.parts]
         return joined(self.kind, parts, self.weights, obs, self.serving.slate_size)
+
+    def score_parts(self, obs: Observation) -> list[Parts]:
+        """Of a mixture those of each policy; of a geometric path each policy's log-probabilities
+        times its weight, in that policy's parts where it is Plackett-Luce."""
+        if self.kind == "mixture":
+            return [
+                p._replace(name=f"policy {n}" if p.logits else f"policy {n}, {p.name}")
+                for n, part in enumerate(self.parts, 1)
+                for p in parts_of(part, obs)
+            ]
+        logits: dict[str, F64] = {}
+        for n, (part, weight) in enumerate(zip(self.parts, self.weights, strict=True), 1):
+            d = part.distribution(obs)
+            if isinstance(d, PlackettLuce):
+                [own] = parts_of(part, obs)
+                named = own.logits
+            else:
+                named = {"log-probability": log_first_place(d, obs)}
+            logits |= {f"policy {n} x {weight:.3g}: {k}": weight * v for k, v in named.items()}
+        return [Parts("path", None, logits)]
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         """Raise ValueError: a policy that was judged must not change while it serves."""

@@ -5,6 +5,7 @@ A slate that breaks a constraint is never returned: the draw itself checks it la
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from policies.one_user import recommend
 from policies.rules.constraints import Rule, check_fits, count, from_parts, to_parts
 from policies.saved import Saved
 from policies.slates.distributions import RandomSource, SlateDistribution
+from policies.slates.parts import Parts, parts_of
 from policies.slates.sequential import (
     Adjustment,
     SlateState,
@@ -109,6 +111,10 @@ class Constrained:
         seen, left = self.narrowed(obs)
         return self.over(self.policy.distribution(left), seen, left)
 
+    def score_parts(self, obs: Observation) -> list[Parts]:
+        """Those of the policy: rules add nothing to a score, they close items."""
+        return parts_of(self.policy, self.narrowed(obs)[1])
+
     def over(
         self, d: SlateDistribution, seen: tuple[Observation, ...], left: Observation
     ) -> SlateDistribution:
@@ -159,26 +165,37 @@ class Constrained:
 
 
 def held(rules: tuple[Rule, ...], items: I32, left: Bool, slate: I32) -> I64:
-    """(R, B) places at which each rule narrowed what could stand there.
+    """(R, B) places at which each rule narrowed what could stand there; see `closed_by_place`."""
+    out = np.zeros((len(rules), len(slate)), np.int64)
+    for closed in closed_by_place(rules, items, left, slate):
+        for r, columns in closed.items():
+            out[r] += columns.any(axis=1)
+    return out
 
-    A rule did where it would close by itself what was closed; where only several quotas together
-    did, all that still required a place. items: (B, C) candidates; left: (B, C) those that may be
-    shown; slate: (B, K) columns.
+
+def closed_by_place(
+    rules: tuple[Rule, ...], items: I32, left: Bool, slate: I32
+) -> Iterator[dict[int, Bool]]:
+    """For each place of slates (B, K) of columns, what each rule that looks at slates closes of
+    the columns (B, C) that are left there, by the rule's number.
+
+    A rule does where it would close by itself what was closed; where only several quotas together
+    do, all that still require a place. items: (B, C) candidates; left: (B, C) those that may be
+    shown.
     """
     places, base = slate.shape[1], np.where(left, 0.0, -np.inf)
     adjustments = [rule.adjustment(items) for rule in rules]
     states = {r: start() for r, start in enumerate(adjustments) if start is not None}
-    out = np.zeros((len(rules), len(slate)), np.int64)
     for place in range(places):
         closed = _closed(base, [*states.values()], places - place)
         alone = {r: _closed(base, [one], places - place) & closed for r, one in states.items()}
         joint = closed & ~np.any([*alone.values()], axis=0) if alone else closed
         for r, state in states.items():
             required = state.required()
-            among = False if required is None else joint.any(axis=1) & (required[1] > 0)
-            out[r] += alone[r].any(axis=1) | among
+            if required is not None:
+                alone[r] = alone[r] | (joint & (required[1] > 0)[:, None])
+        yield alone
         place_columns(base, [*states.values()], slate[:, place].astype(np.int64))
-    return out
 
 
 def _closed(base: F64, states: list[SlateState], places: int) -> Bool:

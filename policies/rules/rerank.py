@@ -21,6 +21,7 @@ from policies.one_user import recommend
 from policies.rules.slate_states import Bonus, NearestState, VolumeState
 from policies.saved import Saved, under
 from policies.slates.distributions import SlateDistribution
+from policies.slates.parts import Parts, named_adjustments, parts_of
 from policies.slates.sequential import Adjustment, adjusted
 
 Bool = NDArray[np.bool_]
@@ -161,6 +162,13 @@ class Reranked:
         items = candidate_items(obs, self.serving.n_items)
         adjustments = tuple(objective.adjustment(items) for objective in self.objectives)
         return adjusted(self.policy.distribution(obs), adjustments)
+
+    def score_parts(self, obs: Observation) -> list[Parts]:
+        """Those of the policy, and what each objective adds at the first place."""
+        items = candidate_items(obs, self.serving.n_items)
+        named = [(f"re-ranking {type(o).__name__}", o.adjustment(items)) for o in self.objectives]
+        added = named_adjustments(named)
+        return [p._replace(logits=p.logits | added) for p in parts_of(self.policy, obs)]
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         log = learning_log(log, self.serving)

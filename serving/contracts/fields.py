@@ -99,6 +99,7 @@ def whole(name: str, value: Any) -> int:
 
 SCHEMAS: dict[Parse, dict[str, Any]] = {  # JSON Schema of what a parser lets through
     text: {"type": "string", "minLength": 1, "maxLength": LONGEST},
+    label: {"type": "string", "maxLength": LONGEST},
     number: {"type": "number"},
     positive: {"type": "number", "exclusiveMinimum": 0},
     whole: {"type": "integer"},
@@ -198,6 +199,8 @@ def read_json(body: bytes | str) -> Any:
         return json.loads(said, parse_constant=_no_number, object_pairs_hook=_each_once)
     except RecursionError:
         raise ContractError("the body is nested too deeply") from None
+    except ContractError:
+        raise
     except ValueError as error:  # also bytes that are no UTF-8
         raise ContractError(f"the body is no JSON: {error}") from None
 

@@ -63,7 +63,7 @@ async def _answer(
         check_shown(service.token, header(scope, b"authorization"))
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if path.startswith(PAGE) and method == "GET":
-        return page_file(service, path.removeprefix(PAGE))
+        return page_file(service, path)
     if not methods:
         raise HttpError(404, f"there is no {path[:80]}; {OPENAPI} lists what there is")
     route = methods.get(method)
@@ -85,7 +85,11 @@ async def _live(service: Service, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            service.start()
+            try:
+                await service.start()
+            except Exception as error:  # noqa: BLE001  (the server is told)
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
             await send({"type": "lifespan.startup.complete"})
         else:
             await asyncio.get_running_loop().run_in_executor(None, service.stop)

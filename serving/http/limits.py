@@ -13,18 +13,21 @@ from serving.http.errors import broken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Raises ValueError for a limit that is not above 0."""
+    """What is taken from callers; more is refused, and the answer says the limit.
+
+    Raises ValueError for a limit that is not above 0.
+    """
 
     body_bytes: int = 262_144
-    """Of a request."""
+    """Bytes of a body."""
     body_seconds: float = 5.0
-    """Until the body of a request has arrived."""
+    """Seconds until a body has arrived."""
     history: int = 1_000
-    """Items of the history that a request may give."""
+    """Items of a history that a request gives."""
     candidates: int = 1_000
-    """Candidates that a request may give; the policy's own limit is lower as a rule."""
+    """Candidates that a request gives; the policy's own limit may be lower."""
     outcomes: int = 100
-    """Outcomes that one call may bring."""
+    """Outcomes of one call."""
     user_requests: float = 50.0
     """Calls a second of one user, on average over a second."""
     users: int = 100_000

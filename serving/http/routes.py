@@ -12,6 +12,12 @@ from serving.http.service import Service
 
 JSON, PROMETHEUS = "application/json", "text/plain; version=0.0.4; charset=utf-8"
 PAGE = "/page/"  # what follows is a file's name
+HEADERS = {
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +50,13 @@ def as_json(body: Any, status: int = 200, headers: dict[str, str] | None = None)
     return Reply(said, status, JSON, headers or {})
 
 
-def page_file(service: Service, name: str) -> Reply:
-    """A file of the page, "" = the page itself. Raises HttpError 404."""
-    found = None if service.page is None else service.page(name)
+def page_file(service: Service, path: str) -> Reply:
+    """A file of the page. Raises HttpError 404."""
+    found = service.page.get(path)
     if found is None:
-        raise HttpError(404, f"there is no {PAGE}{name[:80]}" if name else "there is no page")
+        raise HttpError(404, f"there is no {path[:80]}")
     body, kind = found
-    headers = {
-        "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cache-control": "no-cache",
-    }
-    return Reply(body, 200, kind, headers)
+    return Reply(body, 200, kind, HEADERS)
 
 
 async def _decide(service: Service, body: bytes) -> Reply:
@@ -99,7 +99,7 @@ async def _metrics(service: Service, body: bytes) -> Reply:
 
 
 async def _page(service: Service, body: bytes) -> Reply:
-    return page_file(service, "")
+    return page_file(service, "/")
 
 
 ROUTES = (

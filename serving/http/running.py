@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from serving.http.app import make_app
@@ -21,18 +21,25 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    seconds: float | None = None,
     ready: Callable[[str], None] = print,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then accept nothing more, answer what waits, and close the
-    event log. `ready` is told the URL once requests are answered; port 0 takes a free one.
+    """Serve until SIGTERM or SIGINT, or for some seconds; then accept nothing more, answer what
+    waits, and close the event log. `ready` is told the URL once requests are answered; port 0 takes
+    a free one.
 
     Raises OSError where the port is taken, and ImportError without uvicorn.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn repeats it when all is closed
     listening = _listening(host, port)
-    server = _server(service, lambda: ready(_url(listening)))
-    server.run([listening])
+    server = _server(service, lambda: ready(_url(listening)), seconds)
+    try:
+        server.run([listening])
+    except SystemExit:  # uvicorn's, which has logged why
+        raise RuntimeError("the server could not start: see its log") from None
+    finally:
+        listening.close()
 
 
 @contextmanager
@@ -41,7 +48,8 @@ def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     listening = _listening(host, port)
     there = threading.Event()
     server = _server(service, there.set)
-    thread = threading.Thread(target=server.run, args=([listening],), name="serving-http")
+    run = _quietly(server.run)
+    thread = threading.Thread(target=run, args=([listening],), name="serving-http")
     thread.start()
     try:
         while not there.wait(0.05):
@@ -51,20 +59,30 @@ def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()
 
 
-def _server(service: Service, ready: Callable[[], None]) -> Any:
+def check_installed() -> None:
+    """Raise ImportError, which names the extra, where the server's parts are not installed."""
     try:
-        import uvicorn
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
     except ImportError as error:
-        raise ImportError("the server needs uvicorn: pip install 'longplay[serve]'") from error
+        said = f"the server needs {error.name}: pip install 'longplay[serve]'"
+        raise ImportError(said) from error
+
+
+def _server(service: Service, ready: Callable[[], None], seconds: float | None = None) -> Any:
+    check_installed()
+    import uvicorn
 
     class Server(uvicorn.Server):
-        """Says when it is ready."""
+        """Says when it is ready, and ends when it was told to."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            await asyncio.get_running_loop().run_in_executor(None, service.warm.wait)
+            if seconds is not None:
+                asyncio.get_running_loop().call_later(seconds, setattr, self, "should_exit", True)
             ready()
 
     return Server(
@@ -79,6 +97,16 @@ def _server(service: Service, ready: Callable[[], None]) -> Any:
             timeout_graceful_shutdown=GRACE,
         )
     )
+
+
+def _quietly(run: Callable[[list[socket.socket]], None]) -> Callable[[list[socket.socket]], None]:
+    """Without the exit of a server that does not start."""
+
+    def quiet(sockets: list[socket.socket]) -> None:
+        with suppress(SystemExit):
+            run(sockets)
+
+    return quiet
 
 
 def _listening(host: str, port: int) -> socket.socket:

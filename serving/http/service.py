@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Protocol
 
 from serving.contracts.fields import ContractError, from_json, parse_json, read_json
@@ -37,12 +38,12 @@ class Service:
     """An engine behind a queue. Its methods take the bodies of calls, and raise HttpError.
 
     token: what callers must show, except at /health; None = nothing.
-    warm_up: called before anything is decided; /ready waits for it.
+    max_steps: after which sessions end by design, for the event log; None = they do not.
     explain: answers a question with what its JSON shall be; forget: removes a user, and says what
         was removed. They work beside the worker, one call at a time.
-    page: by its name a file of the page and its content type; "" = the page.
-    status: what /status shall say beside the engine's part.
-    ended: called when all is answered and the event log is closed.
+    page: files of the page and their content types, by path.
+    status: what /status shall say beside the engine's part, or instead of it.
+    beside: runs as long as the service does.
 
     What is None is answered by 404.
     """
@@ -53,34 +54,42 @@ class Service:
         *,
         limits: Limits | None = None,
         token: str | None = None,
-        warm_up: Callable[[], None] | None = None,
+        max_steps: int | None = None,
         metrics: Metrics | None = None,
         explain: Callable[[Body], Body] | None = None,
         forget: Callable[[str], Body] | None = None,
-        page: Callable[[str], tuple[bytes, str] | None] | None = None,
+        page: Mapping[str, tuple[bytes, str]] | None = None,
         status: Callable[[], Mapping[str, Any]] | None = None,
-        ended: Callable[[], None] | None = None,
+        beside: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.engine, self.limits = engine, limits or Limits()
         self.token = None if token is None else check_token(token)
-        self.metrics, self.page = metrics, page
-        self._warm_up, self._explain, self._forget = warm_up, explain, forget
-        self._status, self._ended = status, ended
+        self.metrics, self.page = metrics, page or {}
+        self._max_steps, self._explain, self._forget = max_steps, explain, forget
+        self._status = status
+        self._open = ExitStack()
+        self._begins = nullcontext() if beside is None else beside
         self.worker = Worker(engine, self.limits, metrics)
-        self.warm, self.since = threading.Event(), time.time()
+        self.started, self.since = threading.Event(), time.time()
         self._rates = Rates(self.limits.user_requests, self.limits.users)
         self._aside, self._waiting_aside = asyncio.Semaphore(1), 0
 
-    def start(self) -> None:
-        """Begin to work, in the loop that calls this."""
-        self.worker.start(asyncio.get_running_loop(), self._first)
+    async def start(self) -> None:
+        """Say in the event log what is served, and begin to work for the loop of the caller.
+
+        Raises EventLogError where the log keeps nothing.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, lambda: self.engine.announce(max_steps=self._max_steps))
+        self._open.enter_context(self._begins)
+        self.worker.start(loop)
+        self.started.set()
 
     def stop(self) -> None:
         """Answer what waits, then close the event log."""
         self.worker.stop()
+        self._open.close()
         self.engine.events.close()
-        if self._ended is not None:
-            self._ended()
 
     async def decide(self, body: bytes) -> Body:
         """The slate for a request."""
@@ -112,11 +121,11 @@ class Service:
         )
 
     def ready(self) -> Body:
-        """What fails at the moment, if anything does; 503 before warm-up and at the end."""
+        """What fails at the moment, if anything does; 503 before the start and at the end."""
         if self.worker.queue.closed:
             raise not_now("the server is ending")
-        if not self.warm.is_set():
-            raise not_now("the server is warming up")
+        if not self.started.is_set():
+            raise not_now("the server is starting")
         return {"status": "ready", "failing": sorted(self.engine.failing)}
 
     def status(self) -> Body:
@@ -134,11 +143,6 @@ class Service:
             "slis": {} if self.metrics is None else self.metrics.slis(),
         }
         return known | dict({} if self._status is None else self._status())
-
-    def _first(self) -> None:
-        if self._warm_up is not None:
-            self._warm_up()
-        self.warm.set()
 
     def _check_rate(self, user: str) -> None:
         if not self._rates.take(user, time.monotonic()):

@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from policies.base import Policy
+from policies.rules.constraints import Rule
+from serving.answers import rules_of
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError
 from serving.contracts.outcomes import Outcome, OutcomeEvent
@@ -25,6 +28,8 @@ Settled = list[tuple[Waiter, Any]]  # what each waiter gets; an exception is rai
 
 class Meter(Protocol):
     """What counts the worker's answers."""
+
+    def under(self, rules: tuple[Rule, ...]) -> None: ...
 
     def decided(self, decisions: Sequence[Decision]) -> None: ...
 
@@ -52,13 +57,14 @@ class Worker:
     ) -> None:
         self.engine, self.limits, self.meter, self.timer = engine, limits, meter, timer
         self.guard = Guard()
+        self._counted: Policy | None = None  # whose rules the meter knows
         self.queue = Queue(limits.waiting)
         self._thread: threading.Thread | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, first: Callable[[], None]) -> None:
-        """Work for callers of a loop; `first` is done before everything else."""
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work for the callers of a loop."""
         self._loop = loop
-        self._thread = threading.Thread(target=self._run, args=(first,), name="serving-worker")
+        self._thread = threading.Thread(target=self._run, name="serving-worker")
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,8 +95,7 @@ class Worker:
         most = self.limits.waiting
         return too_many(f"{most} {what} are waiting; try again after a second", most)
 
-    def _run(self, first: Callable[[], None]) -> None:
-        first()
+    def _run(self) -> None:
         while (taken := self.queue.take(self.limits.batch)) is not None:
             requests, outcomes = taken
             if requests:
@@ -134,8 +139,15 @@ class Worker:
         if not all(late):
             self.guard.took(1e3 * (self.timer() - started))
         if self.meter is not None:
-            self.meter.decided(decisions)
+            self._count(self.meter, decisions)
         return decisions
+
+    def _count(self, meter: Meter, decisions: list[Decision]) -> None:
+        """Decisions, and before them the rules of a policy that is new."""
+        if self._counted is not (policy := self.engine.policy):
+            self._counted = policy
+            meter.under(rules_of(policy))
+        meter.decided(decisions)
 
     def _deadline(self, waiter: Waiter) -> float:
         given: float | None = waiter.call.deadline_ms

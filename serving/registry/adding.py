@@ -53,13 +53,7 @@ class Prepared:
     vectors: F32 | None  # of the retrieval, where they are not the policy's
     golden: Golden
     load_bytes: int | None
-
-    @property
-    def sha256(self) -> str:
-        """Of what decides its answers."""
-        own = self.vectors
-        vectors = "" if own is None else hashlib.sha256(own.tobytes()).hexdigest()
-        return content_hash(self.files, self.catalogue.names, self.retrieval, vectors)
+    sha256: str  # of what decides its answers
 
 
 def prepare(
@@ -85,7 +79,18 @@ def prepare(
     declared = declare(policy, retrieval)
     own = None if isinstance(retrieval, str) else np.ascontiguousarray(retrieval, np.float32)
     golden = make_golden(policy, build_retrieval(declared, policy, own))
-    return Prepared(source, files, sizes(policy.serving), names, declared, own, golden, load_bytes)
+    vectors = "" if own is None else hashlib.sha256(own.tobytes()).hexdigest()
+    return Prepared(
+        source=source,
+        files=files,
+        serving=sizes(policy.serving),
+        catalogue=names,
+        retrieval=declared,
+        vectors=own,
+        golden=golden,
+        load_bytes=load_bytes,
+        sha256=content_hash(files, names.names, declared, vectors),
+    )
 
 
 def write_contents(given: Prepared, folder: Path) -> None:

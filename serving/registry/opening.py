@@ -35,6 +35,7 @@ def open_engine(
         release.policy,
         release.catalogue,
         version=release.version,
+        sha256=release.sha256,
         secret=registry.secret(),
         events=events,
         sessions=sessions,

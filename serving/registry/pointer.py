@@ -35,7 +35,7 @@ class Change:
 
     revision: int = of(whole)  # of the pointer, from 1 without a gap
     time: float = of(number)  # s since 1970
-    action: str = of(text)  # promote or rollback
+    action: str = of(text)  # promote, rollback, or fallback: other items that may always be shown
     before: str | None = of(maybe(text))  # the version that was live
     after: str | None = of(maybe(text))  # the version that is live since
     by: str = of(text)
@@ -117,20 +117,27 @@ def read_history(folder: Path) -> list[Change]:
     return changes
 
 
+def next_revision(folder: Path, pointer: Pointer) -> int:
+    """Of the next change: numbers go on where a pointer was deleted, too."""
+    return 1 + max([pointer.revision, *(one.revision for one in _written(folder, last=True))])
+
+
 def _complete(folder: Path, pointer: Pointer) -> None:
-    change, written = pointer.change, _written(folder)
-    if change is not None and (not written or written[-1].revision < change.revision):
+    change, written = pointer.change, _written(folder, last=True)
+    if change is not None and (not written or written[0].revision < change.revision):
         append_line(folder / HISTORY, change.to_json())
 
 
-def _written(folder: Path) -> list[Change]:
+def _written(folder: Path, *, last: bool = False) -> list[Change]:
+    """What the history's file holds, or its last line alone."""
     file = folder / HISTORY
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         return []
     changes = []
-    for number_of, line in enumerate(whole_lines(content).splitlines(), 1):
+    lines = [*enumerate(whole_lines(content).splitlines(), 1)]
+    for number_of, line in lines[-1:] if last else lines:
         try:
             changes.append(from_json(Change, line, "change"))
         except ContractError as error:

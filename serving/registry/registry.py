@@ -32,6 +32,7 @@ from serving.registry.pointer import (
     Change,
     Pointer,
     as_kept,
+    next_revision,
     read_history,
     read_pointer,
     write_pointer,
@@ -136,6 +137,7 @@ class Registry:
 
         Raises ValueError where there is no such version, or several.
         """
+        self._check_there()
         if version in ("live", "previous"):
             pointer = self.pointer()
             named = pointer.live if version == "live" else pointer.previous
@@ -180,8 +182,9 @@ class Registry:
             if (found.version, items) == (now.live, now.fallback):
                 return now
             before = now.previous if found.version == now.live else now.live
-            next_one = replace(now, live=found.version, previous=before, fallback=items)
-            return self._write(now, next_one, "promote", by, why)
+            then = replace(now, live=found.version, previous=before, fallback=items)
+            action = "fallback" if found.version == now.live else "promote"
+            return self._write(now, then, action, by, why)
 
     def rollback(self, *, by: str | None = None, why: str | None = None) -> Pointer:
         """Make the version live that was before. Its files are not looked at: servers that served
@@ -194,16 +197,11 @@ class Registry:
         with self._changing():
             now = self.pointer()
             if now.previous is None:
-                last = now.change
-                came = last is not None and last.action == "rollback"
-                said = f" {now.live} came by a rollback from {last.before}" if last and came else ""
                 raise ValueError(
-                    f"{self.folder} has no previous version to go back to:{said or ' nothing was'}"
-                    f"{'' if said else ' live before'}; promote a version by its name"
+                    f"nothing to roll back to: {_came(now)}; promote a version by name"
                 )
-            return self._write(
-                now, replace(now, live=now.previous, previous=None), "rollback", by, why
-            )
+            then = replace(now, live=now.previous, previous=None)
+            return self._write(now, then, "rollback", by, why)
 
     def load(self, version: str = "live", *, warmed: bool = True) -> Release:
         """A version in memory: its size and hashes are checked, its golden requests compared, and
@@ -256,7 +254,7 @@ class Registry:
         self, now: Pointer, then: Pointer, action: str, by: str | None, why: str | None
     ) -> Pointer:
         change = Change(
-            revision=now.revision + 1,
+            revision=next_revision(self.folder, now),
             time=self.clock(),
             action=action,
             before=now.live,
@@ -267,6 +265,14 @@ class Registry:
         then = replace(then, revision=change.revision, changed=as_kept(change))
         write_pointer(self.folder, then)
         return then
+
+
+def _came(pointer: Pointer) -> str:
+    """How it is that a pointer has no previous version."""
+    change = pointer.change
+    if change is not None and change.action == "rollback":
+        return f"{pointer.live} came by a rollback from {change.before}, by {change.by}"
+    return "no version was live before"
 
 
 def _who(by: str | None) -> str:

@@ -15,21 +15,27 @@ import torch
 from offpolicy import LoggedDataset
 from policies import (
     POLICIES,
+    Exploration,
     Observation,
     Policy,
+    ScorePolicy,
     act,
+    between,
     build,
     collect,
     load,
     observation_of,
     recommend,
+    reranked,
     save,
     score_log,
 )
 from policies.observation import items_of
 from policies.rules.constrained import constrained
 from policies.rules.constraints import Banned, Cap, Quota, Repeats
-from policies.slates.distributions import PlackettLuce
+from policies.rules.rerank import MMR, Fresh
+from policies.slates.distributions import PlackettLuce, softmax
+from policies.slates.parts import form_of, leaves, parts_of
 from recsim_env.catalogue import NEVER
 from tests.factories import env_of
 
@@ -153,6 +159,68 @@ def test_under_rules_the_propensity_is_that_of_the_slate_shown(
     assert (np.abs(count / n - place[first, 0]) < 4.5 * error + 2e-4).all(), lead
     best = items_of(seen, ruled.distribution(seen).ranking(K))
     assert not ruled.audit(seen, best).broken.any(), "what is recommended keeps the rules, too"
+
+
+WRAPPERS = ("none", "epsilon", "rules", "objectives", "rules, objectives", "objectives, rules")
+PATHS = ("geometric", "mixture")
+
+
+def wrapped(policy: Policy, uniform: Policy, how: str) -> Policy | None:
+    """The policy in a wrapper, the outermost named first; None where it does not fit."""
+    rules = (
+        Banned("recalled", np.arange(A) % 7 == 0),
+        Cap("one of a group", (np.arange(A) % 5).astype(np.int32), most=1),
+        Quota("two of the first half", np.arange(A) < A // 2, least=2),
+    )
+    vectors = np.random.default_rng(0).normal(size=(A, 3)).astype(np.float32)
+    objectives = (MMR(vectors, 1.0), Fresh(np.arange(A) * 1.0, half_life=5.0, weight=0.7))
+    if how == "epsilon":
+        own = isinstance(policy, ScorePolicy)
+        mixed = Exploration(temperature=0.7, epsilon=0.1)
+        return ScorePolicy(policy.score_model, mixed) if own else None
+    if how in PATHS:
+        try:
+            ends = constrained(uniform, *rules), constrained(policy, *rules)
+            return between(*ends, 0.3, "geometric" if how == "geometric" else "mixture")
+        except ValueError:  # to what shows its best surely
+            return None
+    for name in reversed(how.split(", ")):
+        if name == "rules":
+            policy = constrained(policy, *rules)
+        elif name == "objectives":
+            policy = reranked(policy, *objectives)
+    return policy
+
+
+@pytest.mark.parametrize("how", [*WRAPPERS, *PATHS])
+def test_the_parts_of_scores_add_up_to_what_is_drawn(
+    policy: Policy, learned: dict[str, Policy], seen: Observation, how: str
+) -> None:
+    """Softmax, or the best, of the sum of the parts, in every leaf; leaves by their weights."""
+    under = wrapped(policy, learned["uniform"], how)
+    if under is None:
+        return
+    if how == "geometric" and (policy.distribution(seen).first_place() == 0).any():
+        return  # no such path leads there
+    d = under.distribution(seen)
+    may_stand = np.ones((16, C), np.bool_)
+    if how not in ("none", "epsilon", "objectives"):
+        by_rules = wrapped(learned["uniform"], learned["uniform"], "rules")
+        assert by_rules is not None
+        may_stand = by_rules.distribution(seen).first_place() > 0
+    parts, every = parts_of(under, seen), leaves(d)
+    assert len(parts) == len(every)
+    assert sum(weight for weight, _ in every) == pytest.approx(1)
+    total = np.zeros((16, C))
+    for (weight, leaf), part in zip(every, parts, strict=True):
+        chance = leaf.first_place()
+        total += weight * chance
+        logits = np.where(may_stand, sum(part.logits.values(), np.zeros((16, C))), -np.inf)
+        if form_of(leaf) == "softmax":
+            np.testing.assert_allclose(softmax(logits), chance, atol=1e-6)
+        elif form_of(leaf) == "best":
+            np.testing.assert_array_equal(logits.argmax(axis=1), chance.argmax(axis=1))
+    np.testing.assert_allclose(total, d.first_place(), atol=1e-12)
 
 
 def test_one_user_gets_a_ranking(policy: Policy, seen: Observation) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
+from policies import build, save, serving_of_log
 from tests.experiments.traffic.stub import stub
 
 needs_data = pytest.mark.skipif(
@@ -43,6 +44,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
+    "release": "add {d}/policy --registry {d}/registry --promote",
+    "serve": "--registry {d}/registry --port 0 --seconds 0.2",
     "published": "digits --repeats 1",
     "traffic": "--url {server} --rps 100 --seconds 0.3",
     "benchmark env": "--users 64 --seconds 0.02",
@@ -65,6 +68,9 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--epochs 1 --hidden 4",
     "benchmark fitted-world": "--warm-sessions 40 --sessions 120 --encoder {encoder} "
     "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
+    "benchmark serving": "--rows 300 --candidates 30 --slate-size 4 --history 8 --dim 8 --users 200 "
+    "--rps 40 --seconds 0.5 --plain-seconds 0.5 --probe-seconds 0.3 --overload-seconds 0.5 "
+    "--kills 1 --kill-rps 40 --parts load plain kill",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
@@ -82,6 +88,7 @@ def folder(tmp_path: Path) -> Path:
     )  # fmt: skip
     write_log(log, tmp_path / "log")
     np.save(tmp_path / "target.npy", np.where(slate == 0, 0.4, 0.2))
+    save(build("popularity", serving_of_log(log), temperature=1.0), tmp_path / "policy")
     plays = [
         f"{u},{item},{t}"
         for u in range(50)
@@ -117,6 +124,8 @@ def test_a_command_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
+    if command == "serve":
+        assert main(options("release", folder)) == 0
     status = main(options(command, folder, server=server))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status

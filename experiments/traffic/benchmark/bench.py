@@ -21,6 +21,9 @@ from serving.events.opening import open_events
 from serving.registry.registry import Registry
 
 
+MAIN = "main"  # the log of all parts that leave it alone
+
+
 class Row(NamedTuple):
     """A line of the table."""
 

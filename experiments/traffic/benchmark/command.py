@@ -59,32 +59,37 @@ def run(settings: Settings) -> int:
 
     from experiments.common.tables import text_table
     from experiments.traffic.benchmark.bench import Row, prepare
-    from experiments.traffic.benchmark.crash import crash
+    from experiments.traffic.benchmark.crash import audited_main, crash
     from experiments.traffic.benchmark.disk import full_disk
     from experiments.traffic.benchmark.load import load, plain
     from experiments.traffic.benchmark.policy import Sizes
     from experiments.traffic.benchmark.stores import store_killed
+    from experiments.traffic.record import Record
     from experiments.traffic.visits import Behaviour
 
     sizes = Sizes(
         n_items=settings.rows, n_candidates=settings.candidates, slate_size=settings.slate_size,
         history=settings.history, dim=settings.dim,
     )  # fmt: skip
-    rows = list[Row]()
+    rows, records = list[Row](), list[Record]()
     with ExitStack() as stack:
         folder = settings.folder
         if folder is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="longplay-serving-")))
         bench = prepare(folder, sizes, Behaviour(users=settings.users), settings.seed)
         if "load" in settings.parts:
-            rows += load(
+            more, played = load(
                 bench, settings.rps, settings.seconds, settings.probe_seconds,
                 settings.overload_seconds,
             )  # fmt: skip
+            rows, records = rows + more, records + played
         if "plain" in settings.parts:
             rows += plain(bench, settings.rps[0], settings.plain_seconds)
         if "kill" in settings.parts:
-            rows += crash(bench, settings.kills, settings.kill_rps)
+            more, killed = crash(bench, settings.kills, settings.kill_rps)
+            rows, records = rows + more, [*records, killed]
+        if records:
+            rows += audited_main(bench, records)
         if "disk" in settings.parts:
             rows += full_disk(bench, settings.outage_rps, settings.outage_seconds)
         for kind in ("redis", "nats"):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from experiments.traffic.benchmark.bench import Bench, Row, audited
+from experiments.traffic.benchmark.bench import MAIN, Bench, Row, audited, zero
 from experiments.traffic.benchmark.process import ServerProcess
 from experiments.traffic.play import play
+from experiments.traffic.record import Record
 from experiments.traffic.report import percent
 from experiments.traffic.schedule import Phase
 from experiments.traffic.summary import share
@@ -47,10 +49,11 @@ class _Killer(threading.Thread):
             self.over.set()
 
 
-def crash(bench: Bench, kills: int, rps: float) -> list[Row]:
-    """A row for each promise. The server's port stays the same."""
+def crash(bench: Bench, kills: int, rps: float) -> tuple[list[Row], Record]:
+    """Kills, on the log of MAIN, so that a start finds as long a log as there is. The server's port
+    stays the same."""
     part = f"kill -9 under {rps:,.0f} a second"
-    with bench.server("crash") as server:
+    with bench.server(MAIN) as server:
         server.arguments = [*server.arguments[:-1], str(urlsplit(server.url).port)]
         killer = _Killer(server, kills, bench.seed)
         killer.start()
@@ -69,9 +72,14 @@ def crash(bench: Bench, kills: int, rps: float) -> list[Row]:
         ),
         Row(part, "answered, of what was due while it was up or down", percent(share(good, n))),
     ]  # fmt: skip
+    return rows, record
+
+
+def audited_main(bench: Bench, records: Sequence[Record]) -> list[Row]:
+    """What the log of MAIN holds after all of it. A torn record would be no event."""
+    part = "the log of load and kills"
     try:
-        found = bench.audit(str(bench.events("crash")), [record])
+        found = bench.audit(str(bench.events(MAIN)), records)
     except (EventLogError, ContractError) as error:
-        return [*rows, Row(part, "torn records", f"{error}", "0", False)]
-    return [*rows, Row(part, "torn records", f"0 of {found.events:,}", "0", True),
-            *audited(part, found)]  # fmt: skip
+        return [Row(part, "torn records", f"{error}", "0", False)]
+    return [zero(part, "torn records", 0, f" among {found.events:,}"), *audited(part, found)]

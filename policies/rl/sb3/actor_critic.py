@@ -220,14 +220,33 @@ class SlateActorCritic(ActorCriticPolicy):
         query = self.action_net(latent) / self.item_size**0.5  # (B, Di)
         if self.encoder_scores is not None:
             query = query + self.encoder_scores(features, latent)
-        ids = obs[:, self.state_size : self.ids_end].long()  # (B, C)
-        if ids.shape[1] == 0:
-            logits = query @ self.items.T + self.item_bias
-        else:
-            logits = tied_scores(query, self.item_bias, self.items, ids)
+        logits = self._on_offer(query, self.item_bias, obs)
         if self.prior is not None:
             logits = logits + self.prior(obs[:, self.ids_end :], latent)
         return PlackettLuceActions(logits, self.places)
+
+    def _on_offer(self, query: Tensor, bias: Tensor, obs: Tensor) -> Tensor:
+        """query . x_a + bias_a (B, C) of the items on offer."""
+        ids = obs[:, self.state_size : self.ids_end].long()  # (B, C)
+        if ids.shape[1] == 0:
+            return query @ self.items.T + bias
+        return tied_scores(query, bias, self.items, ids)
+
+    @torch.no_grad()
+    def logit_parts(self, obs: Tensor) -> dict[str, Tensor]:
+        """The actor's logits (B, C) by where they come from: `encoder` and `prior` are the skip
+        connections, `actor` is all the rest. Double precision."""
+        features: Any = self.extract_features(obs)
+        latent, _ = self.mlp_extractor(features)
+        rest = self.slates(obs, features, latent).logits.double()
+        skips: dict[str, Tensor] = {}
+        if self.encoder_scores is not None:
+            query = self.encoder_scores(features, latent)
+            skips["encoder"] = self._on_offer(query, torch.zeros_like(self.item_bias), obs)
+        if self.prior is not None:
+            skips["prior"] = self.prior(obs[:, self.ids_end :], latent)
+        parts = {k: v.double().masked_fill(~v.isfinite(), 0.0) for k, v in skips.items()}
+        return {"actor": rest - sum(parts.values(), torch.zeros_like(rest))} | parts
 
     def learn_actor(self, on: bool) -> None:
         """Whether updates move the actor, or only the critic and what both share."""

@@ -24,7 +24,7 @@ from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.rl.data.logged import returns_to_go
-from policies.rl.sb3.actor_critic import encoder_score_weights
+from policies.rl.sb3.actor_critic import SlateActorCritic, encoder_score_weights
 from policies.rl.sb3.algorithms import ALGORITHMS, Algorithm, Sizes
 from policies.rl.sb3.configs import A2CConfig, AgentConfig
 from policies.rl.sb3.learning import BeforeUpdates, OnSteps, own_random_state, reset_for_learning
@@ -34,6 +34,7 @@ from policies.rl.sb3.vec_env import EncodedVecEnv, model_rows, observation_space
 from policies.rollout import collect
 from policies.saved import Arrays, Saved, prefixed, under
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
+from policies.slates.parts import UNIFORM, Parts, parts_of, parts_of_distribution
 from policies.validation import check_steps
 
 F32 = NDArray[np.float32]
@@ -95,6 +96,22 @@ class SB3Agent:
         rows = torch.from_numpy(model_rows(self.state, self.prior, obs))
         scores = masked(self.algorithm.scores(self.model.policy, self.sizes(), rows), obs.eligible)
         return explore(self._best(scores), scores, places, self.config.epsilon)
+
+    @torch.no_grad()
+    def score_parts(self, obs: Observation) -> list[Parts]:
+        """Of an actor-critic its skip connections and the rest, before it has networks its prior's;
+        the other algorithms' scores are one part."""
+        uniform = [Parts(UNIFORM, None, {})] if self.config.epsilon else []
+        if self.model is None and self.prior is not None:
+            return [*parts_of(self.prior.policy, obs), *uniform]
+        if self.model is None or not isinstance(self.config, A2CConfig):
+            return parts_of_distribution(self.distribution(obs))
+        rows = torch.from_numpy(model_rows(self.state, self.prior, obs))
+        net, t = self.model.policy, self.config.temperature
+        assert isinstance(net, SlateActorCritic)
+        scale = 1.0 if t is None else t
+        named = {name: part.numpy() / scale for name, part in net.logit_parts(rows).items()}
+        return [Parts("policy", t, named), *uniform]
 
     def _best(self, scores: NDArray[np.float64]) -> SlateDistribution:
         """The slates of scores (B, C), before exploration."""

@@ -9,6 +9,7 @@ import pytest
 
 from serving.http.running import running
 from serving.http.tokens import read_token
+from tests.serving.factories import events_of
 from tests.serving.http.factories import Caller, request, tiny_service
 
 TOKEN = "a-token-of-some-length"
@@ -38,7 +39,7 @@ def test_without_the_token_only_health_answers() -> None:
                 assert caller.send("GET", "/ready", authorization=f"Basic {given}")[0] == status
             assert caller.send("GET", "/ready", authorization=f"bearer {TOKEN}")[0] == 200
             assert caller.send("GET", "/ready", authorization=TOKEN)[0] == 401
-    assert len(service.engine.events.events) == 1  # type: ignore[attr-defined]
+    assert len(events_of(service.engine.events)[0]) == 1
 
 
 def test_a_token_comes_from_a_file_or_the_environment(

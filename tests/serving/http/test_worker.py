@@ -46,7 +46,7 @@ def worker_of(timed: Timed, **limits: Any) -> Worker:
 
 
 async def started(worker: Worker) -> None:
-    worker.start(asyncio.get_running_loop(), lambda: None)
+    worker.start(asyncio.get_running_loop())
 
 
 async def waiting(worker: Worker, n: int) -> None:

@@ -29,6 +29,7 @@ from policies import (
 from policies.rl.sb3.agent import SB3Agent
 from policies.rl.sb3.prior import NEVER, Prior
 from policies.score_policy import Scores
+from policies.slates.parts import leaves, parts_of
 from tests.factories import make_env, make_observation
 from tests.policies.rl.two_kinds import PAYS, TwoKinds
 
@@ -208,3 +209,31 @@ def test_a_prior_of_another_world_is_refused() -> None:
     prior = build("top_rated", make_env(n_items=20), temperature=1.0)
     with pytest.raises(ValueError, match="the prior was built for another world"):
         build("ppo", make_env(), prior=prior)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_the_parts_of_an_actors_logits_add_up_to_what_is_drawn(sizes: dict[str, Any]) -> None:
+    """Prior, encoder and actor, each with a say; before there are networks, those of the prior."""
+    env = make_env(**sizes)
+    log = log_of(env)
+    encoder = ENCODERS["markov"]().fit(consumed_sequences(log))
+    prior = rated(env, log, temperature=0.5)
+    agent = over(prior, env, log, encoder=encoder, temperature=0.7, epsilon=0.1)
+    net = agent.model.policy
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for module in (net.action_net, net.encoder_scores.gate, net.prior.gate):
+            module.weight.normal_()
+    obs = seen(env)
+    policy, uniform = parts_of(agent, obs)
+    (weight, drawn), (epsilon, _) = leaves(agent.distribution(obs))
+    assert (weight, epsilon) == (0.9, 0.1)
+    assert policy.temperature == 0.7
+    assert list(policy.logits) == ["actor", "encoder", "prior"]
+    assert all(np.ptp(part, axis=1).max() > 0.01 for part in policy.logits.values())
+    np.testing.assert_allclose(sum(policy.logits.values()), drawn.logits, atol=1e-6)
+    assert uniform.logits == {}
+    agent.model = None
+    [first, _] = parts_of(agent, obs)
+    assert list(first.logits) == ["score"]
+    np.testing.assert_array_equal(first.logits["score"], prior.distribution(obs).logits)

@@ -1,0 +1,122 @@
+"""A service of what a registry says: engine, event log, sessions, metrics, and a watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.engine import Engine
+from serving.events.log import EventLog
+from serving.events.opening import open_events
+from serving.explaining.explain import explain
+from serving.http.limits import Limits
+from serving.http.service import Service
+from serving.metrics.metrics import Metrics
+from serving.metrics.state import State
+from serving.registry.opening import open_engine
+from serving.registry.registry import Registry
+from serving.registry.watching import Watcher
+from serving.sessions.opening import open_sessions
+from serving.sessions.replay import replay
+from serving.sessions.store import SessionStore
+
+Body = dict[str, Any]
+READ_BACK = 50_000  # events of each writer
+
+
+def open_service(
+    registry: Registry,
+    events: str,
+    *,
+    sessions: str | None = None,
+    writer: str = "main",
+    idle: float = 1_800.0,
+    read_back: int = READ_BACK,
+    limits: Limits | None = None,
+    token: str | None = None,
+    max_steps: int | None = None,
+    poll: float = 1.0,
+) -> Service:
+    """Load the registry's live version and make everything ready to be served; the service follows
+    the registry's pointer.
+
+    events, sessions: a folder or URL, and a URL, as `open_events` and `open_sessions` take them.
+    idle: after so many seconds a session begins anew. read_back: sessions in memory are restored
+        from so many of the last events of each writer.
+    limits, token, max_steps: as Service takes them. poll: s between looks at the registry.
+
+    Raises what these raise; then everything is closed again.
+    """
+    log = open_events(events, writer=writer)
+    try:
+        store = open_sessions(sessions, idle=idle)
+        engine = open_engine(registry, log, store)
+        if sessions is None:
+            restore(engine, log, store, read_back)
+        watcher = Watcher(registry, engine, poll=poll)
+    except BaseException:
+        log.close()
+        raise
+    return service_of(engine, registry, watcher, limits=limits, token=token, max_steps=max_steps)
+
+
+def restore(engine: Engine, log: EventLog, store: SessionStore, most: int) -> int:
+    """Put what the last `most` events of each writer say into an empty store, and let requests that
+    are sent again be answered as before. Returns the number of events."""
+    after = {writer: _last(log, writer) - most for writer in log.writers()}
+    responses = len(engine.serving.response_names)
+    return replay(log, store, responses=responses, after=after, recall=engine.recall)
+
+
+def _last(log: EventLog, writer: str) -> int:
+    """Number of a writer's last event."""
+    number = -1
+    for entry in log.read(writer):
+        number = entry.number
+    return number
+
+
+def service_of(
+    engine: Engine,
+    registry: Registry,
+    watcher: Watcher,
+    *,
+    limits: Limits | None = None,
+    token: str | None = None,
+    max_steps: int | None = None,
+) -> Service:
+    """A service that explains, counts, and follows the registry by its watcher."""
+    metrics = Metrics(clock=engine.clock)
+
+    def asked(body: Body) -> Body:
+        return explain(engine, body, load=lambda version: registry.load(version).policy).to_json()
+
+    def status() -> Mapping[str, Any]:
+        versions = [version.version for version in registry.versions()]
+        return {"versions": versions, "since": watcher.status().since}
+
+    service = Service(
+        engine,
+        limits=limits,
+        token=token,
+        max_steps=max_steps,
+        metrics=metrics,
+        explain=asked,
+        status=status,
+        beside=watcher,
+    )
+
+    def state() -> State:
+        watched = watcher.status()
+        return State(
+            policy=engine.version,
+            sha256=engine.sha256,
+            since=watched.since,
+            writer=engine.events.writer,
+            queue=len(service.worker.queue),
+            swaps=watched.swaps,
+            load_failures=watched.failures,
+        )
+
+    metrics.state = state
+    return service
