@@ -20,7 +20,6 @@ from serving.catalogue import Catalogue
 from serving.events.opening import open_events
 from serving.registry.registry import Registry
 
-
 MAIN = "main"  # the log of all parts that leave it alone
 
 

@@ -63,8 +63,8 @@ def load(
     policy cannot follow, then `overload` s of twice that. Its log is that of MAIN."""
     rows, records = [], list[Record]()
     with bench.server(MAIN) as server:
-        cold = server.cold_start
-        rows.append(Row("start", "s until ready, with a registry's checks", f"{cold:.1f}"))
+        rows.append(Row("start", "s until ready; s of CPU until then",
+                        f"{server.cold_start:.1f}; {server.cpu():.1f}"))  # fmt: skip
         rows.append(Row("start", "server memory MB", f"{server.memory():,.0f}"))
         for turn, rps in enumerate(rates):
             record, cpu = steady(bench, server, Phase(rps, seconds), turn)
