@@ -19,7 +19,7 @@ from policies.observation import (
     observation_of_log,
     serving_of,
 )
-from policies.slates.distributions import RandomSource, SlateDistribution
+from policies.slates.distributions import RandomSource, SlateDistribution, drawn
 
 __all__ = [
     "Decision",
@@ -95,8 +95,7 @@ def act(policy: Policy, obs: Observation, rng: RandomSource) -> Decision:
     an item outside the policy's catalogue."""
     check_known_items(obs, policy.serving.n_items)
     d = policy.distribution(obs)
-    action = d.sample(rng)
-    prefix = d.prefix(action)
+    action, prefix = drawn(d, rng)
     return Decision(action, items_of(obs, action), prefix[:, -1], conditional(prefix), d)
 
 

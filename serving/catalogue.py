@@ -60,7 +60,8 @@ class Catalogue:
 
     def known(self, names: Iterable[str]) -> list[int]:
         """Numbers of those items that the catalogue has."""
-        return [self.number[name] for name in names if name in self.number]
+        numbers = map(self.number.get, names)
+        return [number for number in numbers if number is not None]
 
 
 def _in_order(content: Any) -> list[str]:

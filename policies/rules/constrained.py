@@ -18,7 +18,7 @@ from policies.observation import Observation, Serving, candidate_items, columns_
 from policies.one_user import recommend
 from policies.rules.constraints import Rule, check_fits, count, from_parts, to_parts
 from policies.saved import Saved
-from policies.slates.distributions import RandomSource, SlateDistribution
+from policies.slates.distributions import RandomSource, SlateDistribution, drawn
 from policies.slates.parts import Parts, parts_of
 from policies.slates.sequential import (
     Adjustment,
@@ -66,6 +66,11 @@ class Checked:
         action = self.inner.sample(rng)
         self._check(action)
         return action
+
+    def drawn(self, rng: RandomSource) -> tuple[I32, F64]:
+        action, prefix = drawn(self.inner, rng)
+        self._check(action)
+        return action, prefix
 
     def ranking(self, places: int) -> I32:
         action = self.inner.ranking(places)

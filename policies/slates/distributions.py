@@ -6,7 +6,7 @@ in the order shown; -1 is an empty place, which happens only when no eligible co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -139,6 +139,16 @@ class Mixture:
 
     def ranking(self, places: int) -> I32:
         return self.parts[int(np.argmax(self.weights))].ranking(places)
+
+
+def drawn(d: SlateDistribution, rng: RandomSource) -> tuple[I32, F64]:
+    """One slate per user (B, K) and its prefix probabilities (B, K); a distribution that has both
+    from one pass has a method of this name."""
+    at_once: Callable[[RandomSource], tuple[I32, F64]] | None = getattr(d, "drawn", None)
+    if at_once is not None:
+        return at_once(rng)
+    slate = d.sample(rng)
+    return slate, d.prefix(slate)
 
 
 def explore(

@@ -60,6 +60,12 @@ class Sequential:
     def sample(self, rng: RandomSource) -> I32:
         return self._filled(self.places, rng)
 
+    def drawn(self, rng: RandomSource) -> tuple[I32, F64]:
+        """A sample and its `prefix`, in one pass."""
+        chances = list[F64]()
+        slate = self._filled(self.places, rng, chances)
+        return slate, np.multiply.accumulate(np.stack(chances, axis=1), axis=1)
+
     def ranking(self, places: int) -> I32:
         return self._filled(places, None)
 
@@ -92,16 +98,21 @@ class Sequential:
         none = np.isneginf(now[np.arange(len(now)), best])
         return ((column == best) & ~none).astype(np.float64), none
 
-    def _filled(self, places: int, rng: RandomSource | None) -> I32:
-        """Slates (B, places): drawn, or the likeliest next column at each place without `rng`."""
+    def _filled(
+        self, places: int, rng: RandomSource | None, chances: list[F64] | None = None
+    ) -> I32:
+        """Slates (B, places): drawn, or the likeliest next column at each place without `rng`. The
+        chance (B,) of each place goes to `chances`."""
         states, left = [start() for start in self.adjustments], self.base.copy()
         rows, out = np.arange(len(left)), np.empty((len(left), places), np.int32)
         for place in range(places):
             now = next_logits(left, states, places - place)
-            if rng is not None and not self.greedy:
-                now = now + rng.gumbel(size=now.shape)
-            column = now.argmax(axis=1)
-            column = np.where(np.isneginf(now[rows, column]), -1, column)
+            noisy = now if rng is None or self.greedy else now + rng.gumbel(size=now.shape)
+            column = noisy.argmax(axis=1)
+            none = np.isneginf(now[rows, column])
+            if chances is not None:
+                chances.append(np.where(none, 1.0, self._chance_of(now, column)[0]))
+            column = np.where(none, -1, column)
             out[:, place] = column
             place_columns(left, states, column)
         return out
