@@ -70,7 +70,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
     "benchmark serving": "--rows 300 --candidates 30 --slate-size 4 --history 8 --dim 8 "
     "--users 200 --rps 40 --seconds 0.5 --plain-seconds 0.5 --probe-seconds 0.3 "
-    "--overload-seconds 0.5 --kills 1 --kill-rps 40 --parts load plain kill",
+    "--overload-seconds 0.5 --parts load",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }

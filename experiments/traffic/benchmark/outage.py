@@ -79,7 +79,9 @@ def outage_rows(part: str, record: Record, watched: Watched, errors: str) -> lis
     due, done = np.array(record.decides.due), np.array(record.decides.done)
     early = done < watched.coming  # answered before it came back
     during = (due > watched.gone + MARGIN) & (due < watched.coming - MARGIN)
-    reasons = Counter(record.fallback[row] for row in np.flatnonzero(during & good & ~mine))
+    reasons = Counter(
+        record.fallback[row] for row in np.flatnonzero(during & good & ~mine).tolist()
+    )
     said = ", ".join(f"{n:,} x {why}" for why, n in reasons.most_common())
     back = recovery(record, watched.back)
     alarms = errors.count(ALARM)

@@ -87,6 +87,7 @@ class ServerProcess:
         for line in printed:
             if found := READY.search(line):
                 return found[1].decode()
+        self._end(signal.SIGKILL)
         raise OSError(self._said("ended before it served"))
 
     def _ready(self) -> bool:
@@ -99,7 +100,8 @@ class ServerProcess:
     def _check(self, began: float) -> None:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise OSError(self._said(f"ended with status {self._process.returncode}"))
+            status = self._end(signal.SIGKILL)
+            raise OSError(self._said(f"ended with status {status}"))
         if time.perf_counter() - began > PATIENCE:
             self._end(signal.SIGKILL)
             raise OSError(self._said(f"was not ready within {PATIENCE:g} s"))
