@@ -62,11 +62,21 @@ COMMANDS: dict[str, Command] = {
     "compact": Command(
         "experiments.logs.compact", "order a log on disk so that sessions are whole"
     ),
+    "join": Command(
+        "experiments.serve.join", "what was served and what came of it -> a decision log"
+    ),
+    "forget": Command(
+        "experiments.serve.forget", "remove a user from sessions, events and joined logs"
+    ),
+    "retire": Command("experiments.serve.retire", "remove segments of events that are old"),
     "serve": Command(
         "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
     ),
     "release": Command(
         "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+    ),
+    "explain": Command(
+        "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
     ),
     "published": Command(
         "experiments.published.command",

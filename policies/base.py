@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
@@ -20,6 +19,9 @@ from policies.observation import (
     serving_of,
 )
 from policies.slates.distributions import RandomSource, SlateDistribution, drawn
+
+if TYPE_CHECKING:  # a server of policies has no environment
+    from gymnasium.vector import VectorEnv
 
 __all__ = [
     "Decision",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
@@ -15,6 +14,9 @@ from policies.observation import Observation, check_same_world, observation_of, 
 from policies.rules.constrained import left_by_rules
 from policies.slates.distributions import RandomSource
 from policies.validation import COUNT
+
+if TYPE_CHECKING:  # a server of policies has no environment
+    from gymnasium.vector import VectorEnv
 
 Rows = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
@@ -104,6 +106,8 @@ def _check(env: VectorEnv[Any, Any, Any], n_steps: int | None, n_sessions: int |
 
 def check_same_step(env: VectorEnv[Any, Any, Any]) -> None:
     """Raise ValueError for an environment that resets otherwise than by SAME_STEP."""
+    from gymnasium.vector import AutoresetMode
+
     mode = env.metadata.get("autoreset_mode")
     if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
         raise ValueError(

@@ -9,12 +9,15 @@ from serving.engine import Engine
 from serving.events.log import Entry, EventLog, EventLogError
 from serving.events.memory import MemoryLog
 from serving.events.segments import SegmentLog
+from serving.explaining.explain import explain
+from serving.explaining.explanation import Explanation
 from serving.joining.join import Joined, join
 from serving.joining.rule import JoinRule, Shape
 from serving.joining.stream import join_log
 from serving.registry.loading import Release
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
+from serving.registry.watching import Watcher
 from serving.retrieval import Retrieval, TopVectors
 from serving.sessions.memory import MemorySessions
 from serving.sessions.replay import replay
@@ -28,6 +31,7 @@ __all__ = [
     "Entry",
     "EventLog",
     "EventLogError",
+    "Explanation",
     "JoinRule",
     "Joined",
     "MemoryLog",
@@ -42,6 +46,8 @@ __all__ = [
     "SessionStore",
     "Shape",
     "TopVectors",
+    "Watcher",
+    "explain",
     "join",
     "join_log",
     "open_engine",

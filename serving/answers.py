@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,7 @@ U64 = NDArray[np.uint64]
 logger = logging.getLogger("serving")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """One user's slate."""
 
     slate: I32  # (K,) items
@@ -83,7 +82,7 @@ class Answers:
             if isinstance(one, Exception):
                 self._report("the fallback failed; nothing is shown", one)
             shown = self._nothing() if isinstance(one, Exception) else one
-            answers.append(replace(shown, fallback=reason))
+            answers.append(Answer(*shown[:-1], reason))
         return answers
 
     def _drawn(self, policy: Policy, obs: Observation, keys: U64) -> list[Answer]:
@@ -95,12 +94,12 @@ class Answers:
         candidates = offered(left)
         table = chosen.first_place if self.tables and candidates is not None else None
         check_drawn(chosen, policy.serving, candidates, table)
+        none = [None] * len(obs)
         return [
-            Answer(
-                chosen.slate[b], float(chosen.propensity[b]), chosen.position_propensity[b],
-                None if candidates is None else candidates[b], None if table is None else table[b],
+            *map(
+                Answer, chosen.slate, chosen.propensity.tolist(), chosen.position_propensity,
+                none if candidates is None else candidates, none if table is None else table,
             )
-            for b in range(len(obs))
         ]  # fmt: skip
 
     def seen(self, obs: Observation, given: Bool) -> Observation:

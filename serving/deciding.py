@@ -84,8 +84,16 @@ class Decider:
         offer = self._offer(live, admitted, seen)
         why_not = [failed or (DEADLINE if one.late else None) for one in asked]
         answers = live.answers.of(offer, why_not)
-        rows = zip(asked, seen, answers, strict=True)
-        return [self._kept(offer, b, *row, batch) for b, row in enumerate(rows)]
+        rows = [*zip(asked, seen, answers, strict=True)]
+        made = [self._decision(offer, b, *row, batch) for b, row in enumerate(rows)]
+        visits = [one.visit for one in admitted]
+        unkept = self.keeper.keep_many([*zip(made, visits, strict=True)])
+        for b, (failed, (one, known, _)) in enumerate(zip(unkept, rows, strict=True)):
+            if failed is not None and made[b].fallback is None:
+                answer = live.answers.of_fallback(offer.rows(slice(b, b + 1)), [failed])[0]
+                made[b] = self._decision(offer, b, one, known, answer, batch)
+            self.keeper.count(made[b], logged=failed is None)
+        return made
 
     def _opened(self, admitted: list[Admitted], batch: Batch) -> tuple[list[Seen], str | None]:
         """What the store knows, or why it could not say: then nobody has a history."""
@@ -108,19 +116,9 @@ class Decider:
             self.keys.draws(FALLBACK, request_ids),
         )
 
-    def _kept(
+    def _decision(
         self, offer: Offer, b: int, asked: Asked, seen: Seen, answer: Answer, batch: Batch
     ) -> Decision:
-        """The decision on row b, once it is in the event log; the fallback's where it is not."""
+        """On row b."""
         history = offer.obs.history_items[b], offer.obs.history_responses[b]
-        live, at = batch.live, batch.at
-
-        def decision(answer: Answer) -> Decision:
-            return decision_of(asked, seen, history, answer, live, self.names, at)
-
-        made = decision(answer)
-        failed = self.keeper.keep(made, asked.admitted.visit)
-        if failed is not None and made.fallback is None:
-            made = decision(live.answers.of_fallback(offer.rows(slice(b, b + 1)), [failed])[0])
-        self.keeper.count(made, logged=failed is None)
-        return made
+        return decision_of(asked, seen, history, answer, batch.live, self.names, batch.at)

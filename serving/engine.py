@@ -15,6 +15,7 @@ from serving.contracts.requests import Request
 from serving.contracts.starts import Start
 from serving.deciding import Batch, Decider
 from serving.door import Door, taken_of
+from serving.events.batches import append_each
 from serving.events.log import EventLog
 from serving.keeping import Keeper
 from serving.keys import Keys
@@ -229,15 +230,15 @@ class Engine:
         already counts once.
         """
         with self._lock:
-            now, kept = self.clock(), 0
+            now = self.clock()
             events = [self._door.outcome(outcome, now) for outcome in outcomes]
-            try:
-                for event in events:
-                    self.events.append(event.to_json())
-                    kept += 1
-            finally:
-                self.counts["outcomes"] += kept
-                self._apply(taken_of(events[:kept]), now)
+            numbers = append_each(self.events, [event.to_json() for event in events])
+            failures = [number for number in numbers if isinstance(number, Exception)]
+            kept = [e for e, n in zip(events, numbers, strict=True) if isinstance(n, int)]
+            self.counts["outcomes"] += len(kept)
+            self._apply(taken_of(kept), now)
+            if failures:
+                raise failures[0]
         return events
 
     def _apply(self, taken: list[Taken], now: float) -> None:

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from policies.rules.constraints import KINDS, Rule, to_parts
 
+I4, F4 = np.dtype("<i4"), np.dtype("<f4")
+
 
 def history_hash(items: NDArray[np.integer[Any]], responses: NDArray[np.floating[Any]]) -> str:
     """8 bytes, as hexadecimal digits, of items (H,) and responses (H, R), -1 = empty place; the
     same however many empty places there are."""
-    taken = items >= 0
-    head = blake2b(items[taken].astype("<i4").tobytes(), digest_size=8)
-    head.update(responses[taken].astype("<f4").tobytes())
+    if len(items) and items.min() < 0:
+        taken = items >= 0
+        items, responses = items[taken], responses[taken]
+    head = blake2b(items.astype(I4).tobytes(), digest_size=8)
+    head.update(responses.astype(F4).tobytes())
     return head.hexdigest()
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
 SCHEMA = 1  # of messages and events; another one is not read
@@ -157,10 +158,9 @@ def check(message: Message) -> None:
 
 def to_json(message: Message, kind: str) -> bytes:
     """One line of JSON without the line's end; floats come back as they were."""
-    body = {"schema": SCHEMA, "type": kind}
-    for name in _parsers(type(message)):
-        body[name] = getattr(message, name)
-    return _encode()(body)
+    names = _parsers(type(message))
+    values = _values(type(message))(message)
+    return _encode()({"schema": SCHEMA, "type": kind, **dict(zip(names, values, strict=True))})
 
 
 def from_json(cls: type[T], body: bytes | str | Mapping[str, Any], kind: str) -> T:
@@ -239,6 +239,11 @@ def _encode() -> Callable[[Any], bytes]:
 @cache
 def _parsers(cls: type[Message]) -> dict[str, Parse]:
     return {f.name: f.metadata["parse"] for f in fields(cls)}
+
+
+@cache
+def _values(cls: type[Message]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*_parsers(cls))
 
 
 @cache

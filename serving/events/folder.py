@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from serving.events.erasing import erase_in, sweep
 from serving.events.lines import lines_of, numbered
 from serving.events.locks import free, one_at_a_time
 from serving.events.log import Entry
 from serving.events.recovery import recovered
-from serving.events.retiring import next_after_retired, retire_segments
+from serving.events.removal import erase_in, next_after_retired, retire_segments, sweep
 
 SEGMENT = re.compile(r"(?P<writer>[A-Za-z0-9_.]{1,64})-(?P<first>\d{12})\.(?:jsonl|open)")
 
@@ -58,6 +57,13 @@ class SegmentFolder:
             for number, event in numbered(lines_of(path), first, path):
                 if number > after:
                     yield Entry(writer, number, event)
+
+    def last(self, writer: str) -> int:
+        """As an EventLog says it."""
+        own = self.segments(writer)
+        if not own:
+            return self.next_after_retired(writer) - 1
+        return own[-1].first - 1 + sum(1 for _ in lines_of(own[-1].path))
 
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """As an EventLog does. Sealed segments are rewritten, each by a rename, and those that

@@ -53,6 +53,10 @@ class EventLog(Erasable, Protocol):
         """Keep an event and return its number. Numbers go on where the writer stopped, also after
         a restart. Raises EventLogError where it was not kept."""
 
+    def last(self, writer: str) -> int:
+        """The number of a writer's last event, whether it is there or gone; -1 where there was
+        none. Quick."""
+
     def flush(self) -> None:
         """Return once what was appended outlives the machine, as far as the log can promise it."""
 

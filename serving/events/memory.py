@@ -27,6 +27,9 @@ class MemoryLog:
         for number in range(after + 1, len(events)):
             yield Entry(writer, number, events[number])
 
+    def last(self, writer: str) -> int:
+        return len(self.events) - 1 if writer == self.writer else -1
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         gone = [n for n, event in enumerate(self.events) if event != REMOVED and matches(event)]
         for number in gone:

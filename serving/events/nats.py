@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from serving.events.kept import Kept, check_writer, entries
 from serving.events.lines import line_of
 from serving.events.log import Entry, EventLogError
-from serving.events.nats_stream import NatsStream, Reader, names_of, sequence_of
+from serving.events.nats_stream import NatsStream, Reader, last_number, names_of, sequence_of
 from serving.links.nats import ERRORS, NatsLink
 
 T = TypeVar("T")
@@ -91,6 +91,10 @@ class NatsLog:
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         return entries(writer, self._kept(writer, after))
 
+    def last(self, writer: str) -> int:
+        with self._reading() as link:
+            return self._done(link, last_number(link, names_of(link, writer)))
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         count = 0
         for writer in self.writers():
@@ -108,12 +112,15 @@ class NatsLog:
                 self._done(self._link, self._stream.settle())
 
     def close(self) -> None:
-        """Flush; the writer's name is free again."""
+        """Flush; the writer's name is free again, and one who wrote nothing leaves nothing."""
         with self._one:
             if self._link is None:
                 return
             try:
                 self.flush()
+                if self._stream.sequence == 0:  # it was opened to be read
+                    name = self._stream.names.stream
+                    self._done(self._link, self._link.stream.delete_stream(name))
             finally:
                 link, self._link = self._link, None
                 link.close()

@@ -57,11 +57,7 @@ class NatsStream:
         self.owner = await self.link.client.subscribe(self.names.owner, cb=_answer)
         await self.link.client.subscribe(f"{self.inbox}.*", cb=self._acknowledged)
         self.sequence = await self._last_sequence()
-        last = await last_of(self.link, self.names)
-        if last is None:
-            self.next = self.sequence
-        else:  # events after it were taken out
-            self.next = last.number + 1 + self.sequence - sequence_of(last)
+        self.next = 1 + await last_number(self.link, self.names)
 
     async def append(self, events: Sequence[bytes]) -> int:
         """The number of the first; each message says which one it follows."""
@@ -197,6 +193,18 @@ class _Batch:
         self.failure = self.failure or error
         if self.left == 0:
             self.done.set()
+
+
+async def last_number(link: NatsLink, names: Names) -> int:
+    """Of the last event that was ever in the stream; -1 where there was none."""
+    try:
+        sequence = (await link.stream.stream_info(names.stream)).state.last_seq
+    except js_errors.NotFoundError:
+        return -1
+    last = await last_of(link, names)
+    if last is None:
+        return sequence - 1
+    return last.number + sequence - sequence_of(last)  # those after it were taken out
 
 
 async def last_of(link: NatsLink, names: Names) -> Kept | None:

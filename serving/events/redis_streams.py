@@ -53,6 +53,11 @@ for nth = 5, #ARGV do
 end
 return 1
 """)
+LEAVE = Script("""
+local meta = redis.call('HMGET', KEYS[1], 'token', 'last')
+if meta[1] == ARGV[1] and tonumber(meta[2]) < 0 then return redis.call('DEL', KEYS[1]) end
+return 0
+""")
 
 
 class RedisLog:
@@ -122,6 +127,10 @@ class RedisLog:
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         return entries(writer, self._kept(writer, after))
 
+    def last(self, writer: str) -> int:
+        found = self._command("HGET", f"{self._stream(writer)}:meta", "last")
+        return -1 if found is None else int(found)
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """The server's append-only file holds them until it is rewritten next (BGREWRITEAOF)."""
         count = 0
@@ -144,12 +153,14 @@ class RedisLog:
                 self._guarded(self._flushed)
 
     def close(self) -> None:
-        """Flush; the writer's name is free again."""
+        """Flush; the writer's name is free again, and one who wrote nothing leaves nothing."""
         with self._one:
             if self._closed:
                 return
             try:
                 self.flush()
+                if self._last < 0:  # it was opened to be read
+                    self._guarded(lambda: self._link.run(LEAVE, self._keys[1:2], [self._token]))
             finally:
                 self._closed = True
                 self._owner.disconnect()

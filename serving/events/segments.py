@@ -88,6 +88,9 @@ class SegmentLog:
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
         return self._segments.read(writer, after)
 
+    def last(self, writer: str) -> int:
+        return self._segments.last(writer)
+
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """Rewrites sealed segments, the one of this log that is open among them; what another
         process has open is left. Appends go on meanwhile, in a segment that is new."""

@@ -29,10 +29,10 @@ class Rebuilt(NamedTuple):
 
 def find_decision(events: EventReader, decision_id: str) -> Decision | None:
     """The first decision of that id; events are read one at a time."""
-    named = json.dumps(decision_id).encode()
+    named = {json.dumps(decision_id, ensure_ascii=ascii).encode() for ascii in (True, False)}
     for writer in events.writers():
         for entry in events.read(writer):
-            if named in entry.event:
+            if any(one in entry.event for one in named):  # others are not parsed
                 event = read_event(entry.event)
                 if isinstance(event, Decision) and event.decision_id == decision_id:
                     return event

@@ -31,6 +31,7 @@ from serving.explaining.decided import Rebuilt, find_decision, rebuild_history
 from serving.explaining.explanation import Explanation
 from serving.explaining.influence import influence
 from serving.explaining.scores import scores_of
+from serving.hashes import rules_hash
 from serving.live import FALLBACK
 
 Load = Callable[[str], Policy]  # by version; raises ValueError for one that is not there
@@ -92,7 +93,7 @@ def _of_request(engine: Engine, asked: Question) -> Explanation:
     context = asked.context
     if context is None and size:
         context = (0.0,) * size
-        notes.append(f"no context was given: its {size} numbers count as 0")
+        notes.append(f"no context was given: zeros stand for what it says ({size})")
     if asked.history and engine.serving.response_names:
         names = ", ".join(engine.serving.response_names)
         notes.append(f"responses to typed items are not known: {names} count as 0")
@@ -140,6 +141,8 @@ def _of_decision(
     history = rebuild_history(events, decision, engine.serving)
     obs, notes = _observation(engine, policy, decision, history)
     found = scores_of(policy, obs, np.array([decision.slate], np.int32), names)
+    if decision.rules != rules_hash(rules_of(policy)):
+        notes.append("the decision was under other rules than those that are told of here")
     if history.wrong is not None:
         notes.append(
             f"the history that the event log gives is not the one that was seen: {history.wrong}. "
@@ -175,7 +178,8 @@ def _policy_of(engine: Engine, decision: Decision, load: Load | None) -> Policy:
         rules = rules_of(engine.policy)
         plain = uniform(engine.serving)
         return Constrained(plain, rules) if rules else plain
-    if decision.policy == engine.version:
+    files = {engine.sha256, decision.policy_sha256} - {""}
+    if decision.policy == engine.version and len(files) < 2:
         return engine.policy
     if load is None:
         raise ContractError(

@@ -115,4 +115,4 @@ class Explanation:
 
 def finite(value: float) -> float | None:
     """The number, or None for what JSON cannot hold."""
-    return float(value) if math.isfinite(value) else None
+    return float(value) + 0.0 if math.isfinite(value) else None  # no -0.0

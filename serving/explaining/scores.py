@@ -116,6 +116,6 @@ def _adjustments(d: SlateDistribution, slate: I32) -> F64:
     states, left = [start() for start in leaf.adjustments], leaf.base.copy()
     for place, column in enumerate(slate.T.astype(np.int64)):
         if column[0] >= 0:
-            out[place] = sum(float(state.logits()[0, column[0]]) for state in states)
+            out[place] = sum((float(state.logits()[0, column[0]]) for state in states), 0.0)
         place_columns(left, states, column)
     return out

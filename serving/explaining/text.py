@@ -60,17 +60,19 @@ def _components(body: Body) -> str:
 def _candidates(body: Body, top: int) -> str:
     main = max(range(len(body["components"])), key=lambda n: body["components"][n]["weight"])
     parts = body["components"][main]["parts"]
-    adjusted = {one["item"]: one for one in body["slate"]}
+    places = {one["item"]: one for one in body["slate"]}
+    reranked = any(one["adjustment"] for one in body["slate"])
     rows = []
     open_ones = [one for one in body["candidates"] if one["closed"] is None or one["place"]]
     for one in open_ones[:top]:
-        place = adjusted.get(one["item"])
-        rows.append(
-            {"place": NOTHING if place is None else str(one["place"]), "item": one["item"]}
-            | {name: _number(one["parts"][main][name]) for name in parts}
-            | {"logit": _number(one["logits"][main]), "first": f"{one['propensity']:.4f}"}
-            | {"at its place": NOTHING if place is None else f"{place['propensity']:.4f}"}
-        )
+        place = places.get(one["item"])
+        row = {"place": NOTHING if place is None else str(one["place"]), "item": one["item"]}
+        row |= {name: _number(one["parts"][main][name]) for name in parts}
+        row |= {"logit": _number(one["logits"][main]), "first": f"{one['propensity']:.4f}"}
+        row["at its place"] = NOTHING if place is None else f"{place['propensity']:.4f}"
+        if reranked:
+            row["re-ranking there"] = NOTHING if place is None else _number(place["adjustment"])
+        rows.append(row)
     if not rows:
         return "Nothing may be shown."
     rest = len(open_ones) - len(rows)

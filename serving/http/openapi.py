@@ -9,6 +9,7 @@ from serving.contracts.fields import SCHEMAS, text
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
 from serving.contracts.schemas import schema_of
+from serving.explaining.explain import Question
 from serving.http.limits import Limits
 from serving.http.messages import Farewell, Slate
 from serving.http.routes import JSON, ROUTES, Route
@@ -75,7 +76,7 @@ def _schemas(limits: Limits) -> Schema:
         "Outcome": schema_of(Outcome, "outcome"),
         "Outcomes": {"anyOf": [one, {"type": "array", "items": one, "maxItems": limits.outcomes}]},
         "Kept": _object({"kept": count}),
-        "Question": {"type": "object"},
+        "Question": schema_of(Question, "question", most=of_request),
         "Explanation": {"type": "object"},
         "Farewell": schema_of(Farewell, "farewell"),
         "Forgotten": {"type": "object"},

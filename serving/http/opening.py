@@ -63,17 +63,9 @@ def open_service(
 def restore(engine: Engine, log: EventLog, store: SessionStore, most: int) -> int:
     """Put what the last `most` events of each writer say into an empty store, and let requests that
     are sent again be answered as before. Returns the number of events."""
-    after = {writer: _last(log, writer) - most for writer in log.writers()}
+    after = {writer: log.last(writer) - most for writer in log.writers()}
     responses = len(engine.serving.response_names)
     return replay(log, store, responses=responses, after=after, recall=engine.recall)
-
-
-def _last(log: EventLog, writer: str) -> int:
-    """Number of a writer's last event."""
-    number = -1
-    for entry in log.read(writer):
-        number = entry.number
-    return number
 
 
 def service_of(

@@ -52,7 +52,7 @@ def join(
     found = sort_events(decisions, outcomes, rule, now)
     counts = found.counts
     rows = [matched for session in found.sessions for matched in session]
-    counts["decisions"] = len(rows)
+    counts["decisions"], counts["sessions"] = len(rows), len(found.sessions)
     log, off, holes = None, np.zeros(0, np.bool_), np.zeros(0, np.bool_)
     if rows:
         log = rows_of(found.sessions, rule, shape, counts)

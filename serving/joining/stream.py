@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,28 +14,31 @@ from offpolicy.errors import LogError
 from offpolicy.storage.parquet import append_log, write_log
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
-from serving.events.log import EventLog
+from serving.events.log import EventReader
 from serving.events.reading import in_order
 from serving.joining.join import Joined, join
 from serving.joining.rule import JoinRule, Shape
 
 
 def join_log(
-    events: EventLog,
+    events: EventReader,
     folder: str | os.PathLike[str],
     rule: JoinRule,
     shape: Shape,
     *,
     now: float = math.inf,
     every: int = 20_000,
+    only: Callable[[Decision], bool] | None = None,
 ) -> Counter[str]:
     """Write the sessions of an event log that are over at `now` (s) as a decision log to a new
     folder, and return the counts of all joins.
 
-    Events are read in the order of their times, `every` of them before each part is written;
-    memory holds those, and the sessions that are open. An event that comes after its session was
-    written is counted in late_decisions or late_outcomes (a duplicate, too) and left out; events
-    that are missing between a writer's segments are counted in missing_events.
+    Events are read in the order of their times, `every` of them before each part is written, or a
+    quarter of what is open; memory holds those, and the sessions that are open. An event that comes
+    after its session was written is counted in late_decisions or late_outcomes (a duplicate, too)
+    and left out; events that are missing between a writer's segments are counted in missing_events.
+    Of decisions that are not `only` those wanted, neither they nor their outcomes are joined:
+    other_decisions. Sessions that are not over are left out: open_sessions, with open_decisions.
 
     A table of candidates' probabilities that some decisions lack is left out of all, as `join`
     does; where that shows late, the log is written anew.
@@ -50,12 +53,12 @@ def join_log(
     counts: Counter[str] = Counter()
     shape = replace(shape, keep_priors=True)
     try:
-        parts = _parts(events, rule, shape, now, every, counts)
+        parts = _parts(events, rule, shape, now, every, counts, only)
         if not _written(parts, partial):
             counts.clear()
             shutil.rmtree(partial)
             alike = replace(shape, keep_candidates=True, keep_tables=False)
-            _written(_parts(events, rule, alike, now, every, counts), partial)
+            _written(_parts(events, rule, alike, now, every, counts, only), partial)
         if not partial.exists():
             raise LogError(f"no session is over: the events give no rows ({dict(counts)}).")
         partial.rename(folder)
@@ -80,18 +83,28 @@ def _written(parts: Iterator[Joined], folder: Path) -> bool:
 class _Pending:
     """Events whose sessions are not written, and what was written not long ago."""
 
-    def __init__(self, counts: Counter[str]) -> None:
+    def __init__(self, counts: Counter[str], only: Callable[[Decision], bool] | None) -> None:
         self.decisions: list[Decision] = []
         self.outcomes: list[OutcomeEvent] = []
         self.written: dict[str, float] = {}  # ids of decisions and sessions, and when
-        self.counts = counts
+        self.other: dict[str, float] = {}  # ids of decisions that are not wanted, and when
+        self.counts, self.only = counts, only
+
+    @property
+    def size(self) -> int:
+        """Events that are open."""
+        return len(self.decisions) + len(self.outcomes)
 
     def add(self, event: Decision | OutcomeEvent) -> None:
         if isinstance(event, OutcomeEvent):
             late = event.decision_id in self.written
             self.counts["late_outcomes"] += late
-            if not late:
+            if not late and event.decision_id not in self.other:
                 self.outcomes.append(event)
+            return
+        if self.only is not None and not self.only(event):
+            self.counts["other_decisions"] += 1
+            self.other[event.decision_id] = event.time
             return
         late = event.session_key in self.written or event.decision_id in self.written
         self.counts["late_decisions"] += late
@@ -105,6 +118,7 @@ class _Pending:
         over = {decision.session_key for decision in self.decisions} - still_open
         horizon = time - 2 * (rule.longest + rule.idle)
         self.written = {key: at for key, at in self.written.items() if at >= horizon}
+        self.other = {key: at for key, at in self.other.items() if at >= horizon}
         self.written |= dict.fromkeys([*joined.decision_ids, *over], time)
         self.decisions, self.outcomes = [*joined.open_decisions], [*joined.open_outcomes]
         self.counts.update(joined.counts)
@@ -112,13 +126,23 @@ class _Pending:
 
 
 def _parts(
-    events: EventLog, rule: JoinRule, shape: Shape, now: float, every: int, counts: Counter[str]
+    events: EventReader,
+    rule: JoinRule,
+    shape: Shape,
+    now: float,
+    every: int,
+    counts: Counter[str],
+    only: Callable[[Decision], bool] | None,
 ) -> Iterator[Joined]:
-    pending, time = _Pending(counts), math.inf
-    for nth, event in enumerate(in_order(events, counts=counts), 1):
+    pending, time, n, size = _Pending(counts, only), math.inf, 0, every
+    for event in in_order(events, counts=counts):
         time = min(time, event.time)  # the earliest of a part: a clock that was ahead for a moment
         pending.add(event)  # does not end the sessions of others
-        if nth % every == 0:
+        n += 1
+        if n >= size:
             yield pending.join(rule, shape, min(time, now), time)
-            time = math.inf
+            time, n, size = math.inf, 0, max(every, pending.size // 4)  # the work of looking
+            # again at what is open does not grow with it
     yield pending.join(rule, shape, now, time)
+    counts["open_decisions"] = len(pending.decisions)
+    counts["open_sessions"] = len({decision.session_key for decision in pending.decisions})

@@ -20,7 +20,9 @@ def open_engine(
     tables: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> Engine:
-    """An engine of the registry's live version, or of another one, loaded, checked and warm.
+    """An engine of the registry's live version, or of another one, loaded, checked and warm. With
+    `Watcher(registry, engine).start()` it follows the registry; `engine.announce()` says in the
+    event log what it serves, so that the log can be joined by itself.
 
         registry = Registry("registry")
         version = registry.add("saved/softmax", catalogue=Catalogue.from_file("items.txt"))

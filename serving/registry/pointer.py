@@ -49,6 +49,12 @@ class Change:
         return to_json(self, "change")
 
 
+def _fields(name: str, value: Any) -> Mapping[str, Any] | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise ContractError(f"{name} is of type {type(value).__name__}; it must be an object")
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """What a registry serves. Where nothing was promoted yet, nothing is live."""
@@ -60,7 +66,7 @@ class Pointer:
     canary: str | None = of(maybe(text), None)  # a version that some users get
     shadow: str | None = of(maybe(text), None)  # a version that is asked and not shown
     weight: float | None = of(maybe(number), None)  # share of users that get the canary
-    changed: Mapping[str, Any] | None = of(lambda name, value: value, None)  # the last Change
+    changed: Mapping[str, Any] | None = of(_fields, None)  # the last Change
 
     def __post_init__(self) -> None:
         check(self)

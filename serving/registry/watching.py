@@ -53,12 +53,16 @@ class Watcher:
     pointer changed. The version that served before is held in memory, so that to roll back takes
     no disk but the pointer's.
 
+    max_steps: after which sessions end by design, as `Engine.announce` says it in the event log.
+
     Raises ValueError for a poll that is not above 0.
     """
 
-    def __init__(self, registry: Registry, engine: Engine, *, poll: float = 1.0) -> None:
+    def __init__(
+        self, registry: Registry, engine: Engine, *, poll: float = 1.0, max_steps: int | None = None
+    ) -> None:
         POSITIVE.check("poll", poll)
-        self.registry, self.engine, self.poll = registry, engine, poll
+        self.registry, self.engine, self.poll, self.max_steps = registry, engine, poll, max_steps
         self._file = registry.folder / POINTER
         self._handled: bytes | None = None  # content of the pointer that was acted upon
         self._before: _Held | None = None
@@ -108,6 +112,7 @@ class Watcher:
             try:
                 content = self._file.read_bytes()
             except OSError as error:
+                self._handled = None  # once it is back, it is read anew
                 self._failed("the registry's pointer cannot be read", error)
                 return False
             if content == self._handled:
@@ -164,11 +169,12 @@ class Watcher:
         if not self._unannounced:
             return
         try:
-            self.engine.announce()
+            self.engine.announce(max_steps=self.max_steps)
         except OSError as error:
             self._failed("the event log does not hold yet which version serves", error)
         else:
             self._unannounced = False
+            self._now(error=None)
 
     def _failed(self, what: str, error: Exception) -> None:
         """Report something, once for as long as it goes on."""

@@ -6,6 +6,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,11 @@ import pytest
 from experiments.__main__ import COMMANDS, Command, main
 from offpolicy import LoggedDataset, write_log
 from policies import build, save, serving_of_log
+from policies.baselines.uniform import uniform
+from serving import Outcome, Request, SegmentLog
 from tests.experiments.traffic.stub import stub
+from tests.factories import make_serving
+from tests.serving.factories import SECRET, make_engine
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LONGPLAY_DATA"), reason="LONGPLAY_DATA names no folder of real data"
@@ -44,8 +49,12 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
+    "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
+    "forget": "ann --events {d}/events --secret-file {d}/secret",
+    "retire": "{d}/events --older-than 30d",
     "release": "add {d}/policy --registry {d}/registry --promote",
     "serve": "--registry {d}/registry --port 0 --seconds 0.2",
+    "explain": "--registry {d}/registry --history 1 3 --top 3",
     "published": "digits --repeats 1",
     "traffic": "--url {server} --rps 100 --seconds 0.3",
     "benchmark env": "--users 64 --seconds 0.02",
@@ -74,11 +83,13 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
+BEFORE = {"serve": "release", "explain": "release"}  # command -> the one that makes what it reads
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A log of 400 decisions among 4 items, a target's scores on it, and plays of 50 users."""
+    """A log of 400 decisions among 4 items, a target's scores on it, plays of 50 users, and the
+    events of a decision that was served."""
     rng = np.random.default_rng(0)
     n, items = 400, 4
     slate = rng.integers(0, items, n)
@@ -95,7 +106,17 @@ def folder(tmp_path: Path) -> Path:
         for t, item in enumerate(rng.permutation(40)[: 8 + u % 4])
     ]
     (tmp_path / "plays.csv").write_text("\n".join(["user,item,timestamp", *plays]) + "\n")
+    _serve(tmp_path)
     return tmp_path
+
+
+def _serve(folder: Path) -> None:
+    (folder / "secret").write_bytes(SECRET)
+    with closing(SegmentLog(folder / "events")) as events:
+        engine = make_engine(uniform(make_serving(4, user_size=0)), events)
+        engine.announce()
+        engine.decide(Request(request_id="r", user="ann", session="s"))
+        engine.outcome(Outcome(outcome_id="o", decision_id="r", user="ann", kind="liked"))
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +145,8 @@ def test_a_command_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
-    if command == "serve":
-        assert main(options("release", folder)) == 0
+    if command in BEFORE:
+        assert main(options(BEFORE[command], folder)) == 0
     status = main(options(command, folder, server=server))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status

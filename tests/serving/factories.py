@@ -23,12 +23,14 @@ from serving import (
     OutcomeEvent,
     Request,
     SegmentLog,
+    SessionStore,
     replay,
 )
 from serving.contracts.events import read_event
 from serving.events.nats import NatsLog
 from serving.events.redis_streams import RedisLog
 from serving.keys import Keys
+from serving.sessions.redis import RedisSessions
 from tests.serving.servers import shared
 
 SECRET = b"sixteen bytes or more"
@@ -40,6 +42,11 @@ EVENT_LOGS: dict[str, Callable[[Path], EventLog]] = {  # each passes the contrac
     "segments": lambda folder: SegmentLog(folder / "events", segment_bytes=100_000),
     "redis": lambda folder: RedisLog(shared("redis").url()),
     "nats": lambda folder: NatsLog(shared("nats").url()),
+}
+
+SESSION_STORES: dict[str, Callable[..., SessionStore]] = {  # the same of session stores
+    "memory": MemorySessions,
+    "redis": lambda **limits: RedisSessions(shared("redis").url(), **limits),
 }
 
 
@@ -103,12 +110,18 @@ def collected_by_name(log: LoggedDataset, sessions_per_slot: int) -> LoggedDatas
 
 
 def play(
-    env: Any, engine: Engine, *, sessions_per_slot: int, seed: int, restart_at: int | None = None
+    env: Any,
+    engine: Engine,
+    *,
+    sessions_per_slot: int,
+    seed: int,
+    restart_at: int | None = None,
+    new_sessions: Callable[[], SessionStore] = MemorySessions,
 ) -> None:
     """Serve a simulator's users by an engine, as `collect` serves them by the engine's policy: in
     batches of several sizes, and with an outcome for whatever happened. A step takes a second.
     Every third batch is sent again, as if its answers had been lost; at step `restart_at` all that
-    the engine knows of sessions is lost, and read back from its event log."""
+    the engine knows of sessions is lost, and read back from its event log into new ones."""
     names = engine.catalogue.names
     now = itertools.count()
     env_seed, _ = np.random.SeedSequence(seed).spawn(2)
@@ -120,7 +133,7 @@ def play(
         at = next(now)
         engine.clock = float(at).__float__
         if at == restart_at:
-            engine.sessions = MemorySessions()
+            engine.sessions = new_sessions()
             replay(engine.events, engine.sessions, responses=len(engine.serving.response_names))
         action = np.tile(np.arange(engine.serving.slate_size), (env.num_envs, 1))
         decisions: dict[int, Decision] = {}

@@ -16,6 +16,7 @@ from serving.joining.rule import JoinRule, Shape
 from tests.factories import env_of
 from tests.serving.factories import (
     EVENT_LOGS,
+    SESSION_STORES,
     VERSION,
     collected_by_name,
     events_of,
@@ -63,8 +64,9 @@ def expected(policy: Policy) -> LoggedDataset:
 def test_the_joined_log_is_what_collect_logs(
     kind: str, policy: Policy, expected: LoggedDataset, tmp_path: Path
 ) -> None:
-    engine = make_engine(policy, EVENT_LOGS[kind](tmp_path))
-    play(make_env(), engine, sessions_per_slot=PER_SLOT, seed=7, restart_at=30)
+    store = SESSION_STORES["redis" if kind in ("redis", "nats") else "memory"]
+    engine = make_engine(policy, EVENT_LOGS[kind](tmp_path), sessions=store())
+    play(make_env(), engine, sessions_per_slot=PER_SLOT, seed=7, restart_at=30, new_sessions=store)
     decisions, outcomes = events_of(engine.events)
     shape = Shape.of(policy.serving, engine.catalogue)
     joined = join(decisions, outcomes, RULE, shape)

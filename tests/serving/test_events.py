@@ -65,6 +65,21 @@ def test_reading_goes_on_after_a_number(make: Callable[[Path], EventLog], tmp_pa
     assert list(log.read("nobody")) == []
 
 
+def test_the_last_number_is_known_also_of_events_that_are_gone(
+    make: Callable[[Path], EventLog], tmp_path: Path
+) -> None:
+    log = make(tmp_path)
+    assert (log.last(log.writer), log.last("nobody")) == (-1, -1)
+    for i in range(700):
+        log.append(event(i))
+        if i % 100 == 0:
+            assert log.last(log.writer) == i
+    log.erase(lambda body: body == event(699))
+    assert log.last(log.writer) == 699
+    log.erase(lambda body: True)
+    assert (log.last(log.writer), log.append(event(0)), log.last(log.writer)) == (699, 700, 700)
+
+
 def test_a_closed_log_keeps_nothing_more(make: Callable[[Path], EventLog], tmp_path: Path) -> None:
     log = make(tmp_path)
     log.append(event(0))

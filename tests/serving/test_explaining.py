@@ -18,7 +18,10 @@ from policies import (
     Quota,
     Repeats,
     ScorePolicy,
+    Sequences,
     Serving,
+    between,
+    build,
     constrained,
     reranked,
 )
@@ -34,6 +37,7 @@ SERVING = make_serving(A, slate_size=K, n_candidates=C, history_length=H, user_s
 WHOLE = make_serving(A, slate_size=K, history_length=H, user_size=1)
 NAMES = names_of(A)
 VECTORS = np.random.default_rng(0).normal(size=(A, 3)).astype(np.float32)
+VIEWS = Sequences.from_lists([[i] * (i % 5 + 1) for i in range(A)], n_items=A)
 SHELF = Cap("shelf", np.arange(A, dtype=np.int32) // 4, 1)
 SEEN = Repeats("seen", np.arange(A, dtype=np.int32))
 RECALLED = Banned("recalled", np.arange(A) == 5)
@@ -109,6 +113,10 @@ def logit_of(one: Explanation, n: int) -> dict[str, float]:
     return {item: logit for item, logit in logits.items() if logit is not None}
 
 
+ENDS = (
+    build("uniform", SERVING),
+    build("popularity", SERVING, temperature=0.5, epsilon=0.1, sequences=VIEWS),
+)
 POLICIES = {
     "plain": lambda: served(),
     "rules": lambda: constrained(served(), RECALLED, SHELF, SEEN),
@@ -117,7 +125,13 @@ POLICIES = {
     ),
     "whole catalogue": lambda: constrained(served(WHOLE), RECALLED, SHELF, SEEN),
     "best": lambda: served(temperature=None),
+    "posterior draws": lambda: constrained(build("lints", SERVING, epsilon=0.2), RECALLED),
+    "geometric path": lambda: between(*(constrained(end, SHELF) for end in ENDS), 0.3),
+    "mixed path": lambda: between(*(constrained(end, SHELF) for end in ENDS), 0.3, "mixture"),
 }
+
+
+WEIGHTS = {"geometric path": [1.0], "mixed path": [0.7, 0.27, 0.03]}
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -146,13 +160,15 @@ def test_the_parts_of_a_decision_are_the_propensities_that_were_logged(name: str
                 parts, logit = candidate.parts[n], candidate.logits[n]
                 assert list(parts) == list(component.parts)
                 assert logit == pytest.approx(sum(v for v in parts.values() if v is not None))
-            if component.form == "best":
+            if component.form == "draws":
+                chances = {c.item: c.chances[n] for c in why.candidates}
+            elif component.form == "best":
                 chances = {item: float(item == max(logits, key=logits.get)) for item in logits}  # type: ignore[arg-type]
             else:
                 total = sum(map(np.exp, logits.values()))
                 chances = {item: float(np.exp(logit) / total) for item, logit in logits.items()}
             by_component.append(chances)
-        assert [c.weight for c in why.components] == [0.8, 0.2]
+        assert [c.weight for c in why.components] == pytest.approx(WEIGHTS.get(name, [0.8, 0.2]))
         for candidate in why.candidates:
             p = sum(
                 component.weight * chances.get(candidate.item, 0.0)
@@ -326,6 +342,17 @@ def test_decisions_of_the_fallback_are_explained_as_such() -> None:
     assert "The fallback drew it, uniformly, because: RuntimeError: no such user." in why.text()
 
 
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_decision_is_found_however_its_id_is_written(escaped: bool) -> None:
+    engine, log, odd = make_engine(served()), MemoryLog(), 'r "é\\ 日'
+    engine.decide(
+        Request(request_id=odd, user="ann", session="s", context=(0.0,), candidates=NAMES[:8])
+    )
+    for entry in engine.events.read("memory"):
+        log.append(json.dumps(json.loads(entry.event), ensure_ascii=escaped).encode())
+    assert explain(engine, {"decision_id": odd}, events=log).decision_id == odd
+
+
 def test_retrieved_candidates_that_rules_closed_are_named() -> None:
     policy = constrained(served(), RECALLED, SEEN)
     engine = make_engine(policy, retrieval=TopVectors(VECTORS, C))
@@ -372,6 +399,10 @@ def test_json_holds_everything_and_text_stays_short() -> None:
     assert len(text.splitlines()) <= 40
     assert "80.0% of slates, policy: logit = encoder + reward model + re-ranking MMR" in text
     assert "20.0% of slates, exploration" in text
+    assert "re-ranking there" in text
+    first, *below = (place["adjustment"] for place in body["slate"])
+    assert first == 0.0, "there is nothing above"
+    assert min(below) < 0.0, "a similar item stands above"
     rows = text.splitlines()
     table = rows[rows.index(next(r for r in rows if r.startswith("place"))) :][:4]
     assert len({len(row) for row in table}) == 1, "columns are aligned"

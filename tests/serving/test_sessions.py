@@ -1,4 +1,4 @@
-"""What every session store promises; a new one joins STORES."""
+"""What every session store promises; a new one joins SESSION_STORES of the factories."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving import MemorySessions, SessionStore
-from serving.sessions.redis import RedisSessions
+from serving import SessionStore
 from serving.sessions.store import Taken, Visit
-from tests.serving.servers import shared
+from tests.serving.factories import SESSION_STORES
 
 
-def on_redis(**limits: Any) -> SessionStore:
-    return RedisSessions(shared("redis").url(), **limits)
-
-
-STORES: dict[str, Callable[..., SessionStore]] = {"memory": MemorySessions, "redis": on_redis}
-
-
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=sorted(SESSION_STORES))
 def make(request: pytest.FixtureRequest) -> Callable[..., SessionStore]:
-    return STORES[request.param]
+    return SESSION_STORES[request.param]
 
 
 def visit(user: str = "u", session: str = "s", request: str = "r", items: Any = ()) -> Visit:

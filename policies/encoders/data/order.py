@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 
 def user_codes(user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -34,6 +33,8 @@ def group_by_user(
     code: NDArray[np.int64], users: int, order: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """`order` grouped by user, stable inside each: a counting sort in compiled code."""
+    from scipy import sparse
+
     cells = (order, (code[order], np.arange(len(order))))
     rows: NDArray[np.int64] = sparse.coo_array(cells, shape=(users, len(order))).tocsr().data
     return rows

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_an_altered_policy_and_one_that_answers_nothing_are_not_added(tmp_path: 
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(ValueError, match="is not the file that config.json was written with"):
+    with pytest.raises(ValueError, match=r"is not the file that config\.json was written with"):
         registry.add(folder, catalogue=CATALOGUE)
     lost = ScorePolicy(Popularity(SERVING, np.full(A, np.nan)), Exploration(temperature=1.0))
     save(lost, tmp_path / "lost")
@@ -230,7 +231,7 @@ def test_who_changes_at_once_loses_nothing(tmp_path: Path) -> None:
     history = registry.history()
     assert [c.revision for c in history] == list(range(1, len(history) + 1))
     assert revisions == {c.revision for c in history}
-    assert all(b.before == a.after for a, b in zip(history, history[1:], strict=False))
+    assert all(b.before == a.after for a, b in pairwise(history))
     assert history[-1].after == registry.pointer().live
 
 
@@ -268,7 +269,7 @@ def test_what_is_no_registry_says_how_to_make_one(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="is no registry: longplay release add POLICY"):
             use()
     assert not registry.folder.exists()
-    registry, (a, _) = make_registry(tmp_path)
+    registry, _ = make_registry(tmp_path)
     with pytest.raises(ValueError, match="has no live version: longplay release promote"):
         registry.load()
     with pytest.raises(ValueError, match="'zz' is not there; there are"):
@@ -392,8 +393,10 @@ def test_requests_without_candidates_get_those_that_the_version_declares(tmp_pat
     auto, features, none, own = found.values()
     assert none is None
     assert auto is not None
+    assert features is not None
     assert own is not None
     np.testing.assert_array_equal(auto(histories), by_features)
+    np.testing.assert_array_equal(features(histories), by_features)
     np.testing.assert_array_equal(own(histories), TopVectors(VECTORS[::-1], C)(histories))
     # a policy over the whole catalogue needs none
     whole = build("popularity", make_serving(A, slate_size=K), temperature=1.0)

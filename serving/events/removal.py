@@ -1,18 +1,39 @@
-"""Whole segments of which every event is old go; numbers go on as if they were there."""
+"""What is taken out of a folder of sealed segments: single events, and segments that are old."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from serving.events.lines import lines_of, numbered
+from serving.events.lines import line_of, lines_of, numbered
 from serving.events.locks import writer_file
+from serving.events.log import REMOVED
 from serving.events.recovery import sync_folder
 
+PARTIAL = ".partial"  # of a file that is being written
 TIME = re.compile(rb'"time":(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)')  # of an event, s
+
+
+def erase_in(path: Path, first: int, matches: Callable[[bytes], bool]) -> int:
+    """Replace the events of a sealed segment that match by REMOVED, and return how many. They are
+    all there until the new file is on the disk and has the segment's name; a reader in the middle
+    goes on in the old one."""
+    events = numbered(lines_of(path), first, path)
+    gone = {n for n, event in events if event != REMOVED and matches(event)}
+    if not gone:
+        return 0
+    events = numbered(lines_of(path), first, path)
+    _replace(path, (line_of(n, REMOVED if n in gone else event) for n, event in events))
+    return len(gone)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process had half rewritten. The folder is held by `one_at_a_time`."""
+    for left in folder.glob(f".*{PARTIAL}"):
+        left.unlink()
 
 
 def next_after_retired(folder: Path, writer: str) -> int:
@@ -37,7 +58,7 @@ def retire_segments(
         old.append(count)
         after = first + count
     if old:
-        _write(_marker(folder, writer), json.dumps({"next": after}).encode())
+        _replace(_marker(folder, writer), [json.dumps({"next": after}).encode()])
     for _, path in segments[: len(old)]:
         path.unlink()
         sync_folder(folder)
@@ -64,11 +85,12 @@ def _marker(folder: Path, writer: str) -> Path:
     return writer_file(folder, writer, "retired")
 
 
-def _write(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f"{path.name}.fresh")
+def _replace(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a file whole, and to the disk, or leave it as it was."""
+    fresh = path.with_name(f".{path.name}{PARTIAL}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        file.writelines(lines)
         file.flush()
         os.fsync(descriptor)
     fresh.replace(path)

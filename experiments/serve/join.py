@@ -1,0 +1,140 @@
+"""`longplay join EVENTS --out LOG`: what was served, and what came of it, as a decision log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from experiments.serve.durations import moment_of, seconds_of
+from experiments.serve.join_report import report
+from experiments.serve.places import reached_events
+from offpolicy.storage.atomic import write_text
+from serving.catalogue import Catalogue
+from serving.joining.rule import JoinRule, Shape
+from serving.joining.stream import join_log
+from serving.joining.survey import Survey, shape_of, survey
+
+ENDS = ("terminated", "truncated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Join decisions and outcomes of an event log; sessions that are over become rows."""
+
+    events: tyro.conf.Positional[str]
+    """A folder of events, or the URL of a server of them (redis://..., nats://...). It may be
+    written to meanwhile."""
+    out: Path
+    """A new folder for the decision log."""
+    reward: tuple[str, ...] = ()
+    """What an outcome of each kind is worth: liked=1 purchase=5. The reward is the sum of worth x
+    value over the outcomes of a decision. Leave it out to see the kinds that the log holds."""
+    window: str = "10min"
+    """How long after its decision an outcome counts: 30s, 10min, 2h, 1d."""
+    windows: tuple[str, ...] = ()
+    """The same for single kinds: purchase=1d."""
+    idle: str = "30min"
+    """A session is over when nothing was decided in it for so long; not less than the server's."""
+    idle_end: Literal["terminated", "truncated"] = "truncated"
+    """How a session ended that nobody ended: the user left, or we stopped looking."""
+    now: str = "now"
+    """Sessions that are over at this moment are joined: now, a date, or `end`: nothing comes any
+    more, so that all of them are."""
+    policy: tuple[str, ...] = ()
+    """Join the decisions of these versions alone; needed where versions are of different sizes."""
+    items: Path | None = None
+    """The catalogue's names, where the events do not hold them: a file, as the server has it."""
+    json: Path | None = None
+    """Write the counts and the rule of the join here."""
+
+
+def run(settings: Settings) -> int:
+    """Join, and say what was found."""
+    if settings.out.exists():
+        raise ValueError(
+            f"{settings.out} exists. A join is made anew from all events: give a new --out, and "
+            "remove the old log when you no longer need it"
+        )
+    rule, now = rule_of(settings), moment_of("--now", settings.now)
+    with reached_events(settings.events) as events:
+        found = survey(events)
+        if not settings.reward:
+            raise ValueError(_kinds(found))
+        shape, versions = shape_of(found.starts, settings.policy)
+        shape, only = named(shape, settings.items), None if versions is None else versions.have
+        counts = join_log(events, settings.out, rule, shape, now=now, only=only)
+    print(report(found, counts, rule, settings.out))
+    for kind in sorted(rule.reward.keys() - found.kinds.keys()):
+        print(f"--reward {kind}: no outcome is of this kind. {_kinds(found)}", file=sys.stderr)
+    if settings.json is not None:
+        record = {"events": settings.events, "now": settings.now, "counts": dict(counts)}
+        made = {"window": rule.window, "windows": dict(rule.windows), "reward": dict(rule.reward)}
+        made |= {"idle": rule.idle, "idle_end": rule.idle_end}
+        write_text(settings.json, json.dumps(record | {"rule": made}, indent=1))
+    return 0
+
+
+def rule_of(settings: Settings) -> JoinRule:
+    """Raises ValueError, which names the option."""
+    return JoinRule(
+        window=seconds_of("--window", settings.window),
+        windows={
+            kind: seconds_of(f"--windows {kind}", text)
+            for kind, text in _pairs("--windows", settings.windows, "purchase=1d").items()
+        },
+        reward={
+            kind: _worth(kind, text)
+            for kind, text in _pairs("--reward", settings.reward, "liked=1").items()
+        },
+        idle=seconds_of("--idle", settings.idle),
+        idle_end=settings.idle_end,
+    )
+
+
+def named(shape: Shape, items: Path | None) -> Shape:
+    """With the item names of a file. Raises ValueError where those of the events are others."""
+    if items is None:
+        return shape
+    names = Catalogue.from_file(items).names
+    if len(names) != shape.n_items or shape.item_names not in (None, names):
+        raise ValueError(
+            f"--items {items}: its {len(names)} names are not those of the {shape.n_items} items "
+            "that were served"
+        )
+    return replace(shape, item_names=names)
+
+
+def _pairs(option: str, entries: tuple[str, ...], example: str) -> dict[str, str]:
+    pairs = {}
+    for entry in entries:
+        kind, _, text = entry.rpartition("=")
+        if not kind or not text:
+            raise ValueError(f"{option} {entry}: write it as {example}")
+        if kind in pairs:
+            raise ValueError(f"{option} {entry}: {kind} is given twice")
+        pairs[kind] = text
+    return pairs
+
+
+def _worth(kind: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--reward {kind}={text}: write a number, as {kind}=1") from None
+
+
+def _kinds(found: Survey) -> str:
+    if not found.kinds:
+        return (
+            f"the log holds {found.events['decision']:,} decisions and no outcome: POST /outcome, "
+            "or Engine.outcome, reports what came of a decision"
+        )
+    told = ", ".join(f"{kind} {n:,}" for kind, n in found.kinds.most_common())
+    likely = [kind for kind, _ in found.kinds.most_common() if kind not in ENDS]
+    example = f"--reward {likely[0]}=1" if likely else "--reward KIND=1"
+    return f"say what outcomes are worth, as {example}. Kinds in the log: {told}"
