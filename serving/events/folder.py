@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from serving.events.lines import lines_of, numbered
 from serving.events.locks import free, one_at_a_time
-from serving.events.log import Entry
+from serving.events.log import REMOVED, Entry
 from serving.events.recovery import recovered
 from serving.events.removal import erase_in, next_after_retired, retire_segments, sweep
 
@@ -49,12 +49,17 @@ class SegmentFolder:
         return sorted({segment.writer for segment in self.segments()})
 
     def read(self, writer: str, after: int = -1) -> Iterator[Entry]:
-        """As an EventLog does; the open segment as far as it is written."""
-        own = self.segments(writer)
+        """As an EventLog does; the open segment as far as it is written. What is retired meanwhile
+        comes as REMOVED."""
+        own, reached = self.segments(writer), None
         for nth, (_, first, path) in enumerate(own):
             if nth + 1 < len(own) and own[nth + 1].first <= after + 1:
                 continue  # all of it was read before
+            if reached is not None and reached < first <= self.next_after_retired(writer):
+                yield from (Entry(writer, number, REMOVED) for number in range(reached, first))
+                reached = first
             for number, event in numbered(lines_of(path), first, path):
+                reached = number + 1
                 if number > after:
                     yield Entry(writer, number, event)
 

@@ -38,6 +38,7 @@ if expected then
     lost, last = lost + expected - last, expected
   end
 end
+if last >= 0 then redis.call('SADD', KEYS[3], ARGV[4]) end
 redis.call('HSET', KEYS[2], 'token', token, 'last', string.format('%d', last),
   'lost', string.format('%d', lost))
 return {last, lost}
@@ -189,7 +190,7 @@ class RedisLog:
         over as it is."""
         self._epoch += 1
         mine, expected = ("", "") if new else (self._process, str(self._last))
-        found = self._link.run(SETTLE, self._keys, (mine, self._token, expected))
+        found = self._link.run(SETTLE, self._keys, (mine, self._token, expected, self.writer))
         if not found:
             raise EventLogError(in_use(self.writer, self._link))
         self._last, self._lost = found

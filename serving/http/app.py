@@ -59,11 +59,11 @@ async def _answer(
 ) -> Reply:
     path = scope["path"]
     methods = routes.get(path, {})
-    if service.token is not None and not any(route.open for route in methods.values()):
-        check_shown(service.token, header(scope, b"authorization"))
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     if path.startswith(PAGE) and method == "GET":
         return page_file(service, path)
+    if service.token is not None and not any(route.open for route in methods.values()):
+        check_shown(service.token, header(scope, b"authorization"))
     if not methods:
         raise HttpError(404, f"there is no {path[:80]}; {OPENAPI} lists what there is")
     route = methods.get(method)

@@ -41,6 +41,16 @@ class Slate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """How an item's name begins. Raises ContractError, which names the field."""
+
+    like: str = of(text, about="How the name begins, whatever the case.")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Farewell:
     """Whom to forget. Raises ContractError, which names the field."""
 

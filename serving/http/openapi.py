@@ -11,7 +11,7 @@ from serving.contracts.requests import Request
 from serving.contracts.schemas import schema_of
 from serving.explaining.explain import Question
 from serving.http.limits import Limits
-from serving.http.messages import Farewell, Slate
+from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.routes import JSON, ROUTES, Route
 
 Schema = dict[str, Any]
@@ -78,6 +78,8 @@ def _schemas(limits: Limits) -> Schema:
         "Kept": _object({"kept": count}),
         "Question": schema_of(Question, "question", most=of_request),
         "Explanation": {"type": "object"},
+        "Beginning": schema_of(Beginning, "beginning"),
+        "Items": _object({"items": {"type": "array", "items": string}}),
         "Farewell": schema_of(Farewell, "farewell"),
         "Forgotten": {"type": "object"},
         "Health": _object({"status": {"const": "ok"}}),
@@ -94,6 +96,7 @@ def _schemas(limits: Limits) -> Schema:
                 "slate_size": count,
                 "response_names": {"type": "array", "items": string},
                 "context": count,
+                "rules": {"type": "array", "items": string},
                 "slis": {"type": "object"},
             }
         ),

@@ -13,6 +13,8 @@ from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
+from serving.privacy.forgetting import forget_served
+from serving.page.files import page_files
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
@@ -94,6 +96,8 @@ def service_of(
         max_steps=max_steps,
         metrics=metrics,
         explain=asked,
+        forget=lambda user: forget_served(engine, user).to_json(),
+        page=page_files(),
         status=status,
         beside=watcher,
     )

@@ -9,15 +9,10 @@ from typing import Any
 
 from serving.http.errors import HttpError
 from serving.http.service import Service
+from serving.page.files import HEADERS
 
 JSON, PROMETHEUS = "application/json", "text/plain; version=0.0.4; charset=utf-8"
 PAGE = "/page/"  # what follows is a file's name
-HEADERS = {
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,8 @@ async def _decide(service: Service, body: bytes) -> Reply:
         return as_json(await service.decide(body))
     except HttpError as error:
         if service.metrics is not None:
-            service.metrics.rejected(error.status)
+            full = error.status == 429 and error.field is None
+            service.metrics.rejected("queue" if full else error.status)
         raise
 
 
@@ -78,6 +74,10 @@ async def _explain(service: Service, body: bytes) -> Reply:
 
 async def _forget(service: Service, body: bytes) -> Reply:
     return as_json(await service.forget(body))
+
+
+async def _items(service: Service, body: bytes) -> Reply:
+    return as_json(service.items(body))
 
 
 async def _health(service: Service, body: bytes) -> Reply:
@@ -137,6 +137,14 @@ ROUTES = (
         gives="Forgotten",
     ),
     Route(
+        method="POST",
+        path="/items",
+        about="Item names that begin like a text, whatever the case.",
+        answer=_items,
+        takes="Beginning",
+        gives="Items",
+    ),
+    Route(
         method="GET",
         path="/status",
         about="What is served since when, and how well.",
@@ -171,5 +179,6 @@ ROUTES = (
         about="A page that shows what is served, and why.",
         answer=_page,
         kind="text/html; charset=utf-8",
+        open=True,  # it holds nothing of what is served, and takes the token
     ),
 )

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Protocol
 
+from serving.answers import rules_of
 from serving.contracts.fields import ContractError, from_json, parse_json, read_json
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
 from serving.engine import Engine
 from serving.http.errors import HttpError, broken, not_now, too_many
 from serving.http.limits import Limits
-from serving.http.messages import Farewell, Slate
+from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.rates import Rates
 from serving.http.tokens import check_token
 from serving.http.worker import Meter, Worker
+from serving.page.names import Names
 
 ASIDE = 8  # explanations and farewells that may wait; one is worked on
 Body = dict[str, Any]
@@ -71,6 +73,7 @@ class Service:
         self._begins = nullcontext() if beside is None else beside
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
+        self._names = Names(engine.catalogue.names)
         self._rates = Rates(self.limits.user_requests, self.limits.users)
         self._aside, self._waiting_aside = asyncio.Semaphore(1), 0
 
@@ -120,6 +123,14 @@ class Service:
             self._forget, "/forget", lambda: from_json(Farewell, body, "farewell").user
         )
 
+    def items(self, body: bytes) -> Body:
+        """Some of the item names that begin like a text."""
+        try:
+            like = from_json(Beginning, body, "beginning").like
+        except ContractError as error:
+            raise broken(error) from None
+        return {"items": self._names.like(like)}
+
     def ready(self) -> Body:
         """What fails at the moment, if anything does; 503 before the start and at the end."""
         if self.worker.queue.closed:
@@ -140,6 +151,7 @@ class Service:
             "slate_size": serving.slate_size,
             "response_names": serving.response_names,
             "context": serving.user_size,
+            "rules": [rule.name for rule in rules_of(engine.policy)],
             "slis": {} if self.metrics is None else self.metrics.slis(),
         }
         return known | dict({} if self._status is None else self._status())

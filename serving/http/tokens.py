@@ -40,7 +40,7 @@ def check_token(token: str, where: str = "token") -> str:
 
 def check_shown(token: str, authorization: bytes | None) -> None:
     """Raise HttpError 401 unless the header shows the token, as `Bearer TOKEN` or as the password
-    of `Basic`, which browsers ask for. The comparison takes as long for every wrong one."""
+    of `Basic`. The comparison takes as long for every wrong one."""
     kind, _, given = (authorization or b"").partition(b" ")
     shown = given.strip()
     if kind.lower() == b"basic":
@@ -52,7 +52,7 @@ def check_shown(token: str, authorization: bytes | None) -> None:
             401,
             "show the server's token: Authorization: Bearer TOKEN",
             field="authorization",
-            headers=CLOSE | {"www-authenticate": 'Bearer, Basic realm="longplay"'},
+            headers=CLOSE | {"www-authenticate": 'Bearer realm="longplay"'},
         )
 
 

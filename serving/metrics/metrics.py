@@ -48,7 +48,7 @@ class Metrics:
         self._window = Window() if window is None else window
         self._awaited = Awaited(within)
         self._total, self._started = Sums(), clock()
-        self._rules: dict[str, tuple[Rule, ...]] = {}
+        self._rules: dict[str, tuple[Rule, ...]] = {}  # by the hash that decisions carry
         self._waiting: list[Decision] = []
         self._came: list[Outcome | OutcomeEvent] = []
         self._refusals = set[str]()

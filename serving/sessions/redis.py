@@ -63,7 +63,8 @@ class RedisSessions:
             step = "" if visit.step is None else int(visit.step)
             values += (visit.session, visit.request_id, _short(visit.request_id), step)
             values += (visit.began or "", *self._packed(visit.items, visit.responses))
-        seen = self._link.run(OPEN, self._keys([v.user for v in visits]), values)
+        users = [visit.user for visit in visits]
+        seen = self._link.run(OPEN, self._keys(users), values) if users else []
         return [_seen(one, visit) for one, visit in zip(seen, visits, strict=True)]
 
     def apply(self, taken: Sequence[Taken], now: float) -> int:
@@ -71,7 +72,8 @@ class RedisSessions:
         for one in taken:
             item = np.array([one.item], "<i4").tobytes()
             values += (_short(one.decision_id), item, np.array(one.responses, "<f4").tobytes())
-        return int(self._link.run(APPLY, self._keys([one.user for one in taken]), values))
+        users = [one.user for one in taken]
+        return int(self._link.run(APPLY, self._keys(users), values)) if users else 0
 
     def peek(self, users: Sequence[str]) -> list[Known | None]:
         known = self._link.run(PEEK, self._keys(users)[1:], ())

@@ -18,9 +18,13 @@ from policies.baselines.uniform import uniform
 from serving import Catalogue, Engine, Outcome, Request, SegmentLog
 from serving.events.folder import SegmentFolder
 from serving.events.opening import open_events
+from serving.http.opening import open_service
+from serving.http.running import running
 from serving.keys import Keys
 from tests.factories import env_of, make_serving
 from tests.serving.factories import SECRET, make_engine, play
+from tests.serving.http.factories import Caller
+from tests.serving.registry.factories import make_registry
 from tests.serving.servers import shared
 
 make_env = env_of(20, n_items=40, slate_size=2, n_candidates=12, history_length=6, max_steps=6)
@@ -256,6 +260,39 @@ def test_a_user_is_forgotten_by_command(
     new = read_log(tmp_path / "new")
     assert len(new) == len(read_log(tmp_path / "log"))
     assert new.n_sessions == 19
+
+
+def test_what_a_server_of_a_registry_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It explains itself, forgets whom it is asked to, and the registry's secret finds others."""
+    registry, versions = make_registry(tmp_path, 1)
+    registry.promote(versions[0], by="ann")
+    events, log = tmp_path / "events", tmp_path / "log"
+    offer = [f"item-{i}" for i in range(0, 16, 2)]
+    with running(open_service(registry, str(events))) as url, Caller(url) as caller:
+        for i in range(20):
+            asked = {"request_id": f"r{i}", "user": f"ann{i % 4}", "session": f"s{i % 4}"}
+            status, answer = caller.post("/decide", asked | {"candidates": offer, "context": [0.5]})
+            assert status == 200
+            told = {"outcome_id": f"o{i}", "decision_id": f"r{i}", "user": f"ann{i % 4}"}
+            liked = {"kind": "liked", "item": answer["items"][1]}
+            assert caller.post("/outcome", told | liked)[0] == 200
+        given = ["--reward", "liked=1", "--now", "end", "--out"]
+        assert run("join", events, *given, log) == 0  # beside a live writer
+        assert "20 rows in 4 sessions" in capsys.readouterr().out
+        assert run("forget", "ann0", "--url", url) == 0
+        assert '"decision": 5' in capsys.readouterr().out
+    joined = read_log(log)
+    assert joined.reward.sum() == 20
+    assert joined.position_reward is not None
+    assert joined.position_reward[:, 1].sum() == 20
+    assert run("check", log) == 0
+    capsys.readouterr()
+    assert run("forget", "ann1", "--events", events, "--registry", tmp_path / "registry") == 0
+    assert "decision 5, outcome_event 5" in capsys.readouterr().out
+    assert run("join", events, *given, tmp_path / "left") == 0
+    assert "10 rows in 2 sessions" in capsys.readouterr().out
 
 
 def test_old_events_are_retired_by_command(

@@ -188,7 +188,14 @@ def test_what_a_server_lost_leaves_a_hole(
     assert len(list(in_order(log, counts=counts))) == 7
     assert (counts["missing_events"], counts["erased_events"]) == (4, 1)
     assert [e.number for e in log.read("main", 4)] == [9, 10, 11]
-    log.close()
+    fresh_server.kill()
+    shutil.rmtree(fresh_server.folder)
+    fresh_server.folder.mkdir()
+    fresh_server.start()
+    assert eventually(log, outcome(12)) == 12
+    assert log.writers() == ["main"]
+    assert there(log) == [(12, outcome(12))]
+    assert log.last("main") == 12
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -286,6 +293,20 @@ def test_a_server_that_would_evict_events_is_not_written_to() -> None:
     finally:
         set_policy("CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction")
         log.close()
+
+
+def test_a_server_without_an_append_only_file_has_nothing_to_flush(
+    opened: Callable[..., ServerLog],
+) -> None:
+    log: Any = opened(shared("redis").url())
+    log.append(event(0))
+    log.flush()
+    log._link.command("CONFIG", "SET", "appendonly", "no")
+    try:
+        log.flush()
+    finally:
+        log._link.command("CONFIG", "SET", "appendonly", "yes")
+    assert there(log) == [(0, event(0))]
 
 
 def test_logs_are_opened_by_folder_or_url(tmp_path: Path) -> None:

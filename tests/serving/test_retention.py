@@ -48,6 +48,18 @@ def test_old_segments_go_and_young_ones_stay(tmp_path: Path) -> None:
     assert log.append(event(100.0)) == 100
 
 
+def test_what_goes_while_it_is_read_is_not_missing(tmp_path: Path) -> None:
+    log, counts = filled(tmp_path), Counter[str]()
+    reading = in_order(SegmentFolder(tmp_path), counts=counts)
+    assert next(reading).time == 0.0
+    gone = retire(log, before=52.0).events
+    rest = [event.time for event in reading]
+    assert rest[-1] == 99.0
+    assert counts["missing_events"] == 0
+    assert counts["erased_events"] == 99 - len(rest) > 20
+    assert len(rest) >= 99 - gone
+
+
 def test_a_clock_that_went_back_keeps_what_follows(tmp_path: Path) -> None:
     """The one young event in an old stretch keeps its segment, and those after it: numbers stay
     without a gap."""

@@ -114,6 +114,11 @@ def took(engine: Engine, i: int) -> None:
     engine.outcome(Outcome(kind="taken", item="item-2", responses={"click": 1.0}, **said))
 
 
+def test_nothing_is_asked_where_there_is_nothing_to_ask() -> None:
+    away = RedisSessions("redis://127.0.0.1:1")
+    assert (away.open([], 0.0), away.apply([], 0.0)) == ([], 0)
+
+
 @on_redis
 def test_a_killed_server_is_stood_in_for_and_gives_everything_back(fresh_server: Server) -> None:
     store = RedisSessions(fresh_server.url(), timeout=0.3, pause=0.0)

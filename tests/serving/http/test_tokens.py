@@ -13,7 +13,7 @@ from tests.serving.factories import events_of
 from tests.serving.http.factories import Caller, request, tiny_service
 
 TOKEN = "a-token-of-some-length"
-CLOSED = ["/ready", "/status", "/metrics", "/openapi.json", "/", "/page/x.js", "/nothing"]
+CLOSED = ["/ready", "/status", "/metrics", "/openapi.json", "/nothing"]
 
 
 def test_without_the_token_only_health_answers() -> None:
@@ -27,6 +27,8 @@ def test_without_the_token_only_health_answers() -> None:
                     assert status == 401, path
                     assert b"authorization" in body
                     assert headers["www-authenticate"].startswith("Bearer")
+                assert caller.get("/")[0] == caller.get("/page/x.js")[0] == 404  # open, and none
+                assert caller.post("/items", {"like": "item"})[0] == 401
                 assert caller.post("/decide", request())[0] == 401
                 assert caller.post("/outcome", b"no json at all")[0] == 401
         with Caller(url, TOKEN) as caller:
