@@ -44,7 +44,7 @@ class Load:
         gc.disable()  # a collection would delay what is due; reference counts free the rest
         cpu = time.process_time()
         try:
-            self._start = time.perf_counter()
+            self._start = self.record.began = time.perf_counter()
             self._pump()
             await self._over.wait()
             until = time.perf_counter() + self.drain
@@ -95,8 +95,7 @@ class Load:
             calls.answer(row, status, at - self._start)
             if answer is None:
                 return
-            versions = self.record.versions
-            versions[answer.policy] = versions.get(answer.policy, 0) + 1
+            self.record.version_of[row] = answer.policy
             if answer.fallback is not None:
                 self.record.fallback[row] = answer.fallback
             if self.outcomes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,16 +68,22 @@ class Record:
 
     run: str  # the name that all its ids begin with
     seconds: float  # that were scheduled
+    began: float = 0.0  # of time.perf_counter()
     decides: Calls = field(default_factory=Calls)
     outcomes: Calls = field(default_factory=Calls)
     reports: list[tuple[str, ...]] = field(default_factory=list)  # ids of each outcomes' call
     kept: list[int] = field(default_factory=list)  # of them, as the server says; -1 = no answer
     fallback: dict[int, str] = field(default_factory=dict)  # row of decides -> why
-    versions: dict[str, int] = field(default_factory=dict)  # policy -> answers
+    version_of: dict[int, str] = field(default_factory=dict)  # row of decides -> policy
     unsent: int = 0  # outcomes that were due after the end
     waited: int = 0  # requests that had to wait for a free connection
     resent: int = 0  # requests whose connection had been closed by the server
     cpu: float = 0.0  # s of this process
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Answers of each policy, most first."""
+        return dict(Counter(self.version_of.values()).most_common())
 
     def decision_id(self, visit: int) -> str:
         """The id of a request, which is that of its decision."""

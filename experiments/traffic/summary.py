@@ -65,7 +65,7 @@ def summary(record: Record) -> Summary:
         outcome=route(outcomes),
         fallback=share(len(record.fallback), int(good.sum())),
         fallbacks=dict(Counter(record.fallback.values()).most_common()),
-        versions=dict(record.versions),
+        versions=record.versions,
         lateness_ms=lateness,
         generator_cpu_ms=1e3 * record.cpu / max(1, len(decides) + len(outcomes)),
         waited=record.waited,

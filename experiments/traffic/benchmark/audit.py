@@ -29,6 +29,7 @@ class Audit:
     fallbacks: int = 0
     violations: int = 0  # of rules, by slates that were shown
     skewed: int = 0  # decisions whose history is not the one that the log gives them
+    incomplete: int = 0  # decisions of users of whom the log does not have a session's beginning
     gaps: int = 0  # places where the numbers of events do not go on
     lost_decisions: int = 0  # answered by the policy, and not in the log
     lost_fallbacks: int = 0  # answered by the fallback, and not in the log
@@ -46,14 +47,17 @@ class _Users:
     responses: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)  # decisions
 
-    def at(self, decision: Decision) -> tuple[list[int], bool]:
-        """The history before a decision, and whether the decision's hash is that of another."""
+    def at(self, decision: Decision) -> tuple[list[int], bool] | None:
+        """The history before a decision, and whether the decision's hash is that of another; None
+        where the log does not say."""
         user, first = decision.user, decision.step == 0
         if user not in self.items and first:
             self.items[user] = list(decision.prior_items)
             self.responses[user] = list(decision.prior_responses)
-        items = self.items.get(user, [])[-self.length :]
-        responses = self.responses.get(user, [])[-self.length :]
+        if user not in self.items:
+            return None
+        items = self.items[user][-self.length :]
+        responses = self.responses[user][-self.length :]
         values = np.array(responses, np.float32).reshape(len(items), self.response_count)
         known = history_hash(np.array(items, np.int32), values)
         return items, known != decision.history_hash
@@ -62,8 +66,9 @@ class _Users:
         if outcome.kind != TAKEN or outcome.item is None or outcome.decision_id in self.taken:
             return
         self.taken.add(outcome.decision_id)
-        self.items.setdefault(outcome.user, []).append(outcome.item)
-        self.responses.setdefault(outcome.user, []).append(outcome.responses)
+        if outcome.user in self.items:
+            self.items[outcome.user].append(outcome.item)
+            self.responses[outcome.user].append(outcome.responses)
 
 
 def audit(
@@ -90,7 +95,9 @@ def audit(
             found.decisions += 1
             found.fallbacks += event.fallback is not None
             decisions.add(event.decision_id)
-            history, skewed = users.at(event)
+            known = users.at(event)
+            found.incomplete += known is None
+            history, skewed = known or ([], False)
             found.skewed += skewed
             slates.append(event.slate)
             histories.append(history)

@@ -116,4 +116,6 @@ def audited(part: str, found: Audit, *, outage: bool = False) -> list[Row]:
              f" beside {found.outcomes:,}"),
         zero(part, "gaps in the numbers of events", found.gaps, f" among {found.events:,}"),
         zero(part, "histories other than the log's", found.skewed),
+        Row(part, "decisions whose history began unlogged", f"{found.incomplete:,}",
+            "" if outage else "0", None if outage else not found.incomplete),
     ]  # fmt: skip

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments.traffic.benchmark.bench import Row
 from policies.validation import COUNT, POSITIVE
 
-Part = Literal["load", "plain", "kill", "disk", "redis", "nats"]
+Part = Literal["load", "plain", "kill", "swap", "disk", "redis", "nats"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,7 @@ class Settings:
     """`longplay serve` on two cores that the load shares, each figure beside its target. A policy
     of SASRec and a softmax under four rules, candidates retrieved by item vectors."""
 
-    parts: tuple[Part, ...] = ("load", "plain", "kill", "disk", "redis", "nats")
+    parts: tuple[Part, ...] = ("load", "plain", "kill", "swap", "disk", "redis", "nats")
     rps: tuple[float, ...] = (500.0, 1000.0)
     """Decisions a second, one after another; outcomes come on top."""
     seconds: float = 60.0
@@ -31,7 +33,8 @@ class Settings:
     kill_rps: float = 200.0
     outage_rps: float = 100.0
     outage_seconds: float = 30.0
-    """With a full disk, and with a store that is killed and comes back."""
+    """With a full disk, with a store that is killed and comes back, and with another version made
+    live."""
     rows: int = 10_000
     """Items of the catalogue."""
     candidates: int = 200
@@ -58,12 +61,13 @@ def run(settings: Settings) -> int:
     from tempfile import TemporaryDirectory
 
     from experiments.common.tables import text_table
-    from experiments.traffic.benchmark.bench import Row, prepare
+    from experiments.traffic.benchmark.bench import prepare
     from experiments.traffic.benchmark.crash import audited_main, crash
     from experiments.traffic.benchmark.disk import full_disk
     from experiments.traffic.benchmark.load import load, plain
     from experiments.traffic.benchmark.policy import Sizes
     from experiments.traffic.benchmark.stores import store_killed
+    from experiments.traffic.benchmark.swap import swap
     from experiments.traffic.record import Record
     from experiments.traffic.visits import Behaviour
 
@@ -71,7 +75,7 @@ def run(settings: Settings) -> int:
         n_items=settings.rows, n_candidates=settings.candidates, slate_size=settings.slate_size,
         history=settings.history, dim=settings.dim,
     )  # fmt: skip
-    rows, records = list[Row](), list[Record]()
+    rows, records = [_machine()], list[Record]()
     with ExitStack() as stack:
         folder = settings.folder
         if folder is None:
@@ -90,6 +94,8 @@ def run(settings: Settings) -> int:
             rows, records = rows + more, [*records, killed]
         if records:
             rows += audited_main(bench, records)
+        if "swap" in settings.parts:
+            rows += swap(bench, settings.outage_rps, settings.outage_seconds)
         if "disk" in settings.parts:
             rows += full_disk(bench, settings.outage_rps, settings.outage_seconds)
         for kind in ("redis", "nats"):
@@ -104,3 +110,9 @@ def run(settings: Settings) -> int:
     missed = sum(row.met is False for row in rows)
     print(f"{missed} of {sum(row.met is not None for row in rows)} targets missed")
     return 0
+
+
+def _machine() -> Row:
+    """What else this machine was doing: without two cores to itself the server misses its times."""
+    busy, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    return Row("machine", "load average at the start; cores", f"{busy:.1f}; {cores}")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from urllib.request import urlopen
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.traffic.benchmark.bench import Bench, Row, zero
-from experiments.traffic.benchmark.load import recovery
 from experiments.traffic.benchmark.process import ServerProcess
 from experiments.traffic.play import play
 from experiments.traffic.record import Record
@@ -27,10 +27,10 @@ MARGIN = 0.5  # s around the outage that are not judged
 
 @dataclass(slots=True)
 class Watched:
-    """What happened meanwhile."""
+    """What happened meanwhile; times are of the performance counter, in s."""
 
     failing: list[str] = field(default_factory=list)  # what /ready names in the outage
-    gone: float = 0.0  # s from the start of the load
+    gone: float = 0.0
     coming: float = 0.0  # when it began to come back
     back: float = 0.0
     failed: Exception | None = None
@@ -49,17 +49,16 @@ def outage(
     watched = Watched()
 
     def act() -> None:
-        began = time.perf_counter()
         try:
             time.sleep(phase.seconds / 3)
             take_away()
-            watched.gone = time.perf_counter() - began
-            time.sleep(phase.seconds * 2 / 3 - watched.gone)
+            watched.gone = time.perf_counter()
+            time.sleep(phase.seconds / 3)
             with urlopen(f"{server.url}/ready", timeout=10) as answer:
                 watched.failing.extend(json.load(answer).get("failing", ()))
-            watched.coming = time.perf_counter() - began
+            watched.coming = time.perf_counter()
             bring_back()
-            watched.back = time.perf_counter() - began
+            watched.back = time.perf_counter()
         except Exception as error:  # noqa: BLE001  (raised below)
             watched.failed = error
 
@@ -77,23 +76,30 @@ def outage_rows(part: str, record: Record, watched: Watched, errors: str) -> lis
     anybody was told. errors: the server's own log."""
     good, mine = record.decides.good, record.by_policy
     due, done = np.array(record.decides.due), np.array(record.decides.done)
-    early = done < watched.coming  # answered before it came back
-    during = (due > watched.gone + MARGIN) & (due < watched.coming - MARGIN)
-    reasons = Counter(
-        record.fallback[row] for row in np.flatnonzero(during & good & ~mine).tolist()
-    )
-    said = ", ".join(f"{n:,} x {why}" for why, n in reasons.most_common())
-    back = recovery(record, watched.back)
-    alarms = errors.count(ALARM)
+    gone, coming, back = (at - record.began for at in (watched.gone, watched.coming, watched.back))
+    early = done < coming  # answered before it came back
+    during = (due > gone + MARGIN) & (due < coming - MARGIN)
+    first, alarms = done[mine & (due > back)].min(initial=np.inf), errors.count(ALARM)
     return [
         Row(part, "decide success", percent(share(int(good.sum()), len(good))), "> 99.9%",
             bool(good.mean() > 0.999)),
-        Row(part, "by the fallback, during the outage", said or "none", "some", bool(said)),
+        Row(part, "by the fallback, before the outage", _reasons(record, due < gone)),
+        Row(part, "by the fallback, during the outage", _reasons(record, during), "some",
+            bool((during & good & ~mine).any())),
         zero(part, "by the policy, during the outage", int((mine & early & during).sum()),
              f" of {int(during.sum()):,}"),
+        Row(part, "by the fallback, afterwards", _reasons(record, due > back)),
         Row(part, "what /ready then names", ", ".join(watched.failing) or "nothing", "some part",
             bool(watched.failing)),
         Row(part, "alarms in the server's own log", f"{alarms}", "> 0", alarms > 0),
-        Row(part, "s until the policy answers again", "never" if back is None else f"{back:.1f}",
-            "some", back is not None),
+        Row(part, "s until the policy answers again", f"{first - back:.1f}",
+            "some", bool(first < np.inf)),
     ]  # fmt: skip
+
+
+def _reasons(record: Record, within: NDArray[np.bool_]) -> str:
+    """Why the fallback answered those of the decisions (N,)."""
+    rows = [row for row in record.fallback if within[row]]
+    reasons = Counter(record.fallback[row] for row in rows)
+    said = ", ".join(f"{n:,} x {why}" for why, n in reasons.most_common())
+    return (said or "none") + f" of {int(within.sum()):,}"

@@ -94,6 +94,17 @@ def test_what_is_missing_is_counted() -> None:
     assert engine.events is log
 
 
+def test_a_session_whose_beginning_was_not_logged_is_told_apart() -> None:
+    _, log, _ = served()
+    first = read_event(log.events[0])
+    assert isinstance(first, Decision)
+    assert first.step == 0
+    found = audit(log, SERVING, RULES)
+    del log.events[0]
+    less = audit(log, SERVING, RULES)
+    assert (found.incomplete, less.incomplete, less.skewed) == (0, 4, 0)
+
+
 def test_another_history_than_the_logs_is_seen() -> None:
     _, log, _ = served()
     at, outcome = next(
