@@ -199,12 +199,14 @@ def _retrieval_of(text: str) -> str | NDArray[np.float32]:
 
 
 def _list(registry: Registry) -> tuple[str, Any]:
-    pointer, versions = registry.pointer(), registry.versions()
+    pointer, versions, damaged = registry.pointer(), registry.versions(), registry.damaged()
     record = {
+        "damaged": damaged,
         "pointer": json.loads(pointer.to_json()),
         "versions": [one.to_dict() for one in versions],
     }
-    return version_lines(versions, pointer), record
+    lines = [version_lines(versions, pointer), *(f"damaged: {why}" for why in damaged.values())]
+    return "\n".join(lines), record
 
 
 def _show(registry: Registry, version: str) -> tuple[str, Any]:

@@ -2,7 +2,8 @@
 
 A message is an event with its number, as a line of a segment is. What was appended is with the
 operating system of the server: a killed server loses nothing, and a machine that fails what was not
-synced, of up to two minutes unless the server is run with `sync_interval: always`.
+synced, of up to two minutes unless the server is run with `sync_interval: always`. How long events
+are kept is set on the stream, NAME-events-WRITER (`max_age`); one that is full refuses new ones.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ The id of event n is `<n + 1>-<events that the server had lost before>`, so that
 an event was taken out or lost. What was appended outlives what the server's own settings let it:
 with `appendonly yes` a killed server loses nothing, and a machine that fails the last second
 (`appendfsync everysec`) or nothing (`appendfsync always`); without it, everything since the last
-snapshot.
+snapshot. Streams are in the server's memory: `XTRIM NAME:events:WRITER MINID <n + 1>` takes away
+the events before number n, once they are joined.
 """
 
 from __future__ import annotations

@@ -22,10 +22,7 @@ def describe(limits: Limits, *, secured: bool, routes: Iterable[Route] = ROUTES)
     paths: Schema = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, secured)
-    schemes = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
-    }
+    schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -59,7 +56,7 @@ def _operation(route: Route, secured: bool) -> Schema:
         body = {"content": {JSON: {"schema": _ref(route.takes)}}, "required": True}
         said["requestBody"] = body
     if secured:
-        said["security"] = [] if route.open else [{"bearer": []}, {"basic": []}]
+        said["security"] = [] if route.open else [{"bearer": []}]
     return said
 
 

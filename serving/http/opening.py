@@ -13,8 +13,8 @@ from serving.http.limits import Limits
 from serving.http.service import Service
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
-from serving.privacy.forgetting import forget_served
 from serving.page.files import page_files
+from serving.privacy.forgetting import forget_served
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
@@ -55,7 +55,7 @@ def open_service(
         engine = open_engine(registry, log, store)
         if sessions is None:
             restore(engine, log, store, read_back)
-        watcher = Watcher(registry, engine, poll=poll)
+        watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
     except BaseException:
         log.close()
         raise
@@ -83,7 +83,9 @@ def service_of(
     metrics = Metrics(clock=engine.clock)
 
     def asked(body: Body) -> Body:
-        return explain(engine, body, load=lambda version: registry.load(version).policy).to_json()
+        return explain(
+            engine, body, load=lambda version: registry.load(version, warmed=False).policy
+        ).to_json()
 
     def status() -> Mapping[str, Any]:
         versions = [version.version for version in registry.versions()]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import os
 from pathlib import Path
@@ -39,14 +37,10 @@ def check_token(token: str, where: str = "token") -> str:
 
 
 def check_shown(token: str, authorization: bytes | None) -> None:
-    """Raise HttpError 401 unless the header shows the token, as `Bearer TOKEN` or as the password
-    of `Basic`. The comparison takes as long for every wrong one."""
+    """Raise HttpError 401 unless the header shows the token, as `Bearer TOKEN`. To compare takes
+    as long for every wrong one."""
     kind, _, given = (authorization or b"").partition(b" ")
-    shown = given.strip()
-    if kind.lower() == b"basic":
-        shown = _password(shown)
-    elif kind.lower() != b"bearer":
-        shown = b""
+    shown = given.strip() if kind.lower() == b"bearer" else b""
     if not hmac.compare_digest(shown, token.encode()):
         raise HttpError(
             401,
@@ -54,10 +48,3 @@ def check_shown(token: str, authorization: bytes | None) -> None:
             field="authorization",
             headers=CLOSE | {"www-authenticate": 'Bearer realm="longplay"'},
         )
-
-
-def _password(given: bytes) -> bytes:
-    try:
-        return base64.b64decode(given, validate=True).partition(b":")[2]
-    except binascii.Error:
-        return b""

@@ -98,8 +98,16 @@ class RedisLink:
             self._connection.disconnect()
 
     def _connect(self) -> None:
-        if self._connection.is_connected and self._connection.can_read():
-            self._connection.disconnect()  # nothing was asked: the server has gone meanwhile
+        if self._connection.is_connected and self._gone():
+            self._connection.disconnect()
         if not self._connection.is_connected:
             self._connection.connect()
             self.connections += 1
+
+    def _gone(self) -> bool:
+        """Whether the server closed the connection while nothing was asked."""
+        try:
+            said: bool = self._connection.can_read()
+        except redis.ConnectionError:
+            return True
+        return said  # to no question of ours

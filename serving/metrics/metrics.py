@@ -49,7 +49,7 @@ class Metrics:
         self._awaited = Awaited(within)
         self._total, self._started = Sums(), clock()
         self._rules: dict[str, tuple[Rule, ...]] = {}  # by the hash that decisions carry
-        self._waiting: list[Decision] = []
+        self._waiting: list[tuple[float, Decision]] = []  # and when they were answered, s
         self._came: list[Outcome | OutcomeEvent] = []
         self._refusals = set[str]()
         self._lock = threading.Lock()
@@ -62,13 +62,14 @@ class Metrics:
     def decided(self, decisions: Sequence[Decision], *, logged: int | None = None) -> None:
         """Count answers. logged: how many of them the event log holds; None: what they say."""
         with self._lock:
-            self._waiting += decisions
+            now = self.clock()
+            self._waiting += [(now, one) for one in decisions]
             if logged is not None:
                 missing = sum(map(is_logged, decisions)) - logged
                 moved = {("longplay_decisions", "true"): -missing,
                          ("longplay_decisions", "false"): missing}  # fmt: skip
                 if missing:
-                    self._add(self.clock(), Sums({k: float(n) for k, n in moved.items()}))
+                    self._add(now, Sums({k: float(n) for k, n in moved.items()}))
             if len(self._waiting) >= TOGETHER:
                 self._sum()
 
@@ -110,9 +111,14 @@ class Metrics:
 
     def _sum(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self._awaited.decided(one for one in waiting if one.step >= 0)
-        for at, some in groupby(waiting, lambda one: one.time // self._window.width):
-            self._add(at * self._window.width, sums_of_decisions([*some], rules=self._rules))
+        self._awaited.decided(
+            one
+            for at, one in waiting  # but for those that are answered again, long after
+            if one.step >= 0 and at - one.time < self._awaited.within
+        )
+        for stretch, some in groupby(waiting, lambda each: each[0] // self._window.width):
+            decisions = [one for _, one in some]
+            self._add(stretch * self._window.width, sums_of_decisions(decisions, rules=self._rules))
         came, self._came = self._came, []
         if came:
             self._awaited.came(one.decision_id for one in came)

@@ -32,6 +32,7 @@ OVER_HTTP = (
     ("http_request_method", "POST"),
     ("http_response_status_code", "200"),
     ("http_route", "/decide"),
+    ("url_scheme", "http"),
 )
 ANSWERED = ("policy", "fallback")
 SURE = 0.999  # level of a check that is looked at all the time

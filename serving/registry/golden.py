@@ -3,6 +3,7 @@ and the warm-up, after which no request waits for a compiler or an allocator."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,14 +74,22 @@ def check_golden(policy: Policy, golden: Golden) -> float:
 
 
 def warm(
-    policy: Policy, retrieval: Retrieval | None, golden: Golden, *, largest: int = LARGEST
+    policy: Policy,
+    retrieval: Retrieval | None,
+    golden: Golden,
+    *,
+    largest: int = LARGEST,
+    rest: float = 0.0,
 ) -> None:
-    """Answer batches of every size from 1 to `largest`; the answers are thrown away."""
+    """Answer batches of every size from 1 to `largest`; the answers are thrown away. After each
+    there are `rest` seconds of sleep for every second of work."""
     for size in range(1, largest + 1):
+        began = time.thread_time()
         obs = golden.obs.rows(np.resize(np.arange(len(golden.obs)), size))
         if retrieval is not None:
             retrieval(obs.history_items)
         act(policy, obs, RowStreams(np.arange(size, dtype=np.uint64)))
+        time.sleep(rest * (time.thread_time() - began))
 
 
 def write_golden(golden: Golden, path: Path) -> None:

@@ -36,6 +36,7 @@ def load_release(
     kinds: Sequence[type[Savable]],
     limit: int,
     warmed: bool,
+    rest: float,
 ) -> Release:
     """`Registry.load` says what is checked."""
     contents, folder = version.contents, version.folder
@@ -47,5 +48,5 @@ def load_release(
     golden = read_golden(folder / GOLDEN)
     check_golden(policy, golden)
     if warmed:
-        warm(policy, retrieval, golden)
+        warm(policy, retrieval, golden, rest=rest)
     return Release(version.version, contents.sha256, policy, catalogue, retrieval, fallback, golden)

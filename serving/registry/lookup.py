@@ -14,6 +14,17 @@ def names_in(folder: Path) -> list[str]:
     return sorted(one.name for one in folder.iterdir() if one.name[0] != ".")
 
 
+def read_versions(folder: Path) -> tuple[list[Version], dict[str, str]]:
+    """Versions in a folder of versions, and what is wrong with those that cannot be read."""
+    found, damaged = [], {}
+    for name in names_in(folder):
+        try:
+            found.append(read_version(folder / name))
+        except (ValueError, OSError) as error:
+            damaged[name] = str(error)
+    return found, damaged
+
+
 def find_version(folder: Path, name: str) -> Version:
     """By name or the beginning of one. Raises ValueError where that is none, or several."""
     names = names_in(folder)

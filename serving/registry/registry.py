@@ -8,12 +8,10 @@ secret                of keyed hashes and draws
 
 from __future__ import annotations
 
-import getpass
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +23,13 @@ from serving.catalogue import Catalogue
 from serving.contracts.fields import maybe, text
 from serving.offers import fallback_pool
 from serving.registry.adding import prepare, write_contents, write_evidence
+from serving.registry.changes import promoted, rolled_back, signed, who
 from serving.registry.durable import durable_folder, sweep_folder
 from serving.registry.loading import Release, load_release
-from serving.registry.lookup import find_version, name_for, names_in
+from serving.registry.lookup import find_version, name_for, read_versions
 from serving.registry.pointer import (
     Change,
     Pointer,
-    as_kept,
     next_revision,
     read_history,
     read_pointer,
@@ -105,7 +103,7 @@ class Registry:
         )
         evidence = Evidence(
             added=self.clock(),
-            by=_who(by),
+            by=who(by),
             note=maybe(text)("note", note),
             log=log,
             verdicts=None if gate is None else verdicts_of(Path(gate)),
@@ -127,19 +125,26 @@ class Registry:
         return version
 
     def versions(self) -> list[Version]:
-        """All versions, in the order in which they were added."""
+        """All versions that can be read, in the order in which they were added."""
         self._check_there()
-        every = [read_version(self._versions / name) for name in names_in(self._versions)]
+        every, _ = read_versions(self._versions)
         return sorted(every, key=lambda one: (one.evidence.added, one.version))
+
+    def damaged(self) -> dict[str, str]:
+        """What is wrong, and the fix, with versions that cannot be read; of those that can be,
+        `load` and `promote` look at every byte."""
+        self._check_there()
+        return read_versions(self._versions)[1]
 
     def find(self, version: str) -> Version:
         """A version by its name, the beginning of it, `live` or `previous`.
 
         Raises ValueError where there is no such version, or several.
         """
-        self._check_there()
+        return self._found(version, self.pointer())
+
+    def _found(self, version: str, pointer: Pointer) -> Version:
         if version in ("live", "previous"):
-            pointer = self.pointer()
             named = pointer.live if version == "live" else pointer.previous
             if named is None:
                 raise ValueError(
@@ -175,16 +180,15 @@ class Registry:
         """
         self._check_there()
         with self._changing():
-            found, now = self.find(version), self.pointer()
+            now = self.pointer()
+            found = self._found(version, now)
             verify(found)
             items = now.fallback if fallback is None else tuple(fallback)
             fallback_pool(found.contents.sizes, Catalogue.from_file(found.folder / ITEMS), items)
             if (found.version, items) == (now.live, now.fallback):
                 return now
-            before = now.previous if found.version == now.live else now.live
-            then = replace(now, live=found.version, previous=before, fallback=items)
             action = "fallback" if found.version == now.live else "promote"
-            return self._write(now, then, action, by, why)
+            return self._write(now, promoted(now, found.version, items), action, by, why)
 
     def rollback(self, *, by: str | None = None, why: str | None = None) -> Pointer:
         """Make the version live that was before. Its files are not looked at: servers that served
@@ -196,22 +200,25 @@ class Registry:
         self._check_there()
         with self._changing():
             now = self.pointer()
-            if now.previous is None:
-                raise ValueError(
-                    f"nothing to roll back to: {_came(now)}; promote a version by name"
-                )
-            then = replace(now, live=now.previous, previous=None)
-            return self._write(now, then, "rollback", by, why)
+            return self._write(now, rolled_back(now), "rollback", by, why)
 
-    def load(self, version: str = "live", *, warmed: bool = True) -> Release:
+    def load(self, version: str = "live", *, warmed: bool = True, rest: float = 0.0) -> Release:
         """A version in memory: its size and hashes are checked, its golden requests compared, and
         batches of every size answered once, so that it can serve at full speed.
 
+        rest: seconds of sleep for every second of that, for what serves beside it.
+
         Raises ValueError or OSError, which says what does not fit, for one that must not serve.
         """
-        found, pointer = self.find(version), self.pointer()
+        pointer = self.pointer()  # once: it may change
+        found = self._found(version, pointer)
         return load_release(
-            found, pointer.fallback, kinds=self.kinds, limit=self.limit, warmed=warmed
+            found,
+            pointer.fallback,
+            kinds=self.kinds,
+            limit=self.limit,
+            warmed=warmed,
+            rest=rest,
         )
 
     def secret(self) -> bytes:
@@ -253,33 +260,14 @@ class Registry:
     def _write(
         self, now: Pointer, then: Pointer, action: str, by: str | None, why: str | None
     ) -> Pointer:
-        change = Change(
+        then = signed(
+            now,
+            then,
+            action,
             revision=next_revision(self.folder, now),
             time=self.clock(),
-            action=action,
-            before=now.live,
-            after=then.live,
-            by=_who(by),
+            by=by,
             why=why,
         )
-        then = replace(then, revision=change.revision, changed=as_kept(change))
         write_pointer(self.folder, then)
         return then
-
-
-def _came(pointer: Pointer) -> str:
-    """How it is that a pointer has no previous version."""
-    change = pointer.change
-    if change is not None and change.action == "rollback":
-        return f"{pointer.live} came by a rollback from {change.before}, by {change.by}"
-    return "no version was live before"
-
-
-def _who(by: str | None) -> str:
-    """Who does it: the name given, else that of the process's owner."""
-    if by is not None:
-        return str(text("by", by))
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an owner without a name
-        return f"uid {os.getuid()}"

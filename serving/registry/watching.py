@@ -19,6 +19,7 @@ from serving.registry.registry import Registry
 from serving.retrieval import Retrieval
 
 logger = logging.getLogger("serving")
+REST = 2.0  # seconds for every second of warm-up: requests that wait for it are fewer and shorter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,7 @@ class Watcher:
     def _loaded(self, version: str) -> _Held:
         if self._before is not None and self._before.version == version:
             return self._before
-        release = self.registry.load(version)
+        release = self.registry.load(version, rest=REST)
         check_fits(release, self.engine)
         return _Held(release.version, release.sha256, release.policy, release.retrieval)
 
@@ -170,7 +171,7 @@ class Watcher:
             return
         try:
             self.engine.announce(max_steps=self.max_steps)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (tried again, and said)
             self._failed("the event log does not hold yet which version serves", error)
         else:
             self._unannounced = False

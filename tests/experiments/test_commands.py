@@ -53,8 +53,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
     "release": "add {d}/policy --registry {d}/registry --promote",
-    "serve": "--registry {d}/registry --port 0 --seconds 0.2",
     "explain": "--registry {d}/registry --history 1 3 --top 3",
+    "serve": "--registry {d}/registry --port 0 --seconds 0.2",
     "published": "digits --repeats 1",
     "traffic": "--url {server} --rps 100 --seconds 0.3",
     "benchmark env": "--users 64 --seconds 0.02",
@@ -83,7 +83,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
-BEFORE = {"serve": "release", "explain": "release"}  # command -> the one that makes what it reads
+BEFORE = {"explain": "release", "serve": "release"}  # command -> the one that makes what it reads
 
 
 @pytest.fixture

@@ -143,6 +143,9 @@ def test_a_killed_server_is_stood_in_for_and_gives_everything_back(fresh_server:
         assert decision.began == "r0"
         assert decision.step >= 5 + nth
         assert engine.failing == set()
+    fresh_server.kill()
+    fresh_server.start()  # while nobody asked: nobody notices
+    assert engine.decide(ask(30)).fallback is None
     assert isinstance(engine.events, MemoryLog)
     store.close()
 

@@ -146,6 +146,14 @@ def test_errors_say_what_to_do(
     np.save(tmp_path / "v.npy", VECTORS)
     assert release("add", policy, *there, "--retrieval", tmp_path / "v.npy") == 0
     assert "vectors of file" in capsys.readouterr().out
+    assert release("add", policy, *there) == 0
+    (broken,) = registry.glob(f"versions/{Registry(registry).versions()[0].version}/version.json")
+    broken.write_text("{")
+    capsys.readouterr()
+    assert release("list", *there) == 0
+    said = capsys.readouterr().out
+    assert f"damaged: {broken} is damaged" in said
+    assert len(said.splitlines()) == 3
     assert "is not there; there are" in error(capsys, "promote", "zz", *there)
     assert "no live version" in error(capsys, "show", "live", *there)
     assert release("--help") == 0

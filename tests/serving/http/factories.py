@@ -12,11 +12,13 @@ import numpy as np
 from policies import Repeats, constrained
 from policies.baselines.uniform import uniform
 from serving import Catalogue, Engine, MemoryLog
+from serving.http.limits import Limits
 from serving.http.service import Service
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, VERSION, names_of
 
 N_ITEMS = 12
+PATIENT = Limits(deadline_ms=1e6, longest_deadline_ms=1e6, user_requests=1e6)
 
 
 def tiny_engine(**settings: Any) -> Engine:
@@ -29,10 +31,7 @@ def tiny_engine(**settings: Any) -> Engine:
 
 def tiny_service(engine: Engine | None = None, **settings: Any) -> Service:
     """A service of `tiny_engine`; nothing in it depends on how fast this machine is."""
-    from serving.http.limits import Limits
-
-    patient = {"limits": Limits(deadline_ms=1e6, longest_deadline_ms=1e6, user_requests=1e6)}
-    return Service(engine or tiny_engine(), **patient | settings)
+    return Service(engine or tiny_engine(), **{"limits": PATIENT} | settings)
 
 
 class Caller:

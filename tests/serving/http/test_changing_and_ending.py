@@ -178,6 +178,10 @@ def test_a_server_ends_by_sigterm_and_goes_on_where_it_was(registry: Path) -> No
         assert caller.post("/explain", {"history": ["item-1", "item-2"]})[0] == 200
         assert caller.post("/explain", {"decision_id": "nothing"})[0] in (400, 404, 422)
         assert b"longplay" in caller.send("GET", "/metrics")[2]
+        assert caller.send("GET", "/")[1]["content-type"] == "text/html; charset=utf-8"
+        assert caller.send("GET", "/page/page.js")[0] == 200
+        forgotten = caller.post("/forget", {"user": "user 1"})
+        assert forgotten[0] == 200, forgotten
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     found = SegmentLog(events, writer="reader")

@@ -14,19 +14,18 @@ from serving.contracts.fields import ContractError
 from serving.contracts.outcomes import Outcome
 from serving.contracts.requests import Request
 from serving.http.limits import Limits
-from serving.http.messages import Farewell
 from serving.http.openapi import describe
 from serving.http.routes import ROUTES
 from serving.http.running import running
-from tests.serving.http.factories import Caller, outcome, request, tiny_service
+from tests.serving.http.factories import PATIENT, Caller, outcome, request, tiny_service
 
 DESCRIBED = describe(Limits(), secured=False)
-MESSAGES = {"Request": Request, "Outcome": Outcome, "Farewell": Farewell}
+MESSAGES = {"Request": Request, "Outcome": Outcome}
 
 
-def validator(name: str) -> Draft202012Validator:
-    schema = {"$ref": f"#/components/schemas/{name}"} | DESCRIBED
-    return Draft202012Validator(schema)
+VALIDATORS = {  # of messages, which refer to no other schema
+    name: Draft202012Validator(DESCRIBED["components"]["schemas"][name]) for name in MESSAGES
+}
 
 
 def test_every_schema_is_one_and_every_route_is_described() -> None:
@@ -47,9 +46,9 @@ def test_limits_and_the_token_are_in_it() -> None:
     assert fields["candidates"]["anyOf"][0]["maxItems"] == 8
     assert fields["deadline_ms"]["anyOf"][0]["maximum"] == 10
     assert found["schemas"]["Outcomes"]["anyOf"][1]["maxItems"] == 9
-    assert {*found["securitySchemes"]} == {"bearer", "basic"}
+    assert {*found["securitySchemes"]} == {"bearer"}
     paths = describe(limits, secured=True)["paths"]
-    assert paths["/health"]["get"]["security"] == []
+    assert paths["/health"]["get"]["security"] == paths["/"]["get"]["security"] == []
     assert all("security" in one for said in paths.values() for one in said.values())
 
 
@@ -59,11 +58,11 @@ JSON = st.recursive(
     max_leaves=4,
 )
 FIELDS = {name: sorted(DESCRIBED["components"]["schemas"][name]["properties"]) for name in MESSAGES}
-GOOD = {"Request": request(), "Outcome": outcome(), "Farewell": {"user": "ann"}}
+GOOD = {"Request": request(), "Outcome": outcome()}
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_schema_lets_through_what_the_contract_does(name: str, data: st.DataObject) -> None:
     """A good message with some fields replaced, added or left out."""
@@ -77,29 +76,18 @@ def test_the_schema_lets_through_what_the_contract_does(name: str, data: st.Data
         taken = True
     except ContractError:
         taken = False
-    schema = validator(name).is_valid(body)
+    schema = VALIDATORS[name].is_valid(body)
     assert schema == taken, body
 
 
 def test_answers_are_as_described() -> None:
     with running(tiny_service()) as url, Caller(url) as caller:
-        assert caller.get("/openapi.json") == (
-            200,
-            json.loads(json.dumps(DESCRIBED | described(url))),
-        )
+        assert caller.get("/openapi.json") == (200, describe(PATIENT, secured=False))
         for path, body in (("/decide", request()), ("/outcome", outcome()), ("/outcome", [])):
             check(path, "post", *caller.post(path, body))
         for path in ("/health", "/ready", "/status"):
             check(path, "get", *caller.get(path))
         check("/decide", "post", *caller.post("/decide", {}))
-
-
-def described(url: str) -> dict[str, Any]:
-    """What the small service of the tests says otherwise: it has other limits."""
-    del url
-    from tests.serving.http.factories import PATIENT
-
-    return describe(PATIENT, secured=False)
 
 
 def check(path: str, method: str, status: int, answer: Any) -> None:

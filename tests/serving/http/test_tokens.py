@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pytest
@@ -35,12 +34,10 @@ def test_without_the_token_only_health_answers() -> None:
             assert caller.get("/ready")[0] == 200
             assert caller.post("/decide", request())[0] == 200
             assert caller.get("/nothing")[0] == 404
-        browser = base64.b64encode(f"anybody:{TOKEN}".encode()).decode()
         with Caller(url) as caller:
-            for given, status in ((browser, 200), (browser[:-4], 401), ("?", 401)):
-                assert caller.send("GET", "/ready", authorization=f"Basic {given}")[0] == status
             assert caller.send("GET", "/ready", authorization=f"bearer {TOKEN}")[0] == 200
             assert caller.send("GET", "/ready", authorization=TOKEN)[0] == 401
+            assert caller.send("GET", "/ready", authorization=f"Basic {TOKEN}")[0] == 401
     assert len(events_of(service.engine.events)[0]) == 1
 
 

@@ -111,7 +111,7 @@ def test_every_number_by_hand() -> None:
     )  # fmt: skip
     found = series(metrics.text())
     over_http = {"http_request_method": "POST", "http_route": "/decide",
-                 "http_response_status_code": "200"}  # fmt: skip
+                 "http_response_status_code": "200", "url_scheme": "http"}  # fmt: skip
     seconds = "http_server_request_duration_seconds"
     assert found[f"{seconds}_count", frozenset(over_http.items())] == 4
     assert found[f"{seconds}_sum", frozenset(over_http.items())] == pytest.approx(0.140)
@@ -211,14 +211,28 @@ def test_labels_stay_few_whatever_is_sent() -> None:
 def test_the_window_slides_and_the_total_stays() -> None:
     clock = Clock(1000.0)
     metrics = Metrics(window=Window(width=10, stretches=3), clock=clock)
-    for at in (1000.0, 1009.9, 1010.0, 1029.9):
-        metrics.decided([replace(DECISION, time=at)])
+    for clock.now in (1000.0, 1009.9, 1010.0, 1029.9):
+        metrics.decided([DECISION])
     for now, n in ((1029.9, 4), (1030.0, 2), (1059.9, 0)):
         clock.now = now
         total, window, seconds = metrics.sums()
         assert window.count("longplay_requests") == n
         assert total.count("longplay_requests") == 4
         assert seconds == pytest.approx(29.9 if now < 1030 else 20.0 + now % 10)
+
+
+def test_an_answer_that_is_given_again_counts_when_it_is_given() -> None:
+    """A decision of long ago neither empties the window nor waits for an outcome once more."""
+    clock = Clock(1000.0)
+    metrics = Metrics(window=Window(width=10, stretches=3), within=60.0, clock=clock)
+    for clock.now in range(1000, 1200, 10):
+        metrics.decided([replace(DECISION, decision_id=f"d{clock.now}", time=clock.now)])
+        metrics.sums()
+    metrics.decided([DECISION])
+    _, window, _ = metrics.sums()
+    assert window.count("longplay_requests") == 4
+    clock.now = 2000.0
+    assert metrics.sums()[0].count("longplay_awaited") == 20
 
 
 def test_a_clock_that_jumps_does_not_fill_the_window() -> None:

@@ -31,6 +31,7 @@ from serving.metrics.state import State
 from serving.page.files import page_files
 from tests.factories import make_serving
 from tests.serving.factories import SECRET
+from tests.serving.servers import missing
 
 MOODS = ("Amber", "Blue", "Distant", "Electric", "Golden", "Hollow", "Quiet", "Silver")
 THINGS = ("Harbour", "Letters", "Orchard", "Rooms", "Signals", "Summer", "Tides", "Winter")
@@ -111,7 +112,7 @@ def chromium() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        pytest.skip("there is no chromium on PATH")
+        missing("there is no chromium on PATH: apt-get install chromium")
     with sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=[*CHROMIUM])
         try:

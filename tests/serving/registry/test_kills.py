@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize(("how", "least"), [("steps", 60), ("errors", 60), ("random", 20)])
-def test_a_registry_survives(how: str, least: int, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_registry_survives(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.serving.registry.kills", str(tmp_path), how],
+        [sys.executable, "-m", "tests.serving.registry.kills", str(tmp_path)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -23,4 +23,6 @@ def test_a_registry_survives(how: str, least: int, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3_000:]
-    assert int(done.stdout.split()[-1]) >= least
+    killed, failed, at_random = map(int, done.stdout.split())
+    assert min(killed, failed) > 60
+    assert at_random == 20
