@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from policies.base import Policy
 from serving.catalogue import Catalogue
 from serving.contracts.decisions import Decision
+from serving.contracts.fields import number
 from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.contracts.requests import Request
 from serving.contracts.starts import Start
@@ -207,13 +208,14 @@ class Engine:
         answers, which is quick.
 
         Raises ContractError for a request that is no good, before anything is decided, and
-        ValueError where `waited_ms` or `late` are not one for each request.
+        ValueError where `waited_ms` or `late` are not one number for each request.
         """
         n = len(requests)
         with self._lock:  # the time, too: events stand in the log as their times do
             at = Moment(self.clock(), time.perf_counter())
             admitted = [self._door.admit(request) for request in requests]
-            waits, lates = waited_ms or [0.0] * n, late or [False] * n
+            waits = [number("waited_ms", ms) for ms in waited_ms] or [0.0] * n
+            lates = late or [False] * n
             asked = [Asked(*one) for one in zip(admitted, waits, lates, strict=True)]
             return self._decider.answered(asked, Batch(self._live, self.sessions, at))
 

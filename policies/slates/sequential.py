@@ -149,13 +149,14 @@ def next_logits(left: F64, states: list[SlateState], places: int) -> F64:
     for state in states:
         now += state.logits()
     quotas = [quota for quota in (state.required() for state in states) if quota is not None]
-    if quotas:
-        need = np.sum([np.maximum(count, 0) for _, count in quotas], axis=0)
+    need = sum((np.maximum(count, 0) for _, count in quotas), np.zeros(len(now), np.int64))
+    urgent: Bool = need >= places
+    if urgent.any():
         member = np.zeros(now.shape, np.bool_)
         for columns, count in quotas:
             member |= columns & (count > 0)[:, None]
         only = np.where(member, now, -np.inf)
-        urgent: Bool = (need >= places) & ~np.isneginf(only).all(axis=1)
+        urgent &= ~np.isneginf(only).all(axis=1)
         now = np.where(urgent[:, None], only, now)
     return now
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import Catalogue, ContractError, Decision, Outcome, OutcomeEvent, Request
+from serving.contracts import fields
 
 REQUEST = {"request_id": "r", "user": "u", "session": "s"}
 OUTCOME = {"outcome_id": "o", "decision_id": "r", "user": "u", "kind": "taken"}
@@ -190,3 +192,18 @@ def test_a_catalogue_is_read_from_lines_or_json(tmp_path: Any) -> None:
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(ValueError, match=rf"bad\.json: .*{says}"):
             Catalogue.from_file(tmp_path / "bad.json")
+
+
+def test_events_are_the_same_without_the_quicker_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = [0.1 + 0.2, 1e-7, 5e-324, 1.7976931348623157e308, -0.0, 1.0, 2.0**60, 1e22]
+    decision = Decision.from_json(DECISION | {"context": odd, "items": ['é\u2028\x00"\\']})
+    quick = decision.to_json()
+    monkeypatch.setitem(sys.modules, "msgspec.json", None)
+    fields._encode.cache_clear()
+    try:
+        plain = decision.to_json()
+    finally:
+        fields._encode.cache_clear()
+    assert plain != quick  # 1e-07 and 1e-7
+    assert Decision.from_json(plain) == Decision.from_json(quick) == decision
+    assert b"\n" not in plain + quick

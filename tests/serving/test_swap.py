@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 from policies import Banned, Exploration, Observation, Policy, ScorePolicy, Serving, constrained
 from serving import (
+    ContractError,
     Decision,
     Engine,
+    EventLogError,
     JoinRule,
     MemoryLog,
     MemorySessions,
@@ -292,6 +295,8 @@ def test_lateness_and_waiting_are_of_each_request() -> None:
             assert (d.step, d.history_hash) == (same.step, same.history_hash)
     alone = [make_engine(OLD).decide_many([r], late=[True])[0] for r in requests[1::3]]
     assert [d.slate for d in alone] == [d.slate for d in decisions[1::3]]
+    with pytest.raises(ContractError, match="waited_ms is not finite"):
+        engine.decide_many(requests[:1], waited_ms=[float("nan")])
     for wrong in ({"late": [True]}, {"waited_ms": [1.0, 2.0]}):
         with pytest.raises(ValueError, match="zip"):
             engine.decide_many(requests, **wrong)  # type: ignore[arg-type]
@@ -305,3 +310,53 @@ def test_late_requests_do_not_ask_the_policy() -> None:
     slow: Policy = ScorePolicy(Slow(), Exploration(temperature=1.0))
     decisions = make_engine(slow).decide_many([ask(i) for i in range(4)], late=[True] * 4)
     assert {d.fallback for d in decisions} == {"deadline"}
+
+
+def test_each_request_of_a_batch_has_its_own_reason() -> None:
+    """Late, of a user whom the policy fails, neither, and what the log could not keep."""
+
+    class Picky(Shifted):
+        def scores(self, obs: Observation) -> np.ndarray:
+            if (obs.history_items[:, -1] == 7).any():
+                raise RuntimeError("not that one")
+            return super().scores(obs)
+
+    class Full(MemoryLog):
+        room = 3
+
+        def append(self, event: bytes) -> int:
+            if len(self.events) >= self.room:
+                raise EventLogError("No space left on device")
+            return super().append(event)
+
+    picky: Policy = ScorePolicy(Picky(), Exploration(temperature=1.0))
+    engine = make_engine(picky, Full())
+    bad = (NAMES[7],)
+    requests = [ask(0), ask(1, history=bad), ask(2, history=bad), ask(3), ask(4)]
+    decisions = engine.decide_many(requests, late=[True, False, True, False, True])
+    assert [d.fallback for d in decisions] == [
+        "deadline", "RuntimeError: not that one", "deadline",
+        "event log: No space left on device", "deadline",
+    ]  # fmt: skip
+    assert engine.counts == Counter(decisions=5, fallbacks=5, unlogged=2)
+    assert events_of(engine.events)[0] == decisions[:3]
+    engine.events.room = 9  # type: ignore[attr-defined]
+    again = engine.decide_many(requests[2:4])  # the one was logged, the other was not
+    assert [d.fallback for d in again] == ["deadline", None]
+    assert again[0].slate == decisions[2].slate
+
+
+def test_late_requests_of_a_dead_session_store_say_that_it_is_dead() -> None:
+    class Lost(MemorySessions):
+        def open(self, visits: Any, now: float) -> Any:
+            raise ConnectionError("the store is gone")
+
+    engine = make_engine(OLD, sessions=Lost())
+    late, soon = engine.decide_many([ask(0), ask(1)], late=[True, False])
+    assert late.fallback == soon.fallback == "sessions: the store is gone"
+    assert engine.counts["unlogged"] == 2
+    assert engine._keeper.retries.of(ask_visit(engine, ask(0))) is None  # what no log holds
+
+
+def ask_visit(engine: Engine, request: Request) -> Any:
+    return engine._door.admit(request).visit

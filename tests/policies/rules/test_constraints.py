@@ -15,7 +15,7 @@ from policies.observation import candidate_items, items_of
 from policies.rules.constrained import Checked, Constrained, constrained
 from policies.rules.constraints import Banned, Cap, Quota, Repeats
 from policies.rules.rerank import MMR, Determinantal, FairExposure, Fresh, Reranked, reranked
-from policies.slates.distributions import PlackettLuce, TopK
+from policies.slates.distributions import PlackettLuce, TopK, drawn
 from policies.slates.sequential import Sequential, adjusted
 from tests.policies.rules.factories import (
     GROUP,
@@ -302,6 +302,26 @@ def test_without_adjustments_a_sequential_draw_is_plackett_luce() -> None:
     assert isinstance(walked, Sequential)
     np.testing.assert_allclose(walked.prefix(slates), plain.prefix(slates), rtol=1e-12)
     np.testing.assert_array_equal(walked.ranking(4), plain.ranking(4))
+
+
+@pytest.mark.parametrize("temperature", [1.0, None])
+@pytest.mark.parametrize("epsilon", [0.0, 0.3])
+def test_a_slate_and_its_probability_in_one_pass_are_those_of_two(
+    temperature: float | None, epsilon: float
+) -> None:
+    """Bit for bit, also where rules leave places empty, and under a mixture."""
+    policy = constrained(popular(temperature=temperature, epsilon=epsilon), *RULES)
+    obs = users(200)
+    few = np.random.default_rng(2).random((200, C)) < 0.4
+    for seen in (obs, obs.with_eligible(few)):
+        d = policy.distribution(seen)
+        slate, prefix = drawn(d, np.random.default_rng(7))
+        np.testing.assert_array_equal(slate, d.sample(np.random.default_rng(7)))
+        np.testing.assert_array_equal(prefix, d.prefix(slate))
+        chosen = act(policy, seen, np.random.default_rng(7))
+        np.testing.assert_array_equal(chosen.action, slate)
+        np.testing.assert_array_equal(chosen.propensity, prefix[:, -1])
+    assert (slate < 0).any()
 
 
 def test_rules_and_objectives_are_saved_with_their_policy(tmp_path: Path) -> None:
