@@ -88,6 +88,7 @@ async def _live(service: Service, receive: Receive, send: Send) -> None:
             try:
                 await service.start()
             except Exception as error:  # noqa: BLE001  (the server is told)
+                service.failed = error
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})

@@ -14,6 +14,7 @@ from serving.http.app import make_app
 from serving.http.service import Service
 
 GRACE = 10  # s that answers under way have after a signal
+IDLE = 75  # s after which a connection without a request is closed
 
 
 def serve(
@@ -28,23 +29,31 @@ def serve(
     waits, and close the event log. `ready` is told the URL once requests are answered; port 0 takes
     a free one.
 
-    Raises OSError where the port is taken, and ImportError without uvicorn.
+    Raises OSError where the port is taken or the event log keeps nothing, and ImportError without
+    uvicorn.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn repeats it when all is closed
-    listening = _listening(host, port)
+    try:
+        listening = _listening(host, port)
+    except OSError:
+        service.stop()
+        raise
     server = _server(service, lambda: ready(_url(listening)), seconds)
     try:
         server.run([listening])
-    except SystemExit:  # uvicorn's, which has logged why
-        raise RuntimeError("the server could not start: see its log") from None
+    except SystemExit:  # uvicorn's, where the service does not start
+        raise OSError(f"the server could not start: {service.failed}") from service.failed
     finally:
         listening.close()
 
 
 @contextmanager
 def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """The URL of a server in a thread; it ends with the context, as after SIGTERM."""
+    """The URL of a server in a thread; it ends with the context, as after SIGTERM.
+
+    Raises what `serve` raises.
+    """
     listening = _listening(host, port)
     there = threading.Event()
     server = _server(service, there.set)
@@ -54,7 +63,7 @@ def running(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     try:
         while not there.wait(0.05):
             if not thread.is_alive():
-                raise RuntimeError("the server did not start; its log says why")
+                raise OSError(f"the server could not start: {service.failed}")
         yield _url(listening)
     finally:
         server.should_exit = True
@@ -95,6 +104,7 @@ def _server(service: Service, ready: Callable[[], None], seconds: float | None =
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=IDLE,
         )
     )
 

@@ -73,6 +73,7 @@ class Service:
         self._begins = nullcontext() if beside is None else beside
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
+        self.failed: Exception | None = None  # why it did not start
         self._names = Names(engine.catalogue.names)
         self._rates = Rates(self.limits.user_requests, self.limits.users)
         self._aside, self._waiting_aside = asyncio.Semaphore(1), 0

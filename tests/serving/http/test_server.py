@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from serving import Request
-from serving.http.running import running
+from serving.http.running import running, serve
 from tests.serving.factories import events_of
 from tests.serving.http.factories import Caller, outcome, request, tiny_engine, tiny_service
 
@@ -29,4 +31,26 @@ def test_a_decision_and_its_outcome_over_http() -> None:
     decisions, outcomes = events_of(engine.events)
     assert [d.decision_id for d in decisions] == ["r1", "r2"]
     assert [o.outcome_id for o in outcomes] == ["o1", "o2", "o3"]
+    assert engine.events.closed  # type: ignore[attr-defined]
+
+
+def test_a_service_that_cannot_log_does_not_start(caplog: pytest.LogCaptureFixture) -> None:
+    engine = tiny_engine()
+    engine.events.close()
+    with (
+        pytest.raises(OSError, match="could not start: the log is closed"),
+        running(tiny_service(engine)),
+    ):
+        pass
+    with pytest.raises(OSError, match="could not start: the log is closed"):
+        serve(tiny_service(engine))
+    assert "the log is closed" in caplog.text
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with running(tiny_service()) as url:
+        port = int(url.rpartition(":")[2])
+        engine = tiny_engine()
+        with pytest.raises(OSError, match=rf"127\.0\.0\.1:{port}: "):
+            serve(tiny_service(engine), port=port)
     assert engine.events.closed  # type: ignore[attr-defined]
