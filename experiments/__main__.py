@@ -82,6 +82,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.published.command",
         "reproduce published off-policy tables: open-bandit, digits, mips, coverage, gate",
     ),
+    "traffic": Command(
+        "experiments.traffic.command",
+        "load for a server, open loop: sessions, outcomes, latency, success",
+    ),
     "benchmark env": Command(
         "experiments.benchmark.env", "user-steps per CPU-second of the simulators"
     ),
@@ -126,6 +130,10 @@ COMMANDS: dict[str, Command] = {
     "benchmark fitted-world": Command(
         "experiments.improve.fitted_world",
         "an agent of a world fitted to a log, and ten policies, in the fitted world and the true",
+    ),
+    "benchmark serving": Command(
+        "experiments.traffic.benchmark.command",
+        "the server under load, overload, kill -9, a full disk, and stores that are gone",
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"

@@ -46,7 +46,8 @@ RUNS = (
     Run(
         "planners-worlds",
         "benchmark planners --worlds Boredom InterestEvolution Retention --rows behaviour "
-        "greedy_reward linucb one_step fitted_q --seeds 0 1 2 --workers 2",
+        "greedy_reward 'greedy_reward @0.2' linucb one_step 'one_step @0.2' fitted_q "
+        "'fitted_q @0.2' --seeds 0 1 2",
     ),
     Run(
         "planners-networks",

@@ -8,11 +8,14 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
+import recsim_env  # noqa: F401  (registers the environments)
 from experiments.__main__ import COMMANDS
 from offpolicy import ESTIMATORS, TargetScores, estimate, evaluate, terms
+from policies import build, save
 from tests.offpolicy.factories import log_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,12 +29,28 @@ FIGURE = r"\d+\.\d+"
 BY_HAND = ("encoders.md", "improve.md")  # pages with a command for each table
 
 
+def run_screen(nth: int) -> dict[str, Any]:
+    """Names that README's nth block of Python makes."""
+    screens = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(screens[nth], "README.md", "exec"), names)
+    return names
+
+
+def test_serving_in_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = gymnasium.make_vec("recsim_env/Longplay-v0", num_envs=2)
+    save(build("uniform", env), "saved")
+    names = run_screen(1)
+    assert len(names["decision"].items) == names["engine"].serving.slate_size
+    assert names["engine"].counts["outcomes"] == 1
+    assert list((tmp_path / "events").glob("*.open")), "the events are kept"
+
+
 def test_the_screen_of_python_runs_and_says_what_the_readme_says(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (screen,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(compile(screen, "README.md", "exec"), names)
+    names = run_screen(0)
     out = capsys.readouterr().out
     verdicts = re.findall(r"^(pass|fail|cannot tell): ", out, flags=re.MULTILINE)
     assert verdicts == ["pass", "cannot tell"]

@@ -94,7 +94,9 @@ def one_round(job: Job, served: Round) -> Record:
     """The furthest step that the judge's sessions vouch for, and what it is worth in truth."""
     s, was = job.settings, np.array(served.before["returns"])
     rule = GateRule(min_ess=s.min_ess, confidence=s.confidence)
-    step = reached_step(served.judge, served.now, served.target, rule=rule, kind=s.kind)
+    step = reached_step(
+        served.judge, served.now, served.target, rule=rule, kind=s.kind, learn_log=served.learner
+    )
     returns = job.truth(step.policy).returns if step.share else was
     gains = {"realised": was, "over_behaviour": np.array(served.behaviour["returns"])}
     return {

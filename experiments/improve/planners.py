@@ -5,12 +5,13 @@ Every row learns the same log, in one update; its value is taken on other users,
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from policies import ENCODERS, POLICIES, Encoder, build, collect, consumed_seque
 
 BEHAVIOUR = "behaviour"
 OVER = " + encoder"  # after a policy's name: it stands on the supervised encoder
+ROW = re.compile(r"(?P<name>\w+)(?P<over> \+ encoder)?(?: @(?P<temperature>\d*\.?\d+))?")
 EMBEDDED = tuple(name for name, world in WORLDS.items() if not world.real)
 ROWS = (
     BEHAVIOUR, "greedy_reward", "linucb", "bc", "reinforce", "cql", "snqn", "one_step", "fitted_q",
@@ -42,7 +44,8 @@ class Settings:
     worlds: tuple[str, ...] = EMBEDDED
     """Of experiments/improve/planner_worlds.py; ml-100k needs the variable LONGPLAY_DATA."""
     rows: tuple[str, ...] = ROWS
-    """behaviour, names of policies.POLICIES, and such with " + encoder" behind."""
+    """behaviour, names of policies.POLICIES, and such with " + encoder" behind; with " @0.2" at the
+    end, slates are drawn by softmax at that temperature, in units of the scores."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     warm_sessions: int = 4000
     """Sessions of uniform slates, for the ratings that the logging policy shows by, and the
@@ -66,7 +69,7 @@ class Settings:
     def __post_init__(self) -> None:
         for kind, names, known in (
             ("world", self.worlds, tuple(WORLDS)),
-            ("row", [r.removesuffix(OVER) for r in self.rows], (BEHAVIOUR, *POLICIES)),
+            ("row", [parse(row).name for row in self.rows], (BEHAVIOUR, *POLICIES)),
             ("encoder", [self.encoder], tuple(ENCODERS)),
         ):
             if unknown := sorted(set(names) - set(known)):
@@ -75,6 +78,23 @@ class Settings:
             raise ValueError("at least one world, row, seed, worker and user")
         if min(self.warm_sessions, self.truth_sessions, self.sessions or 2) < 2:
             raise ValueError("every number of sessions must be at least 2")
+
+
+class Row(NamedTuple):
+    """What a row's name says."""
+
+    name: str  # of the policy
+    over: bool  # the encoder
+    temperature: float | None
+
+
+def parse(row: str) -> Row:
+    """Raises ValueError, which says what a row is."""
+    found = ROW.fullmatch(row)
+    if found is None:
+        raise ValueError(f'row {row!r} is not like "one_step", "one_step + encoder @0.2"')
+    warm = found["temperature"]
+    return Row(found["name"], found["over"] is not None, None if warm is None else float(warm))
 
 
 def seed_of(seed: int, purpose: str) -> int:
@@ -120,11 +140,12 @@ def learn(settings: Settings, world: str, seed: int, row: str) -> dict[str, floa
     policy, _, log = logs(settings, world, seed)
     seconds = 0.0
     if row != BEHAVIOUR:
-        offered: dict[str, Any] = {"seed": seed}
-        if row.endswith(OVER):
+        asked, offered = parse(row), dict[str, Any](seed=seed)
+        if asked.over:
             offered["encoder"] = encoder_of(settings, world, seed)
+        wanted = {} if asked.temperature is None else {"temperature": asked.temperature}
         begun = time.process_time()
-        policy = build_with(row.removesuffix(OVER), env, offered, {})
+        policy = build_with(asked.name, env, offered, wanted)
         policy.update(log)
         seconds = time.process_time() - begun
     truth = serve(env, policy, n_sessions=settings.truth_sessions, seed=seed_of(seed, "truth"))
@@ -167,7 +188,7 @@ def run(settings: Settings) -> int:
 
 def stage_of(world: str, seed: int, row: str) -> str:
     """A cell as part of a file name."""
-    return f"{world}-{seed}-{row}".replace(",", "").replace(" ", "-")
+    return f"{world}-{seed}-{row}".replace(",", "").replace(" ", "-").replace("@", "at-")
 
 
 def line(row: str, cells: list[dict[str, float]], level: float) -> dict[str, str]:

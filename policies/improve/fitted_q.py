@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from offpolicy.log.dataset import LoggedDataset
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
-from policies.improve.assortment import best_slate
+from policies.improve.assortment import best_value
 from policies.improve.decisions import decisions
 from policies.improve.evidence import ROWS, Evidence
 from policies.improve.kernels import Kernels
@@ -103,7 +103,7 @@ class FittedQ:
             outcome = self.following.outcome(value)
             self.after = fit_items(outcome, self.values.said, free=nobody)
             gain = now + effects_of(self.after, x, items)
-            best, _ = best_slate(odds, gain, self.serving.slate_size, eligible)
+            best = best_value(odds, gain, self.serving.slate_size, eligible)
             slopes = np.append(self.after.slopes[0], self.after.slopes[p:])
             total = self.values.nothing + state @ slopes + best
             value = ridge_by_gcv(state.T @ state, state.T @ total, float(total @ total), len(total))

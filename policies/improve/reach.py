@@ -24,7 +24,7 @@ from offpolicy.weighting.horizons import Horizon, terms
 from policies.base import Policy, conditional
 from policies.improve.choice import floor_missed
 from policies.improve.path import Kind, between, log_first_place, shared_rules
-from policies.improve.step import Step, score_shares
+from policies.improve.step import Step, check_apart, score_shares
 from policies.observation import Observation, columns_of, observation_of_log
 from policies.scoring import check_slate_size
 from policies.slates.distributions import PlackettLuce, sum_weighted
@@ -45,18 +45,23 @@ def reached_step(
     horizon: Horizon = "per_decision",
     guardrails: Sequence[GuardrailSpec] = (),
     level: float = 0.95,
+    learn_log: LoggedDataset | None = None,
 ) -> Step:
     """The furthest share of the way from `now` to `target` that passes the gate on these sessions,
-    of which the target must have learnt none; no step where none passes.
+    of which the target must have learnt none; no step where none passes. They are checked against
+    `learn_log`, where it is given.
 
     Judged are the largest share whose weights hold the floors of `rule`, found to a fifth, and one
     of about 2/3 of it; their bounds hold together, whichever is taken. No reward model is fitted:
     the uplift is that of a self-normalised estimator, over the policy that served the log, by its
     LOGGED propensities, whatever `now` is. Memory beside the log: 2 N C numbers.
 
-    Raises ValueError where there is no path between the two policies.
+    Raises ValueError where there is no path between the two policies, and LogError where sessions
+    are among those of `learn_log`.
     """
     rule = rule or GateRule()
+    if learn_log is not None:
+        check_apart(learn_log, judge_log, "learner")
     score = scorer(judge_log, now, target, kind)
 
     def first_held(shares: Iterable[float]) -> tuple[float, TargetScores] | Diagnostics:

@@ -104,7 +104,7 @@ def furthest_step(
     COUNT.check("candidates", candidates)
     for log, whose in ((choose_log, "choice"), (learn_log, "learner")):
         if log is not None:
-            _check_apart(log, judge_log, whose)
+            check_apart(log, judge_log, whose)
     scores = score_shares(choose_log, now, target, (0.0, *grid), kind, chunk=chunk)
     notes = _not_the_logger(choose_log, scores.pop(0.0))
     look = partial(compared, choose_log, rule, horizon, len(np.unique(judge_log.unit)))
@@ -203,7 +203,7 @@ def _checked(shares: Sequence[float]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _check_apart(log: LoggedDataset, judge_log: LoggedDataset, whose: str) -> None:
+def check_apart(log: LoggedDataset, judge_log: LoggedDataset, whose: str) -> None:
     """Raise LogError where sessions of the judge are among those of a learner or a choice."""
     both = shared_sessions(judge_log, log)
     if len(both):

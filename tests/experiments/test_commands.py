@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,15 @@ from offpolicy import LoggedDataset, write_log
 from policies import build, save, serving_of_log
 from policies.baselines.uniform import uniform
 from serving import Outcome, Request, SegmentLog
+from tests.experiments.traffic.stub import stub
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, make_engine
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LONGPLAY_DATA"), reason="LONGPLAY_DATA names no folder of real data"
 )
-TINY = {  # command -> options; {d} is a folder of its own, with a log of decisions in {d}/log
+TINY = {  # command -> options; {d} is a folder of its own, with a log of decisions in {d}/log; a
+    # server that answers is at {server}
     "compare": "--encoder {encoder} --policies uniform --warm-sessions 40 --train-sessions 60 "
     "--log-sessions 150 --truth-sessions 40 --curve-sessions 10 --rounds 1 --users 16 "
     "--max-steps 4 --workers 1 --out {d}/runs",
@@ -53,6 +56,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "explain": "--registry {d}/registry --history 1 3 --top 3",
     "serve": "--registry {d}/registry --port 0 --seconds 0.2",
     "published": "digits --repeats 1",
+    "traffic": "--url {server} --rps 100 --seconds 0.3",
     "benchmark env": "--users 64 --seconds 0.02",
     "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
     "benchmark offpolicy": "--scale 0.002 --here",
@@ -73,6 +77,9 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--epochs 1 --hidden 4",
     "benchmark fitted-world": "--warm-sessions 40 --sessions 120 --encoder {encoder} "
     "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
+    "benchmark serving": "--rows 300 --candidates 30 --slate-size 4 --history 8 --dim 8 "
+    "--users 200 --rps 40 --seconds 0.5 --plain-seconds 0.5 --probe-seconds 0.3 "
+    "--overload-seconds 0.5 --parts load",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
@@ -112,8 +119,17 @@ def _serve(folder: Path) -> None:
         engine.outcome(Outcome(outcome_id="o", decision_id="r", user="ann", kind="liked"))
 
 
-def options(command: str, folder: Path, encoder: str = "markov") -> list[str]:
-    return [*command.split(), *TINY[command].format(d=folder, encoder=encoder).split()]
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with stub() as (url, _):
+        yield url
+
+
+def options(
+    command: str, folder: Path, encoder: str = "markov", server: str = "nowhere"
+) -> list[str]:
+    given = TINY[command].format(d=folder, encoder=encoder, server=server)
+    return [*command.split(), *given.split()]
 
 
 def test_every_command_has_a_tiny_run() -> None:
@@ -122,12 +138,16 @@ def test_every_command_has_a_tiny_run() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs(
-    command: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    folder: Path,
+    server: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
     if command in BEFORE:
         assert main(options(BEFORE[command], folder)) == 0
-    status = main(options(command, folder))
+    status = main(options(command, folder, server=server))
     out, err = capsys.readouterr()
     verdict = command in ("gate", "improve")  # is its status
     assert status in ((0, 1, 3) if verdict else (0,)), err

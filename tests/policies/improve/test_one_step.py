@@ -68,7 +68,7 @@ def test_values_of_two_decisions_are_those_worked_by_hand() -> None:
     np.testing.assert_allclose(odds, [[2, 2]], rtol=0.1)
     np.testing.assert_allclose(value, [[-1, 1]], atol=0.02)
     added = marginal_values(odds, value, 1, np.ones((1, 2), bool))
-    assert added.max() == pytest.approx(2 * (1 - 2 / 3) / 3, abs=0.02)
+    assert added.max() == pytest.approx(2 / 3, abs=0.02)
     d = policy.distribution(dataclasses.replace(first, eligible=np.array([[True, True, False]])))
     assert d.ranking(1).tolist() == [[1]], "it pays nothing now"
 

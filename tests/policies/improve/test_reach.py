@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offpolicy import GateRule, LoggedDataset, Outcome
+from offpolicy import GateRule, LogError, LoggedDataset, Outcome
 from offpolicy.diagnostics import diagnose
 from offpolicy.gate.guardrails import GuardrailSpec
 from offpolicy.weighting.horizons import terms
@@ -105,6 +105,14 @@ def test_where_the_shortest_step_is_too_far_it_says_so() -> None:
     assert step.judged is None
     assert step.verdict.step == "overlap"
     assert "is below 500" in step.verdict.reason
+
+
+def test_sessions_that_the_target_has_learnt_are_no_judge() -> None:
+    now, target = fixed(NOW), fixed(TARGET)
+    log, other = served(now, 300, 1), served(now, 300, 2)
+    with pytest.raises(LogError, match="among those of the learner"):
+        reached_step(log, now, target, rule=RULE, learn_log=log)
+    assert reached_step(log, now, target, rule=RULE, learn_log=other).taken
 
 
 def test_a_guardrail_that_breaks_is_no_step() -> None:

@@ -188,11 +188,10 @@ def test_one_user_cannot_ask_without_end() -> None:
         assert refused[0]["error"]["limit"] == 3
         assert caller.post("/outcome", outcome(user="ann"))[0] == 429
         assert caller.post("/decide", request(user="bob"))[0] == 200
-        status, headers, _ = caller.send(
-            "POST", "/decide", json.dumps(request(user="ann")).encode(),
-            content_type="application/json",
-        )  # fmt: skip
-        assert (status, headers["retry-after"]) == (429, "1")
+        body = json.dumps(request(user="ann")).encode()
+        sent = [caller.send("POST", "/decide", body, content_type="application/json")[:2]
+                for _ in range(50)]  # fmt: skip
+        assert {headers["retry-after"] for status, headers in sent if status == 429} == {"1"}
 
 
 def test_limits_are_checked() -> None:

@@ -1,0 +1,1 @@
+"""`longplay benchmark serving`: the server under load, overload, kills and a full disk."""
