@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from serving.http.guard import Guard
-from serving.http.pace import Pace
+from serving.http.guard import Guard, Pace
 
 DEADLINE = 25.0
 
