@@ -42,7 +42,9 @@ class Pace:
         return max(self._ms - self.each_ms() * self._n, 0.0)
 
     def of(self, n: int, batch: int) -> float:
-        """The time of `n` requests, ms, in batches of `batch` at most."""
+        """The time of `n` requests, ms, in batches of `batch` at most; 0 of none."""
+        if n == 0:
+            return 0.0
         return -(-n // batch) * self.own_ms() + n * self.each_ms()
 
     def fits(self, ms: float) -> float:

@@ -129,6 +129,61 @@ def test_whatever_waits_is_one_batch_and_more_than_may_wait_is_refused() -> None
     assert (len(decisions), len(outcomes)) == (41, 1)
 
 
+def test_a_request_comes_while_only_outcomes_are_worked_on() -> None:
+    engine = tiny_engine()
+    keeps, go, busy = engine.outcomes, threading.Event(), threading.Event()
+
+    def slowly(outcomes: Sequence[Outcome]) -> Any:
+        busy.set()
+        assert go.wait(20)
+        return keeps(outcomes)
+
+    engine.outcomes = slowly  # type: ignore[method-assign]
+    worker = Worker(engine, Limits(deadline_ms=1e6))
+
+    async def run() -> Decision:
+        await started(worker)
+        kept = asyncio.create_task(worker.outcomes([Outcome(**outcome(0))]))
+        await asyncio.to_thread(busy.wait, 20)
+        decided = asyncio.create_task(worker.decide(ask(1)))
+        await waiting(worker, 1)
+        go.set()
+        await kept
+        return await decided
+
+    decision = asyncio.run(run())
+    worker.stop()
+    assert decision.fallback is None
+
+
+def test_who_would_be_answered_too_late_is_refused_and_the_next_is_not() -> None:
+    timed = Timed(tiny_engine())
+    worker = worker_of(timed, deadline_ms=18.0)  # 27 may be waited
+    for _ in range(100):
+        worker.guard.line.took(1, 10.0)
+
+    async def run() -> list[Any]:
+        await started(worker)
+        timed.gate.clear()
+        first = asyncio.create_task(worker.decide(ask(0)))
+        await asyncio.to_thread(timed.busy.wait, 20)
+        behind = asyncio.create_task(worker.decide(ask(1)))
+        await waiting(worker, 1)
+        second = asyncio.create_task(worker.decide(ask(2)))
+        await waiting(worker, 2)
+        refused = await asyncio.gather(worker.decide(ask(3)), return_exceptions=True)
+        patient = asyncio.create_task(worker.decide(ask(4, deadline_ms=500.0)))
+        await waiting(worker, 3)
+        timed.gate.set()
+        answered = await asyncio.gather(first, behind, second, patient)
+        return [*refused, *answered, await worker.decide(ask(5))]
+
+    found = asyncio.run(run())
+    worker.stop()
+    assert [getattr(one, "status", 200) for one in found] == [429, *[200] * 5]
+    assert (found[0].limit, found[0].headers["retry-after"]) == (27.0, "1")
+
+
 def test_a_bad_call_of_a_batch_is_refused_by_itself() -> None:
     timed = Timed(tiny_engine())
     worker = worker_of(timed, deadline_ms=1e6)
