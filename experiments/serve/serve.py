@@ -48,8 +48,9 @@ class Settings:
     """Decisions after which sessions end by design, if they do."""
     idle: float = 1_800.0
     """Seconds without a request after which a session begins anew."""
-    read_back: int = 50_000
-    """Last events from which sessions in memory are restored at the start."""
+    read_back: float = 5.0
+    """Seconds for which the event log is read at the start, from its end backwards, to restore
+    sessions in memory; it warns, and /status says so, where a day of it takes longer."""
     poll: float = 1.0
     """Seconds between two looks at the registry's pointer."""
     seconds: float | None = None

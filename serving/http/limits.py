@@ -32,15 +32,17 @@ class Limits:
     """Calls a second of one user, on average over a second."""
     users: int = 100_000
     """Users whose calls are counted: those seen last."""
-    deadline_ms: float = 40.0
+    deadline_ms: float = 25.0
     """From receipt to the answer where a request gives none; what would be later is answered by
     the fallback, which is quicker."""
     longest_deadline_ms: float = 10_000.0
     """The longest deadline that a request may give."""
     batch: int = 32
-    """Requests that are decided at once."""
+    """Requests that are decided at once, where the policy is expected to answer as many in half of
+    a deadline; 8 always are."""
     waiting: int = 128
-    """Requests that may wait, and as many calls of outcomes; more are refused with 429."""
+    """Requests that may wait, and as many calls of outcomes; more are refused with 429. So are
+    requests whose answers would take longer than one and a half deadlines."""
 
     def __post_init__(self) -> None:
         COUNT.check_all(

@@ -95,6 +95,7 @@ def _schemas(limits: Limits) -> Schema:
                 "context": count,
                 "rules": {"type": "array", "items": string},
                 "slis": {"type": "object"},
+                "restored": {"type": ["object", "null"]},
             }
         ),
         "Error": _object(

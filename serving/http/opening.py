@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +21,13 @@ from serving.privacy.forgetting import forget_served
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
+from serving.sessions.memory import MemorySessions
 from serving.sessions.opening import open_sessions
-from serving.sessions.replay import replay
-from serving.sessions.store import SessionStore
+from serving.sessions.restoring import Restored, restore
 
 Body = dict[str, Any]
-READ_BACK = 50_000  # events of each writer
+READ_BACK = 5.0  # s
+logger = logging.getLogger("serving")
 
 
 def open_service(
@@ -35,7 +37,7 @@ def open_service(
     sessions: str | None = None,
     writer: str = "main",
     idle: float = 1_800.0,
-    read_back: int = READ_BACK,
+    read_back: float = READ_BACK,
     limits: Limits | None = None,
     token: str | None = None,
     max_steps: int | None = None,
@@ -45,8 +47,8 @@ def open_service(
     the registry's pointer.
 
     events, sessions: a folder or URL, and a URL, as `open_events` and `open_sessions` take them.
-    idle: after so many seconds a session begins anew. read_back: sessions in memory are restored
-        from so many of the last events of each writer.
+    idle: after so many seconds a session begins anew. read_back: for about so many seconds,
+        sessions in memory are restored from the end of the event log.
     limits, token, max_steps: as Service takes them. poll: s between looks at the registry.
 
     Raises what these raise; then everything is closed again.
@@ -55,21 +57,50 @@ def open_service(
     try:
         store = open_sessions(sessions, idle=idle)
         engine = open_engine(registry, log, store)
-        if sessions is None:
-            restore(engine, log, store, read_back)
+        restored = None
+        if isinstance(store, MemorySessions):
+            restored = read_back_sessions(engine, log, store, read_back)
         watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
     except BaseException:
         log.close()
         raise
-    return service_of(engine, registry, watcher, limits=limits, token=token, max_steps=max_steps)
+    return service_of(
+        engine,
+        registry,
+        watcher,
+        limits=limits,
+        token=token,
+        max_steps=max_steps,
+        restored=restored,
+    )
 
 
-def restore(engine: Engine, log: EventLog, store: SessionStore, most: int) -> int:
-    """Put what the last `most` events of each writer say into an empty store, and let requests that
-    are sent again be answered as before. Returns the number of events."""
-    after = {writer: max(-1, log.last(writer) - most) for writer in log.writers()}
-    responses = len(engine.serving.response_names)
-    return replay(log, store, responses=responses, after=after, recall=engine.recall)
+def read_back_sessions(
+    engine: Engine, log: EventLog, store: MemorySessions, seconds: float
+) -> Restored:
+    """Put what the event log says of the time for which an empty store remembers users into it, or
+    as much of it as is read in `seconds`, and let requests that are sent again be answered as
+    before. Warns where it is not all."""
+    now = engine.clock()
+    restored = restore(
+        log,
+        store,
+        responses=len(engine.serving.response_names),
+        since=now - store.ttl,
+        seconds=seconds,
+        recall=engine.recall,
+    )
+    if restored.since is not None and not restored.whole:
+        logger.warning(
+            "sessions are restored from the last %.0f s of the event log, %d events, and users are "
+            "remembered for %.0f s: histories lack what was taken before; give read_back more than "
+            "%g s, or keep sessions on Redis",
+            now - restored.since,
+            restored.events,
+            store.ttl,
+            seconds,
+        )
+    return restored
 
 
 def service_of(
@@ -80,8 +111,10 @@ def service_of(
     limits: Limits | None = None,
     token: str | None = None,
     max_steps: int | None = None,
+    restored: Restored | None = None,
 ) -> Service:
-    """A service that explains, counts, and follows the registry by its watcher."""
+    """A service that explains, counts, and follows the registry by its watcher; its status says
+    what was `restored` at the start."""
     metrics = Metrics(clock=engine.clock)
 
     def asked(body: Body) -> Body:
@@ -91,7 +124,8 @@ def service_of(
 
     def status() -> Mapping[str, Any]:
         versions = [version.version for version in registry.versions()]
-        return {"versions": versions, "since": watcher.status().since}
+        found = None if restored is None else restored._asdict()
+        return {"versions": versions, "since": watcher.status().since, "restored": found}
 
     service = Service(
         engine,

@@ -154,6 +154,7 @@ class Service:
             "context": serving.user_size,
             "rules": [rule.name for rule in rules_of(engine.policy)],
             "slis": {} if self.metrics is None else self.metrics.slis(),
+            "restored": None,
         }
         return known | dict({} if self._status is None else self._status())
 

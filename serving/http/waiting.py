@@ -33,6 +33,11 @@ class Queue:
     def __len__(self) -> int:
         return len(self._requests) + len(self._outcomes)
 
+    @property
+    def requests(self) -> int:
+        """How many wait."""
+        return len(self._requests)
+
     def put(self, waiter: Waiter, *, outcomes: bool = False) -> bool:
         """False where the line is full or closed: then it does not wait."""
         with self._some:
@@ -43,15 +48,15 @@ class Queue:
             self._some.notify()
             return True
 
-    def take(self, most: int) -> tuple[list[Waiter], list[Waiter]] | None:
-        """What waits, up to `most` of each line, the longest first; waits for the first. None when
-        the queue is closed and empty."""
+    def take(self, most: int, outcomes: int) -> tuple[list[Waiter], list[Waiter]] | None:
+        """What waits, up to `most` requests and `outcomes` calls of the other line, the longest
+        first; waits for the first. None when the queue is closed and empty."""
         with self._some:
             while not self._requests and not self._outcomes:
                 if self.closed:
                     return None
                 self._some.wait()
-            return _first(self._requests, most), _first(self._outcomes, most)
+            return _first(self._requests, most), _first(self._outcomes, outcomes)
 
     def close(self) -> None:
         """Let nothing more in; what waits is still taken."""

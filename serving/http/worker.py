@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from policies.base import Policy
@@ -38,11 +39,12 @@ class Meter(Protocol):
 
 class Worker:
     """Takes up to `limits.batch` requests and as many calls of outcomes at a time, in the order in
-    which they were read; nothing waits while nothing is being worked on.
+    which they were read; nothing waits while nothing is being worked on. Of requests it takes no
+    more than the policy is expected to answer in half of a deadline.
 
-    A request that waited too long is the fallback's; where the queue is full, it is refused with
-    429. A bad request of a batch is refused by itself. All that waits is answered before `stop`
-    returns.
+    A request that waited too long is the fallback's, which answers before the policy does. One that
+    would wait longer still, or finds the queue full, is refused with 429. A bad request of a batch
+    is refused by itself. All that waits is answered before `stop` returns.
 
     timer: seconds, of waits and of work.
     """
@@ -56,7 +58,8 @@ class Worker:
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.engine, self.limits, self.meter, self.timer = engine, limits, meter, timer
-        self.guard = Guard()
+        self.guard = Guard(limits.batch, limits.deadline_ms)
+        self._busy: tuple[int, float] | None = None  # requests that are worked on, and since when
         self._losing = False  # outcomes, at the moment
         self._counted: Policy | None = None  # whose rules the meter knows
         self.queue = Queue(limits.waiting)
@@ -85,10 +88,21 @@ class Worker:
         await self._wait(outcomes, outcomes=True)
 
     async def _wait(self, call: Any, *, outcomes: bool) -> Any:
+        if not outcomes:
+            self._admit(call)
         waiter = Waiter(call, asyncio.get_running_loop().create_future(), self.timer())
         if not self.queue.put(waiter, outcomes=outcomes):
             raise self._full("calls with outcomes" if outcomes else "requests")
         return await waiter.done
+
+    def _admit(self, request: Request) -> None:
+        busy, left = self._busy, 0.0
+        if busy is not None:
+            left = self.guard.left_ms(busy[0], 1e3 * (self.timer() - busy[1]))
+        if not self.guard.admits(self.queue.requests, left, request.deadline_ms):
+            most = self.guard.patience_ms(request.deadline_ms)
+            said = f"an answer would take longer than {most:g} ms; try again after a second"
+            raise too_many(said, most)
 
     def _full(self, what: str) -> HttpError:
         if self.queue.closed:
@@ -97,12 +111,27 @@ class Worker:
         return too_many(f"{most} {what} are waiting; try again after a second", most)
 
     def _run(self) -> None:
-        while (taken := self.queue.take(self.limits.batch)) is not None:
+        while (taken := self.queue.take(self.guard.size(), self.limits.batch)) is not None:
             requests, outcomes = taken
-            if requests:
-                self._settle(requests, self._decided)
+            began = self.timer()
+            self._busy = len(requests), began
+            for some, late in self._parts(requests, began):
+                self._settle(some, partial(self._decided, late=late))
             if outcomes:
                 self._settle(outcomes, self._kept)
+            self._busy = None
+            if requests:
+                self.guard.line.took(len(requests), 1e3 * (self.timer() - began))
+
+    def _parts(self, waiters: list[Waiter], now: float) -> list[tuple[list[Waiter], bool]]:
+        """Those who are late, which is quickly done, and those who are not."""
+        n = len(waiters)
+        parts: dict[bool, list[Waiter]] = {True: [], False: []}
+        for waiter in waiters:
+            given = waiter.call.deadline_ms
+            deadline = self.limits.deadline_ms if given is None else given
+            parts[self.guard.late(1e3 * (now - waiter.received), deadline, n)].append(waiter)
+        return [(some, late) for late, some in parts.items() if some]
 
     def _settle(self, waiters: list[Waiter], work: Callable[[list[Waiter]], Settled]) -> None:
         try:
@@ -112,12 +141,12 @@ class Worker:
             settled = [(waiter, failed()) for waiter in waiters]
         self._loop.call_soon_threadsafe(_tell, settled)
 
-    def _decided(self, waiters: list[Waiter]) -> Settled:
+    def _decided(self, waiters: list[Waiter], *, late: bool) -> Settled:
         try:
-            return [*zip(waiters, self._batch(waiters), strict=True)]
+            return [*zip(waiters, self._batch(waiters, late), strict=True)]
         except ContractError:
             good, bad = self._checked(waiters)
-        return [*zip(good, self._batch(good), strict=True), *bad]
+        return [*zip(good, self._batch(good, late), strict=True), *bad]
 
     def _checked(self, waiters: list[Waiter]) -> tuple[list[Waiter], Settled]:
         good, bad = list[Waiter](), Settled()
@@ -129,17 +158,14 @@ class Worker:
                 bad.append((waiter, broken(error)))
         return good, bad
 
-    def _batch(self, waiters: list[Waiter]) -> list[Decision]:
+    def _batch(self, waiters: list[Waiter], late: bool) -> list[Decision]:
         started = self.timer()
         waited = [1e3 * (started - waiter.received) for waiter in waiters]
-        late = [
-            self.guard.late(ms, self._deadline(w)) for ms, w in zip(waited, waiters, strict=True)
-        ]
         requests = [waiter.call for waiter in waiters]
         before = self.engine.counts["unlogged"]
-        decisions = self.engine.decide_many(requests, waited_ms=waited, late=late)
-        if not all(late):
-            self.guard.took(1e3 * (self.timer() - started))
+        decisions = self.engine.decide_many(requests, waited_ms=waited, late=[late] * len(requests))
+        if requests and not late:
+            self.guard.policy.took(len(requests), 1e3 * (self.timer() - started))
         if self.meter is not None:
             lost = self.engine.counts["unlogged"] - before
             self._count(self.meter, decisions, len(decisions) - lost)
@@ -151,10 +177,6 @@ class Worker:
             self._counted = policy
             meter.under(rules_of(policy))
         meter.decided(decisions, logged=logged)
-
-    def _deadline(self, waiter: Waiter) -> float:
-        given: float | None = waiter.call.deadline_ms
-        return self.limits.deadline_ms if given is None else given
 
     def _kept(self, waiters: list[Waiter]) -> Settled:
         """All calls at once; one by one where an outcome of theirs is no good."""

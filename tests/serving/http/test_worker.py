@@ -11,7 +11,6 @@ import pytest
 
 from serving import Decision, Engine, Outcome, Request
 from serving.http.errors import HttpError
-from serving.http.guard import Guard
 from serving.http.limits import Limits
 from serving.http.worker import Worker
 from tests.serving.factories import events_of
@@ -73,7 +72,6 @@ def test_one_slow_batch_makes_no_later_request_late() -> None:
 
     decisions = asyncio.run(run())
     worker.stop()
-    assert worker.guard.expected_ms > 1_000, "what is expected is still far above the deadline"
     assert [d.fallback for d in decisions] == [None] * 9
 
 
@@ -95,7 +93,7 @@ def test_what_waited_too_long_is_the_fallbacks_and_is_logged() -> None:
 
     decisions = asyncio.run(run())
     worker.stop()
-    assert timed.batches == [[False], [True, False], [True, True]]
+    assert timed.batches == [[False], [True], [False], [True, True]]
     assert [d.fallback for d in decisions] == [None, "deadline", None, "deadline", "deadline"]
     assert [d.waited_ms for d in decisions] == [0.0, *[pytest.approx(50.0)] * 4]
     assert {d.decision_id for d in events_of(timed.engine.events)[0]} == {f"r{n}" for n in range(5)}
@@ -129,6 +127,61 @@ def test_whatever_waits_is_one_batch_and_more_than_may_wait_is_refused() -> None
     ] * 3
     decisions, outcomes = events_of(timed.engine.events)
     assert (len(decisions), len(outcomes)) == (41, 1)
+
+
+def test_a_request_comes_while_only_outcomes_are_worked_on() -> None:
+    engine = tiny_engine()
+    keeps, go, busy = engine.outcomes, threading.Event(), threading.Event()
+
+    def slowly(outcomes: Sequence[Outcome]) -> Any:
+        busy.set()
+        assert go.wait(20)
+        return keeps(outcomes)
+
+    engine.outcomes = slowly  # type: ignore[method-assign]
+    worker = Worker(engine, Limits(deadline_ms=1e6))
+
+    async def run() -> Decision:
+        await started(worker)
+        kept = asyncio.create_task(worker.outcomes([Outcome(**outcome(0))]))
+        await asyncio.to_thread(busy.wait, 20)
+        decided = asyncio.create_task(worker.decide(ask(1)))
+        await waiting(worker, 1)
+        go.set()
+        await kept
+        return await decided
+
+    decision = asyncio.run(run())
+    worker.stop()
+    assert decision.fallback is None
+
+
+def test_who_would_be_answered_too_late_is_refused_and_the_next_is_not() -> None:
+    timed = Timed(tiny_engine())
+    worker = worker_of(timed, deadline_ms=18.0)  # 27 may be waited
+    for _ in range(100):
+        worker.guard.line.took(1, 10.0)
+
+    async def run() -> list[Any]:
+        await started(worker)
+        timed.gate.clear()
+        first = asyncio.create_task(worker.decide(ask(0)))
+        await asyncio.to_thread(timed.busy.wait, 20)
+        behind = asyncio.create_task(worker.decide(ask(1)))
+        await waiting(worker, 1)
+        second = asyncio.create_task(worker.decide(ask(2)))
+        await waiting(worker, 2)
+        refused = await asyncio.gather(worker.decide(ask(3)), return_exceptions=True)
+        patient = asyncio.create_task(worker.decide(ask(4, deadline_ms=500.0)))
+        await waiting(worker, 3)
+        timed.gate.set()
+        answered = await asyncio.gather(first, behind, second, patient)
+        return [*refused, *answered, await worker.decide(ask(5))]
+
+    found = asyncio.run(run())
+    worker.stop()
+    assert [getattr(one, "status", 200) for one in found] == [429, *[200] * 5]
+    assert (found[0].limit, found[0].headers["retry-after"]) == (27.0, "1")
 
 
 def test_a_bad_call_of_a_batch_is_refused_by_itself() -> None:
@@ -202,19 +255,6 @@ def test_an_engine_that_breaks_answers_500_and_goes_on() -> None:
     worker.stop()
     assert failed.status == 500
     assert decided.decision_id == "r1"
-
-
-def test_the_guard_expects_what_batches_took_lately() -> None:
-    guard = Guard()
-    assert not guard.late(40.0, 40.0)
-    for _ in range(200):
-        guard.took(10.0)
-    assert guard.expected_ms == pytest.approx(10.0)
-    assert guard.late(31.0, 40.0)
-    assert not guard.late(29.0, 40.0)
-    guard.took(1e9)
-    assert not guard.late(20.0, 40.0), "half of a deadline is always there"
-    assert guard.late(20.1, 40.0)
 
 
 def test_outcomes_that_cannot_be_kept_are_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
