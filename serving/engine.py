@@ -22,9 +22,7 @@ from serving.keeping import Keeper, key_of
 from serving.keys import Keys
 from serving.live import check_follows, make_live, start_of
 from serving.looking import Look, seen_of, typed_histories
-from serving.offers import (
-    fallback_pool,
-)
+from serving.offers import fallback_pool
 from serving.retrieval import Retrieval
 from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
@@ -152,9 +150,9 @@ class Engine:
 
         Raises EventLogError where it was not kept.
         """
-        known = self.catalogue.names if names else None
+        known, keyed_by = self.catalogue.names if names else None, self.keys.fingerprint
         with self._lock:
-            start = start_of(self._live, self.serving, known, max_steps, self.clock())
+            start = start_of(self._live, self.serving, known, max_steps, keyed_by, self.clock())
             self.events.append(start.to_json())
         return start
 

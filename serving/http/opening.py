@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from serving.answers import rules_of
+from serving.contracts.decisions import Decision
 from serving.engine import Engine
 from serving.events.log import EventLog
 from serving.events.opening import open_events
+from serving.events.reading import in_order
 from serving.explaining.explain import explain
 from serving.hashes import rules_hash
 from serving.http.limits import Limits
@@ -22,10 +25,24 @@ from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
 from serving.sessions.opening import open_sessions
 from serving.sessions.replay import replay
+from serving.sessions.restorable import restorable
 from serving.sessions.store import SessionStore
 
 Body = dict[str, Any]
 READ_BACK = 50_000  # events of each writer
+ITEMS = (
+    "the event log has decisions of another catalogue or other responses: their histories are not "
+    "restored, and these users begin anew"
+)
+SERVER = (
+    "; but the server of sessions still holds their items by the old numbers: give --sessions a "
+    "URL with another ?name= at this restart"
+)
+SECRET = (
+    "the event log has users under another secret (LONGPLAY_SECRET, or the registry's): every one "
+    "of them is new, and to forget one takes the old secret, too"
+)
+logger = logging.getLogger("serving")
 
 
 def open_service(
@@ -46,7 +63,8 @@ def open_service(
 
     events, sessions: a folder or URL, and a URL, as `open_events` and `open_sessions` take them.
     idle: after so many seconds a session begins anew. read_back: sessions in memory are restored
-        from so many of the last events of each writer.
+        from so many of the last events of each writer, and requests among these that are sent again
+        are answered as before.
     limits, token, max_steps: as Service takes them. poll: s between looks at the registry.
 
     Raises what these raise; then everything is closed again.
@@ -55,8 +73,7 @@ def open_service(
     try:
         store = open_sessions(sessions, idle=idle)
         engine = open_engine(registry, log, store)
-        if sessions is None:
-            restore(engine, log, store, read_back)
+        restore(engine, log, store if sessions is None else None, read_back)
         watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
     except BaseException:
         log.close()
@@ -64,12 +81,32 @@ def open_service(
     return service_of(engine, registry, watcher, limits=limits, token=token, max_steps=max_steps)
 
 
-def restore(engine: Engine, log: EventLog, store: SessionStore, most: int) -> int:
+def restore(engine: Engine, log: EventLog, store: SessionStore | None, most: int) -> int:
     """Put what the last `most` events of each writer say into an empty store, and let requests that
-    are sent again be answered as before. Returns the number of events."""
-    after = {writer: max(-1, log.last(writer) - most) for writer in log.writers()}
-    responses = len(engine.serving.response_names)
-    return replay(log, store, responses=responses, after=after, recall=engine.recall)
+    are sent again be answered as before; the latter alone where the store (None) is a server's own.
+    Returns the number of events. Those of another catalogue or secret are left out, with a warning.
+    """
+    last = {writer: max(-1, log.last(writer) - most) for writer in log.writers()}
+    names = engine.serving.response_names
+    found = restorable(
+        log,
+        last,
+        names=engine.catalogue.names,
+        response_names=names,
+        keyed_by=engine.keys.fingerprint,
+    )
+    if found.items:
+        logger.warning(ITEMS if store is not None else ITEMS + SERVER)
+    if found.secret:
+        logger.warning(SECRET)
+    if store is not None:
+        return replay(log, store, responses=len(names), after=found.after, recall=engine.recall)
+    n = 0
+    for event in in_order(log, found.after):
+        n += 1
+        if isinstance(event, Decision):
+            engine.recall(event)
+    return n
 
 
 def service_of(

@@ -37,10 +37,10 @@ def sort_events(
 
     Counted: duplicate_decisions, conflicting_decisions (another slate or session under the same id,
     or another id at the same step of the session; the earlier decision stands), duplicate_outcomes,
-    conflicting_outcomes (something else under the same id; the earlier stands), and of the outcomes of sessions that are over: joined_outcomes, early_outcomes (before their
-    decision; they are joined), late_outcomes (after their window), foreign_outcomes (of an item or
-    a user that the decision does not have), and orphaned_outcomes (of no decision, once all windows
-    have passed).
+    conflicting_outcomes (something else under the same id; the earlier stands), and of the outcomes
+    of sessions that are over: joined_outcomes, early_outcomes (before their decision; they
+    are joined), late_outcomes (after their window), foreign_outcomes (of an item or a user that the
+    decision does not have), and orphaned_outcomes (of no decision, once all windows have passed).
     """
     counts: Counter[str] = Counter()
     sessions = _sessions(decisions, counts)
