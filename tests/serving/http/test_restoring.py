@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from policies.baselines.uniform import uniform
-from serving import Catalogue, Engine, MemoryLog, MemorySessions, Outcome, Request
+from serving import Catalogue, Engine, EventLogError, MemoryLog, MemorySessions, Outcome, Request
 from serving.http.opening import restore
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, make_engine, names_of
@@ -80,6 +80,23 @@ def test_another_secret_is_told(most: int, caplog: pytest.LogCaptureFixture) -> 
     restore(second, log, second.sessions, most)
     assert "every one of them is new" in caplog.text
     assert SECRET.hex() not in str(log.events)
+
+
+def test_a_catalogue_too_long_for_an_event_does_not_keep_a_server_from_starting() -> None:
+    """NATS takes events of 1 MB at most."""
+
+    class Short(MemoryLog):
+        def append(self, event: bytes) -> int:
+            if len(event) > 300:
+                raise EventLogError("the event is too long")
+            return super().append(event)
+
+    engine = opened(Short())
+    assert len(engine.announce().to_json()) <= 300
+    assert b'"item_names":null' in engine.events.events[0]  # type: ignore[attr-defined]
+    engine.events.close()
+    with pytest.raises(EventLogError, match="closed"):
+        engine.announce()
 
 
 def test_a_request_is_answered_again_where_sessions_are_a_servers(tmp_path: Path) -> None:
