@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from policies.base import Policy
 from serving.catalogue import Catalogue
@@ -17,14 +18,12 @@ from serving.contracts.starts import Start
 from serving.deciding import Batch, Decider
 from serving.door import Door, taken_of
 from serving.events.batches import append_each
-from serving.events.log import EventLog
+from serving.events.log import EventLog, EventLogError
 from serving.keeping import Keeper, key_of
 from serving.keys import Keys
 from serving.live import check_follows, make_live, start_of
 from serving.looking import Look, seen_of, typed_histories
-from serving.offers import (
-    fallback_pool,
-)
+from serving.offers import fallback_pool
 from serving.retrieval import Retrieval
 from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
@@ -148,14 +147,21 @@ class Engine:
         """Put what is served into the event log, which then explains itself: when serving begins,
         and after each swap.
 
-        max_steps: after which sessions end by design. names: with the catalogue's item names.
+        max_steps: after which sessions end by design. names: with the catalogue's item names, where
+            the log takes an event so long.
 
         Raises EventLogError where it was not kept.
         """
-        known = self.catalogue.names if names else None
+        known, keyed_by = self.catalogue.names if names else None, self.keys.fingerprint
         with self._lock:
-            start = start_of(self._live, self.serving, known, max_steps, self.clock())
-            self.events.append(start.to_json())
+            start = start_of(self._live, self.serving, known, max_steps, keyed_by, self.clock())
+            try:
+                self.events.append(start.to_json())
+            except EventLogError:
+                if known is None:
+                    raise
+                start = replace(start, item_names=None)  # NATS takes 1 MB, some 50,000 names
+                self.events.append(start.to_json())
         return start
 
     def look(

@@ -44,5 +44,10 @@ class Keys:
         """(B,) keys of what each request is drawn with under a version of the policy."""
         return stream_keys((f"{version}\0{r}" for r in request_ids), secret=self._draws)
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell secrets apart and say nothing of them."""
+        return self._hash("11:fingerprint")[:16]
+
     def _hash(self, said: str) -> str:
         return hmac.digest(self._secret, said.encode(), "sha256")[:16].hex()

@@ -48,7 +48,12 @@ def check_follows(before: Live, after: Live, serving: Serving) -> None:
 
 
 def start_of(
-    live: Live, serving: Serving, names: Sequence[str] | None, max_steps: int | None, now: float
+    live: Live,
+    serving: Serving,
+    names: Sequence[str] | None,
+    max_steps: int | None,
+    keyed_by: str,
+    now: float,
 ) -> Start:
     """What is served from now on, as the event log keeps it."""
     return Start(
@@ -62,4 +67,5 @@ def start_of(
         response_names=serving.response_names,
         item_names=None if names is None else tuple(names),
         max_steps=max_steps,
+        keyed_by=keyed_by,
     )

@@ -18,6 +18,7 @@ from serving.catalogue import Catalogue
 from serving.joining.rule import JoinRule, Shape
 from serving.joining.stream import join_log
 from serving.joining.survey import Survey, shape_of, survey
+from serving.links.urls import shown
 
 ENDS = ("terminated", "truncated")
 
@@ -72,7 +73,8 @@ def run(settings: Settings) -> int:
     for kind in sorted(rule.reward.keys() - found.kinds.keys()):
         print(f"--reward {kind}: no outcome is of this kind. {_kinds(found)}", file=sys.stderr)
     if settings.json is not None:
-        record = {"events": settings.events, "now": settings.now, "counts": dict(counts)}
+        where = shown(settings.events) if "://" in settings.events else settings.events
+        record = {"events": where, "now": settings.now, "counts": dict(counts)}
         made = {"window": rule.window, "windows": dict(rule.windows), "reward": dict(rule.reward)}
         made |= {"idle": rule.idle, "idle_end": rule.idle_end}
         write_text(settings.json, json.dumps(record | {"rule": made}, indent=1))

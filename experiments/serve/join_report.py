@@ -27,6 +27,8 @@ NOTES = {  # what should not be there: what it means
     "server's, or a clock went wrong",
     "conflicting_decisions": "decisions have the id, or the place in a session, of another one: "
     "request ids are not unique",
+    "conflicting_outcomes": "outcomes have the id of another one, and are not counted: outcome ids "
+    "are not unique",
     "further_taken": "items were taken of a decision of which another was taken before",
     "misplaced_ends": "ends are not of a session's last decision",
 }

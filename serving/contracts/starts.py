@@ -33,6 +33,7 @@ class Start:
     response_names: tuple[str, ...] = of(many(text))
     item_names: tuple[str, ...] | None = of(maybe(many(text)))  # None: too many to be logged
     max_steps: int | None = of(maybe(whole))  # sessions end after so many decisions by design
+    keyed_by: str = of(label, "")  # fingerprint of the secret under which users are hashed
 
     def to_json(self) -> bytes:
         return to_json(self, "start")

@@ -12,6 +12,8 @@ from serving.contracts.outcomes import OutcomeEvent
 from serving.contracts.starts import Start
 from serving.events.log import REMOVED, Entry, EventReader
 
+START = b'"type":"start"'  # near the beginning of such an event
+
 
 def in_order(
     events: EventReader,
@@ -34,8 +36,7 @@ def starts_of(events: EventReader) -> list[Start]:
         event
         for writer in events.writers()
         for entry in events.read(writer)
-        if b'"type":"start"' in entry.event[:64]
-        and isinstance(event := read_event(entry.event), Start)
+        if START in entry.event[:64] and isinstance(event := read_event(entry.event), Start)
     ]
     return sorted(starts, key=lambda start: start.time)
 

@@ -23,10 +23,23 @@ from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
 from serving.sessions.memory import MemorySessions
 from serving.sessions.opening import open_sessions
+from serving.sessions.restorable import Meaning
 from serving.sessions.restoring import Restored, restore
 
 Body = dict[str, Any]
 READ_BACK = 5.0  # s
+ITEMS = (
+    "the event log has decisions of another catalogue or other responses: their histories are not "
+    "restored, and these users begin anew"
+)
+SERVER = (
+    "; but the server of sessions still holds their items by the old numbers: give --sessions a "
+    "URL with another ?name= at this restart"
+)
+SECRET = (
+    "the event log has users under another secret (LONGPLAY_SECRET, or the registry's): every one "
+    "of them is new, and to forget one takes the old secret, too"
+)
 logger = logging.getLogger("serving")
 
 
@@ -47,8 +60,9 @@ def open_service(
     the registry's pointer.
 
     events, sessions: a folder or URL, and a URL, as `open_events` and `open_sessions` take them.
-    idle: after so many seconds a session begins anew. read_back: for about so many seconds,
-        sessions in memory are restored from the end of the event log.
+    idle: after so many seconds a session begins anew. read_back: for about so many seconds the end
+        of the event log is read, sessions in memory are restored from it, and requests of it that
+        are sent again are answered as before.
     limits, token, max_steps: as Service takes them. poll: s between looks at the registry.
 
     Raises what these raise; then everything is closed again.
@@ -57,9 +71,8 @@ def open_service(
     try:
         store = open_sessions(sessions, idle=idle)
         engine = open_engine(registry, log, store)
-        restored = None
-        if isinstance(store, MemorySessions):
-            restored = read_back_sessions(engine, log, store, read_back)
+        own = store if isinstance(store, MemorySessions) else None
+        restored = read_back_log(engine, log, own, read_back, idle)
         watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
     except BaseException:
         log.close()
@@ -75,29 +88,36 @@ def open_service(
     )
 
 
-def read_back_sessions(
-    engine: Engine, log: EventLog, store: MemorySessions, seconds: float
+def read_back_log(
+    engine: Engine, log: EventLog, store: MemorySessions | None, seconds: float, idle: float
 ) -> Restored:
     """Put what the event log says of the time for which an empty store remembers users into it, or
     as much of it as is read in `seconds`, and let requests that are sent again be answered as
-    before. Warns where it is not all."""
-    now = engine.clock()
+    before; the latter alone, for `idle` seconds, where the store (None) is a server's own. Warns
+    where it is not all, and where events of another catalogue or secret are left out."""
+    now, names = engine.clock(), engine.serving.response_names
+    lasts = idle if store is None else store.ttl
     restored = restore(
         log,
         store,
-        responses=len(engine.serving.response_names),
-        since=now - store.ttl,
+        responses=len(names),
+        since=now - lasts,
         seconds=seconds,
+        meaning=Meaning(engine.catalogue.names, names, engine.keys.fingerprint),
         recall=engine.recall,
     )
-    if restored.since is not None and not restored.whole:
+    if restored.left_out.items:
+        logger.warning(ITEMS if store is not None else ITEMS + SERVER)
+    if restored.left_out.secret:
+        logger.warning(SECRET)
+    if store is not None and restored.since is not None and not restored.whole:
         logger.warning(
             "sessions are restored from the last %.0f s of the event log, %d events, and users are "
             "remembered for %.0f s: histories lack what was taken before; give read_back more than "
             "%g s, or keep sessions on Redis",
             now - restored.since,
             restored.events,
-            store.ttl,
+            lasts,
             seconds,
         )
     return restored

@@ -37,10 +37,10 @@ def sort_events(
 
     Counted: duplicate_decisions, conflicting_decisions (another slate or session under the same id,
     or another id at the same step of the session; the earlier decision stands), duplicate_outcomes,
-    and of the outcomes of sessions that are over: joined_outcomes, early_outcomes (before their
-    decision; they are joined), late_outcomes (after their window), foreign_outcomes (of an item or
-    a user that the decision does not have), and orphaned_outcomes (of no decision, once all windows
-    have passed).
+    conflicting_outcomes (something else under the same id; the earlier stands), and of the outcomes
+    of sessions that are over: joined_outcomes, early_outcomes (before their decision; they
+    are joined), late_outcomes (after their window), foreign_outcomes (of an item or a user that the
+    decision does not have), and orphaned_outcomes (of no decision, once all windows have passed).
     """
     counts: Counter[str] = Counter()
     sessions = _sessions(decisions, counts)
@@ -82,14 +82,14 @@ def _by_decision(
 ) -> tuple[dict[str, list[OutcomeEvent]], list[OutcomeEvent]]:
     """Each outcome once, by its decision and in time; and those whose decision may yet come."""
     known = {decision.decision_id for session in sessions for decision in session}
-    seen: set[str] = set()
+    seen: dict[str, tuple[Any, ...]] = {}
     own: dict[str, list[OutcomeEvent]] = defaultdict(list)
     waiting = []
     for outcome in sorted(outcomes, key=_outcome_order):
-        if outcome.outcome_id in seen:
-            counts["duplicate_outcomes"] += 1
+        says = _says(outcome)
+        if (before := seen.setdefault(outcome.outcome_id, says)) is not says:
+            counts["duplicate_outcomes" if before == says else "conflicting_outcomes"] += 1
             continue
-        seen.add(outcome.outcome_id)
         if outcome.decision_id in known:
             own[outcome.decision_id].append(outcome)
         elif outcome.time + rule.longest >= now:
@@ -140,6 +140,12 @@ def _order(decision: Decision) -> tuple[Any, ...]:
     """By time; what is equally old, by what it says."""
     key = decision.session_key
     return decision.time, key, decision.step, decision.decision_id, decision.slate
+
+
+def _says(outcome: OutcomeEvent) -> tuple[Any, ...]:
+    """What an outcome that is sent again says again."""
+    of_what = outcome.decision_id, outcome.user, outcome.kind, outcome.item
+    return *of_what, outcome.value, outcome.responses
 
 
 def _outcome_order(outcome: OutcomeEvent) -> tuple[Any, ...]:

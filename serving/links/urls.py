@@ -36,4 +36,4 @@ def server_of(url: str, schemes: Sequence[str]) -> tuple[str, str]:
 
 def shown(url: str) -> str:
     """A URL without its credentials, for messages and logs."""
-    return re.sub(r"//[^/]*@", "//...@", url.partition("?")[0])
+    return re.sub(r"//.*@", "//...@", url).partition("?")[0]  # a password may hold any character

@@ -6,18 +6,20 @@ import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from policies.validation import POSITIVE
 from serving.contracts.decisions import Decision
 from serving.contracts.skimming import Opened, Reported, skim
-from serving.events.log import EventLog, EventReader
+from serving.events.log import Entry, EventLog, EventReader
 from serving.sessions.replay import tell
+from serving.sessions.restorable import Differs, Meaning
 from serving.sessions.store import SessionStore
 
 CHUNK = 10_000  # events that are read at a time; within one they are in order
 SHARE = 0.5  # of the time, for reading: telling the store takes about as long
+DECISION = b'"type":"decision"'
 REMEMBERED = 4_096  # of the last decisions, requests of which may be sent again
 
 
@@ -27,6 +29,7 @@ class Restored(NamedTuple):
     events: int
     since: float | None  # s, the time of the earliest event; None = there was none
     whole: bool  # nothing younger than what was asked for is left out
+    left_out: Differs = Differs()  # in what events mean something else, which are not restored
 
 
 @dataclass(slots=True)
@@ -35,20 +38,43 @@ class _Tail:
 
     writer: str
     before: int  # number of the earliest event that was read
-    chunks: list[list[Opened | Reported]] = field(default_factory=list)  # the latest first
+    chunks: list[list[tuple[int, Opened | Reported]]] = field(default_factory=list)  # latest first
+    decisions: list[Entry] = field(default_factory=list)  # the last of them, in order
     reached: float = float("inf")  # s, the time of the earliest one
+    cut: int = -1  # number of the last event that means something else
+    left_out: Differs = field(default_factory=Differs)
+    _start: int | None = None  # number of the earliest start
+
+    def add(self, entries: list[Entry], meaning: Meaning | None) -> None:
+        """Put the events before these into it."""
+        if meaning is not None:
+            part = meaning.of(entries)
+            self.left_out = self.left_out.also(part.some)
+            self.cut = part.cut
+            if any(part.end):  # it goes on until the next start
+                last = self.chunks[0][-1][0] if self.chunks else -1
+                self.cut = max(part.cut, last if self._start is None else self._start - 1)
+            self._start = self._start if part.start is None else part.start
+        found = ((entry.number, skim(entry.event)) for entry in entries)
+        chunk = [(number, event) for number, event in found if event is not None]
+        if chunk:
+            self.chunks.append(chunk)
+            self.reached = min(self.reached, chunk[0][1].time)
 
     def events(self) -> Iterator[Opened | Reported]:
-        return chain.from_iterable(reversed(self.chunks))
+        """In order, without those that mean something else."""
+        every = chain.from_iterable(reversed(self.chunks))
+        return (event for number, event in every if number > self.cut)
 
 
 def restore(
     events: EventLog,
-    sessions: SessionStore,
+    sessions: SessionStore | None,
     *,
     responses: int,
     since: float,
     seconds: float,
+    meaning: Meaning | None = None,
     recall: Callable[[Decision], None] | None = None,
     timer: Callable[[], float] = time.monotonic,
 ) -> Restored:
@@ -56,8 +82,11 @@ def restore(
     it as about `seconds` allow, the latest. Older events are not read, nor are files of them
     opened; those of all writers reach back equally far.
 
-    responses: R, the policy's response names. recall: is told the last 4,096 decisions, as
-        `replay` tells it all.
+    sessions: None where a server keeps them; then only `recall` is told, and no more is read than
+        that takes.
+    responses: R, the policy's response names. meaning: of items and users now; events that mean
+        something else, and all before them, are left out. recall: is told the last 4,096 decisions,
+        as `replay` tells it all.
 
     Of a session that began before what was read, steps go on; of a history, what was taken before
     is not known. Raises ContractError for an event that is none, and ValueError for `seconds` that
@@ -67,37 +96,40 @@ def restore(
     until = timer() + SHARE * seconds
     tails = [_Tail(writer, events.last(writer) + 1) for writer in events.writers()]
     reading = [tail for tail in tails if tail.before > 0]
-    recent: list[bytes] = []
+    recalled = 0
     while reading and timer() < until:
         tail = max(reading, key=lambda tail: tail.reached)
-        raw = _chunk(events, tail)
-        if len(recent) < REMEMBERED and recall is not None:
-            recent = [event for event in raw if b'"type":"decision"' in event[:40]] + recent
-        if not raw or tail.before == 0 or tail.reached < since:
+        entries = _chunk(events, tail)
+        if recalled < REMEMBERED and recall is not None:
+            own = [entry for entry in entries if DECISION in entry.event[:40]]
+            tail.decisions = own + tail.decisions
+            recalled += len(own)
+        enough = sessions is None and recalled >= REMEMBERED
+        tail.add(entries, meaning)
+        if not entries or tail.before == 0 or tail.reached < since or tail.cut >= 0 or enough:
             reading.remove(tail)
-    told = heapq.merge(*(tail.events() for tail in tails), key=lambda event: event.time)
-    tell(told, sessions, responses)
+    if sessions is not None:
+        told = heapq.merge(*(tail.events() for tail in tails), key=lambda event: event.time)
+        tell(told, sessions, responses)
     if recall is not None:
-        _recall(recent, recall)
-    times = [tail.reached for tail in tails if tail.chunks]
-    n = sum(len(chunk) for tail in tails for chunk in tail.chunks)
-    return Restored(n, min(times) if n else None, whole=not reading)
+        _recall((e.event for t in tails for e in t.decisions if e.number > t.cut), recall)
+    left_out = Differs()
+    for tail in tails:
+        left_out = left_out.also(tail.left_out)
+        if meaning is not None and tail.before > 0:
+            left_out = left_out.also(meaning.at_first(events, tail.writer)._replace(items=False))
+    times = [event.time for tail in tails for event in islice(tail.events(), 1)]
+    n = sum(1 for tail in tails for _ in tail.events())
+    return Restored(n, min(times) if n else None, whole=not reading, left_out=left_out)
 
 
-def _chunk(events: EventReader, tail: _Tail) -> list[bytes]:
-    """Put the events before those of a tail into it, and return them."""
+def _chunk(events: EventReader, tail: _Tail) -> list[Entry]:
+    """The events before those of a tail, which then begins with them."""
     after = max(tail.before - CHUNK, 0) - 1
-    raw = []
-    for entry in events.read(tail.writer, after):
-        if entry.number >= tail.before:
-            break
-        raw.append(entry.event)
+    own = events.read(tail.writer, after)
+    entries = [*takewhile(lambda entry: entry.number < tail.before, own)]
     tail.before = after + 1
-    found = [event for event in map(skim, raw) if event is not None]
-    if found:
-        tail.chunks.append(found)
-        tail.reached = min(tail.reached, found[0].time)
-    return raw
+    return entries
 
 
 def _recall(events: Iterable[bytes], recall: Callable[[Decision], None]) -> None:

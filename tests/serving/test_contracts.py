@@ -156,6 +156,26 @@ def test_a_body_of_any_bytes_is_a_contract_error(body: bytes | str) -> None:
         Request.from_json(body)
 
 
+def test_a_name_that_stands_twice_is_found_without_comparing_all_with_all() -> None:
+    """A body of 256 kB with 30,000 names kept the loop of the server for 50 s."""
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    names = [Name(n) for n in [*range(300), 7]]
+    with pytest.raises(ContractError, match="'7' stands twice in one object") as raised:
+        fields._each_once([(name, 0) for name in names])
+    assert raised.value.field == "7"
+    assert compared < 10 * len(names)
+
+
 def test_events_need_all_their_fields() -> None:
     with pytest.raises(ContractError, match="item is missing: a outcome_event must have it"):
         OutcomeEvent.from_json(OUTCOME)

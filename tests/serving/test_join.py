@@ -213,6 +213,20 @@ def test_of_two_decisions_with_one_place_in_a_session_the_first_stands() -> None
     assert found.counts["orphaned_outcomes"] == 1
 
 
+def test_other_outcomes_under_one_id_are_no_duplicates() -> None:
+    """As where each of a caller's users counts "o1", "o2" ...: outcomes are lost, and that must not
+    look like a harmless retry."""
+    one, two = decision(session="s"), decision(session="t", at=1.0)
+    mine = outcome("liked", one, outcome_id="o1")
+    theirs = outcome("liked", two, outcome_id="o1")
+    again = outcome("liked", one, 2.0, outcome_id="o1")
+    found = joined([one, two], [theirs, again, mine, mine])
+    assert found.counts["conflicting_outcomes"] == 1
+    assert found.counts["duplicate_outcomes"] == 2
+    assert found.log is not None
+    assert found.log.reward.tolist() == [0.5, 0.0]
+
+
 def test_a_whole_catalogue_beside_closed_candidates() -> None:
     whole = decision(candidates=None, candidate_propensity=None)
     closed = decision(

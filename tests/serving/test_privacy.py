@@ -112,6 +112,23 @@ def test_from_outside_what_the_server_writes_to_is_left_and_told(
     assert KEY.encode() not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
 
 
+def test_under_another_secret_nothing_is_found_and_that_is_told(
+    policy: Policy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Planted: a line's end in the secret's file. "Nothing erased" is no success then."""
+    engine = make_engine(policy, SegmentLog(tmp_path / "events"))
+    engine.announce()
+    serve(engine)
+    engine.events.close()
+    (tmp_path / "wrong").write_bytes(SECRET + b"\n")
+    (tmp_path / "right").write_bytes(SECRET)
+    command = ["forget", ANN, "--events", str(tmp_path / "events"), "--secret-file"]
+    assert main([*command, str(tmp_path / "wrong")]) == 1
+    assert "under another secret 1 times of 1" in capsys.readouterr().out
+    assert main([*command, str(tmp_path / "right")]) == 0
+    assert "another secret" not in capsys.readouterr().out
+
+
 def test_an_id_that_is_none_is_refused(policy: Policy, tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="user is 0 characters"):
         forget("", keys=Keys(SECRET))
