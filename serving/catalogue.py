@@ -34,15 +34,22 @@ class Catalogue:
         """A text file with one name a line, or a .json file: a list of names, or an object that
         gives each name its number; UTF-8.
 
-        Raises ValueError, which names the file, where it is neither.
+        Raises FileNotFoundError where there is no such file, and ValueError, which names the file,
+        where it is neither.
         """
         path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is no catalogue file: give a text file with one item id a line, or JSON"
+            )
         try:
             content = path.read_text(encoding="utf-8-sig")
             if path.suffix == ".json":
                 return cls(_in_order(json.loads(content)))
             lines = content.split("\n")  # alone: names may hold what else ends lines
             return cls(lines if lines[-1] else lines[:-1])
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is no text in UTF-8: write it anew as UTF-8") from error
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 

@@ -18,10 +18,13 @@ class Settings:
     rps: float = 100.0
     """Decisions a second; outcomes come on top."""
     seconds: float = 30.0
+    """How long requests are sent."""
     arrivals: Arrivals = "poisson"
+    """At random moments, or at equal distances."""
     outcomes: bool = True
     """Report what came of the slates: taken, liked, terminated."""
     users: int = 20_000
+    """Different users whose sessions are played."""
     think: float = 2.0
     """Seconds between two requests of a session."""
     session_length: float = 10.0
@@ -33,12 +36,15 @@ class Settings:
     candidates: int = 0
     """Items that are sent with each request; 0 = the server finds candidates itself."""
     deadline_ms: float | None = None
+    """Sent with each request; the server's own by default."""
     token_file: Path | None = None
+    """The server's token."""
     connections: int = 1_000
     """At most so many at a time."""
     run: str | None = None
     """What all ids of the run begin with; of the time by default."""
     seed: int = 0
+    """Of the arrivals, users and outcomes."""
     least_success: float = 0.999
     """Share of the decisions that must be answered with status 200."""
     json: bool = False

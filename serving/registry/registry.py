@@ -148,7 +148,8 @@ class Registry:
             named = pointer.live if version == "live" else pointer.previous
             if named is None:
                 raise ValueError(
-                    f"{self.folder} has no {version} version: longplay release promote VERSION"
+                    f"{self.folder} has no {version} version: "
+                    f"longplay release promote VERSION --registry {self.folder}"
                 )
             return read_version(self._versions / named)
         return find_version(self._versions, version)

@@ -194,6 +194,11 @@ def test_a_catalogue_is_read_from_lines_or_json(tmp_path: Any) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert Catalogue.from_file(tmp_path / name).names == ("é", "b", "c")
     odd = "a\u2028b\nc\x0bd\n"
+    with pytest.raises(FileNotFoundError, match="is no catalogue file"):
+        Catalogue.from_file(tmp_path / "none.txt")
+    (tmp_path / "binary.txt").write_bytes(bytes([255, 254, 0]))
+    with pytest.raises(ValueError, match="is no text in UTF-8"):
+        Catalogue.from_file(tmp_path / "binary.txt")
     (tmp_path / "odd.txt").write_text(odd, encoding="utf-8")
     assert Catalogue.from_file(tmp_path / "odd.txt").names == ("a\u2028b", "c\x0bd")
     for text, says in (("a\n\nb", "item 1 is 0 characters"), ("a\na", "names 'a' twice")):
