@@ -18,6 +18,7 @@ from serving.sessions.store import Taken, Visit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,11 +147,10 @@ def taken_of(events: Sequence[OutcomeEvent]) -> list[Taken]:
 
 
 def _check_float32(field: str, values: Sequence[float]) -> None:
-    largest = float(np.finfo(np.float32).max)
     for i, value in enumerate(values):
-        if abs(value) > largest:
+        if abs(value) > LARGEST:
             raise ContractError(
                 f"{field}[{i}] is {value}, more than float32 can hold",
                 field=f"{field}[{i}]",
-                limit=largest,
+                limit=LARGEST,
             )

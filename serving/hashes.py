@@ -21,9 +21,8 @@ def history_hash(items: NDArray[np.integer[Any]], responses: NDArray[np.floating
     if len(items) and items.min() < 0:
         taken = items >= 0
         items, responses = items[taken], responses[taken]
-    head = blake2b(items.astype(I4).tobytes(), digest_size=8)
-    head.update(responses.astype(F4).tobytes())
-    return head.hexdigest()
+    said = items.astype(I4, copy=False).tobytes() + responses.astype(F4, copy=False).tobytes()
+    return blake2b(said, digest_size=8).hexdigest()
 
 
 def rules_hash(rules: Sequence[Rule]) -> str:

@@ -48,10 +48,12 @@ def observation_of_requests(
     responses = np.zeros((b, h, len(serving.response_names)), np.float32)
     candidates = np.broadcast_to(pool, (b, c)).copy()
     for row, (one, known) in enumerate(zip(admitted, seen, strict=True)):
-        there = (known.items >= 0) & (known.items < serving.n_items)  # of this catalogue
-        recent = known.items[there][-h:]
+        recent, answers = known.items[-h:], known.responses[-h:]
+        if len(recent) and not 0 <= recent.min() <= recent.max() < serving.n_items:
+            there = (known.items >= 0) & (known.items < serving.n_items)  # of this catalogue
+            recent, answers = known.items[there][-h:], known.responses[there][-h:]
         items[row, h - len(recent) :] = recent
-        responses[row, h - len(recent) :] = known.responses[there][-h:]
+        responses[row, h - len(recent) :] = answers
         if one.candidates is not None:
             candidates[row] = -1
             candidates[row, : len(one.candidates)] = one.candidates

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.observation import Observation, Serving, candidate_items
+from policies.rules.members import among, groups_of, members_of
 from policies.rules.slate_states import CapState, QuotaState
 from policies.slates.sequential import Adjustment
 from policies.validation import whole
@@ -53,13 +54,13 @@ class Banned:
         _set(self, items=_flags(self, self.items))
 
     def closed(self, obs: Observation, items: I32) -> Bool:
-        return _of(self.items, items)
+        return members_of(self.items, items)
 
     def adjustment(self, items: I32) -> None:
         return None
 
     def broken(self, obs: Observation, slate: I32) -> I64:
-        return count(_of(self.items, slate))
+        return count(members_of(self.items, slate))
 
     def missing(self, slate: I32) -> I64:
         return np.zeros(len(slate), np.int64)
@@ -93,8 +94,12 @@ class Repeats:
 
     def _consumed(self, obs: Observation, items: I32) -> tuple[Bool, I32]:
         """(B, C) whether the history holds an item's group too often, and where it does last."""
-        past = _group_of(self.group, obs.history_items)  # (B, H)
-        now = _group_of(self.group, items)
+        past = groups_of(self.group, obs.history_items)  # (B, H)
+        now = groups_of(self.group, items)
+        if self.times == 1 and not self.spare:
+            held = among(now, past)
+            if held is not None:
+                return held, np.zeros((0, 0), np.int32)
         now = np.where(now >= 0, now, -2)
         small = past.shape[1] < 256  # bytes are added in a fifth of the time
         times = np.zeros(items.shape, np.uint8 if small else np.int32)
@@ -143,13 +148,13 @@ class Cap:
         _set(self, group=_groups(self, self.group), most=_whole(self, "most", self.most, 0))
 
     def closed(self, obs: Observation, items: I32) -> Bool:
-        return (_group_of(self.group, items) >= 0) & (self.most == 0)
+        return (groups_of(self.group, items) >= 0) & (self.most == 0)
 
     def adjustment(self, items: I32) -> Adjustment:
-        return partial(CapState, _group_of(self.group, items), self.most)
+        return partial(CapState, groups_of(self.group, items), self.most)
 
     def broken(self, obs: Observation, slate: I32) -> I64:
-        group = _group_of(self.group, slate)
+        group = groups_of(self.group, slate)
         same = (group[:, :, None] == group[:, None, :]) & (group >= 0)[:, :, None]
         above = np.tril(same, -1).sum(axis=2)  # (B, K): of its group above it
         return count((above >= self.most) & (group >= 0))
@@ -177,17 +182,17 @@ class Quota:
             _set(self, most=_whole(self, "most", self.most, self.least))
 
     def closed(self, obs: Observation, items: I32) -> Bool:
-        return _of(self.members, items) & (self.most == 0)
+        return members_of(self.members, items) & (self.most == 0)
 
     def adjustment(self, items: I32) -> Adjustment:
-        return partial(QuotaState, _of(self.members, items), self.least, self.most)
+        return partial(QuotaState, members_of(self.members, items), self.least, self.most)
 
     def broken(self, obs: Observation, slate: I32) -> I64:
-        shown = count(_of(self.members, slate))
+        shown = count(members_of(self.members, slate))
         return shown * 0 if self.most is None else np.maximum(shown - self.most, 0)
 
     def missing(self, slate: I32) -> I64:
-        return np.maximum(self.least - count(_of(self.members, slate)), 0)
+        return np.maximum(self.least - count(members_of(self.members, slate)), 0)
 
 
 KINDS: dict[str, tuple[type[Any], str]] = {
@@ -218,15 +223,6 @@ def count(where: Bool) -> I64:
     """(B,) true places of (B, K)."""
     total: I64 = where.sum(axis=1)
     return total
-
-
-def _of(members: Bool, items: I32) -> Bool:
-    return members[np.maximum(items, 0)] & (items >= 0)
-
-
-def _group_of(group: I32, items: I32) -> I32:
-    """The groups of items (B, C); -1 = of none, or an empty place."""
-    return np.where(items >= 0, group[np.maximum(items, 0)], np.int32(-1))
 
 
 def _set(rule: Rule, **checked: Any) -> None:

@@ -37,16 +37,23 @@ class CapState:
     def __init__(self, group: I32, most: int) -> None:
         self.group, self.most = group, most  # (B, C), -1 = of no group
         self.count = np.zeros(group.shape, np.int32)  # placed so far of each column's group
+        self._logits = np.zeros(group.shape)
+        if most <= 0:
+            self._logits[group >= 0] = -np.inf
 
     def logits(self) -> F64:
-        return np.where((self.count >= self.most) & (self.group >= 0), -np.inf, 0.0)
+        return self._logits
 
     def required(self) -> None:
         return None
 
     def place(self, column: I64) -> None:
         placed = of_columns(self.group, column)
-        self.count += (self.group == placed[:, None]) & (column >= 0)[:, None]
+        placed[(column < 0) | (placed < 0)] = -2  # no column's
+        same = self.group == placed[:, None]
+        self.count += same
+        same &= self.count >= self.most
+        self._logits[same] = -np.inf
 
 
 class QuotaState:
@@ -55,18 +62,22 @@ class QuotaState:
     def __init__(self, members: Bool, least: int, most: int | None) -> None:
         self.members, self.least, self.most = members, least, most  # members (B, C)
         self.count = np.zeros(len(members), np.int64)  # members placed
+        self._logits = np.zeros(members.shape)
+        if most is not None and most <= 0:
+            self._logits[members] = -np.inf
 
     def logits(self) -> F64:
-        out = np.zeros(self.members.shape)
-        if self.most is not None:
-            out[self.members & (self.count >= self.most)[:, None]] = -np.inf
-        return out
+        return self._logits
 
     def required(self) -> tuple[Bool, I64]:
         return self.members, self.least - self.count
 
     def place(self, column: I64) -> None:
-        self.count += of_columns(self.members, column) & (column >= 0)
+        placed = of_columns(self.members, column) & (column >= 0)
+        self.count += placed
+        if self.most is not None:
+            full = np.flatnonzero(placed & (self.count == self.most))
+            self._logits[full] = np.where(self.members[full], -np.inf, 0.0)
 
 
 class NearestState:

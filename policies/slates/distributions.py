@@ -203,19 +203,29 @@ def top_places(scores: F64, places: int) -> I32:
 
 def softmax(logits: F64) -> F64:
     """Row softmax (B, C); a row of -inf gives zeros."""
-    p = np.exp(logits - _finite(logits.max(axis=1, keepdims=True)))
+    top = logits.max(axis=1, keepdims=True)
+    none = top == -np.inf
+    if none.any():
+        top[none] = 0.0
+    p: F64 = logits - top
+    np.exp(p, out=p)
     total = p.sum(axis=1, keepdims=True)
-    share: F64 = np.divide(p, total, out=np.zeros_like(p), where=total > 0)
-    return share
+    total[none] = 1.0
+    p /= total
+    return p
 
 
 def softmax_at(logits: F64, column: NDArray[np.integer[Any]]) -> tuple[F64, Bool]:
     """The softmax (B,) of one column of each row, and which rows are -inf throughout."""
     top = logits.max(axis=1, keepdims=True)
-    p = np.exp(logits - _finite(top))
+    none: Bool = top[:, 0] == -np.inf
+    if none.any():
+        top[none] = 0.0
+    p = logits - top
+    np.exp(p, out=p)
     total, mine = p.sum(axis=1), p[np.arange(len(p)), column]
     share: F64 = np.divide(mine, total, out=np.zeros_like(mine), where=total > 0)
-    return share, np.isneginf(top[:, 0])
+    return share, none
 
 
 def sum_weighted(values: list[F64], weights: tuple[float, ...]) -> F64:
@@ -224,7 +234,3 @@ def sum_weighted(values: list[F64], weights: tuple[float, ...]) -> F64:
     for value, weight in zip(values, weights, strict=True):
         out += weight * value
     return out
-
-
-def _finite(top: F64) -> F64:
-    return np.where(np.isneginf(top), 0.0, top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
@@ -34,10 +35,12 @@ class RowStreams:
         shape = (size,) if isinstance(size, int) else size
         if shape[0] != len(self.keys):
             raise ValueError(f"{shape[0]} rows are drawn from the streams of {len(self.keys)}")
-        width = int(np.prod(shape[1:], dtype=np.int64))
+        width = math.prod(shape[1:])
         nth = np.arange(self.drawn + 1, self.drawn + width + 1, dtype=np.uint64)
         self.drawn += width
-        bits = _mixed(self.keys + nth * np.uint64(GOLDEN)) >> np.uint64(12)  # + .5 is exact
+        nth *= np.uint64(GOLDEN)
+        bits = _mixed(self.keys + nth)
+        bits >>= np.uint64(12)  # + .5 is exact
         out = bits.astype(np.float64).reshape(shape)
         out += 0.5
         out *= 2.0**-52
@@ -73,9 +76,10 @@ def stream_keys(names: Iterable[str], *, secret: bytes = b"") -> U64:
 
 def _mixed(z: U64) -> U64:
     """The finaliser of SplitMix64, in place."""
-    z ^= z >> np.uint64(30)
+    high = z >> np.uint64(30)
+    z ^= high
     z *= np.uint64(0xBF58476D1CE4E5B9)
-    z ^= z >> np.uint64(27)
+    z ^= np.right_shift(z, np.uint64(27), out=high)
     z *= np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
+    z ^= np.right_shift(z, np.uint64(31), out=high)
     return z

@@ -107,12 +107,18 @@ class Sequential:
         rows, out = np.arange(len(left)), np.empty((len(left), places), np.int32)
         for place in range(places):
             now = next_logits(left, states, places - place)
-            noisy = now if rng is None or self.greedy else now + rng.gumbel(size=now.shape)
+            noisy = now
+            if rng is not None and not self.greedy:
+                noisy = rng.gumbel(size=now.shape)
+                noisy += now
             column = noisy.argmax(axis=1)
-            none = np.isneginf(now[rows, column])
+            none = now[rows, column] == -np.inf
             if chances is not None:
-                chances.append(np.where(none, 1.0, self._chance_of(now, column)[0]))
-            column = np.where(none, -1, column)
+                chances.append(self._chance_of(now, column)[0])
+            if none.any():
+                column[none] = -1
+                if chances is not None:
+                    chances[-1][none] = 1.0
             out[:, place] = column
             place_columns(left, states, column)
         return out
@@ -149,6 +155,8 @@ def next_logits(left: F64, states: list[SlateState], places: int) -> F64:
     for state in states:
         now += state.logits()
     quotas = [quota for quota in (state.required() for state in states) if quota is not None]
+    if sum(int(count.max(initial=0)) for _, count in quotas) < places:
+        return now
     need = sum((np.maximum(count, 0) for _, count in quotas), np.zeros(len(now), np.int64))
     urgent: Bool = need >= places
     if urgent.any():
@@ -163,7 +171,10 @@ def next_logits(left: F64, states: list[SlateState], places: int) -> F64:
 
 def place_columns(left: F64, states: list[SlateState], column: I64) -> None:
     """In place: the columns are taken."""
-    shown = np.flatnonzero(column >= 0)
-    left[shown, column[shown]] = -np.inf
+    rows, some = np.arange(len(column)), column >= 0
+    if some.all():
+        left[rows, column] = -np.inf
+    else:
+        left[rows[some], column[some]] = -np.inf
     for state in states:
         state.place(column)

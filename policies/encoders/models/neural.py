@@ -182,7 +182,9 @@ class NeuralEncoder(ABC):
         unseen = self._counts == 0
         if unseen.any() and not unseen.all():
             out[:, unseen] = out[:, ~unseen].min(axis=1, keepdims=True)
-        out[~states.any(axis=1)] = log_shares(self._counts)
+        empty = ~states.any(axis=1)
+        if empty.any():
+            out[empty] = log_shares(self._counts)
         return out
 
     def _build(self, n_items: int, counts: NDArray[np.int64]) -> None:
