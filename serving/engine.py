@@ -14,6 +14,7 @@ from serving.contracts.decisions import Decision
 from serving.contracts.fields import number
 from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.contracts.requests import Request
+from serving.contracts.skimming import Opened
 from serving.contracts.starts import Start
 from serving.deciding import Batch, Decider
 from serving.door import Door, taken_of
@@ -188,6 +189,10 @@ class Engine:
         """A decision of the event log is answered again when its request is sent again: for
         `replay`, after a restart."""
         self._keeper.retries.keep(key_of(decision), decision.to_json())
+
+    def recall_event(self, opened: Opened, event: bytes) -> None:
+        """The same for the event of a decision, of which only what sessions need was read."""
+        self._keeper.retries.keep(key_of(opened), event)
 
     def forget(self, user: str) -> int:
         """Nothing more is known of a user but what the event log holds; returns whether anything

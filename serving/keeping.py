@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from policies.validation import whole
 from serving.answers import said
 from serving.contracts.decisions import Decision
+from serving.contracts.skimming import Opened
 from serving.events.batches import append_each
 from serving.events.log import EventLog
 from serving.sessions.store import Visit
@@ -19,7 +20,7 @@ logger = logging.getLogger("serving")
 Key = tuple[str, str, str]  # user, session, request_id
 
 
-def key_of(decision: Decision) -> Key:
+def key_of(decision: Decision | Opened) -> Key:
     """By whom, and in which session, a decision was asked for."""
     return decision.user, decision.session, decision.decision_id
 

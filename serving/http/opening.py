@@ -104,7 +104,7 @@ def read_back_log(
         since=now - lasts,
         seconds=seconds,
         meaning=Meaning(engine.catalogue.names, names, engine.keys.fingerprint),
-        recall=engine.recall,
+        recall=engine.recall_event,
     )
     if restored.left_out.items:
         logger.warning(ITEMS if store is not None else ITEMS + SERVER)

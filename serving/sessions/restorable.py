@@ -14,6 +14,7 @@ from serving.events.log import Entry, EventReader
 from serving.events.reading import START
 
 SHOWN = re.compile(rb'"slate":(\[[^]]*\]),"items":(\[.*?\]),"propensity":')
+FIRST, EVERY = 8, 16  # decisions after a start, and events, whose items are looked at
 
 
 class Differs(NamedTuple):
@@ -48,15 +49,19 @@ class Meaning:
 
     def of(self, entries: Sequence[Entry]) -> Part:
         """What a start does not say is taken from the decisions after it, which hold both names and
-        numbers; one of others counts until the next start."""
-        first, cut, some, now = None, -1, Differs(), Differs()
+        numbers: the first few and every sixteenth event. One of others counts until the next
+        start."""
+        first, cut, some, now, looks = None, -1, Differs(), Differs(), FIRST
         for entry in entries:
             if (start := _start(entry.event)) is not None:
                 first = entry.number if first is None else first
-                now = self._of_start(start)
-            if not now.items and self._others(entry.event):
-                now = now._replace(items=True)
-            if any(now):
+                now, looks = self._of_start(start), FIRST
+            if (looks or entry.number % EVERY == 0) and not now.items:
+                match = SHOWN.search(entry.event, 0, 8_192)
+                looks -= match is not None and looks > 0
+                if match is not None and self._others(match):
+                    now = now._replace(items=True)
+            if now.items or now.secret:
                 cut, some = entry.number, some.also(now)
         return Part(first, cut, some, now)
 
@@ -72,11 +77,8 @@ class Meaning:
         items = items or start.response_names != tuple(self.response_names)
         return Differs(items, start.keyed_by not in ("", self.keyed_by))
 
-    def _others(self, event: bytes) -> bool:
+    def _others(self, match: re.Match[bytes]) -> bool:
         """Whether a decision calls an item otherwise."""
-        match = SHOWN.search(event, 0, 8_192)
-        if match is None:
-            return False
         numbers = [number for number in json.loads(match[1]) if number >= 0]
         told: list[str] = json.loads(match[2])
         return [self.names[n] for n in numbers if n < len(self.names)] != told

@@ -10,7 +10,6 @@ from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from policies.validation import POSITIVE
-from serving.contracts.decisions import Decision
 from serving.contracts.skimming import Opened, Reported, skim
 from serving.events.log import Entry, EventLog, EventReader
 from serving.sessions.replay import tell
@@ -75,7 +74,7 @@ def restore(
     since: float,
     seconds: float,
     meaning: Meaning | None = None,
-    recall: Callable[[Decision], None] | None = None,
+    recall: Callable[[Opened, bytes], None] | None = None,
     timer: Callable[[], float] = time.monotonic,
 ) -> Restored:
     """Tell an empty store what the event log holds of the time from `since` (s) on, or as much of
@@ -85,8 +84,8 @@ def restore(
     sessions: None where a server keeps them; then only `recall` is told, and no more is read than
         that takes.
     responses: R, the policy's response names. meaning: of items and users now; events that mean
-        something else, and all before them, are left out. recall: is told the last 4,096 decisions,
-        as `replay` tells it all.
+        something else, and all before them, are left out. recall: is told the last 4,096 decisions
+        and their events.
 
     Of a session that began before what was read, steps go on; of a history, what was taken before
     is not known. Raises ContractError for an event that is none, and ValueError for `seconds` that
@@ -132,7 +131,8 @@ def _chunk(events: EventReader, tail: _Tail) -> list[Entry]:
     return entries
 
 
-def _recall(events: Iterable[bytes], recall: Callable[[Decision], None]) -> None:
-    decisions = sorted(map(Decision.from_json, events), key=lambda decision: decision.time)
-    for decision in decisions[-REMEMBERED:]:
-        recall(decision)
+def _recall(events: Iterable[bytes], recall: Callable[[Opened, bytes], None]) -> None:
+    told = ((skim(event), event) for event in events)
+    decisions = [(opened, event) for opened, event in told if isinstance(opened, Opened)]
+    for opened, event in sorted(decisions, key=lambda pair: pair[0].time)[-REMEMBERED:]:
+        recall(opened, event)

@@ -131,7 +131,9 @@ def test_a_store_is_restored_as_a_whole_replay_would(
     twin, recalled = MemorySessions(ttl=1e9), list[Decision]()
     n = replay(with_end, twin, responses=2, recall=recalled.append)
     again = list[Decision]()
-    found, store = restored(with_end, recall=again.append)
+    found, store = restored(
+        with_end, recall=lambda _, event: again.append(Decision.from_json(event))
+    )
     assert found == Restored(n, 100.0, whole=True)
     assert known(store) == known(twin)
     assert len(known(store)) == USERS
