@@ -30,8 +30,6 @@ from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
 from serving.sessions.store import SessionStore, Taken
 
-DEADLINE = "deadline"  # the reason of a fallback for a request that waited too long
-
 
 class Engine:
     """Serves a policy; `policies.constrained` puts it under rules, which the fallback keeps too.

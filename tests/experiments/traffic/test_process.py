@@ -11,6 +11,7 @@ from experiments.traffic.benchmark.backing import Backing, Kind, find_binary
 from experiments.traffic.benchmark.disk import FILLER, small_disk
 from experiments.traffic.benchmark.process import ServerProcess
 from serving import EventLogError, SegmentLog
+from tests.serving.servers import missing
 
 SERVER = """
 import http.server, sys
@@ -85,7 +86,7 @@ def test_a_full_disk_takes_no_event_and_then_does(
 def test_a_store_listens_where_it_did_after_it_was_killed(kind: Kind, tmp_path: Path) -> None:
     binary = find_binary(kind)
     if binary is None:
-        pytest.skip(f"no {kind} server on this machine")
+        missing(f"no {kind} server on this machine")
     backing = Backing(kind, binary, tmp_path / "data")
     backing.start()
     try:
