@@ -178,7 +178,8 @@ def test_memory_is_measured_while_a_version_is_loaded(tmp_path: Path) -> None:
     small, big = (registry.find(v).evidence.load_bytes for v in (a, b))
     if small is None or big is None:
         pytest.skip("this system does not tell the peak of a process")
-    assert small < 20_000_000 < 48_000_000 < big < 300_000_000
+    # the array is 48 MB; pages that the process had already may serve for a part of it
+    assert small < 20_000_000 < 40_000_000 < big < 300_000_000
 
 
 # ---- what is live
