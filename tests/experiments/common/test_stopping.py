@@ -51,7 +51,7 @@ def test_a_stopped_run_ends_with_its_workers(
         "--workers",
         "2",
     ]
-    command = [sys.executable, "-m", "experiments", "climb", *sizes.split(), "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "experiments", "climb", *sizes, "--out", str(tmp_path)]
     with subprocess.Popen(
         command, start_new_session=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
