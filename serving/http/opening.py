@@ -61,6 +61,7 @@ def open_service(
         own = store if isinstance(store, MemorySessions) else None
         restored = read_back_log(engine, log, own, read_back, idle)
         watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
+        watcher.check()  # users of a rollout keep their arms over a restart
         snapshots = None if own is None else snapshots_of(engine, own, restored)
     except BaseException:
         log.close()
@@ -100,7 +101,13 @@ def service_of(
     def status() -> Mapping[str, Any]:
         versions = [version.version for version in registry.versions()]
         found = None if restored is None else restored.to_json()
-        return {"versions": versions, "since": watcher.status().since, "restored": found}
+        watched = watcher.status()
+        return {
+            "versions": versions,
+            "since": watched.since,
+            "restored": found,
+            "error": watched.error,
+        }
 
     service = Service(
         engine,

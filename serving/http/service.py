@@ -20,6 +20,7 @@ from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.rates import Rates
 from serving.http.tokens import check_token
 from serving.http.worker import Meter, Worker
+from serving.live import arms_of
 from serving.page.names import Names
 
 ASIDE = 8  # explanations and farewells that may wait; one is worked on
@@ -156,7 +157,8 @@ class Service:
             "rules": [rule.name for rule in rules_of(engine.policy)],
             "slis": {} if self.metrics is None else self.metrics.slis(),
             "restored": None,
-        }
+            "error": None,
+        } | arms_of(engine.served)
         return known | dict({} if self._status is None else self._status())
 
     def _check_rate(self, user: str) -> None:
