@@ -270,4 +270,4 @@ def _values(cls: type[Message]) -> Callable[[Any], tuple[Any, ...]]:
 
 @cache
 def _required(cls: type[Message]) -> list[str]:
-    return [f.name for f in fields(cls) if f.default is MISSING]
+    return [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 from serving.contracts.fields import (
@@ -66,8 +65,10 @@ class Shares:
         check(self)
 
 
-_NAMED = named(inner(Seen))
-_NONE: Mapping[str, Seen] = MappingProxyType({})
+def _by_metric(about: str) -> Any:
+    return field(
+        default_factory=dict[str, Seen], metadata={"parse": named(inner(Seen)), "about": about}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +83,9 @@ class Window:
     weight: float = of(number, about="Share of users that the canary is served to.")
     canary: ArmSeen = of(inner(ArmSeen), ArmSeen())  # noqa: RUF009
     control: ArmSeen = of(inner(ArmSeen), ArmSeen())  # noqa: RUF009
-    rollout: Mapping[str, Seen] = of(_NAMED, _NONE, "All stages together, by metric.")
-    stage: Mapping[str, Seen] = of(_NAMED, _NONE, "This stage alone.")
-    recent: Mapping[str, Seen] = of(_NAMED, _NONE, "Its recent part.")
+    rollout: Mapping[str, Seen] = _by_metric("All stages together, by metric.")
+    stage: Mapping[str, Seen] = _by_metric("This stage alone.")
+    recent: Mapping[str, Seen] = _by_metric("Its recent part.")
     recent_from: float | None = of(maybe(number), None, "s; where the recent part begins.")
     hard: Shares = of(inner(Shares), Shares(), "Of the canary.")  # noqa: RUF009
     sample_ratio_p: float | None = of(maybe(number), None, "Of this stage, anytime-valid.")
