@@ -58,6 +58,9 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(
         "experiments.logs.plan", "after `cannot tell`: a step, a better log or a trial, in numbers"
     ),
+    "trial": Command(
+        "experiments.trials.command", "an A/B test: its size before it starts, what it says so far"
+    ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),

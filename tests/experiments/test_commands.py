@@ -47,6 +47,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
     "--out {d}/next",
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
+    "trial": "plan {d}/log --log-days 7 --json {d}/trial.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
     "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
