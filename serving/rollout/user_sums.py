@@ -10,41 +10,46 @@ from numpy.typing import NDArray
 from offpolicy.trials.units import TrialUnits
 
 F64 = NDArray[np.float64]
-FIRST = 1_024  # rows that there is room for at first
+FIRST = 256  # rows that there is room for at first
 
 
 class UserSums:
-    """Sums of M metrics a user, stratum and arm, which grow in place."""
+    """Sums of M metrics by user (a number), arm and stratum, in arrays that grow in place."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self._row: dict[tuple[str, bool, int], int] = {}
-        self._total: F64 = np.zeros((FIRST, len(self.names)))
-        self._sessions = np.zeros(FIRST, np.int64)
+        self._row: dict[tuple[int, bool, int], int] = {}
+        self._sums: F64 = np.zeros((FIRST, 2 + len(self.names)))  # sessions, decisions, metrics
 
     def __len__(self) -> int:
         return len(self._row)
 
     def add(
-        self, user: str, canary: bool, stratum: int, values: Sequence[float], *, begins: bool
+        self, user: int, canary: bool, stratum: int, values: Sequence[float], *, begins: bool
     ) -> None:
         """A decision's values (M,). begins: it is the first one of its session."""
         row = self._row.setdefault((user, canary, stratum), len(self._row))
-        if row == len(self._total):
-            self._total = np.concatenate([self._total, np.zeros_like(self._total)])
-            self._sessions = np.concatenate([self._sessions, np.zeros_like(self._sessions)])
-        self._total[row] += values
-        self._sessions[row] += begins
+        if row == len(self._sums):
+            self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)])
+        self._sums[row] += (begins, 1.0, *values)
 
     def units(self) -> TrialUnits:
         """A copy of all rows."""
-        n, keys = len(self._row), list(self._row)
+        keys, sums = self._keys(), self._sums[: len(self)].copy()
         return TrialUnits(
-            user=np.array([user for user, _, _ in keys], dtype=np.str_),
-            canary=np.fromiter((canary for _, canary, _ in keys), np.bool_, n),
-            stratum=np.fromiter((stratum for _, _, stratum in keys), np.int64, n),
-            total=self._total[:n].copy(),
-            sessions=self._sessions[:n].copy(),
+            user=keys[:, 0],
+            canary=keys[:, 1] == 1,
+            stratum=keys[:, 2],
+            total=sums[:, 2:],
+            sessions=sums[:, 0],
             names=self.names,
-            covariate=None,
         )
+
+    def size(self, canary: bool, stratum: int) -> tuple[int, int]:
+        """Users and decisions of an arm in a stratum."""
+        keys = self._keys()
+        of_arm = (keys[:, 1] == canary) & (keys[:, 2] == stratum)
+        return int(of_arm.sum()), int(self._sums[: len(self), 1][of_arm].sum())
+
+    def _keys(self) -> NDArray[np.int64]:
+        return np.array(list(self._row), np.int64).reshape(-1, 3)
