@@ -1,1 +1,1 @@
-"""A rollout: shadow, canary, promotion or the way back, by what the event log says."""
+"""A staged rollout as a pure function: what is seen of a canary, and what follows from it."""
