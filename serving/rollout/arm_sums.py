@@ -1,9 +1,12 @@
-"""What decisions of an arm, or of a shadow, come to while they are read: the numbers of hard stops."""
+"""What decisions of an arm or a shadow come to as they are read: the numbers of hard stops."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +20,12 @@ from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.estimates import quantile
 from serving.metrics.series import DURATION, SECONDS
 from serving.metrics.sums import Sums, histogram_of, moments_of
-from serving.metrics.window import Window as Minutes
 from serving.rollout.rule import HARD_LEVEL
 from serving.rollout.window import Shares
 
 F64 = NDArray[np.float64]
 TOGETHER = 64  # decisions are summed so many at a time
+MOST = 2_000  # minutes that are kept between two looks
 FAILED = ("policy", "rule", "event_log", "other")  # classes of fallbacks that are errors
 WEIGHT = "longplay_first_place_weight"
 SLOW = ("longplay_rollout_slow", "")
@@ -41,7 +44,8 @@ class ArmSums:
     def __init__(self, slow_ms: float, minutes: int, rules: Sequence[tuple[Rule, ...]]) -> None:
         self.slow_ms, self.last = slow_ms, -math.inf  # s, of the last decision
         self.total = Sums()
-        self.minutes = Minutes(60.0, minutes)
+        self.minutes: dict[int, Sums] = {}  # by the minute of decisions
+        self._n_minutes = minutes
         self._rules = {rules_hash(some): some for some in rules}
         self._waiting: list[Decision] = []
 
@@ -61,13 +65,18 @@ class ArmSums:
         for minute, some in by_minute.items():
             slow = sum(one.waited_ms + one.worked_ms > self.slow_ms for one in some)
             sums = sums_of_decisions(some, rules=self._rules) + Sums({SLOW: float(slow)})
+            sums = replace(sums, shown=sums.shown[:0])
             self.total += sums
-            self.minutes.add(60.0 * minute, sums)
+            self.minutes[minute] = self.minutes.get(minute, Sums()) + sums
+        if len(self.minutes) > MOST:
+            self.minutes = dict(sorted(self.minutes.items())[-MOST // 2 :])
 
     def shares(self, now: float) -> Shares:
         """Counts of the last minutes; violations and weights of all."""
         self.flush()
-        recent = self.minutes.total(now)
+        first = int(now // 60) - self._n_minutes + 1
+        self.minutes = {minute: sums for minute, sums in self.minutes.items() if minute >= first}
+        recent = reduce(add, self.minutes.values(), Sums())
         low, high = weight_bounds(self.total.moments.get(WEIGHT))
         return Shares(
             decisions=int(recent.count("longplay_requests")),

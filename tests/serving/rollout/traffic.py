@@ -44,15 +44,16 @@ def outcome(
 
 
 def messy(
-    seed: int, n: int = 400, *, users: int = 40, window: float = 60.0
+    seed: int, n: int = 400, *, users: int = 40, window: float = 60.0, reused_ids: bool = True
 ) -> list[Decision | OutcomeEvent]:
     """Decisions of users over some 40 minutes and two stages, with outcomes in time, late, early,
     foreign, of nobody, sent twice under one id with other words, and a decision that a conflict
-    takes away."""
+    takes away. reused_ids: some decisions say something else under an id that was given."""
     rng = np.random.default_rng(seed)
     events: list[Decision | OutcomeEvent] = []
+    of_session = rng.integers(users, size=n)
     for nth in range(n):
-        u = int(rng.integers(users))
+        u = int(of_session[nth // 4])
         time = float(np.round(1_000 + 6.0 * nth + rng.uniform(0, 5), 3))
         one = decision(
             nth, f"user {u}", time, weight=0.05 if nth < n // 2 else 0.25, canary=u % 3 == 0,
@@ -74,7 +75,7 @@ def messy(
                 events.append(replace(came, outcome_id=f"z{nth}{k}", decision_id=f"no {nth}"))
         if rng.random() < 0.05:
             events.append(replace(one, decision_id=f"e{nth}", time=time + 0.5))  # the same step
-        if rng.random() < 0.05:
+        if rng.random() < 0.05 and reused_ids:
             events.append(replace(one, slate=(ITEMS - 1, 0), time=time + 0.5))  # the same id
     return events
 

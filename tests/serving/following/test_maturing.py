@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
 
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
+from serving.following.maturing import Maturing
 from serving.joining.matching import sort_events
 from serving.joining.rule import JoinRule
-from serving.rollout.maturing import Maturing
 from tests.serving.rollout.traffic import decision, messy, outcome, shuffled
 
 RULE = JoinRule(window=60.0, windows={"skipped": 20.0}, reward={"liked": 1.0})

@@ -34,8 +34,10 @@ class UserSums:
         self._sums[row] += (begins, 1.0, *values)
 
     def units(self) -> TrialUnits:
-        """A copy of all rows."""
-        keys, sums = self._keys(), self._sums[: len(self)].copy()
+        """A copy of all rows, in an order that does not depend on that of the decisions."""
+        keys = self._keys()
+        order = np.lexsort(keys.T)
+        keys, sums = keys[order], self._sums[: len(self)][order]
         return TrialUnits(
             user=keys[:, 0],
             canary=keys[:, 1] == 1,

@@ -14,9 +14,9 @@ from typing import Any
 
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
+from serving.following.remembered import Remembered
 from serving.joining.matching import in_time, order_of, outcome_order
 from serving.joining.rule import JoinRule
-from serving.rollout.remembered import Remembered
 
 KEPT_FOR = 2.0  # times the longest window for which ids of what is over are known: a decision or an
 # outcome that is sent again after that is taken for a new one
@@ -107,7 +107,7 @@ class Maturing:
                 self.counts["repeated_outcomes"] += 1
                 continue
             self._told.add(outcome.outcome_id, outcome.time)
-            if outcome.decision_id in self._over and outcome.decision_id not in self._waiting:
+            if outcome.decision_id in self._over:
                 self.counts["late_outcomes"] += 1
             else:
                 self._own[outcome.decision_id].append(outcome)
