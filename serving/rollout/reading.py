@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from hashlib import blake2b
 from typing import NamedTuple
 
+from offpolicy.trials.comparing import Per
+from offpolicy.trials.difference import Difference, difference
 from offpolicy.trials.exposure import sample_ratio
+from offpolicy.trials.units import TrialUnits
 from policies.rules.constraints import Rule
 from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
 from serving.contracts.shadows import ShadowEvent
 from serving.events.log import EventReader
+from serving.following.arm_sums import ArmSums, Counted, ShadowSums
 from serving.following.exposures import Exposures
 from serving.following.follower import Follower
 from serving.following.maturing import Mature, Maturing
 from serving.following.recent import RecentSums
 from serving.following.user_sums import UserSums
 from serving.joining.rule import JoinRule
-from serving.rollout.arm_sums import ArmSums, ShadowSums
-from serving.rollout.differences import seen_of
-from serving.rollout.rule import RolloutRule
-from serving.rollout.window import ArmSeen, Window
+from serving.rollout.rule import HARD_LEVEL, RolloutRule, Scope
+from serving.rollout.window import ArmSeen, Seen, Shares, Window
 
 PART = 20_000  # events that are read before what is over is summed, where there are many
 MINUTES = 10  # of which hard stops count
@@ -105,16 +108,16 @@ class LiveReader:
             weight=weight,
             canary=self._arm(CANARY, stratum, now, since),
             control=self._arm(CONTROL, stratum, now, since),
-            rollout=seen_of(units, self.rule, "rollout"),
-            stage=seen_of(stage, self.rule, "stage"),
-            recent=seen_of(recent.where(recent.stratum == stratum), self.rule, "recent"),
+            rollout=_differences(units, self.rule, "rollout"),
+            stage=_differences(stage, self.rule, "stage"),
+            recent=_differences(recent.where(recent.stratum == stratum), self.rule, "recent"),
             recent_from=begins,
-            hard=self.arms[CANARY].shares(now),
+            hard=_shares(self.arms[CANARY].counted(now, HARD_LEVEL)),
             sample_ratio_p=sample_ratio(shown.canary, shown.control, weight).p_value
             if 0 < weight < 1 and shown.arms
             else None,
             multiple_exposure=shown.multiple,
-            shadow=self.shadow.shares(),
+            shadow=_shares(self.shadow.counted(HARD_LEVEL)),
         )
 
     def _take(self, event: Decision | OutcomeEvent | ShadowEvent) -> None:
@@ -175,3 +178,31 @@ def value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
     if metric == DECISIONS:
         return 1.0
     return sum(o.value for o in one.outcomes if o.kind == metric)
+
+
+def _shares(found: Counted) -> Shares:
+    return Shares(**asdict(found))
+
+
+def _differences(units: TrialUnits, rule: RolloutRule, scope: Scope) -> Mapping[str, Seen]:
+    """Canary minus control in each metric of the rule, at its level for this scope."""
+    per: Per = "session" if rule.per == "session" else "user"
+    return {name: _seen(units, name, rule, scope, per) for name in rule.metrics}
+
+
+def _seen(units: TrialUnits, name: str, rule: RolloutRule, scope: Scope, per: Per) -> Seen:
+    level = rule.level_of(name, scope)
+    if not len(units):
+        return Seen(users=0, level=level)
+    return _as_seen(difference(units, name, level=level, tuned_at=rule.tuned_at, per=per), level)
+
+
+def _as_seen(found: Difference, level: float) -> Seen:
+    """Numbers that are not finite are not known."""
+    names = ("value", "low", "high", "se", "canary", "control")
+    known = {name: _finite(getattr(found, name)) for name in names}
+    return Seen(users=found.users, level=level, **known)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -170,7 +170,7 @@ def test_a_broken_slate_and_propensities_that_are_none_are_seen() -> None:
     hard = found.window(1_300.0, weight=0.5, since=0.0).hard
     assert hard.violations == 1
     assert hard.mean_weight_low == hard.mean_weight_high is None  # uniform weights do not vary
-    honest = found.arms["control"].shares(1_300.0)
+    honest = found.arms["control"].counted(1_300.0, 0.999999)
     assert honest.mean_weight_low is not None
     assert honest.mean_weight_high is not None
     assert 0.9 < honest.mean_weight_low < 1 < honest.mean_weight_high < 1.1

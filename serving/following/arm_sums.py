@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -20,8 +20,6 @@ from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.estimates import quantile
 from serving.metrics.series import DURATION, SECONDS
 from serving.metrics.sums import Sums, histogram_of, moments_of
-from serving.rollout.rule import HARD_LEVEL
-from serving.rollout.window import Shares
 
 F64 = NDArray[np.float64]
 TOGETHER = 64  # decisions are summed so many at a time
@@ -32,6 +30,20 @@ SLOW = ("longplay_rollout_slow", "")
 TUNED_AT = 2_000.0  # weights at which the bounds of their mean are narrowest
 LEAST = 100  # weights that a bound of their mean takes
 SHADOW, SHADOW_WEIGHT = "longplay_shadow", "longplay_shadow_weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts, and bounds of the mean weight, which is 1 where propensities are what was played."""
+
+    decisions: int
+    errors: int
+    fallbacks: int | None
+    slow: int
+    p99_ms: float | None
+    violations: int | None
+    mean_weight_low: float | None
+    mean_weight_high: float | None
 
 
 class ArmSums:
@@ -71,14 +83,14 @@ class ArmSums:
         if len(self.minutes) > MOST:
             self.minutes = dict(sorted(self.minutes.items())[-MOST // 2 :])
 
-    def shares(self, now: float) -> Shares:
-        """Counts of the last minutes; violations and weights of all."""
+    def counted(self, now: float, level: float) -> Counted:
+        """Of the last minutes; violations and weights of all. level: of the weight's bounds."""
         self.flush()
         first = int(now // 60) - self._n_minutes + 1
         self.minutes = {minute: sums for minute, sums in self.minutes.items() if minute >= first}
         recent = reduce(add, self.minutes.values(), Sums())
-        low, high = weight_bounds(self.total.moments.get(WEIGHT))
-        return Shares(
+        low, high = weight_bounds(self.total.moments.get(WEIGHT), level)
+        return Counted(
             decisions=int(recent.count("longplay_requests")),
             errors=int(recent.count("longplay_fallbacks", *FAILED)),
             fallbacks=int(recent.count("longplay_fallbacks")),
@@ -110,14 +122,16 @@ class ShadowSums:
             {SHADOW_WEIGHT: moments_of(weight)},
         )  # fmt: skip
 
-    def shares(self) -> Shares:
-        """Counts since it began."""
-        low, high = weight_bounds(self.sums.moments.get(SHADOW_WEIGHT))
-        return Shares(
+    def counted(self, level: float) -> Counted:
+        """Since it began."""
+        low, high = weight_bounds(self.sums.moments.get(SHADOW_WEIGHT), level)
+        return Counted(
             decisions=int(self.sums.count(SHADOW)),
             errors=int(self.sums.count(SHADOW, "failed")),
+            fallbacks=None,
             slow=int(self.sums.count(*SLOW)),
             p99_ms=p99_of(self.sums.histograms.get(DURATION)),
+            violations=None,
             mean_weight_low=low,
             mean_weight_high=high,
         )
@@ -129,9 +143,9 @@ def p99_of(histogram: F64 | None) -> float | None:
     return None if found is None else 1e3 * found.value
 
 
-def weight_bounds(moments: F64 | None) -> tuple[float | None, float | None]:
-    """Bounds of a mean from (n, sum, sum of squares) that hold at all looks together, at the level
-    of hard stops; None where there is too little. Waudby-Smith et al. (2024)."""
+def weight_bounds(moments: F64 | None, level: float) -> tuple[float | None, float | None]:
+    """Bounds of a mean from (n, sum, sum of squares) that hold at all looks together; None where
+    there is too little. Waudby-Smith et al. (2024)."""
     if moments is None or moments[0] < LEAST:
         return None, None
     n, total, squares = (float(x) for x in moments)
@@ -139,5 +153,5 @@ def weight_bounds(moments: F64 | None) -> tuple[float | None, float | None]:
     variance = max(0.0, squares - n * value**2) / (n - 1)
     if variance == 0.0:
         return None, None
-    half = float(sequence_radius(n / TUNED_AT, 1 - HARD_LEVEL)) * math.sqrt(variance / n)
+    half = float(sequence_radius(n / TUNED_AT, 1 - level)) * math.sqrt(variance / n)
     return value - half, value + half
