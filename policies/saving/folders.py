@@ -30,6 +30,7 @@ SHARED: dict[str, str] = {  # classes that several policies of the registry are 
     "constrained": "policies.rules.constrained",
     "reranked": "policies.rules.rerank",
     "path": "policies.improve.path",
+    "hybrid": "policies.hybrid.policy",
     "sb3_agent": "policies.rl.sb3.agent",
 }
 OWN = "own"  # the key of a class that the registry does not hold

@@ -1,0 +1,1 @@
+"""Candidates made offline by a cheap pass over the catalogue, reranked online."""
