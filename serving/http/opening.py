@@ -17,6 +17,7 @@ from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
 from serving.page.files import page_files
 from serving.privacy.forgetting import forget_served
+from serving.registry.memory import resident
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
@@ -134,6 +135,8 @@ def service_of(
             queue=len(service.worker.queue),
             swaps=watched.swaps,
             load_failures=watched.failures,
+            unfollowed=watched.error is not None,
+            memory=resident(),
         )
 
     metrics.state = state

@@ -12,8 +12,8 @@ import numpy as np
 from policies.rules.constraints import Rule
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED, Outcome, OutcomeEvent
-from serving.metrics.series import AGE, AGES, DURATION, SECONDS, WAIT, WORK
 from serving.metrics.sums import F64, Sums, histogram_of, moments_of, shown_of
+from serving.metrics.table.series import AGE, AGES, DURATION, SECONDS, WAIT, WORK
 from serving.metrics.violations import violations
 
 EVERY = 8  # of so many tables of probabilities one is read
@@ -41,6 +41,8 @@ def sums_of_decisions(
         ("longplay_decisions", "true"): held,
         ("longplay_decisions", "false"): n - held,
         ("longplay_unknown_items", ""): sum(one.unknown_items for one in decisions),
+        ("longplay_histories", "new"): (new := sum(not one.history_version for one in decisions)),
+        ("longplay_histories", "known"): n - new,
     }
     counts |= {("longplay_fallbacks", reason): k for reason, k in reasons.items()}
     audited = violations(decisions, {} if rules is None else rules)

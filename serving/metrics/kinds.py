@@ -1,4 +1,4 @@
-"""What a signal is, and the statistics that indicators are read by."""
+"""What a signal, an indicator and its alert are: the columns of the table of signals."""
 
 from __future__ import annotations
 
@@ -6,28 +6,63 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from serving.metrics import estimates
 from serving.metrics.estimates import Estimate
+from serving.metrics.state import State
 from serving.metrics.sums import F64, Sums
 
-Kind = Literal["counter", "histogram", "summary", "gauge", "state"]
+Kind = Literal["counter", "histogram", "summary", "gauge", "state", "process", "reading"]
 Statistic = Callable[[Sums, float], Estimate | None]  # of sums over so many seconds; None = no data
 Op = Literal["<=", ">=", "="]
+Severity = Literal["page", "ticket", "none"]
+Judged = Literal["burn", "bound", "fell", "rose", "expr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """When somebody is told that an indicator misses its target, and what they do.
+
+    judged: `burn` = by how fast the error budget is spent (Site Reliability Workbook, 2018,
+        chapter 5: pages and a ticket, whatever `severity` says); `bound` = by the target; `fell`
+        and `rose` = by `factor` times the same number a day before; `expr` = by Prometheus alone.
+    """
+
+    severity: Severity
+    judged: Judged
+    runbook: str  # anchor in RUNBOOK.md
+    act: str  # what to do first, a sentence
+    window: str = "5m"  # over which the number is taken
+    lasts: str = "5m"  # how long it must be so before somebody is told
+    factor: float = 1.0
+    promql: str = ""  # of `expr`
+    fields: tuple[str, ...] = ("version",)  # that tell its alerts apart, beside the pipeline
 
 
 @dataclass(frozen=True, slots=True)
 class Sli:
-    """One number that is watched."""
+    """One number that is watched.
+
+    of: reads it off sums; of_state: off what a server is at the moment. An indicator with neither
+    is a reading of the process that watches the log, or is seen by Prometheus alone.
+    """
 
     name: str
     title: str
     unit: str
     help: str
-    of: Statistic
+    of: Statistic | None = None
     op: Op = "<="
     target: float | None = None
+    alert: Alert | None = None
+    of_state: Callable[[State], Estimate | None] | None = None
+    measure: str = ""  # where it is not its signal's
+
+    @property
+    def severity(self) -> Severity:
+        return "none" if self.alert is None else self.alert.severity
+
+    @property
+    def window(self) -> str:
+        return "5m" if self.alert is None else self.alert.window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,48 +79,4 @@ class Signal:
     fixed: tuple[tuple[str, str], ...] = ()  # labels that never change
     edges: F64 | None = None  # (E,) of a histogram
     slis: tuple[Sli, ...] = ()
-
-
-def quantile_of(
-    signal: str, edges: F64, q: float, scale: float, sums: Sums, seconds: float
-) -> Estimate | None:
-    """The q-quantile of a histogram, times `scale`."""
-    counts = sums.histograms.get(signal)
-    found = None if counts is None else estimates.quantile(counts[:-1], edges, q)
-    if found is None:
-        return None
-    return Estimate(scale * found.value, found.n, scale * found.low, scale * found.high)
-
-
-def share_of(
-    signal: str, labels: tuple[str, ...], among: tuple[str, ...], sums: Sums, seconds: float
-) -> Estimate | None:
-    """Counts with some labels, of those with labels among which they are."""
-    return estimates.share(sums.count(signal, *labels), sums.count(signal, *among))
-
-
-def mean_of(signal: str, level: float, sums: Sums, seconds: float) -> Estimate | None:
-    """The mean of a summary."""
-    return estimates.mean(sums.moments.get(signal, np.zeros(3)), level)
-
-
-def per_second(signal: str, sums: Sums, seconds: float) -> Estimate | None:
-    """A counter's rate."""
-    n = sums.count(signal)
-    return estimates.exact(n / seconds, n) if seconds > 0 else None
-
-
-def count_of(signal: str, sums: Sums, seconds: float) -> Estimate | None:
-    """A counter, whatever its labels."""
-    return estimates.exact(sums.count(signal), sums.count("longplay_decisions"))
-
-
-def distinct(sums: Sums, seconds: float) -> Estimate | None:
-    """Items that were shown."""
-    n = sums.count("longplay_decisions")
-    return estimates.exact(int((sums.shown > 0).sum()), n) if n else None
-
-
-def effective(sums: Sums, seconds: float) -> Estimate | None:
-    """Items by the entropy of what was shown."""
-    return estimates.effective(sums.shown, sums.count("longplay_decisions"))
+    by_arm: bool = False  # its series are told apart by arm and version

@@ -1,271 +1,32 @@
-"""The one table of signals: from it come the Prometheus series and the service level indicators."""
+"""The one table of signals: from it come the Prometheus series and their rules, the service level
+indicators, the alarms, the dashboards, the board and the runbook."""
 
 from __future__ import annotations
 
-from functools import partial
+from serving.metrics.kinds import Signal
+from serving.metrics.table.answers import ANSWERS
+from serving.metrics.table.records import RECORDS
+from serving.metrics.table.shown import SHOWN
+from serving.metrics.table.trial import TRIAL
+from serving.metrics.table.watched import WATCHED
 
-from serving.metrics.estimates import LEVEL
-from serving.metrics.kinds import (
-    Signal,
-    Sli,
-    count_of,
-    distinct,
-    effective,
-    mean_of,
-    per_second,
-    quantile_of,
-    share_of,
-)
-from serving.metrics.series import (
-    AGE,
-    AGES,
-    ANSWERED,
-    DURATION,
-    OVER_HTTP,
-    REASONS,
-    SECONDS,
-    SURE,
-    WAIT,
-    WORK,
-    counter,
-    duration,
-    latency,
-    state,
-    summary,
-)
-
-SIGNALS: tuple[Signal, ...] = (
-    Signal(
-        "longplay_requests",
-        "M1 M3",
-        "counter",
-        "",
-        "Requests for a slate: answered by the policy or by the fallback, refused for a fault of "
-        "the caller's, or failed.",
-        "result",
-        (*ANSWERED, "refused", "failed"),
-        slis=(
-            Sli(
-                "requests",
-                "Requests",
-                "/s",
-                "requests for a slate",
-                partial(per_second, "longplay_requests"),
-            ),
-            Sli(
-                "success",
-                "Success",
-                "share",
-                "requests answered, of those that were not the caller's fault",
-                partial(share_of, "longplay_requests", ANSWERED, (*ANSWERED, "failed")),
-                ">=",
-                0.999,
-            ),
-            Sli(
-                "fallback",
-                "Fallback",
-                "share",
-                "answers that are the fallback's and not the policy's",
-                partial(share_of, "longplay_requests", ("fallback",), ANSWERED),
-                target=0.01,
-            ),
-        ),
-    ),
-    Signal(
-        DURATION,
-        "M2",
-        "histogram",
-        "seconds",
-        "From the receipt of a request until its decision was logged.",
-        fixed=OVER_HTTP,
-        edges=SECONDS,
-        slis=(
-            latency(
-                "latency_p50",
-                "Latency, median",
-                DURATION,
-                0.5,
-                "time from receipt to the logged decision",
-            ),
-            latency(
-                "latency_p95", "Latency, P95", DURATION, 0.95, "the same, of the slowest 5 %", 30.0
-            ),
-            latency(
-                "latency_p99", "Latency, P99", DURATION, 0.99, "the same, of the slowest 1 %", 50.0
-            ),
-        ),
-    ),
-    duration(
-        WAIT,
-        "Time that a request waited in the queue.",
-        latency("wait_p95", "Queue wait, P95", WAIT, 0.95, "in the queue, the slowest 5 %"),
-    ),
-    duration(
-        WORK,
-        "Time of the whole batch, until the event was logged.",
-        latency("work_p95", "Work, P95", WORK, 0.95, "time of the batch, the slowest 5 %"),
-    ),
-    counter("longplay_fallbacks", "M3", "Answers of the fallback, by why.", "reason", REASONS),
-    counter("longplay_refusals", "M3", "Requests without an answer, by why.", "error_type"),
-    Signal(
-        AGE,
-        "M7",
-        "histogram",
-        "seconds",
-        "Time since the history that a decision saw last changed; new users have none.",
-        edges=AGES,
-        slis=(
-            Sli(
-                "history_age_p50",
-                "Age of history, median",
-                "s",
-                "time since the history that was read last changed",
-                partial(quantile_of, AGE, AGES, 0.5, 1.0),
-            ),
-            Sli(
-                "history_age_p95",
-                "Age of history, P95",
-                "s",
-                "the same, of the oldest 5 %",
-                partial(quantile_of, AGE, AGES, 0.95, 1.0),
-            ),
-        ),
-    ),
-    Signal(
-        "longplay_decisions",
-        "M9",
-        "counter",
-        "",
-        "Decisions answered, by whether the event log holds them.",
-        "logged",
-        ("true", "false"),
-        slis=(
-            Sli(
-                "logged",
-                "Logged",
-                "share",
-                "answers that the event log holds",
-                partial(share_of, "longplay_decisions", ("true",), ("true", "false")),
-                ">=",
-                0.999,
-            ),
-        ),
-    ),
-    Signal(
-        "longplay_awaited",
-        "M9",
-        "counter",
-        "",
-        "Logged decisions whose time for outcomes is "
-        "over, by whether any came; a sample where there are many.",
-        "outcome",
-        ("known", "none"),
-        slis=(
-            Sli(
-                "outcomes_known",
-                "Outcomes known",
-                "share",
-                "decisions of which an outcome came in time",
-                partial(share_of, "longplay_awaited", ("known",), ("known", "none")),
-            ),
-        ),
-    ),
-    Signal("longplay_outcomes", "M9", "counter", "", "Outcomes logged, by kind.", "kind"),
-    Signal(
-        "longplay_items_shown_distinct",
-        "M11",
-        "gauge",
-        "",
-        "Items that were shown at least once in the window.",
-        slis=(Sli("items_shown", "Items shown", "items", "items shown at least once", distinct),),
-    ),
-    Signal(
-        "longplay_items_shown_effective",
-        "M11",
-        "gauge",
-        "",
-        "exp of the entropy of what was shown in the window.",
-        slis=(
-            Sli(
-                "items_effective",
-                "Effective items",
-                "items",
-                "as diverse as so many items, each shown equally often",
-                effective,
-            ),
-        ),
-    ),
-    Signal(
-        "longplay_violations",
-        "M12",
-        "counter",
-        "",
-        "Slates shown that the rules, counted afresh from the logged decision, forbid.",
-        "check",
-        ("twice", "not_offered", "rule"),
-        slis=(
-            Sli(
-                "violations",
-                "Violations",
-                "slates",
-                "slates shown in breach of a rule",
-                partial(count_of, "longplay_violations"),
-                target=0.0,
-            ),
-        ),
-    ),
-    counter(
-        "longplay_unaudited",
-        "M12",
-        "Slates under rules that are not known here, of which only the items were audited.",
-    ),
-    summary(
-        "longplay_propensity",
-        "",
-        "Probability of the whole slate, of the policy's decisions.",
-        Sli(
-            "propensity",
-            "Propensity, mean",
-            "",
-            "mean chance of the slate drawn",
-            partial(mean_of, "longplay_propensity", LEVEL),
-        ),
-    ),
-    summary(
-        "longplay_first_place_entropy",
-        "nats",
-        "Entropy of the first place, of the policy's decisions that log its probabilities.",
-        Sli(
-            "entropy",
-            "Entropy, first place",
-            "nats",
-            "mean entropy of the first place",
-            partial(mean_of, "longplay_first_place_entropy", LEVEL),
-        ),
-    ),
-    summary(
-        "longplay_first_place_weight",
-        "",
-        "Weight of a policy that draws the first place by the square root of its probabilities; "
-        "its mean is 1 where the logged propensities are those that were played.",
-        Sli(
-            "mean_weight",
-            "Mean weight",
-            "",
-            "1 where the logged propensities are those that were played",
-            partial(mean_of, "longplay_first_place_weight", SURE),
-            "=",
-            1.0,
-        ),
-    ),
-    counter(
-        "longplay_unknown_items",
-        "",
-        "Items of given histories that the catalogue does not have; they are skipped.",
-    ),
-    state("longplay_queue_length", "Requests that wait."),
-    state("longplay_events_number", "Number of the last decision's event.", label="writer"),
-    state("longplay_swaps", "Times that the policy was exchanged."),
-    state("longplay_load_failures", "Versions that could not be loaded."),
-    state("longplay_start_time", "When the policy began to serve, since 1970.", unit="seconds"),
-)
+MEASURES = {
+    "M1": "traffic",
+    "M2": "latency",
+    "M3": "errors and fallbacks",
+    "M4": "value",
+    "M5": "uplift of the canary over control",
+    "M6": "returns and session length",
+    "M7": "freshness of histories",
+    "M8": "drift of inputs",
+    "M9": "completeness of the log and of outcomes",
+    "M10": "propensities",
+    "M11": "diversity",
+    "M12": "violations of constraints",
+    "M13": "sample ratio and multiple exposure",
+    "M14": "poisoning",
+    "M15": "cost",
+}
+SIGNALS: tuple[Signal, ...] = (*ANSWERS, *RECORDS, *SHOWN)  # of a server
+READINGS: tuple[Signal, ...] = (*TRIAL, *WATCHED)  # of the process that watches the log
+TABLE: tuple[Signal, ...] = (*SIGNALS, *READINGS)

@@ -18,3 +18,5 @@ class State:
     queue: int = 0  # requests that wait
     swaps: int = 0
     load_failures: int = 0
+    unfollowed: bool = False  # the registry's live version is not the one that serves
+    memory: float | None = None  # bytes that the process holds; None where that is not known

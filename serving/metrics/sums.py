@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -58,6 +58,11 @@ def shown_of(items: I64) -> I64:
     """How often each item was shown."""
     counts: I64 = np.bincount(items % BINS)
     return counts
+
+
+def undiverse(sums: Sums) -> Sums:
+    """Without the items: diversity is of a window alone."""
+    return replace(sums, shown=sums.shown[:0])
 
 
 def _added(some: Mapping[K, V], others: Mapping[K, V]) -> dict[K, V]:

@@ -23,6 +23,14 @@ def with_peak(work: Callable[[], T]) -> tuple[T, int | None]:
     return done, max(0, _kilobytes("VmHWM") - before) * 1024
 
 
+def resident() -> int | None:
+    """Bytes that the process holds now; None where the system does not tell."""
+    try:
+        return _kilobytes("VmRSS") * 1024
+    except OSError:
+        return None
+
+
 def _kilobytes(name: str) -> int:
     found = re.search(rf"^{name}:\s+(\d+) kB", (PROCESS / "status").read_text(), re.MULTILINE)
     if found is None:

@@ -18,14 +18,14 @@ from serving.hashes import rules_hash
 from serving.metrics import decision_sums
 from serving.metrics.awaited import Awaited
 from serving.metrics.decision_sums import reason_class, sums_of_decisions
-from serving.metrics.estimates import Estimate
+from serving.metrics.estimates import Estimate, share
 from serving.metrics.kinds import Sli
 from serving.metrics.metrics import Metrics
-from serving.metrics.series import DURATION
 from serving.metrics.signals import SIGNALS
 from serving.metrics.slis import verdict
 from serving.metrics.state import State
 from serving.metrics.sums import Sums
+from serving.metrics.table.series import DURATION
 from serving.metrics.violations import violations
 from serving.metrics.window import Window
 from tests.factories import make_serving
@@ -76,8 +76,10 @@ def every_table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_number_by_hand() -> None:
     """Four answers, 15, 25, 35 and 65 ms from receipt; the last is the fallback's and unlogged."""
     clock = Clock(1000.0)
-    metrics = Metrics(clock=clock)
+    cpu = Clock(3.0)
+    metrics = Metrics(clock=clock, cpu=cpu)
     metrics.under(())
+    cpu.now = 3.008
     metrics.decided(
         decisions(
             worked_ms=[10.0, 20.0, 30.0, 60.0],
@@ -87,6 +89,7 @@ def test_every_number_by_hand() -> None:
             history_age=[None, 30.0, 50.0, 70.0],
             fallback=[None, None, None, "event log: disk full"],
             unknown_items=[0, 2, 0, 0],
+            history_version=[0, 3, 3, 3],
             rules=[rules_hash(())] * 4,
         )
     )
@@ -100,7 +103,7 @@ def test_every_number_by_hand() -> None:
     shown = [3 / 8, 3 / 8, 2 / 8]
     assert slis == pytest.approx(
         {
-            "requests": 6 / 8, "success": 4 / 5, "fallback": 1 / 4,
+            "requests": 6 / 8, "success": 4 / 5, "fallback": 1 / 4, "fast": 3 / 4,
             "latency_p50": 25.0, "latency_p95": 75 - 0.2 * 15, "latency_p99": 75 - 0.04 * 15,
             "wait_p95": 5.0 - 0.05, "work_p95": 60 - 0.2 * 10,
             "history_age_p50": 10 + 50 * 1.5 / 2, "history_age_p95": 60 + 240 * 0.85,
@@ -108,31 +111,38 @@ def test_every_number_by_hand() -> None:
             "items_shown": 3, "items_effective": math.exp(-sum(p * math.log(p) for p in shown)),
             "violations": 0, "propensity": 0.5 / 3, "entropy": entropy,
             "mean_weight": sum(weights) / 3,
+            "effective_sample": sum(weights) ** 2 / (3 * sum(w * w for w in weights)),
+            "new_users": 1 / 4, "cpu_ms": 2.0,
         }
     )  # fmt: skip
     found = series(metrics.text())
     over_http = {"http_request_method": "POST", "http_route": "/decide",
                  "http_response_status_code": "200", "url_scheme": "http"}  # fmt: skip
+    served = {"arm": "live", "version": "v1"}
+    over_http |= served
     seconds = "http_server_request_duration_seconds"
     assert found[f"{seconds}_count", frozenset(over_http.items())] == 4
     assert found[f"{seconds}_sum", frozenset(over_http.items())] == pytest.approx(0.140)
     assert found[f"{seconds}_bucket", frozenset((over_http | {"le": "0.03"}).items())] == 2
     for name, labels, value in (
-        ("requests_total", {"result": "policy"}, 3),
-        ("requests_total", {"result": "fallback"}, 1),
-        ("requests_total", {"result": "refused"}, 1),
-        ("requests_total", {"result": "failed"}, 1),
-        ("fallbacks_total", {"reason": "event_log"}, 1),
+        ("requests_total", served | {"result": "policy"}, 3),
+        ("requests_total", served | {"result": "fallback"}, 1),
+        ("requests_total", {"arm": "", "version": "", "result": "refused"}, 1),
+        ("requests_total", {"arm": "", "version": "", "result": "failed"}, 1),
+        ("fallbacks_total", served | {"reason": "event_log"}, 1),
         ("refusals_total", {"error_type": "503"}, 1),
-        ("decisions_total", {"logged": "false"}, 1),
-        ("violations_total", {"check": "rule"}, 0),
-        ("fallbacks_total", {"reason": "deadline"}, 0),
+        ("decisions_total", served | {"logged": "false"}, 1),
+        ("violations_total", served | {"check": "rule"}, 0),
+        ("fallbacks_total", served | {"reason": "deadline"}, 0),
         ("awaited_total", {"outcome": "known"}, 0),
-        ("history_age_seconds_count", {}, 3),
-        ("items_shown_distinct", {}, 3),
-        ("propensity_sum", {}, 0.5),
-        ("first_place_entropy_nats_count", {}, 3),
+        ("history_age_seconds_count", served, 3),
+        ("items_shown_distinct", served, 3),
+        ("propensity_sum", served, 0.5),
+        ("first_place_entropy_nats_count", served, 3),
         ("unknown_items_total", {}, 2),
+        ("histories_total", served | {"history": "new"}, 1),
+        ("indicator_missed", {"indicator": "violations", "metric": ""} | served, 0),
+        ("indicator_high", {"indicator": "fast", "metric": ""} | served, share(3, 4).high),
     ):
         assert found[f"longplay_{name}", frozenset(labels.items())] == pytest.approx(value), name
 
@@ -156,6 +166,41 @@ def test_every_signal_has_a_series_and_one_name() -> None:
     slis = [sli.name for signal in SIGNALS for sli in signal.slis]
     assert len(set(slis)) == len(slis)
     assert len({signal.name for signal in SIGNALS}) == len(SIGNALS)
+
+
+def test_arms_and_versions_are_told_apart() -> None:
+    """A canary's fallbacks are the canary's, by the hash of the release that they stand for."""
+    clock = Clock(1000.0)
+    metrics = Metrics(clock=clock)
+    metrics.state = lambda: State(policy="v1", sha256="aa")
+    of_canary = {"arm": "canary", "policy": "v2", "policy_sha256": "bb"}
+    of_control = {"arm": "control", "policy": "v1", "policy_sha256": "aa"}
+    fallback = {"policy": "fallback", "fallback": "deadline"}
+    metrics.decided([replace(DECISION, **of_control | fallback)])  # known from the state alone
+    metrics.decided([replace(DECISION, **of_control)] * 6)
+    metrics.decided([replace(DECISION, **of_canary)] * 2)
+    metrics.decided([replace(DECISION, **of_canary | fallback)] * 2, logged=1)
+    slis = metrics.arms()
+    assert slis.keys() == {("control", "v1"), ("canary", "v2")}
+    assert slis["control", "v1"]["fallback"]["value"] == 1 / 7
+    assert slis["canary", "v2"]["fallback"]["value"] == 2 / 4
+    assert slis["canary", "v2"]["logged"]["value"] == 3 / 4
+    assert "cpu_ms" not in slis["canary", "v2"]  # of the whole server alone
+    assert metrics.slis()["fallback"]["value"] == 3 / 11
+    assert metrics.by_label("longplay_fallbacks")["canary", "v2"] == {"deadline": 2}
+    found = series(metrics.text())
+    canary = frozenset({"arm": "canary", "version": "v2", "result": "fallback"}.items())
+    assert found["longplay_requests_total", canary] == 2
+
+
+def test_versions_of_long_ago_are_let_go_and_the_total_stays() -> None:
+    clock = Clock(1000.0)
+    metrics = Metrics(clock=clock)
+    for i in range(40):
+        metrics.decided([replace(DECISION, policy=f"v{i}", policy_sha256=f"{i}")])
+    total, _, _ = metrics.sums()
+    assert total.count("longplay_decisions") == 40
+    assert [version for _, version in metrics.arms()] == [f"v{i}" for i in range(25, 40)]
 
 
 def test_sums_of_parts_add_up_to_those_of_the_whole() -> None:
@@ -317,7 +362,7 @@ def test_a_real_engine_under_rules_is_what_its_log_says() -> None:
     ]  # fmt: skip
     answered = engine.decide_many(requests)
     logged, _ = events_of(engine.events)
-    metrics = Metrics(clock=lambda: answered[-1].time)
+    metrics = Metrics(clock=lambda: answered[-1].time, cpu=lambda: 0.0)
     metrics.under((rule,))
     metrics.decided(answered)
     engine.outcome(Outcome(outcome_id="o", decision_id="r0", user="u0", kind="liked"))

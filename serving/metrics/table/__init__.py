@@ -1,0 +1,1 @@
+"""The rows of the table of signals, by what they tell of."""

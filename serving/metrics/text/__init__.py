@@ -1,0 +1,1 @@
+"""Signals and readings as the text that Prometheus reads."""
