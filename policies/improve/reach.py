@@ -94,14 +94,18 @@ def reached_step(
     passed = [c.verdict.outcome is Outcome.PASS for c in report.candidates]
     nth = passed.index(True) if any(passed) else 0
     share, best = shares[nth] if any(passed) else 0.0, report.candidates[nth]
+    at = shares[nth]
+    judged = copy.deepcopy(target) if at == 1 else between(now, target, at, kind)
     return Step(
         share=share,
-        policy=copy.deepcopy(target) if share == 1 else between(now, target, share, kind),
+        policy=judged if share else now,
         uplift=best.uplift,
         verdict=best.verdict,
         ess=best.report.diagnostics.least_ess,
         tried=(),
         judged=report,
+        candidate=judged,
+        judged_share=at,
     )
 
 

@@ -52,6 +52,7 @@ class Step:
     judged: GateReport | None  # the gate's record; None where no share came that far
     notes: tuple[str, ...] = ()
     candidate: Policy | None = None  # the policy that was judged, whether or not it passed
+    judged_share: float | None = None  # its share of the way
 
     @property
     def taken(self) -> bool:
@@ -142,6 +143,7 @@ def furthest_step(
         judged=report,
         notes=notes,
         candidate=step,
+        judged_share=share,
     )
 
 

@@ -122,6 +122,13 @@ def write_evidence(folder: Path, evidence: Evidence, report: bytes | None) -> No
     write_durably(folder / EVIDENCE, json.dumps(asdict(evidence), indent=1).encode() + b"\n")
 
 
+def write_beside(folder: Path, beside: Mapping[str, bytes]) -> None:
+    """Keep files that the version has not: what was said of it first stands."""
+    for name, content in beside.items():
+        if not (folder / name).exists():
+            write_durably(folder / name, content)
+
+
 def check_size(what: Path, on_disk: int, in_memory: int | None, limit: int) -> None:
     """Raise ValueError, with the sizes and the fix, for what takes more bytes than the limit."""
     most = max(on_disk, in_memory or 0)

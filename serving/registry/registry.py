@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from policies.saved import Savable
 from serving.catalogue import Catalogue
 from serving.contracts.fields import maybe, text
 from serving.offers import fallback_pool
-from serving.registry.adding import prepare, write_contents, write_evidence
+from serving.registry.adding import prepare, write_beside, write_contents, write_evidence
 from serving.registry.changes import promoted, rolled_back, signed, who
 from serving.registry.durable import durable_folder, sweep_folder
 from serving.registry.loading import Release, load_release
@@ -82,6 +82,7 @@ class Registry:
         by: str | None = None,
         gate: str | os.PathLike[str] | None = None,
         log: LogCut | None = None,
+        beside: Mapping[str, bytes] | None = None,
     ) -> str:
         """Copy what `policies.save` wrote into the registry, and return its version. The same
         content has one version, however often it is added; what is known of it is brought up to
@@ -89,7 +90,8 @@ class Registry:
 
         catalogue: the caller's names of the policy's items, in their order; "0", "1" ... if None.
         retrieval: `auto`, `encoder`, `features`, `none`, or item vectors (A, D).
-        gate: a report of `longplay gate --out`. log: what the policy learned from.
+        gate: a report of `longplay gate --out`. log: what the policy learned from. beside: files
+            of the version's folder, by name, which are kept as they were when it was first added.
 
         Raises ValueError or OSError, with the fix, for a policy that does not load, that the
         catalogue does not fit, or that is too large; then the registry is as it was.
@@ -119,9 +121,11 @@ class Registry:
                 with durable_folder(self._versions / version) as fresh:
                     write_contents(given, fresh)
                     write_evidence(fresh, evidence, report)
+                    write_beside(fresh, beside or {})
             else:
                 both = with_evidence(known.evidence, evidence)
                 write_evidence(known.folder, both, report)
+                write_beside(known.folder, beside or {})
         return version
 
     def versions(self) -> list[Version]:
