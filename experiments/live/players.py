@@ -118,7 +118,7 @@ class Players:
 
     def _moved(self, interests: NDArray[Any], size: float, direction: int) -> NDArray[Any]:
         rng = np.random.default_rng(np.random.SeedSequence((self.seed, direction, 2)))
-        return moved(interests, size, unit(rng.normal(size=interests.shape[1])))
+        return moved(interests, size, unit(rng.normal(size=int(interests.shape[1]))))
 
     def day(self, day: int, door: Door) -> Sessions:
         """Play a whole day: its sessions begin, are served and end, and all outcomes are reported,

@@ -59,7 +59,7 @@ class Drift(Disturbance):
             )
         self.kind, self.size, self.period = kind, size, period
         super().__init__(env, **schedule)
-        width = bare(env).live.users["interest"].shape[1]
+        width = int(bare(env).live.users["interest"].shape[1])
         self.direction = unit(np.random.default_rng([self.seed, 78]).normal(size=width))
 
     def _restart(self) -> None:
