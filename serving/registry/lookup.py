@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from serving.registry.pointer import Pointer
 from serving.registry.versions import Version, read_version, verify
 
+NAMED = ("live", "previous", "canary", "shadow")  # by the pointer
 SHORT, LONGER, HEX = 12, 4, 64  # digits of a name, more where two versions would share it
 
 
@@ -34,6 +36,18 @@ def find_version(folder: Path, name: str) -> Version:
         what = "is the beginning of" if found else "is not there; there are"
         raise ValueError(f"version {name!r} {what} {some}")
     return read_version(folder / found[0])
+
+
+def find_named(folder: Path, name: str, pointer: Pointer) -> Version:
+    """By what the pointer calls it, else as `find_version` does."""
+    if name not in NAMED:
+        return find_version(folder, name)
+    version = getattr(pointer, name)
+    if version is None:
+        what = "canary" if name == "canary" else "promote"
+        fix = f"longplay release {what} VERSION --registry {folder.parent}"
+        raise ValueError(f"{folder.parent} has no {name} version: {fix}")
+    return read_version(folder / version)
 
 
 def name_for(folder: Path, sha256: str) -> tuple[str, Version | None]:
