@@ -97,28 +97,38 @@ class Players:
         width = state[TASTE].shape[1] if TASTE in (state.dtype.names or ()) else 0
         self.tastes = np.full((crowd.users, width), np.nan, np.float32)
         self.visits = np.zeros(crowd.users, np.int64)
-        self.moves: list[tuple[float, int]] = []  # size and seed of each change of all interests
-        if crowd.shared:
-            self.drift(crowd.shared, direction=0)
+        self.turns: list[float] = []  # shares of the changes of taste so far
+        rng = np.random.default_rng(np.random.SeedSequence((seed, 2)))
+        self._direction = unit(rng.normal(size=width)) if width else np.zeros(0)
 
-    def drift(self, size: float, *, direction: int) -> None:
-        """All users' interests move by `size` towards one direction, drawn by its number, and so do
-        those of users who come for the first time from now on.
+    def turn(self, share: float = 1.0) -> None:
+        """All users' tastes change at once: their interests turn away from the direction that they
+        share, by 2 `share` times what they have of it, so that 1 mirrors them: what most liked most
+        is what they now like least, and no taste is stronger or weaker than it was. Users who come
+        for the first time from now on have turned, too.
 
         Raises ValueError in a world whose users have no interests.
         """
         if not self.tastes.shape[1]:
             raise ValueError(
-                f"{self.env.model_name} users have no `{TASTE}` that could drift: take a world "
+                f"{self.env.model_name} users have no `{TASTE}` that could turn: take a world "
                 "whose users have one (longplay, interest_evolution, boredom)"
             )
         known = ~np.isnan(self.tastes[:, 0])
-        self.tastes[known] = self._moved(self.tastes[known], size, direction)
-        self.moves.append((size, direction))
+        self.tastes[known] = self._turned(self.tastes[known], share)
+        self.turns.append(share)
 
-    def _moved(self, interests: NDArray[Any], size: float, direction: int) -> NDArray[Any]:
-        rng = np.random.default_rng(np.random.SeedSequence((self.seed, direction, 2)))
-        return moved(interests, size, unit(rng.normal(size=int(interests.shape[1]))))
+    def _first(self, interests: NDArray[Any]) -> NDArray[Any]:
+        """Interests (n, D) of users who come for the first time."""
+        interests = moved(interests, self.crowd.shared, self._direction)
+        for share in self.turns:
+            interests = self._turned(interests, share)
+        return interests
+
+    def _turned(self, interests: NDArray[Any], share: float) -> NDArray[Any]:
+        size = -2 * share * (interests @ self._direction)[:, None]
+        length = np.linalg.norm(interests, axis=1, keepdims=True)
+        return moved(interests, size / np.maximum(length, 1e-9), self._direction)
 
     def day(self, day: int, door: Door) -> Sessions:
         """Play a whole day: its sessions begin, are served and end, and all outcomes are reported,
@@ -168,9 +178,7 @@ class Players:
         self.obs, _ = self.env.reset(options={"reset_mask": mask})
         if self.tastes.shape[1]:
             known = ~np.isnan(self.tastes[who, 0])
-            interests = state[TASTE][rows]
-            for size, direction in self.moves:
-                interests = self._moved(interests, size, direction)
+            interests = self._first(state[TASTE][rows])
             interests[known] = self.tastes[who[known]]
             state[TASTE][rows] = interests
             self.obs = self.env.observed(self._look())
@@ -222,12 +230,12 @@ class Players:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later day depends on, between two days."""
-        return {"tastes": self.tastes, "visits": self.visits, "moves": np.array(self.moves)}
+        return {"tastes": self.tastes, "visits": self.visits, "turns": np.array(self.turns)}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Go on after the day whose state it was."""
         self.tastes, self.visits = state["tastes"].copy(), state["visits"].copy()
-        self.moves = [(float(size), int(direction)) for size, direction in state["moves"]]
+        self.turns = [*map(float, state["turns"])]
 
 
 def _id(visit: _Visit) -> str:
