@@ -73,7 +73,8 @@ COMMANDS: dict[str, Command] = {
         "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
     ),
     "release": Command(
-        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+        "experiments.serve.release.command",
+        "versions of policies to serve: add, list, promote, roll out, roll back",
     ),
     "explain": Command(
         "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from policies.validation import whole
 from serving.answers import said
 from serving.contracts.decisions import Decision
+from serving.contracts.shadows import ShadowEvent
 from serving.contracts.skimming import Opened
 from serving.events.batches import append_each
 from serving.events.log import EventLog
@@ -85,6 +86,15 @@ class Keeper:
         self.number = number
         self.retries.keep(visit[:3], event)
         return None
+
+    def keep_shadow(self, events: Sequence[ShadowEvent]) -> None:
+        """What a shadow said; what the log does not take is counted, and missed by nobody else."""
+        numbers = append_each(self.events, [event.to_json() for event in events])
+        failed = [number for number in numbers if isinstance(number, Exception)]
+        self.counts["shadow_asked"] += len(events)
+        self.counts["shadow_errors"] += sum(event.error is not None for event in events)
+        self.counts["shadow_unlogged"] += len(failed)
+        self.alarm("event log", failed[-1] if failed else None)
 
     def count(self, decision: Decision, *, logged: bool) -> None:
         """One more answer."""

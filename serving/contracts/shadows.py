@@ -15,7 +15,7 @@ class ShadowEvent:
     it. What could not be computed is null."""
 
     decision_id: str = of(text)  # of the decision that was shown
-    time: float = of(number)  # s, of that decision
+    time: float = of(number)  # s, when the shadow was asked
     user: str = of(text)  # keyed hash
     policy: str = of(text)  # the shadow's version
     policy_sha256: str = of(label)

@@ -22,6 +22,8 @@ from serving.contracts.fields import (
 from serving.contracts.nesting import flag, inner, one_of
 
 Scope = Literal["rollout", "stage", "recent"]  # all stages together, this one, its recent part
+Per = Literal["user", "session"]
+_PER = one_of("user", "session")
 HARD_LEVEL = 0.999999  # of the bounds behind hard stops, which every look computes anew
 
 
@@ -33,6 +35,7 @@ class Guardrail:
     margin: float = of(positive, about="How much worse it may get, as a share of control's.")
     share: float = of(positive, about="Of the rule's chance of a wrong rollback.")
     higher_is_better: bool = of(flag, True)
+    per: Per = of(_PER, "user", "Totals of a user, or means of a session.")  # noqa: RUF009
 
     def __post_init__(self) -> None:
         check(self)
@@ -43,20 +46,21 @@ class RolloutRule:
     """Everything that is decided before a rollout begins. Raises ContractError.
 
     Users are served the canary by stages. It goes on to the next share of users w when, by the
-    lower bound of the difference, all users together lose at most `margin` of what control
-    earns: w * loss <= margin. So the last step, to everybody, asks for a loss of at most `margin`
-    (non_inferior), or for a gain (superior). It is rolled back when the upper bound lies below
-    -margin.
+    lower bound of the difference, all users together lose at most `interim` margins of what control
+    earns: w * loss <= interim * margin. The last step, to everybody, asks for a loss of at most
+    `margin` (non_inferior), or for a gain (superior). It is rolled back when the upper bound lies
+    below -margin.
     """
 
     stages: tuple[float, ...] = of(many(positive), (0.01, 0.05, 0.25, 0.5, 1.0))
     metric: str = of(text, "reward", "What the goal is about.")
-    per: str = of(one_of("user", "session"), "user", "Totals of a user, or means of a session.")
+    per: Per = of(_PER, "session", "Means of a session, or totals of a user.")  # noqa: RUF009
     goal: str = of(one_of("non_inferior", "superior"), "non_inferior")
     margin: float = of(positive, 0.03, "How much worse it may be, as a share of control's.")
+    interim: float = of(positive, 2.0, "Times the margin, before the last step.")
     level: float = of(positive, 0.95, "1 - chance of any wrong soft rollback in all the rollout.")
     guardrails: tuple[Guardrail, ...] = of(many(inner(Guardrail)), ())
-    tuned_at: float = of(positive, 10_000.0, "Users where bounds are narrowest; set from a plan.")
+    tuned_at: float = of(positive, 3_000.0, "Effective sessions where bounds are narrowest.")
 
     least_users: int = of(whole, 100, "Of each arm, in a stage, before it may go on.")
     least_seconds: float = of(number, 86_400.0, "Of a stage, before it may go on.")
@@ -120,6 +124,15 @@ class RolloutRule:
         share = shares.get(metric, 1 - sum(shares.values()))
         parts = 1 if scope == "rollout" else len(self.stages) - 1
         return 1 - (1 - self.level) * share / parts
+
+    def per_of(self, metric: str) -> Per:
+        """What the difference of a metric is of."""
+        return {g.metric: g.per for g in self.guardrails}.get(metric, self.per)
+
+    def tuned_for(self, scope: Scope, weight: float) -> float:
+        """Effective sessions at which a sequence is narrowest: in a stage of its own, as many as
+        come in the same time at this share of users instead of one half."""
+        return self.tuned_at * (1.0 if scope == "rollout" else 4 * weight * (1 - weight))
 
     def to_json(self) -> bytes:
         return to_json(self, "rollout_rule")

@@ -42,7 +42,7 @@ class RolloutState:
     weight: float = of(number, 0.0, "Share of users that it should serve now.")
     since: float = of(number, about="Time (s) at which the stage began.")
     looked: float | None = of(maybe(number), None, "Time (s) of the last window.")
-    before: str = of(one_of("", *PHASES), "", "Phase that a pause interrupts.")
+    before: Phase | Literal[""] = of(one_of("", *PHASES), "")  # noqa: RUF009  (what a pause stops)
     extensions: int = of(whole, 0, "How often a person gave this stage its exposure once more.")
     reason: str = of(sentences, "", "Why it is where it is.")
 

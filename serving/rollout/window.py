@@ -25,7 +25,9 @@ class ArmSeen:
 
     users: int | None = of(maybe(whole), None, "That were served in this stage.")
     decisions: int | None = of(maybe(whole), None, "In this stage.")
-    silent_seconds: float | None = of(maybe(number), None, "Since its last event.")
+    silent_seconds: float | None = of(
+        maybe(number), None, "Since its last event, or since the stage began."
+    )
 
     def __post_init__(self) -> None:
         check(self)
