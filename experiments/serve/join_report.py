@@ -17,6 +17,7 @@ OUTCOMES = {
     "orphaned_outcomes": "of no decision",
     "foreign_outcomes": "of an item or user that the decision does not have",
     "unrewarded_outcomes": "joined and of no reward",
+    "repeats": "shown once more by a cache: of the same decision",
 }
 NOTES = {  # what should not be there: what it means
     "skewed_histories": "decisions saw another history than the log gives: events were lost, or "

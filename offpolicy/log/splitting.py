@@ -26,12 +26,7 @@ def split_sessions(
     Raises:
         LogError: shares that are not above 0 and sum to 1, or a part without a session.
     """
-    given = np.asarray(shares, np.float64)
-    if given.ndim != 1 or not (given > 0).all() or abs(given.sum() - 1) > 1e-9:
-        raise LogError(f"shares are {list(shares)}; give numbers above 0 that sum to 1")
-    key = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    place = (mixed(log.unit.astype(np.uint64) + key) >> np.uint64(11)) * 2.0**-53
-    part = np.searchsorted(np.cumsum(given)[:-1], place, side="right")
+    given, part = np.asarray(shares, np.float64), parts_of(log, shares, seed=seed)
     empty = np.flatnonzero(np.bincount(part, minlength=len(given)) == 0)
     if len(empty):
         units = len(np.unique(log.unit))
@@ -40,6 +35,19 @@ def split_sessions(
             f"log's {units} independent units: log more sessions, or split into fewer parts"
         )
     return tuple(log.take(part == nth) for nth in range(len(given)))
+
+
+def parts_of(log: LoggedDataset, shares: Sequence[float], *, seed: int = 0) -> I64:
+    """(N,) the part of each row, as `split_sessions` splits; parts may be empty.
+
+    Raises LogError for shares that are not above 0 and sum to 1.
+    """
+    given = np.asarray(shares, np.float64)
+    if given.ndim != 1 or not (given > 0).all() or abs(given.sum() - 1) > 1e-9:
+        raise LogError(f"shares are {list(shares)}; give numbers above 0 that sum to 1")
+    key = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    place = (mixed(log.unit.astype(np.uint64) + key) >> np.uint64(11)) * 2.0**-53
+    return np.searchsorted(np.cumsum(given)[:-1], place, side="right")
 
 
 def shared_sessions(log: LoggedDataset, other: LoggedDataset) -> I64:

@@ -22,12 +22,13 @@ from serving.contracts.fields import (
 TAKEN = "taken"  # the user took an item: it enters the history
 TERMINATED = "terminated"  # the user left
 TRUNCATED = "truncated"  # we stopped looking
+SHOWN = "shown"  # the slate was shown once more, by a cache: no decision, and never a reward
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`taken`, `terminated` and `truncated` mean the same everywhere; other kinds are the caller's
-    own, and count in rewards. Raises ContractError, which names the field.
+    """`taken`, `terminated`, `truncated` and `shown` mean the same everywhere; other kinds are the
+    caller's own, and count in rewards. Raises ContractError, which names the field.
 
     It may be sent several times and before its decision is known, with the same outcome_id.
     """
@@ -35,7 +36,9 @@ class Outcome:
     outcome_id: str = of(text, about="Unique; what is sent again counts once.")
     decision_id: str = of(text, about="Of the decision that it came of.")
     user: str = of(text, about="The user of that decision.")
-    kind: str = of(text, about="taken, terminated, truncated, or a word of your own.")
+    kind: str = of(
+        text, about="taken, terminated, truncated, shown (again), or a word of your own."
+    )
     item: str | None = of(
         maybe(text), None, "An item of the slate; without it, of the whole slate."
     )

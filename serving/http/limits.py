@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policies.validation import COUNT, POSITIVE
+from policies.validation import COUNT, FROM_0, POSITIVE
 from serving.contracts.fields import ContractError
 from serving.contracts.requests import Request
 from serving.http.errors import broken
@@ -43,11 +43,15 @@ class Limits:
     waiting: int = 128
     """Requests that may wait, and as many calls of outcomes; more are refused with 429. So are
     requests whose answers would take longer than one and a half deadlines."""
+    valid_s: float = 0.0
+    """Seconds for which a cache near the user may show an answer again (valid_s of the answer);
+    0: never. Users whose answers are cached see a rollback so much later."""
 
     def __post_init__(self) -> None:
         COUNT.check_all(
             self, "body_bytes", "history", "candidates", "outcomes", "users", "batch", "waiting"
         )
+        FROM_0.check("valid_s", self.valid_s)
         POSITIVE.check_all(
             self, "body_seconds", "user_requests", "deadline_ms", "longest_deadline_ms"
         )

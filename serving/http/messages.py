@@ -22,10 +22,15 @@ class Slate:
     )
     step: int = of(whole, about="Of the session, from 0; -1 = not known, and not logged.")
     fallback: str | None = of(maybe(text), about="Why the fallback answered; null: it did not.")
+    valid_s: float = of(
+        number, 0.0, "Seconds for which it may be shown again as the same decision; 0: not at all."
+    )
 
     @classmethod
-    def of_decision(cls, decision: Decision) -> Slate:
-        """Of a fallback's reason only its kind is said: the rest is for the log."""
+    def of_decision(cls, decision: Decision, *, valid_s: float = 0.0) -> Slate:
+        """Of a fallback's reason only its kind is said: the rest is for the log. Answers of the
+        fallback, and those that are not logged, are not valid for longer than now."""
+        kept = decision.fallback is None and decision.step >= 0
         return cls(
             decision_id=decision.decision_id,
             items=decision.items,
@@ -34,6 +39,7 @@ class Slate:
             position_propensity=decision.position_propensity,
             step=decision.step,
             fallback=decision.fallback and decision.fallback.partition(":")[0],
+            valid_s=valid_s if kept else 0.0,
         )
 
     def body(self) -> dict[str, Any]:

@@ -103,7 +103,8 @@ class Service:
             raise broken(error) from None
         self.limits.check_request(request)
         self._check_rate(request.user)
-        return Slate.of_decision(await self.worker.decide(request)).body()
+        decision = await self.worker.decide(request)
+        return Slate.of_decision(decision, valid_s=self.limits.valid_s).body()
 
     async def outcomes(self, body: bytes) -> Body:
         """How many outcomes of a call were kept: all of them."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import rank_in_group
-from serving.contracts.outcomes import TAKEN, TERMINATED, TRUNCATED
+from serving.contracts.outcomes import SHOWN, TAKEN, TERMINATED, TRUNCATED
 from serving.hashes import history_hash
 from serving.joining.matching import Matched
 from serving.joining.rule import JoinRule, Shape
@@ -26,7 +26,8 @@ def rows_of(
 ) -> LoggedDataset:
     """One row a decision, sessions in the order given. Counts further_taken, items taken of a
     decision beyond its first, misplaced_ends, ends that are not of a session's last decision,
-    idle_ends, sessions that nobody ended, and unrewarded_outcomes, whose kind the reward does not
+    idle_ends, sessions that nobody ended, repeats, slates that a cache showed once more, and
+    unrewarded_outcomes, whose kind the reward does not
     name and that mean nothing else.
 
     Raises LogError where events are not of this shape, or are no log together.
@@ -110,7 +111,7 @@ def _came_of(
     n = len(rows)
     consumed = np.full(n, -1, np.int32)
     responses = np.zeros((n, shape.responses), np.float32)
-    means = {TAKEN, TERMINATED, TRUNCATED, *rule.reward}
+    means = {SHOWN, TAKEN, TERMINATED, TRUNCATED, *rule.reward}
     at_place, in_all = np.zeros((n, shape.slate_size)), np.zeros(n)
     for row, matched in enumerate(rows):
         for outcome in matched.outcomes:
@@ -120,6 +121,7 @@ def _came_of(
                 else:
                     consumed[row], responses[row] = outcome.item, outcome.responses
         for outcome in sorted(matched.outcomes, key=lambda o: o.outcome_id):
+            counts["repeats"] += outcome.kind == SHOWN
             counts["unrewarded_outcomes"] += outcome.kind not in means
             paid = rule.reward.get(outcome.kind, 0.0) * outcome.value
             if outcome.item is None:

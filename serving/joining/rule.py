@@ -9,6 +9,7 @@ from typing import Literal
 from policies.observation import Serving
 from policies.validation import FROM_0, POSITIVE
 from serving.catalogue import Catalogue
+from serving.contracts.outcomes import SHOWN
 from serving.contracts.starts import Start
 
 
@@ -32,6 +33,11 @@ class JoinRule:
         POSITIVE.check("idle", self.idle)
         for kind, seconds in self.windows.items():
             POSITIVE.check(f"windows[{kind!r}]", seconds)
+        if SHOWN in self.reward:
+            raise ValueError(
+                f"reward[{SHOWN!r}]: a slate that a cache shows once more is the same decision; a "
+                "reward of it would pay for repeats. Report views under another word"
+            )
         for kind, weight in self.reward.items():
             FROM_0.check(f"the size of reward[{kind!r}]", abs(weight))
         if self.idle_end not in ("terminated", "truncated"):

@@ -17,7 +17,7 @@ from serving.registry.versions import Version
 from serving.relearning.cut import Cut
 
 I64 = NDArray[np.int64]
-LINEAGE, SEEN = "lineage.json", "seen.npy"  # in the folder of a version
+LINEAGE, SEEN = "lineage.json", "taught.npy"  # in the folder of a version
 Unit = Literal["user", "session"]
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Learner, Policy
 from policies.catalog import POLICIES, build
 from policies.improve.path import KINDS, Kind
 from policies.observation import Serving
+from policies.saved import Savable
+from policies.saving.folders import content_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,31 @@ class Recipe:
             raise ValueError(f"no learner {self.name!r}; there are {', '.join(sorted(POLICIES))}")
         if self.kind not in KINDS:
             raise ValueError(f"no path of kind {self.kind!r}; there are {', '.join(KINDS)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """A policy as it was at a moment, which learns elsewhere. Raises ValueError for a bad path."""
+
+    policy: Savable
+    taught: NDArray[np.int64]  # units (users, or sessions) that taught it
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what to say of it
+    step: bool = True
+    kind: Kind = "geometric"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"no path of kind {self.kind!r}; there are {', '.join(KINDS)}")
+
+
+def inputs_of(learner: Recipe | Snapshot) -> list[Any]:
+    """All that decides what the learner makes of a log, as plain values."""
+    said = [learner.name, dict(learner.settings), learner.step, learner.kind]
+    if isinstance(learner, Recipe):
+        return said
+    units = np.ascontiguousarray(learner.taught, np.int64).tobytes()
+    return [*said, content_hash(learner.policy), hashlib.sha256(units).hexdigest()]
 
 
 def learnt(recipe: Recipe, serving: Serving, log: LoggedDataset, seed: int) -> Policy:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from serving.relearning.code import code_version
 from serving.relearning.cut import Cut, part_of
 from serving.relearning.held_out import refuse_seen, served_by
 from serving.relearning.lineage import Lineage, files_of, seen_by, unit_of
-from serving.relearning.recipe import Recipe, learnt
+from serving.relearning.recipe import Recipe, Snapshot, inputs_of, learnt
 
 WORK = "relearning"  # folder in the registry: what a run has done so far
 CHALLENGER = "challenger"
@@ -74,7 +75,7 @@ class Challenge:
 def relearn(
     registry: Registry,
     log: LoggedDataset,
-    recipe: Recipe,
+    learner: Recipe | Snapshot,
     *,
     cut: Cut,
     champion: str = "live",
@@ -86,11 +87,12 @@ def relearn(
     by: str | None = None,
     note: str | None = None,
 ) -> Challenge:
-    """Learn from the cut's teaching units, judge on the others what the champion served, and add
-    the challenger to the registry unless it is worse. Nothing is promoted.
+    """Learn from the cut's teaching units (or take a snapshot of what has learnt from some), judge
+    on the others what the champion served, and add the challenger to the registry unless it is
+    worse. Nothing is promoted.
 
-    The same cut, champion, recipe, terms and seed give the same version. A run that was killed goes
-    on where it was; until its last step the registry holds nothing of it.
+    The same cut, champion, learner, terms and seed give the same version. A run that was killed
+    goes on where it was; until its last step the registry holds nothing of it.
 
     guardrails: of the log that judges, the columns that must not get worse.
     keep_failed: add a challenger that is worse, too.
@@ -101,31 +103,35 @@ def relearn(
     """
     terms = terms or Terms()
     parent = registry.find(champion)
-    with _alone(registry, parent, recipe, cut, terms, seed) as work:
+    with _alone(registry, parent, learner, cut, terms, seed) as work:
         part = part_of(log, cut)
         teach, others = split_sessions(part, terms.split, seed=terms.split_seed)
         now = registry.load(parent.version, warmed=False).policy
         judge_log = served_by(others, parent.version, now)
         seen = seen_by(parent)
         refuse_seen(judge_log, seen, parent.version, terms.split_seed)
-        target = _target(recipe, now, teach, seed, work)
+        taught = np.unique(teach.unit)
+        if isinstance(learner, Snapshot):
+            taught = learner.taught
+            refuse_seen(judge_log, taught, "the snapshot", terms.split_seed)
+        target = _target(learner, now, teach, seed, work)
         rails = () if guardrails is None else guardrails(judge_log)
         challenger, share, verdict, report = _judged(
-            recipe, now, target, judge_log, teach, terms, rails, seed
+            learner, now, target, judge_log, teach, terms, rails, seed
         )
         lineage = Lineage(
             parent=parent.version,
             cut=cut,
-            learner=recipe.name,
-            settings=dict(recipe.settings),
-            step=recipe.step,
-            kind=recipe.kind,
+            learner=learner.name,
+            settings=dict(learner.settings),
+            step=learner.step,
+            kind=learner.kind,
             share=share,
             seed=seed,
             split=terms.split,
             split_seed=terms.split_seed,
             unit=unit_of(part),
-            taught=len(np.unique(teach.unit)),
+            taught=len(taught),
             judged=len(np.unique(judge_log.unit)),
             code=code_version(),
             verdict=verdict.outcome.value,
@@ -134,7 +140,7 @@ def relearn(
         )
         version = None
         if challenger is not None and (keep_failed or verdict.outcome is not Outcome.FAIL):
-            kept = np.union1d(seen, teach.unit).astype(np.int64)
+            kept = np.union1d(seen, taught).astype(np.int64)
             version = offer(
                 registry, parent, challenger, lineage, report, files_of(lineage, kept), work,
                 by=by, note=note,
@@ -194,12 +200,17 @@ def advice(registry: Registry, version: str | None, verdict: Verdict) -> str:
     )
 
 
-def _target(recipe: Recipe, now: Policy, teach: LoggedDataset, seed: int, work: Path) -> Policy:
+def _target(
+    learner: Recipe | Snapshot, now: Policy, teach: LoggedDataset, seed: int, work: Path
+) -> Policy:
     """What is learnt, under the champion's rules: read back from the folder, where a run that goes
     on finds it too, so that both judge the same."""
     folder = work / "target"
     if not folder.is_dir():
-        target = learnt(recipe, now.serving, teach, seed)
+        if isinstance(learner, Recipe):
+            target = learnt(learner, now.serving, teach, seed)
+        else:
+            target = cast("Policy", learner.policy)
         if isinstance(now, Constrained) and not isinstance(target, Constrained):
             target = constrained(target, *now.rules)
         save(target, folder)
@@ -207,7 +218,7 @@ def _target(recipe: Recipe, now: Policy, teach: LoggedDataset, seed: int, work: 
 
 
 def _judged(
-    recipe: Recipe,
+    learner: Recipe | Snapshot,
     now: Policy,
     target: Policy,
     judge_log: LoggedDataset,
@@ -217,13 +228,13 @@ def _judged(
     seed: int,
 ) -> tuple[Policy | None, float | None, Verdict, GateReport | None]:
     """The challenger, its share of the way, the verdict and the report."""
-    if recipe.step:
+    if learner.step:
         step = reached_step(
             judge_log,
             now,
             target,
             rule=terms.rule,
-            kind=recipe.kind,
+            kind=learner.kind,
             horizon=terms.horizon,
             guardrails=guardrails,
             level=terms.level,
@@ -244,11 +255,16 @@ def _judged(
 
 @contextmanager
 def _alone(
-    registry: Registry, parent: Version, recipe: Recipe, cut: Cut, terms: Terms, seed: int
+    registry: Registry,
+    parent: Version,
+    learner: Recipe | Snapshot,
+    cut: Cut,
+    terms: Terms,
+    seed: int,
 ) -> Iterator[Path]:
     """The folder of this run, which no other run has; gone at the end. What runs of other inputs
     that were killed have left is removed."""
-    said = [parent.contents.sha256, asdict(recipe), cut.hash, cut.rows, asdict(terms), seed]
+    said = [parent.contents.sha256, inputs_of(learner), cut.hash, cut.rows, asdict(terms), seed]
     key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
     every = registry.folder / WORK
     every.mkdir(exist_ok=True)

@@ -57,11 +57,12 @@ def run_when_due(
     learn: Callable[[Cut, str], Challenge],
     *,
     name: str | None = None,
+    cut: Cut | None = None,
 ) -> Run:
     """Ask, and learn where it is due: `learn(cut, why)` is `relearn` with its settings. A run that
     was killed goes on from its own cut first, whatever the rule says.
 
-    rule: None = a person asked. name: of the new cut.
+    rule: None = a person asked. name: of the new cut. cut: learn from this earlier one instead.
 
     Raises OSError where another run is learning, and what `learn` raises: then the run is over.
     """
@@ -77,10 +78,12 @@ def run_when_due(
         elif trigger is None:
             _keep(registry, state)
             return Run(None, why_not(state, rule or RelearnRule(), now), None, None)
+        elif cut is not None:
+            state = begun(state, cut.name, state.learnt, now)
         else:
             cut = cut_of(log, name)
-            write_cut(registry.folder / CUTS, cut)
             state = begun(state, cut.name, cut.sessions, now)
+        write_cut(registry.folder / CUTS, cut)
         _keep(registry, state)
         try:
             challenge = learn(cut, trigger.why)

@@ -53,6 +53,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
     "release": "add {d}/policy --registry {d}/registry --promote",
+    "retrain": "--registry {d}/registry --log {d}/log --learner popularity --horizon one_step "
+    "--min-ess 20",
     "explain": "--registry {d}/registry --history 1 3 --top 3",
     "serve": "--registry {d}/registry --port 0 --seconds 0.2",
     "published": "digits --repeats 1",
@@ -83,7 +85,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
-BEFORE = {"explain": "release", "serve": "release"}  # command -> the one that makes what it reads
+BEFORE = {"explain": "release", "serve": "release", "retrain": "release"}  # command -> the one that makes what it reads
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_a_command_runs(
         assert main(options(BEFORE[command], folder)) == 0
     status = main(options(command, folder, server=server))
     out, err = capsys.readouterr()
-    verdict = command in ("gate", "improve")  # is its status
+    verdict = command in ("gate", "improve", "retrain")  # is its status
     assert status in ((0, 1, 3) if verdict else (0,)), err
     assert "longplay" not in err, err
     assert out.strip(), "a command says what it did"

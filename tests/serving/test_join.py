@@ -75,7 +75,8 @@ def test_a_decision_and_what_came_of_it_are_one_row() -> None:
     ]  # fmt: skip
     found = joined([d], events)
     log = rows(found)
-    assert found.counts["unrewarded_outcomes"] == 1  # it is only shown
+    assert found.counts["repeats"] == 1  # it is only shown
+    assert found.counts["unrewarded_outcomes"] == 0
     assert (found.decision_ids, found.time.tolist()) == (("s0",), [0.0])
     assert log.consumed is not None
     assert log.responses is not None
