@@ -9,10 +9,7 @@ from dataclasses import asdict
 from hashlib import blake2b
 from typing import NamedTuple
 
-from offpolicy.trials.comparing import Per
-from offpolicy.trials.difference import Difference, difference
 from offpolicy.trials.exposure import sample_ratio
-from offpolicy.trials.units import TrialUnits
 from policies.rules.constraints import Rule
 from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
@@ -26,8 +23,9 @@ from serving.following.maturing import Mature, Maturing
 from serving.following.recent import RecentSums
 from serving.following.user_sums import UserSums
 from serving.joining.rule import JoinRule
-from serving.rollout.rule import HARD_LEVEL, RolloutRule, Scope
-from serving.rollout.window import ArmSeen, Seen, Shares, Window
+from serving.rollout.rule import HARD_LEVEL, RolloutRule
+from serving.rollout.seen import seen
+from serving.rollout.window import ArmSeen, Shares, Window
 
 PART = 20_000  # events that are read before what is over is summed, where there are many
 MINUTES = 10  # of which hard stops count
@@ -108,9 +106,9 @@ class LiveReader:
             weight=weight,
             canary=self._arm(CANARY, stratum, now, since),
             control=self._arm(CONTROL, stratum, now, since),
-            rollout=_differences(units, self.rule, "rollout"),
-            stage=_differences(stage, self.rule, "stage"),
-            recent=_differences(recent.where(recent.stratum == stratum), self.rule, "recent"),
+            rollout=seen(units, self.rule, "rollout", weight),
+            stage=seen(stage, self.rule, "stage", weight),
+            recent=seen(recent.where(recent.stratum == stratum), self.rule, "recent", weight),
             recent_from=begins,
             hard=_shares(self.arms[CANARY].counted(now, HARD_LEVEL)),
             sample_ratio_p=sample_ratio(shown.canary, shown.control, weight).p_value
@@ -182,27 +180,3 @@ def value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
 
 def _shares(found: Counted) -> Shares:
     return Shares(**asdict(found))
-
-
-def _differences(units: TrialUnits, rule: RolloutRule, scope: Scope) -> Mapping[str, Seen]:
-    """Canary minus control in each metric of the rule, at its level for this scope."""
-    per: Per = "session" if rule.per == "session" else "user"
-    return {name: _seen(units, name, rule, scope, per) for name in rule.metrics}
-
-
-def _seen(units: TrialUnits, name: str, rule: RolloutRule, scope: Scope, per: Per) -> Seen:
-    level = rule.level_of(name, scope)
-    if not len(units):
-        return Seen(users=0, level=level)
-    return _as_seen(difference(units, name, level=level, tuned_at=rule.tuned_at, per=per), level)
-
-
-def _as_seen(found: Difference, level: float) -> Seen:
-    """Numbers that are not finite are not known."""
-    names = ("value", "low", "high", "se", "canary", "control")
-    known = {name: _finite(getattr(found, name)) for name in names}
-    return Seen(users=found.users, level=level, **known)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
