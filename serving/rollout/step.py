@@ -105,8 +105,9 @@ def _exposure(state: RolloutState, window: Window, rule: RolloutRule) -> str | N
     users = min(window.canary.users or 0, window.control.users or 0)
     if users < rule.least_users:
         return f"{users} users in an arm of {rule.least_users}"
-    if window.time - state.since < rule.least_seconds:
-        return f"{window.time - state.since:.0f} s of {rule.least_seconds:.0f} s"
+    least = rule.least_of(state.stage)
+    if window.time - state.since < least:
+        return f"{window.time - state.since:.0f} s of {least:.0f} s"
     began = window.recent_from
     if began is None or began < state.since or window.time - began < rule.recent_seconds:
         return f"its recent part is not yet {rule.recent_seconds:.0f} s long"

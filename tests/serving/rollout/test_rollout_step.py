@@ -18,6 +18,8 @@ from serving.rollout.window import ArmSeen, Seen, Shares, Window
 DAY = 86_400.0
 RULE = RolloutRule(
     margin=0.03,
+    recent_seconds=DAY / 2,
+    last_seconds=2 * DAY,
     guardrails=(Guardrail(metric="bounces", margin=0.1, share=0.2, higher_is_better=False),),
 )
 WELL = Shares(
@@ -202,6 +204,7 @@ def test_what_is_unknown_never_moves_it_forward() -> None:
 
 def test_the_least_exposure_is_asked_for() -> None:
     assert step(at(2), window(0.25, time=0.9 * DAY, recent_from=0.0), RULE).state.stage == 2
+    assert step(at(3), window(0.5, time=1.9 * DAY), RULE).state.stage == 3  # the last: two days
     few = window(0.25, canary=ArmSeen(users=99, silent_seconds=1.0))
     assert step(at(2), few, RULE).state.stage == 2
     young = window(0.25, recent_from=2 * DAY - 100)
