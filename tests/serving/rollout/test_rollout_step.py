@@ -221,7 +221,8 @@ def test_planned_exposure_spent_without_a_decision_asks_a_person() -> None:
     assert step(held.state, good, RULE).state.phase == "held"
     resumed = resume(held.state, by="ada", why="wait").state
     assert step(resumed, replace(wide, time=16 * DAY), RULE).state.phase == "canary"
-    assert step(resumed, replace(wide, time=28.1 * DAY), RULE).state.phase == "held"
+    assert step(resumed, replace(wide, time=28.9 * DAY), RULE).state.phase == "canary"
+    assert step(resumed, replace(wide, time=29.1 * DAY), RULE).state.phase == "held"
     bad = window(0.5, value=-0.1, time=16 * DAY)
     assert step(held.state, bad, RULE).state.phase == "rolled_back"
 
@@ -239,6 +240,16 @@ def test_a_wrong_share_of_users_is_set_right_before_anything_is_decided() -> Non
     did = step(at(2), window(0.05), RULE)
     assert [(a.kind, a.weight) for a in did.actions] == [("weigh", 0.25)]
     assert did.state.stage == 2
+
+
+def test_a_pause_ends_in_what_it_interrupted() -> None:
+    held = hold(at(3), by="ada", why="a holiday").state
+    silent = window(0.5, canary=ArmSeen(users=500, silent_seconds=2_000.0))
+    paused = step(held, silent, RULE).state
+    assert paused.phase == "paused"
+    after = step(paused, window(0.5, time=3 * DAY), RULE)
+    assert after.state.phase == "held"
+    assert "speaks again" in after.reason
 
 
 def test_a_person_holds_it_however_good_it_is() -> None:
