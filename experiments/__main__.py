@@ -144,6 +144,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.traffic.benchmark.command",
         "the server under load, overload, kill -9, a full disk, and stores that are gone",
     ),
+    "benchmark rollout": Command(
+        "experiments.rollout.command",
+        "how often a rollout takes back a good version, and lets a bad one through",
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),
