@@ -245,7 +245,7 @@ def _of_events(settings: Readiness, s: Subject) -> Iterator[Line]:
              lambda: events.breaches(read(), s)),
             ("skew", "policies see the histories that the log derives",
              "look at the session store: it lags or lost outcomes",
-             lambda: events.skew(read(), window)),
+             lambda: events.skew(read())),
         )  # fmt: skip
         for name, what, fix, find in checks:
             given: Finding = (None, "no event log was given (--events)")

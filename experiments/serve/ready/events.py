@@ -11,7 +11,7 @@ from offpolicy.errors import LogError
 from serving.answers import rules_of
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
-from serving.contracts.outcomes import OutcomeEvent
+from serving.contracts.outcomes import TAKEN, OutcomeEvent
 from serving.events.log import REMOVED, EventReader
 from serving.events.reading import starts_of
 from serving.hashes import rules_hash
@@ -23,6 +23,7 @@ from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.violations import violations
 
 WEIGHT = "longplay_first_place_weight"
+ALL = 1e12  # s: whatever came of a decision, however late
 SURE = 0.999  # level of the mean weight's interval: it is looked at often
 
 
@@ -126,20 +127,36 @@ def breaches(e: Events, s: Subject) -> Finding:
     return True, told
 
 
-def skew(e: Events, window: float) -> Finding:
-    """The histories that policies saw are those that the log derives."""
+def skew(e: Events) -> Finding:
+    """The histories that policies saw are those that the log derives; an item that its user was
+    reported to have taken only after the next request is told apart: the caller was late."""
     if not e.decisions:
         return None, "no decisions"
-    rule = JoinRule(window=window)
     try:
         shape, _ = shape_of(starts_of(e.log))
     except LogError as error:
         return None, str(error)
-    counts = join(e.decisions, e.outcomes, rule, shape).counts
-    whole = counts["decisions"] - counts["incomplete_decisions"]
+    joined = join(e.decisions, e.outcomes, JoinRule(window=ALL, idle=ALL), shape)
+    whole = joined.counts["decisions"] - joined.counts["incomplete_decisions"]
     if not whole:
         return None, "no session is whole among the last decisions"
-    return not counts["skewed_histories"], (
-        f"{counts['skewed_histories']:,} of {whole:,} decisions saw another history than the log "
-        "derives"
+    off = {d for d, bad in zip(joined.decision_ids, joined.skewed, strict=True) if bad}
+    late = _late(e, off)
+    told = f"{len(off) - late:,} of {whole:,} decisions saw another history than the log derives"
+    if late:
+        told += f"; {late:,} more did because an outcome came after the next request"
+    return len(off) == late, told
+
+
+def _late(e: Events, off: set[str]) -> int:
+    """How many of these decisions were followed by a `taken` of an earlier decision of the user."""
+    asked = {d.decision_id: d.time for d in e.decisions}
+    taken: dict[str, list[tuple[float, float]]] = {}
+    for o in e.outcomes:
+        if o.kind == TAKEN and o.decision_id in asked:
+            taken.setdefault(o.user, []).append((asked[o.decision_id], o.time))
+    return sum(
+        any(of < d.time < came for of, came in taken.get(d.user, ()))
+        for d in e.decisions
+        if d.decision_id in off
     )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from experiments.serve.ready.command import Readiness, readiness
 from experiments.serve.release.adding import Add, add
 from experiments.serve.release.pointing import Promote, Rollback, promote, rollback
 from experiments.serve.release.showing import List, Show, version, versions
 from serving import Registry
 
-Settings = Add | List | Show | Promote | Rollback
+Settings = Add | List | Show | Promote | Rollback | Readiness
 
 
 def run(settings: Settings) -> int:
-    """Do it, and say what was done."""
+    """Do it, and say what was done. Status 1 where a version is not ready."""
     text, record = done(settings)
     print(json.dumps(record, indent=1) if settings.json else text)
-    return 0
+    return 0 if not isinstance(settings, Readiness) or record["ready"] else 1
 
 
 def done(settings: Settings) -> tuple[str, Any]:
@@ -33,3 +34,5 @@ def done(settings: Settings) -> tuple[str, Any]:
             return promote(settings)
         case Rollback():
             return rollback(settings)
+        case Readiness():
+            return readiness(settings)
