@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from experiments.serve.ready.line import Finding
 from experiments.serve.ready.versions import Subject
 from offpolicy.errors import LogError
+from offpolicy.trials.exposure import sample_ratio
 from serving.answers import rules_of
+from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
 from serving.contracts.outcomes import TAKEN, OutcomeEvent
@@ -21,8 +23,10 @@ from serving.joining.survey import shape_of
 from serving.metrics import estimates
 from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.violations import violations
+from serving.registry.pointer import Pointer
 
 WEIGHT = "longplay_first_place_weight"
+SUSPECT = 0.001  # p-value of the sample ratio below which arms are not comparable
 ALL = 1e12  # s: whatever came of a decision, however late
 SURE = 0.999  # level of the mean weight's interval: it is looked at often
 
@@ -125,6 +129,28 @@ def breaches(e: Events, s: Subject) -> Finding:
     if unaudited:
         return None, f"{told}; {unaudited:,} are under rules of versions that are not here"
     return True, told
+
+
+def arms(e: Events, pointer: Pointer) -> Finding:
+    """Where a canary runs, its share of the users is the pointer's weight."""
+    if pointer.canary is None:
+        return True, "no canary runs"
+    stratum = f"{pointer.rollout}@{pointer.weight:g}"
+    users: dict[str, set[str]] = {CANARY: set(), CONTROL: set()}
+    for one in e.decisions:
+        if one.rollout == stratum and one.arm in users:
+            users[one.arm].add(one.user)
+    canary, control = len(users[CANARY]), len(users[CONTROL])
+    if not canary + control:
+        return False, f"no decision is of {stratum}: the servers do not follow the pointer"
+    if pointer.weight in (0.0, 1.0):
+        return None, f"{canary:,} users in the canary, {control:,} in the control"
+    r = sample_ratio(canary, control, float(pointer.weight or 0.0))
+    twice = len(users[CANARY] & users[CONTROL])
+    return r.p_value >= SUSPECT and not twice, (
+        f"{stratum}: {canary:,} of {canary + control:,} users in the canary, p = {r.p_value:.3g}; "
+        f"{twice:,} in both arms"
+    )
 
 
 def skew(e: Events) -> Finding:

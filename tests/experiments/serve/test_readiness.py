@@ -23,6 +23,7 @@ from serving.contracts.events import read_event
 from serving.events.folder import SegmentFolder
 from serving.http.opening import open_service
 from serving.http.running import running
+from serving.registry.pointer import Pointer
 from tests.offpolicy.factories import sessions_log
 from tests.serving.factories import names_of
 from tests.serving.http.factories import PATIENT
@@ -210,6 +211,31 @@ def test_a_good_log_holds_and_each_fault_is_seen(served: tuple[Path, MemoryLog])
     assert ready_events.outcomes(good, 1e6)[0] is None, "no window has passed"
 
 
+def test_a_canary_has_its_share_of_users(served: tuple[Path, MemoryLog]) -> None:
+    _, log = served
+    pointer = Pointer(revision=3, live="a", canary="b", weight=0.5, salt="s", rollout="r")
+
+    def found(**changes: Any) -> Any:
+        made = _changed(log, **changes)
+        return ready_events.arms(ready_events.read_events(made, 10_000), pointer)
+
+    assert ready_events.arms(ready_events.read_events(log, 10), Pointer())[0] is True
+    assert found()[1] == "no decision is of r@0.5: the servers do not follow the pointer"
+    halves = {user: n % 2 for n, user in enumerate(_users(log))}
+    good = found(rollout="r@0.5", arm=lambda d: ("control", "canary")[halves[d.user]])
+    assert good[0] is True
+    assert "30 of 60 users in the canary" in good[1]
+    assert found(rollout="r@0.5", arm="canary")[0] is False
+    holds, proof = found(rollout="r@0.5", arm=lambda d: ("control", "canary")[d.step])
+    assert holds is False
+    assert "60 in both arms" in proof
+
+
+def _users(log: MemoryLog) -> list[str]:
+    made = [read_event(event) for event in log.events]
+    return sorted({one.user for one in made if isinstance(one, Decision)})
+
+
 def test_an_outcome_that_the_caller_reports_late_is_not_the_servers_skew(
     served: tuple[Path, MemoryLog],
 ) -> None:
@@ -254,6 +280,7 @@ def test_a_running_server_is_asked(
         _, lines = readiness(registry, capsys, *given)
         held = {name for name, line in lines.items() if line["state"] == "holds"}
         assert held == {"ready", "version", "metrics", "previous", "drift", "runbook"}
+        assert lines["arms"]["proof"] == "no event log was given (--events)"
         Registry(registry).rollback()
         _, lines = readiness(registry, capsys, *given, "--url", f"{url}/")
         if lines["version"]["state"] != "holds":  # the server may not have followed yet

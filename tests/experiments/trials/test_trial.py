@@ -113,3 +113,5 @@ def test_events_name_their_arms_and_stages(
         assert ratio["share"] == float(stage.partition("@")[2])
         assert (ratio["canary"], ratio["control"]) == (mine.count("canary"), mine.count("control"))
     assert set(record["sample_ratio"]) == {"r@0.5", "r@0.25"}
+    assert main(f"trial read {folder} --canary x".split()) == 2
+    assert "is a folder of events: give --reward" in capsys.readouterr().err
