@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from policies.base import Policy
 from serving.catalogue import Catalogue
@@ -31,6 +33,13 @@ from serving.sessions.memory import MemorySessions
 from serving.sessions.store import SessionStore, Taken
 from serving.shadowing.asking import compare, events_of
 from serving.shadowing.waiting import Waiting
+
+
+class Rest(NamedTuple):
+    """Of an engine between two batches."""
+
+    latest: int  # number of the last event of a decision or outcome; -1 = none since the start
+    forgotten: int  # times that somebody was forgotten
 
 
 class Engine(Serves):
@@ -96,6 +105,7 @@ class Engine(Serves):
         self.failing: set[str] = self._keeper.failing  # parts that failed when they were last used
         self.keys = Keys(secret)
         self._lock = threading.Lock()
+        self._forgotten = 0  # times that somebody was
         whole = serving.n_candidates is None
         self._door = Door(serving, catalogue, self.keys, whole or retrieval is not None)
         pool = fallback_pool(serving, catalogue, fallback)
@@ -113,18 +123,19 @@ class Engine(Serves):
         """Ask the shadow about decisions that wait for it, `most` of one version at a time, and
         return how many; 0 where none waits. Nothing is drawn, and sessions do not change; what the
         shadow says or fails by is a ShadowEvent in the event log, and never in an answer."""
-        shadow = self.served.shadow
-        if shadow is None:
-            self._shadows.clear()  # of one that is none any more
-            return 0
-        asked = self._shadows.take(most)
-        if asked is None:
+        with self._lock:
+            shadow, forgotten = self.served.shadow, self._forgotten
+            if shadow is None:
+                self._shadows.clear()  # of one that is none any more
+            asked = self._shadows.take(most)
+        if shadow is None or asked is None:
             return 0
         compared, worked_ms = compare(shadow, asked)
         with self._lock:
-            events = events_of(shadow, asked, compared, worked_ms, self.clock())
-            self._keeper.keep_shadow(events)
-        return len(events)
+            if forgotten == self._forgotten:  # else one of these users may be
+                events = events_of(shadow, asked, compared, worked_ms, self.clock())
+                self._keeper.keep_shadow(events)
+        return len(asked)
 
     def announce(self, *, max_steps: int | None = None, names: bool = True) -> Start:
         """Put what is served into the event log, which then explains itself: when serving begins,
@@ -179,12 +190,21 @@ class Engine(Serves):
         """The same for the event of a decision, of which only what sessions need was read."""
         self._keeper.retries.keep(key_of(opened), event)
 
+    @contextmanager
+    def at_rest(self) -> Iterator[Rest]:
+        """Nothing is decided, kept or forgotten inside: what the session store knows is what the
+        events up to this number say."""
+        with self._lock:
+            yield Rest(self._keeper.latest, self._forgotten)
+
     def forget(self, user: str) -> int:
         """Nothing more is known of a user but what the event log holds; returns whether anything
         was."""
         key = self.keys.user(user)
         with self._lock:
+            self._forgotten += 1
             self._keeper.retries.forget(key)
+            self._shadows.forget(key)
             return self.sessions.forget([key])
 
     def check(self, request: Request) -> None:
@@ -237,6 +257,8 @@ class Engine(Serves):
             numbers = append_each(self.events, [event.to_json() for event in events])
             failures = [number for number in numbers if isinstance(number, Exception)]
             kept = [e for e, n in zip(events, numbers, strict=True) if isinstance(n, int)]
+            ours = [number for number in numbers if isinstance(number, int)]
+            self._keeper.latest = max([self._keeper.latest, *ours])
             self.counts["outcomes"] += len(kept)
             self._apply(taken_of(kept), now)
             if failures:

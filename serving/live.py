@@ -148,6 +148,17 @@ def start_of(
     )
 
 
+def arms_of(served: Served) -> dict[str, Any]:
+    """What is served beside the live version, by name; None = nothing."""
+    split = served.split
+    return {
+        "canary": None if served.canary is None else served.canary.version,
+        "weight": None if split is None else split.weight,
+        "rollout": None if split is None else split.rollout,
+        "shadow": None if served.shadow is None else served.shadow.version,
+    }
+
+
 class Serves:
     """What an engine serves, and the changes of it, each of which takes hold at the next batch.
 

@@ -11,25 +11,22 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.intervals.bounds import sequence_radius
 from policies.rules.constraints import Rule
 from serving.contracts.decisions import Decision
 from serving.contracts.shadows import ShadowEvent
+from serving.following.weights import FirstPlaceWeights, SlateWeights
 from serving.hashes import rules_hash
 from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.estimates import quantile
 from serving.metrics.series import DURATION, SECONDS
-from serving.metrics.sums import Sums, histogram_of, moments_of
+from serving.metrics.sums import Sums, histogram_of
 
 F64 = NDArray[np.float64]
 TOGETHER = 64  # decisions are summed so many at a time
 MOST = 2_000  # minutes that are kept between two looks
 FAILED = ("policy", "rule", "event_log", "other")  # classes of fallbacks that are errors
-WEIGHT = "longplay_first_place_weight"
 SLOW = ("longplay_rollout_slow", "")
-TUNED_AT = 2_000.0  # weights at which the bounds of their mean are narrowest
-LEAST = 100  # weights that a bound of their mean takes
-SHADOW, SHADOW_WEIGHT = "longplay_shadow", "longplay_shadow_weight"
+SHADOW = "longplay_shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,7 @@ class ArmSums:
         self.minutes: dict[int, Sums] = {}  # by the minute of decisions
         self._n_minutes = minutes
         self._rules = {rules_hash(some): some for some in rules}
+        self.weights = FirstPlaceWeights()
         self._waiting: list[Decision] = []
 
     def add(self, decision: Decision) -> None:
@@ -73,6 +71,7 @@ class ArmSums:
         by_minute: dict[int, list[Decision]] = {}
         for one in self._waiting:
             by_minute.setdefault(int(one.time // 60), []).append(one)
+            self.weights.add(one)
         self._waiting = []
         for minute, some in by_minute.items():
             slow = sum(one.waited_ms + one.worked_ms > self.slow_ms for one in some)
@@ -89,7 +88,7 @@ class ArmSums:
         first = int(now // 60) - self._n_minutes + 1
         self.minutes = {minute: sums for minute, sums in self.minutes.items() if minute >= first}
         recent = reduce(add, self.minutes.values(), Sums())
-        low, high = weight_bounds(self.total.moments.get(WEIGHT), level)
+        low, high = self.weights.bounds(level)
         return Counted(
             decisions=int(recent.count("longplay_requests")),
             errors=int(recent.count("longplay_fallbacks", *FAILED)),
@@ -106,25 +105,24 @@ class ShadowSums:
     """The same of a shadow, since it began."""
 
     def __init__(self, slow_ms: float) -> None:
-        self.slow_ms, self.sums = slow_ms, Sums()
+        self.slow_ms, self.sums, self.weights = slow_ms, Sums(), SlateWeights()
 
     def add(self, events: Sequence[ShadowEvent]) -> None:
         """Count what a shadow would have done."""
         worked = np.array([one.worked_ms / one.together for one in events if one.error is None])
-        weight = np.array(
-            [one.propensity / one.live_propensity for one in events if one.propensity is not None]
-        )
+        for one in events:
+            if one.propensity is not None:
+                self.weights.add(one.propensity, one.live_propensity)
         errors = sum(one.error is not None for one in events)
         self.sums += Sums(
             {(SHADOW, "made"): len(events) - errors, (SHADOW, "failed"): errors,
              SLOW: float((worked > self.slow_ms).sum())},
             {DURATION: histogram_of(worked / 1e3, SECONDS)},
-            {SHADOW_WEIGHT: moments_of(weight)},
         )  # fmt: skip
 
     def counted(self, level: float) -> Counted:
         """Since it began."""
-        low, high = weight_bounds(self.sums.moments.get(SHADOW_WEIGHT), level)
+        low, high = self.weights.bounds(level)
         return Counted(
             decisions=int(self.sums.count(SHADOW)),
             errors=int(self.sums.count(SHADOW, "failed")),
@@ -141,17 +139,3 @@ def p99_of(histogram: F64 | None) -> float | None:
     """ms that 99 of 100 stay below, of a histogram (E + 2,) over SECONDS."""
     found = None if histogram is None else quantile(histogram[:-1], SECONDS, 0.99)
     return None if found is None else 1e3 * found.value
-
-
-def weight_bounds(moments: F64 | None, level: float) -> tuple[float | None, float | None]:
-    """Bounds of a mean from (n, sum, sum of squares) that hold at all looks together; None where
-    there is too little. Waudby-Smith et al. (2024)."""
-    if moments is None or moments[0] < LEAST:
-        return None, None
-    n, total, squares = (float(x) for x in moments)
-    value = total / n
-    variance = max(0.0, squares - n * value**2) / (n - 1)
-    if variance == 0.0:
-        return None, None
-    half = float(sequence_radius(n / TUNED_AT, 1 - level)) * math.sqrt(variance / n)
-    return value - half, value + half

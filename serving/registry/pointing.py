@@ -21,7 +21,6 @@ from serving.registry.changes import (
     with_weight,
     without_canary,
 )
-from serving.registry.lookup import find_named
 from serving.registry.pointer import (
     Change,
     Pointer,
@@ -30,9 +29,10 @@ from serving.registry.pointer import (
     read_pointer,
     write_pointer,
 )
-from serving.registry.versions import ITEMS, Version, verify
+from serving.registry.versions import ITEMS, Version, find_version, read_version, verify
 
 VERSIONS = "versions"
+NAMED = ("live", "previous", "canary", "shadow")  # by the pointer
 
 
 class Pointing:
@@ -201,3 +201,15 @@ class Pointing:
             then = signed(now, then, action, revision=revision, time=time, by=by, why=why)
             write_pointer(self.folder, then)
             return then
+
+
+def find_named(folder: Path, name: str, pointer: Pointer) -> Version:
+    """By what the pointer calls it, else as `find_version` does."""
+    if name not in NAMED:
+        return find_version(folder, name)
+    version = getattr(pointer, name)
+    if version is None:
+        what = "canary" if name == "canary" else "promote"
+        fix = f"longplay release {what} VERSION --registry {folder.parent}"
+        raise ValueError(f"{folder.parent} has no {name} version: {fix}")
+    return read_version(folder / version)

@@ -23,13 +23,14 @@ from serving.registry.adding import prepare, write_contents, write_evidence
 from serving.registry.changes import who
 from serving.registry.durable import durable_folder, sweep_folder
 from serving.registry.loading import Release, load_release
-from serving.registry.lookup import find_named, name_for, read_versions
-from serving.registry.pointing import Pointing
+from serving.registry.pointing import Pointing, find_named
 from serving.registry.secret import kept_secret, secret_of_environment
 from serving.registry.versions import (
     Evidence,
     LogCut,
     Version,
+    name_for,
+    read_versions,
     verdicts_of,
     with_evidence,
 )
@@ -43,7 +44,8 @@ class Registry(Pointing):
     where they change it; a process that is killed leaves it as it was before or after its change.
 
     limit: bytes that a version may take, on disk and, measured when it was added, in memory while
-        it is loaded. During a change of versions a server holds up to three of them.
+        it is loaded. During a change of versions a server holds up to three of them, and in a
+        rollout the canary and the shadow.
     kinds: classes of your own that saved policies consist of; `policies.load` says more.
     clock: seconds since 1970.
     """

@@ -6,13 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import blake2b
 from typing import NamedTuple
 
-from offpolicy.trials.comparing import Per
-from offpolicy.trials.difference import Difference, difference
 from offpolicy.trials.exposure import sample_ratio
-from offpolicy.trials.units import TrialUnits
 from policies.rules.constraints import Rule
 from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
@@ -24,10 +20,11 @@ from serving.following.exposures import Exposures
 from serving.following.follower import Follower
 from serving.following.maturing import Mature, Maturing
 from serving.following.recent import RecentSums
-from serving.following.user_sums import UserSums
+from serving.following.user_sums import UserSums, number_of
 from serving.joining.rule import JoinRule
-from serving.rollout.rule import HARD_LEVEL, RolloutRule, Scope
-from serving.rollout.window import ArmSeen, Seen, Shares, Window
+from serving.rollout.rule import HARD_LEVEL, RolloutRule
+from serving.rollout.seen import seen
+from serving.rollout.window import ArmSeen, Shares, Window
 
 PART = 20_000  # events that are read before what is over is summed, where there are many
 MINUTES = 10  # of which hard stops count
@@ -108,9 +105,9 @@ class LiveReader:
             weight=weight,
             canary=self._arm(CANARY, stratum, now, since),
             control=self._arm(CONTROL, stratum, now, since),
-            rollout=_differences(units, self.rule, "rollout"),
-            stage=_differences(stage, self.rule, "stage"),
-            recent=_differences(recent.where(recent.stratum == stratum), self.rule, "recent"),
+            rollout=seen(units, self.rule, "rollout", weight),
+            stage=seen(stage, self.rule, "stage", weight),
+            recent=seen(recent.where(recent.stratum == stratum), self.rule, "recent", weight),
             recent_from=begins,
             hard=_shares(self.arms[CANARY].counted(now, HARD_LEVEL)),
             sample_ratio_p=sample_ratio(shown.canary, shown.control, weight).p_value
@@ -139,12 +136,12 @@ class LiveReader:
         for one in self.maturing.mature(until):
             made = one.decision
             user, canary = number_of(made.user), made.arm == CANARY
-            stratum, values = stratum_said(made.rollout), self._values(one)
+            stratum, values = (
+                stratum_said(made.rollout),
+                values_of(self.rule.metrics, one, self.join),
+            )
             self.all.add(user, canary, stratum, values, begins=made.step == 0)
             self.recent.add(made.time, user, canary, stratum, values, begins=made.step == 0)
-
-    def _values(self, one: Mature) -> list[float]:
-        return [value_of(name, one, self.join.reward) for name in self.rule.metrics]
 
     def _arm(self, arm: str, stratum: int, now: float, since: float) -> ArmSeen:
         users, decisions = self.all.size(arm == CANARY, stratum)
@@ -153,12 +150,6 @@ class LiveReader:
 
     def _mature_until(self, now: float) -> float:
         return now - GRACE - self.join.longest
-
-
-def number_of(user: str) -> int:
-    """A number for a user's key, which depends on nothing else: 10^9 users share one with a chance
-    of one in ten."""
-    return int.from_bytes(blake2b(user.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def stratum_of(weight: float) -> int:
@@ -171,8 +162,13 @@ def stratum_said(rollout: str) -> int:
     return stratum_of(float(rollout.rpartition("@")[2]))
 
 
-def value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
-    """A decision's part of a metric."""
+def values_of(metrics: Sequence[str], one: Mature, join: JoinRule) -> list[float]:
+    """A decision's part of each metric: `reward` is that of the join, `decisions` counts, and any
+    other is the sum of the values of outcomes of the kind of that name."""
+    return [_value_of(name, one, join.reward) for name in metrics]
+
+
+def _value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
     if metric == REWARD:
         return sum(reward.get(o.kind, 0.0) * o.value for o in one.outcomes)
     if metric == DECISIONS:
@@ -182,27 +178,3 @@ def value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
 
 def _shares(found: Counted) -> Shares:
     return Shares(**asdict(found))
-
-
-def _differences(units: TrialUnits, rule: RolloutRule, scope: Scope) -> Mapping[str, Seen]:
-    """Canary minus control in each metric of the rule, at its level for this scope."""
-    per: Per = "session" if rule.per == "session" else "user"
-    return {name: _seen(units, name, rule, scope, per) for name in rule.metrics}
-
-
-def _seen(units: TrialUnits, name: str, rule: RolloutRule, scope: Scope, per: Per) -> Seen:
-    level = rule.level_of(name, scope)
-    if not len(units):
-        return Seen(users=0, level=level)
-    return _as_seen(difference(units, name, level=level, tuned_at=rule.tuned_at, per=per), level)
-
-
-def _as_seen(found: Difference, level: float) -> Seen:
-    """Numbers that are not finite are not known."""
-    names = ("value", "low", "high", "se", "canary", "control")
-    known = {name: _finite(getattr(found, name)) for name in names}
-    return Seen(users=found.users, level=level, **known)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from serving.answers import Answer
 from serving.live import Live
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
     """A decision of the live version, of which the log holds the event."""
 
     decision_id: str
@@ -74,7 +74,7 @@ class Together:
 
 class Waiting:
     """At most `most` decisions, the oldest first. What finds no room is not asked about, and
-    counted. One thread adds while another one takes."""
+    counted. One thread at a time."""
 
     def __init__(self, counts: Counter[str], most: int = 256) -> None:
         self.counts, self.most = counts, most
@@ -97,6 +97,11 @@ class Waiting:
                 break
             taken.append(self._shown.popleft())
         return Together(tuple(taken)) if taken else None
+
+    def forget(self, user: str) -> None:
+        """No decision of a user (a keyed hash) waits any more."""
+        for one in [one for one in self._shown if one.user == user]:
+            self._shown.remove(one)
 
     def clear(self) -> None:
         """Nothing waits any more."""

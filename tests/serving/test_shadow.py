@@ -329,3 +329,7 @@ def test_what_a_shadow_said_of_a_user_is_forgotten_with_the_user() -> None:
     told = forget_served(engine, "user 3")
     assert told.erased == {"decision": 1, "shadow": 1}
     assert set(said(engine)) == {"r0", "r1", "r2", "r4"}
+    engine.decide_many([ask(i, request_id=f"x{i}") for i in range(5)])
+    forget_served(engine, "user 1")
+    assert run(engine) == 4, "and does not wait for the shadow any more"
+    assert "x1" not in said(engine)
