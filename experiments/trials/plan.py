@@ -11,11 +11,13 @@ import numpy as np
 import tyro
 
 from experiments.logs.item_names import open_named_log
+from experiments.trials.inputs import days_of, joined_events
 from offpolicy import LoggedDataset
 from offpolicy.intervals.inference import Interval
 from offpolicy.plan.record import sessions as rounded
 from offpolicy.tables import bounds, markdown
 from offpolicy.trials.comparing import Per
+from offpolicy.trials.difference import LEAST_USERS
 from offpolicy.trials.of_log import ArmRows, units_of_log
 from offpolicy.trials.size import LOOKS, WEEKS, TrialSize, past_of, size_trial
 
@@ -26,12 +28,19 @@ RELATIVE = 0.02  # of the level of the metric: the effect that is planned for
 class Plan:
     """Users, days and the smallest effect seen, before a trial starts."""
 
-    log: tyro.conf.Positional[Path]
-    """A past log (folder or file) with the column `user`, or any table with --columns."""
+    log: tyro.conf.Positional[str]
+    """A past log (folder or file) with the column `user`, any table with --columns; or with
+    --reward the events of a server (folder or URL)."""
     users_a_day: float | None = None
     """NEW users that come to both arms a day; or give --log-days."""
     log_days: float | None = None
-    """Days that the log covers: then users come as they came in it."""
+    """Days that the log covers: then users come as they came in it. Events tell it themselves."""
+    reward: tuple[str, ...] = ()
+    """Of events: what an outcome of each kind is worth, liked=1."""
+    window: str = "10min"
+    """Of events: how long after its decision an outcome counts."""
+    now: str = "now"
+    """Of events: sessions that are over at this moment count: now, a date, or `end`."""
     metric: Literal["reward", "decisions", "ended"] = "reward"
     """What is compared."""
     per: Per = "user"
@@ -61,7 +70,7 @@ class Plan:
 
 def plan(settings: Plan) -> tuple[str, Any]:
     """What a person reads, and what a program reads."""
-    log = open_named_log(settings.log, settings.columns, settings.n_items)
+    log, days = _opened(settings)
     units = units_of_log(log, _all(log))
     saved = (
         None if settings.covariate == "none" else saved_by_past(log, settings.metric, settings.per)
@@ -70,11 +79,11 @@ def plan(settings: Plan) -> tuple[str, Any]:
     past = past_of(units, settings.metric, per=settings.per, level=settings.level, saved=used)
     a_day = settings.users_a_day
     if a_day is None:
-        if settings.log_days is None:
+        if not days:
             raise ValueError(
                 "how many users come a day? Give --users-a-day, or --log-days: what the log covers"
             )
-        a_day = units.users.n / settings.log_days
+        a_day = units.users.n / days
     effect = settings.effect or RELATIVE * abs(past.mean.value)
     if not effect > 0:
         raise ValueError(f"the mean {settings.metric} is 0; give --effect, in its unit")
@@ -91,6 +100,15 @@ def plan(settings: Plan) -> tuple[str, Any]:
     return text_of(size, units.users.n, saved), record_of(size, units.users.n, saved)
 
 
+def _opened(settings: Plan) -> tuple[LoggedDataset, float | None]:
+    """The log, and the days that it covers."""
+    if not settings.reward:
+        log = open_named_log(Path(settings.log), settings.columns, settings.n_items)
+        return log, settings.log_days
+    joined, log, _ = joined_events(settings.log, settings.reward, settings.window, settings.now)
+    return log, settings.log_days or days_of(joined)
+
+
 def _all(log: LoggedDataset) -> ArmRows:
     nobody = np.zeros(len(log), np.bool_)
     return ArmRows(nobody, ~nobody, 0, 0)
@@ -98,12 +116,12 @@ def _all(log: LoggedDataset) -> ArmRows:
 
 def saved_by_past(log: LoggedDataset, metric: str, per: Per) -> Interval | None:
     """Share of the variance that the reward of the first half of the sessions, as they stand in the
-    log, takes off the second half's; None where the halves share no users."""
+    log, takes off the second half's; None where the halves share too few users to tell."""
     if log.user is None:
         return None
     early = log.sessions < log.n_sessions // 2
     first, second = log.take(early), log.take(~early)
-    if not np.isin(second.unit, first.unit).any():
+    if len(np.intersect1d(first.unit, second.unit)) < 2 * LEAST_USERS:
         return None
     units = units_of_log(second, _all(second), past=first)
     return past_of(units, metric, per=per).saved
@@ -136,9 +154,9 @@ def text_of(size: TrialSize, users: int, saved: Interval | None) -> str:
                 [
                     f"{one.days:g}",
                     rounded(one.users),
-                    f"{one.effect:.3g}",
+                    _effect(one.effect),
                     _percent(one.effect, level),
-                    f"{one.fixed:.3g}",
+                    _effect(one.fixed),
                     _percent(one.fixed, level),
                 ]
                 for one in size.lengths
@@ -153,7 +171,7 @@ def text_of(size: TrialSize, users: int, saved: Interval | None) -> str:
 
 def _covariate(used: Interval | None, saved: Interval | None) -> str:
     if saved is None:
-        return "No covariate: no user was there before"
+        return f"No covariate: the log's halves share fewer than {2 * LEAST_USERS} users"
     told = f"users' past would take {saved.value:.0%} {_share(saved)} of the variance away"
     return f"Covariate: {told}; reckoned with" if used else f"Covariate: {told}; not reckoned with"
 
@@ -162,12 +180,16 @@ def _share(i: Interval) -> str:
     return f"[{i.low:.0%}, {i.high:.0%}]"
 
 
+def _effect(effect: float) -> str:
+    return f"{effect:.3g}" if np.isfinite(effect) else "too few users"
+
+
 def _percent(effect: float, level: float) -> str:
-    return f"{effect / abs(level):.1%}" if level else "no share"
+    return f"{effect / abs(level):.1%}" if level and np.isfinite(effect) else ""
 
 
 def _days(days: float) -> str:
-    return f"{days:.1f} days" if np.isfinite(days) else "no number of days"
+    return f"{days:,.{days < 100:d}f} days" if np.isfinite(days) else "no number of days"
 
 
 def record_of(size: TrialSize, users: int, saved: Interval | None) -> dict[str, Any]:

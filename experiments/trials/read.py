@@ -21,6 +21,7 @@ from offpolicy.trials.exposure import SampleRatio, multiple_exposure, sample_rat
 from offpolicy.trials.of_log import METRICS, units_of_log
 from offpolicy.trials.segments import Segments, segment_differences
 from offpolicy.trials.units import TrialUnits
+from serving.events.folder import SegmentFolder
 
 SUSPECT = 0.001  # p-value of the sample ratio below which arms are not comparable
 PER: tuple[Literal["user", "session"], ...] = ("user", "session")
@@ -131,6 +132,11 @@ def _opened(settings: Read) -> TrialLog:
             "which policy is the canary? Give --canary VERSION, as the column logger names it; of "
             "a folder of events give --reward KIND=WORTH"
         )
+    if Path(settings.log).is_dir() and SegmentFolder(settings.log).segments():
+        raise ValueError(
+            f"{settings.log} is a folder of events: give --reward KIND=WORTH to join them, and no "
+            "--canary, as each decision names its arm"
+        )
     return trial_of_log(
         Path(settings.log),
         settings.canary,
@@ -156,10 +162,14 @@ def _ratios(units: TrialUnits, trial: TrialLog) -> dict[str, SampleRatio]:
 
 
 def _agreement(settings: Read, trial: TrialLog) -> Agreement:
+    """Of sessions that one arm served from their first decision to their last."""
     assert settings.policy is not None
-    control, canary = (trial.log.take(rows) for rows in (trial.rows.control, trial.rows.canary))
-    scores, own = (scores_of(settings.policy, log) for log in (control, canary))
-    return agreement(control, scores, canary, own, level=settings.level)
+    parts = []
+    for rows in (trial.rows.control, trial.rows.canary):
+        broken = np.bincount(trial.log.sessions, ~rows, trial.log.n_sessions)[trial.log.sessions]
+        parts.append(trial.log.take(broken == 0))
+    scores, own = (scores_of(settings.policy, log) for log in parts)
+    return agreement(parts[0], scores, parts[1], own, level=settings.level)
 
 
 def text_of(r: Reading, level: float) -> str:

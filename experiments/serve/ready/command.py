@@ -223,7 +223,7 @@ def during(settings: Readiness, s: Subject) -> Iterator[Line]:
 
 
 def _of_events(settings: Readiness, s: Subject) -> Iterator[Line]:
-    """Five lines of one reading of the event log."""
+    """Lines of one reading of the event log."""
     window, made = seconds_of("--window", settings.window), list[events.Events]()
     with ExitStack() as stack:
 
@@ -245,7 +245,9 @@ def _of_events(settings: Readiness, s: Subject) -> Iterator[Line]:
              lambda: events.breaches(read(), s)),
             ("skew", "policies see the histories that the log derives",
              "look at the session store: it lags or lost outcomes",
-             lambda: events.skew(read(), window)),
+             lambda: events.skew(read())),
+            ("arms", "the canary has its share of users", "longplay release show canary; restart "
+             "servers that do not follow", lambda: events.arms(read(), s.pointer)),
         )  # fmt: skip
         for name, what, fix, find in checks:
             given: Finding = (None, "no event log was given (--events)")

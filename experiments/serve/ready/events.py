@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from experiments.serve.ready.line import Finding
 from experiments.serve.ready.versions import Subject
 from offpolicy.errors import LogError
+from offpolicy.trials.exposure import sample_ratio
 from serving.answers import rules_of
+from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
-from serving.contracts.outcomes import OutcomeEvent
+from serving.contracts.outcomes import TAKEN, OutcomeEvent
 from serving.events.log import REMOVED, EventReader
 from serving.events.reading import starts_of
 from serving.hashes import rules_hash
@@ -21,8 +23,11 @@ from serving.joining.survey import shape_of
 from serving.metrics import estimates
 from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.violations import violations
+from serving.registry.pointer import Pointer
 
 WEIGHT = "longplay_first_place_weight"
+SUSPECT = 0.001  # p-value of the sample ratio below which arms are not comparable
+ALL = 1e12  # s: whatever came of a decision, however late
 SURE = 0.999  # level of the mean weight's interval: it is looked at often
 
 
@@ -126,20 +131,58 @@ def breaches(e: Events, s: Subject) -> Finding:
     return True, told
 
 
-def skew(e: Events, window: float) -> Finding:
-    """The histories that policies saw are those that the log derives."""
+def arms(e: Events, pointer: Pointer) -> Finding:
+    """Where a canary runs, its share of the users is the pointer's weight."""
+    if pointer.canary is None:
+        return True, "no canary runs"
+    stratum = f"{pointer.rollout}@{pointer.weight:g}"
+    users: dict[str, set[str]] = {CANARY: set(), CONTROL: set()}
+    for one in e.decisions:
+        if one.rollout == stratum and one.arm in users:
+            users[one.arm].add(one.user)
+    canary, control = len(users[CANARY]), len(users[CONTROL])
+    if not canary + control:
+        return False, f"no decision is of {stratum}: the servers do not follow the pointer"
+    if pointer.weight in (0.0, 1.0):
+        return None, f"{canary:,} users in the canary, {control:,} in the control"
+    r = sample_ratio(canary, control, float(pointer.weight or 0.0))
+    twice = len(users[CANARY] & users[CONTROL])
+    return r.p_value >= SUSPECT and not twice, (
+        f"{stratum}: {canary:,} of {canary + control:,} users in the canary, p = {r.p_value:.3g}; "
+        f"{twice:,} in both arms"
+    )
+
+
+def skew(e: Events) -> Finding:
+    """The histories that policies saw are those that the log derives; an item that its user was
+    reported to have taken only after the next request is told apart: the caller was late."""
     if not e.decisions:
         return None, "no decisions"
-    rule = JoinRule(window=window)
     try:
         shape, _ = shape_of(starts_of(e.log))
     except LogError as error:
         return None, str(error)
-    counts = join(e.decisions, e.outcomes, rule, shape).counts
-    whole = counts["decisions"] - counts["incomplete_decisions"]
+    joined = join(e.decisions, e.outcomes, JoinRule(window=ALL, idle=ALL), shape)
+    whole = joined.counts["decisions"] - joined.counts["incomplete_decisions"]
     if not whole:
         return None, "no session is whole among the last decisions"
-    return not counts["skewed_histories"], (
-        f"{counts['skewed_histories']:,} of {whole:,} decisions saw another history than the log "
-        "derives"
+    off = {d for d, bad in zip(joined.decision_ids, joined.skewed, strict=True) if bad}
+    late = _late(e, off)
+    told = f"{len(off) - late:,} of {whole:,} decisions saw another history than the log derives"
+    if late:
+        told += f"; {late:,} more did because an outcome came after the next request"
+    return len(off) == late, told
+
+
+def _late(e: Events, off: set[str]) -> int:
+    """How many of these decisions were followed by a `taken` of an earlier decision of the user."""
+    asked = {d.decision_id: d.time for d in e.decisions}
+    taken: dict[str, list[tuple[float, float]]] = {}
+    for o in e.outcomes:
+        if o.kind == TAKEN and o.decision_id in asked:
+            taken.setdefault(o.user, []).append((asked[o.decision_id], o.time))
+    return sum(
+        any(of < d.time < came for of, came in taken.get(d.user, ()))
+        for d in e.decisions
+        if d.decision_id in off
     )

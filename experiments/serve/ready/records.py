@@ -52,15 +52,26 @@ def load(path: Path | None) -> Finding:
         decide = said["decide"]
         p95, p99 = (decide["latency_ms"][level] for level in ("P95", "P99"))
         success, rps, seconds = decide["success"], said["rps"], said["seconds"]
-        holds = p95["high"] <= P95 and p99["high"] <= P99 and success["value"] >= SUCCESS
+        sides = [
+            _met(-success["high"], -success["low"], -SUCCESS),
+            *(_met(p["low"], p["high"], most) for p, most in ((p95, P95), (p99, P99))),
+        ]
         told = (
             f"{path}: {rps:,.0f} a second for {seconds:g} s: P95 {_figure(p95)} ms (at most "
-            f"{P95:g}), P99 {_figure(p99)} ms (at most {P99:g}), success {success['value']:.4%} "
-            f"(at least {SUCCESS:.1%})"
+            f"{P95:g}), P99 {_figure(p99)} ms (at most {P99:g}), success "
+            f"{success['value']:.3%} [{success['low']:.3%}, {success['high']:.3%}] (at least "
+            f"{SUCCESS:.1%})"
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no record of longplay traffic --json ({error!r})") from error
-    return bool(holds), told
+    if False in sides:
+        return False, told
+    return (None, f"{told}; too short to tell") if None in sides else (True, told)
+
+
+def _met(low: float, high: float, most: float) -> bool | None:
+    """Whether an interval lies below a target; None where it holds it."""
+    return True if high <= most else False if low > most else None
 
 
 def _figure(f: Any) -> str:
