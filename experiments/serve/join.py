@@ -110,7 +110,7 @@ def cap_of(settings: Settings) -> UserCap | None:
     if not settings.cap:
         return None
     most = {
-        name: _worth(name, text, "--cap")
+        name: worth_of(name, text, "--cap")
         for name, text in _pairs("--cap", settings.cap, "reward=50").items()
     }
     if unknown := most.keys() - {"reward", "decisions"}:
@@ -151,12 +151,8 @@ def pairs_of(option: str, entries: tuple[str, ...], example: str) -> dict[str, s
     return pairs
 
 
-<<<<<<< HEAD
-def _worth(kind: str, text: str, option: str = "--reward") -> float:
-=======
-def worth_of(kind: str, text: str) -> float:
-    """A number of --reward. Raises ValueError."""
->>>>>>> trials
+def worth_of(kind: str, text: str, option: str = "--reward") -> float:
+    """A number of an option. Raises ValueError."""
     try:
         return float(text)
     except ValueError:
