@@ -88,6 +88,7 @@ def rolled_out(registry: Path, version: str, liked: Liked, first: int) -> tuple[
         return status, sum((one.result() for one in sent), Counter())
 
 
+@pytest.mark.slow
 def test_a_worse_canary_goes_back_and_an_equal_one_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
