@@ -66,7 +66,7 @@ class Canary:
     """Decisions that are compared before any user is served; 0: none."""
     least: str = "1d"
     """How long each stage lasts at least."""
-    last: str = "3d"
+    last: str = "4d"
     """The same of the last stage before all users: longer than a new version is liked because it is
     new."""
     recent: str = "1d"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.serve.release.canary import Canary, rule_of
 from experiments.serve.release.plan import Traffic, plan_rollout
 from offpolicy.trials.size import past_of
 from offpolicy.trials.units import TrialUnits
@@ -110,6 +111,13 @@ def test_a_version_that_the_gate_failed_is_refused(
     assert release("canary", new, *there, *REWARD, "--despite-gate", "--shadow", 0) == 0
     assert "the gate's verdict on new was fail" in capsys.readouterr().out
     assert registry.pointer().canary == new
+
+
+def test_the_rule_that_nobody_changes_is_the_usual_one() -> None:
+    assert rule_of(Canary(version="x", registry=Path())) == RolloutRule()
+    guarded = rule_of(Canary(version="x", registry=Path(), not_less=("a=0.1",), not_more=("b=1",)))
+    assert [g.higher_is_better for g in guarded.guardrails] == [True, False]
+    assert sum(g.share for g in guarded.guardrails) == pytest.approx(2 / 3)
 
 
 def test_bad_options_are_named(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
