@@ -15,7 +15,7 @@ from experiments.serve.join_report import report
 from experiments.serve.places import reached_events
 from offpolicy.storage.atomic import write_text
 from serving.catalogue import Catalogue
-from serving.joining.rule import UserCap, JoinRule, Shape
+from serving.joining.rule import JoinRule, Shape, UserCap
 from serving.joining.stream import join_log
 from serving.joining.survey import Survey, shape_of, survey
 from serving.links.urls import shown

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from offpolicy import LoggedDataset, read_log
 from serving import Decision, MemoryLog, OutcomeEvent, join, join_log
-from serving.joining.rule import UserCap, JoinRule
+from serving.joining.rule import JoinRule, UserCap
 from tests.serving.made_events import RULE, SHAPE, decision, outcome
 
 DAY = 86_400.0
