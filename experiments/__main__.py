@@ -138,6 +138,9 @@ COMMANDS: dict[str, Command] = {
         "experiments.traffic.benchmark.command",
         "the server under load, overload, kill -9, a full disk, and stores that are gone",
     ),
+    "benchmark hybrid": Command(
+        "experiments.rollout.hybrid", "lists made offline and reranked online: cost and value"
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),

@@ -39,7 +39,7 @@ class CandidateTable:
     @property
     def length(self) -> int:
         """L."""
-        return self.items.shape[1]
+        return int(self.items.shape[1])
 
     def valid(self, now: float) -> bool:
         """Whether it may be served at `now` (s since 1970)."""
