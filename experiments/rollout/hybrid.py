@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from experiments.common.seeds import purpose_seed
 from experiments.common.tables import markdown_table
 from experiments.common.truth import serve
 from experiments.common.worlds import env_id, make_env
+from experiments.rollout.shares import Share, cost_share, value_share
 from offpolicy import LoggedDataset
 from policies import Policy, act, build, collect, observation_of_log
 from policies.hybrid.candidates import CandidateTable, candidate_table
@@ -70,17 +71,6 @@ class Settings:
             raise ValueError(f"lengths are {self.lengths}; give some of at most {self.items} items")
         if min(self.truth_sessions, self.rounds) < 2 or not self.seeds or not self.choice_seeds:
             raise ValueError("give at least 2 truth-sessions, 2 rounds and a seed of each kind")
-
-
-class Share(NamedTuple):
-    """A ratio to the full model, with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.1%} [{self.low:.1%}, {self.high:.1%}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,25 +200,6 @@ def cpu_of(
             if nth:
                 found[name].append(1e3 * (time.process_time() - began) / BATCH)
     return found
-
-
-def cost_share(cost: Sequence[float], full: Sequence[float], level: float) -> Share:
-    """Median of the ratios of the rounds, between the ranks that hold it with this confidence
-    (order statistics; David & Nagaraja 2003, section 7.1)."""
-    ratios = np.sort(np.array(cost) / np.array(full))
-    n, z = len(ratios), NormalDist().inv_cdf(0.5 + level / 2)
-    low = max(int(np.floor((n - z * n**0.5) / 2)), 0)
-    high = min(int(np.ceil(1 + (n + z * n**0.5) / 2)), n) - 1
-    return Share(float(np.median(ratios)), float(ratios[low]), float(ratios[high]))
-
-
-def value_share(rewards: F64, full: F64, level: float) -> Share:
-    """Mean reward of sessions (S,) over that of the full model for the same users, by the delta
-    method for a ratio of means."""
-    value = float(rewards.mean() / full.mean())
-    psi = (rewards - value * full) / full.mean()
-    half = NormalDist().inv_cdf(0.5 + level / 2) * float(psi.std(ddof=1)) / len(psi) ** 0.5
-    return Share(value, value - half, value + half)
 
 
 def world_of(settings: Settings) -> Any:

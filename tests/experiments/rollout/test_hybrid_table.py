@@ -9,11 +9,10 @@ from experiments.rollout.hybrid import (
     FULL,
     Settings,
     chosen_of,
-    cost_share,
     hybrid_table,
     markdown,
-    value_share,
 )
+from experiments.rollout.shares import cost_share, value_share
 
 TINY = Settings(
     items=30, lengths=(5, 30), sessions=60, truth_sessions=30, users=10, max_steps=3,
