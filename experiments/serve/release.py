@@ -252,6 +252,9 @@ def _rollback(settings: Rollback) -> tuple[str, Any]:
     now = registry.rollback(by=settings.by, why=settings.why)
     change = now.change
     assert change is not None
+    if change.before == change.after:
+        text = f"the canary is stopped; {now.live} serves all users"
+        return text, json.loads(now.to_json())
     text = (
         f"{now.live} is live again; {change.before} is not. Servers that watch the registry swap "
         "back from memory. There is no second rollback: promote a version by its name"
