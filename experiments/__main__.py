@@ -58,6 +58,9 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(
         "experiments.logs.plan", "after `cannot tell`: a step, a better log or a trial, in numbers"
     ),
+    "trial": Command(
+        "experiments.trials.command", "an A/B test: its size before it starts, what it says so far"
+    ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),
@@ -75,7 +78,8 @@ COMMANDS: dict[str, Command] = {
         "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
     ),
     "release": Command(
-        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+        "experiments.serve.release.command",
+        "versions of policies to serve: add, list, promote, roll out, roll back",
     ),
     "retrain": Command(
         "experiments.relearn.retrain", "learn again from the log: a challenger, judged and added"
@@ -142,6 +146,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark hybrid": Command(
         "experiments.rollout.hybrid", "lists made offline and reranked online: cost and value"
+    ),
+    "benchmark rollout": Command(
+        "experiments.rollout.command",
+        "how often a rollout takes back a good version, and lets a bad one through",
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
