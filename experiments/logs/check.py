@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import any_column, scores_of
-from offpolicy import Health, LoggedDataset, check_log
+from offpolicy import Health, LogCheck, LoggedDataset, check_log
+from offpolicy.poisoning.checking import check_users
 from offpolicy.storage.atomic import write_text
 
 
@@ -43,6 +44,8 @@ class Settings:
     """Age at which a reward is final, in the unit of --reward-age."""
     expected_shares: tuple[str, ...] = ()
     """Share of the units that each logging policy was promised: a=0.5 b=0.5."""
+    users: bool = False
+    """Look for bots and for users that count for too many, too."""
     json: Path | None = None
     """Write the findings here."""
 
@@ -73,15 +76,18 @@ def run(settings: Settings) -> int:
     items = items_beside([target], settings.items)
     log = open_named_log(settings.log, settings.columns, settings.n_items, items=items)
     scores = None if target is None else scores_of(str(target), log, columns=settings.columns)
+    times = _column(settings, settings.time, log)
     health = check_log(
         log,
         scores,
-        time=_column(settings, settings.time, log),
+        time=times,
         event_id=_column(settings, settings.event_id, log),
         reward_age=_column(settings, settings.reward_age, log),
         mature_after=settings.mature_after,
         expected_shares=shares_of(settings.expected_shares),
     )
+    if settings.users:
+        health = LogCheck((*health.findings, *check_users(log, time=times).findings))
     print(log)
     print(health)
     if settings.json is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ from experiments.serve.join_report import report
 from experiments.serve.places import reached_events
 from offpolicy.storage.atomic import write_text
 from serving.catalogue import Catalogue
-from serving.joining.rule import JoinRule, Shape
+from serving.joining.rule import JoinRule, Shape, UserCap
 from serving.joining.stream import join_log
 from serving.joining.survey import Survey, shape_of, survey
 from serving.links.urls import shown
@@ -43,6 +43,11 @@ class Settings:
     """A session is over when nothing was decided in it for so long; not less than the server's."""
     idle_end: Literal["terminated", "truncated"] = "truncated"
     """How a session ended that nobody ended: the user left, or we stopped looking."""
+    cap: tuple[str, ...] = ()
+    """The most that one user may add in one --cap-window: reward=50 decisions=200. What is beyond
+    is cut and counted; `longplay check` and heavy users' tails tell how much is much."""
+    cap_window: str = "1d"
+    """Of --cap."""
     now: str = "now"
     """Sessions that are over at this moment are joined: now, a date, or `end`: nothing comes any
     more, so that all of them are."""
@@ -77,6 +82,7 @@ def run(settings: Settings) -> int:
         record = {"events": where, "now": settings.now, "counts": dict(counts)}
         made = {"window": rule.window, "windows": dict(rule.windows), "reward": dict(rule.reward)}
         made |= {"idle": rule.idle, "idle_end": rule.idle_end}
+        made |= {"cap": None if rule.cap is None else asdict(rule.cap)}
         write_text(settings.json, json.dumps(record | {"rule": made}, indent=1))
     return 0
 
@@ -95,6 +101,27 @@ def rule_of(settings: Settings) -> JoinRule:
         },
         idle=seconds_of("--idle", settings.idle),
         idle_end=settings.idle_end,
+        cap=cap_of(settings),
+    )
+
+
+def cap_of(settings: Settings) -> UserCap | None:
+    """Raises ValueError, which names the option."""
+    if not settings.cap:
+        return None
+    most = {
+        name: worth_of(name, text, "--cap")
+        for name, text in _pairs("--cap", settings.cap, "reward=50").items()
+    }
+    if unknown := most.keys() - {"reward", "decisions"}:
+        raise ValueError(f"--cap {min(unknown)}: caps are reward=50 and decisions=200")
+    decisions = most.get("decisions")
+    if decisions is not None and not decisions.is_integer():
+        raise ValueError(f"--cap decisions={decisions:g}: give a whole number")
+    return UserCap(
+        reward=most.get("reward"),
+        decisions=None if decisions is None else int(decisions),
+        window=seconds_of("--cap-window", settings.cap_window),
     )
 
 
@@ -124,12 +151,12 @@ def pairs_of(option: str, entries: tuple[str, ...], example: str) -> dict[str, s
     return pairs
 
 
-def worth_of(kind: str, text: str) -> float:
-    """A number of --reward. Raises ValueError."""
+def worth_of(kind: str, text: str, option: str = "--reward") -> float:
+    """A number of an option. Raises ValueError."""
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"--reward {kind}={text}: write a number, as {kind}=1") from None
+        raise ValueError(f"{option} {kind}={text}: write a number, as {kind}=1") from None
 
 
 def kinds_said(found: Survey) -> str:

@@ -36,6 +36,8 @@ NOTES = {  # what should not be there: what it means
 ALSO = {
     "duplicate_decisions": "requests sent again, each decided once",
     "erased_events": "events were erased",
+    "capped_decisions": "decisions beyond the cap of their users, left out",
+    "capped_rewards": "decisions whose reward was cut at the cap of their users",
     "other_decisions": "decisions of other versions, left out",
     "idle_ends": "sessions ended by silence",
 }

@@ -36,6 +36,7 @@ class Sorted:
     """Events as far as they can be told apart at a moment."""
 
     sessions: tuple[tuple[Matched, ...], ...]  # that are over, by the time of their first decision
+    over_at: tuple[float, ...]  # s, when each of them was over
     open_decisions: tuple[Decision, ...]  # of the other sessions
     open_outcomes: tuple[OutcomeEvent, ...]  # of these, and those whose decision may yet come
     counts: Counter[str] = field(default_factory=Counter)
@@ -56,16 +57,17 @@ def sort_events(
     counts: Counter[str] = Counter()
     sessions = _sessions(decisions, counts)
     own, waiting = _by_decision(outcomes, sessions, rule, now, counts)
-    over, open_decisions = [], []
+    over, over_at, open_decisions = [], [], []
     for session in sessions:
-        if _is_over(session, own, rule, now):
+        if now > (at := _over_at(session, own, rule)):
+            over_at.append(at)
             over.append(
                 tuple(_matched(d, own.get(d.decision_id, ()), rule, counts) for d in session)
             )
         else:
             open_decisions += session
             waiting += [o for d in session for o in own.get(d.decision_id, ())]
-    return Sorted(tuple(over), tuple(open_decisions), tuple(waiting), counts)
+    return Sorted(tuple(over), tuple(over_at), tuple(open_decisions), tuple(waiting), counts)
 
 
 def _sessions(decisions: Iterable[Decision], counts: Counter[str]) -> list[list[Decision]]:
@@ -110,14 +112,11 @@ def _by_decision(
     return own, waiting
 
 
-def _is_over(
-    session: Sequence[Decision],
-    own: dict[str, list[OutcomeEvent]],
-    rule: JoinRule,
-    now: float,
-) -> bool:
-    """The windows of all decisions have passed, and the last one ended the session or was long
-    ago."""
+def _over_at(
+    session: Sequence[Decision], own: dict[str, list[OutcomeEvent]], rule: JoinRule
+) -> float:
+    """When (s) the windows of all decisions have passed, and the last one ended the session or was
+    long ago."""
     latest = max(decision.time for decision in session)
     last = session[-1]
     ended = any(
@@ -126,7 +125,7 @@ def _is_over(
         and o.time - last.time <= rule.window_of(o.kind)
         for o in own.get(last.decision_id, ())
     )
-    return now > latest + max(rule.longest, 0.0 if ended else rule.idle)
+    return latest + max(rule.longest, 0.0 if ended else rule.idle)
 
 
 def _matched(

@@ -22,13 +22,17 @@ Sessions = Sequence[Sequence[Matched]]
 
 
 def rows_of(
-    sessions: Sessions, rule: JoinRule, shape: Shape, counts: Counter[str]
+    sessions: Sessions,
+    rule: JoinRule,
+    shape: Shape,
+    counts: Counter[str],
+    cut: Sequence[int] = (),
 ) -> LoggedDataset:
-    """One row a decision, sessions in the order given. Counts further_taken, items taken of a
-    decision beyond its first, misplaced_ends, ends that are not of a session's last decision,
-    idle_ends, sessions that nobody ended, repeats, slates that a cache showed once more, and
-    unrewarded_outcomes, whose kind the reward does not
-    name and that mean nothing else.
+    """One row a decision, sessions in the order given, those `cut` short truncated. Counts
+    further_taken, items taken of a decision beyond its first, misplaced_ends, ends that are not of
+    a session's last decision, idle_ends, sessions that nobody ended, repeats, slates that a cache
+    showed once more, and unrewarded_outcomes, whose kind the reward does not name and that mean
+    nothing else.
 
     Raises LogError where events are not of this shape, or are no log together.
     """
@@ -36,7 +40,7 @@ def rows_of(
     _check_sizes(rows, shape)
     last = np.cumsum([len(session) for session in sessions]) - 1
     columns = _decided(rows, shape) | _came_of(rows, rule, shape, counts)
-    columns |= _ends(rows, last, rule, counts) | _priors(sessions, shape)
+    columns |= _ends(rows, last, rule, counts, cut) | _priors(sessions, shape)
     return LoggedDataset.from_columns(
         n_items=shape.n_items, item_names=shape.item_names, max_steps=shape.max_steps, **columns
     )
@@ -137,13 +141,19 @@ def _came_of(
 
 
 def _ends(
-    rows: Sequence[Matched], last: NDArray[np.int64], rule: JoinRule, counts: Counter[str]
+    rows: Sequence[Matched],
+    last: NDArray[np.int64],
+    rule: JoinRule,
+    counts: Counter[str],
+    cut: Sequence[int],
 ) -> dict[str, Any]:
     ends = {name: np.zeros(len(rows), np.bool_) for name in (TERMINATED, TRUNCATED)}
     for name, column in ends.items():
         said = np.array([any(o.kind == name for o in m.outcomes) for m in rows], np.bool_)
         column[last] = said[last]
         counts["misplaced_ends"] += int(said.sum() - said[last].sum())
+    short = last[list(cut)]
+    ends[TERMINATED][short], ends[TRUNCATED][short] = False, True
     silent = last[~(ends[TERMINATED] | ends[TRUNCATED])[last]]
     ends[rule.idle_end][silent] = True
     counts["idle_ends"] += len(silent)

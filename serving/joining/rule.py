@@ -7,10 +7,34 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from policies.observation import Serving
-from policies.validation import FROM_0, POSITIVE
+from policies.validation import COUNT, FROM_0, POSITIVE
 from serving.catalogue import Catalogue
 from serving.contracts.outcomes import SHOWN
 from serving.contracts.starts import Start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCap:
+    """Of one user, over the sessions that begin in one window of time. Raises ValueError for bad
+    numbers.
+
+    A cap bounds what a ring of bots can do to anything that is learned from the log. It changes
+    rewards of whoever reaches it, so that it belongs far above what people do (`heavy_users`
+    suggests one), and is the same for all policies that are compared.
+    """
+
+    reward: float | None = None  # the most total reward, in size; None: no cap
+    decisions: int | None = None  # the most decisions
+    window: float = 86_400.0  # s; windows begin at its multiples since 1970
+
+    def __post_init__(self) -> None:
+        POSITIVE.check("the cap's window", self.window)
+        if self.reward is not None:
+            FROM_0.check("the cap of reward", self.reward)
+        if self.decisions is not None:
+            COUNT.check("the cap of decisions", self.decisions)
+        if self.reward is None and self.decisions is None:
+            raise ValueError("a cap of nothing: give reward, decisions or both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +51,7 @@ class JoinRule:
     idle: float = 1_800.0  # s without a decision after which a session is over; not less than
     # those of the session store, or decisions of sessions that go on come too late
     idle_end: Literal["terminated", "truncated"] = "truncated"  # how it then ended
+    cap: UserCap | None = None  # the most that one user may add
 
     def __post_init__(self) -> None:
         POSITIVE.check("window", self.window)

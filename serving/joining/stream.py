@@ -16,6 +16,7 @@ from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
 from serving.events.log import EventReader
 from serving.events.reading import in_order
+from serving.joining.caps import Ledger, current
 from serving.joining.join import Joined, join
 from serving.joining.rule import JoinRule, Shape
 
@@ -89,6 +90,7 @@ class _Pending:
         self.written: dict[str, float] = {}  # ids of decisions and sessions, and when
         self.other: dict[str, float] = {}  # ids of decisions that are not wanted, and when
         self.counts, self.only = counts, only
+        self.spent: Ledger = {}  # what users have added, where the rule has a cap
 
     @property
     def size(self) -> int:
@@ -113,15 +115,18 @@ class _Pending:
 
     def join(self, rule: JoinRule, shape: Shape, now: float, time: float) -> Joined:
         """What is over at `now`; the rest stays. `time` is that of the part's first event."""
-        joined = join(self.decisions, self.outcomes, rule, shape, now=now)
+        joined = join(self.decisions, self.outcomes, rule, shape, now=now, spent=self.spent)
         still_open = {decision.session_key for decision in joined.open_decisions}
         over = {decision.session_key for decision in self.decisions} - still_open
         horizon = time - 2 * (rule.longest + rule.idle)
         self.written = {key: at for key, at in self.written.items() if at >= horizon}
         self.other = {key: at for key, at in self.other.items() if at >= horizon}
-        self.written |= dict.fromkeys([*joined.decision_ids, *over], time)
+        self.written |= dict.fromkeys([*joined.decision_ids, *joined.capped_ids, *over], time)
         self.decisions, self.outcomes = [*joined.open_decisions], [*joined.open_outcomes]
         self.counts.update(joined.counts)
+        if rule.cap is not None:
+            since = min((d.time for d in self.decisions), default=time)
+            self.spent = current(joined.spent, rule.cap.window, min(since, time))
         return joined
 
 

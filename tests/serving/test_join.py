@@ -16,44 +16,10 @@ from offpolicy import LogError, LoggedDataset, read_log
 from offpolicy.storage.manifest import ordered_hash
 from serving import Decision, MemoryLog, OutcomeEvent, SegmentLog
 from serving.events.reading import in_order
-from serving.hashes import history_hash
 from serving.joining.join import Joined, join
-from serving.joining.rule import JoinRule, Shape
+from serving.joining.rule import JoinRule
 from serving.joining.stream import join_log
-
-SHAPE = Shape(n_items=9, slate_size=2, history_length=3, responses=1)
-RULE = JoinRule(
-    window=10.0, windows={"bought": 100.0}, reward={"taken": 1.0, "bought": 5.0, "liked": 0.5},
-    idle=50.0,
-)  # fmt: skip
-
-
-def seen(*items: int) -> str:
-    """The hash of a history whose responses are all 1."""
-    return history_hash(np.array(items, np.int32), np.ones((len(items), 1), np.float32))
-
-
-def decision(at: float = 0.0, session: str = "s", step: int = 0, **changed: Any) -> Decision:
-    given = {
-        "decision_id": f"{session}{step}", "time": at, "user": f"u{session}", "session": session,
-        "began": f"{session}0", "step": step, "slate": (1, 2), "items": ("a", "b"),
-        "propensity": 0.25, "position_propensity": (0.5, 0.5), "candidates": (1, 2, 3),
-        "candidate_propensity": (0.5, 0.25, 0.25), "context": (0.5,), "policy": "p@1",
-        "rules": "00", "history_version": 0, "history_hash": seen(), "history_age": None,
-        "prior_items": (), "prior_responses": (), "unknown_items": 0, "fallback": None,
-        "worked_ms": 1.0,
-    }  # fmt: skip
-    return Decision(**given | changed)
-
-
-def outcome(kind: str, of: Decision, after: float = 1.0, **changed: Any) -> OutcomeEvent:
-    item = None if kind in ("terminated", "truncated") else 2
-    given = {
-        "outcome_id": f"{of.decision_id} {kind}", "decision_id": of.decision_id, "user": of.user,
-        "kind": kind, "item": item, "value": 1.0, "client_time": None, "time": of.time + after,
-        "responses": (1.0,) if kind == "taken" else (),
-    }  # fmt: skip
-    return OutcomeEvent(**given | changed)
+from tests.serving.made_events import RULE, SHAPE, decision, outcome, seen
 
 
 def joined(decisions: list[Decision], outcomes: list[OutcomeEvent], **given: Any) -> Joined:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from experiments.relearn.lineage import Lineage, lineage_shown
 from experiments.serve.release.adding import Add, add
 from experiments.serve.release.canary import Canary, canary
 from experiments.serve.release.pointing import Promote, Rollback, promote, rollback
@@ -13,7 +14,7 @@ from experiments.serve.release.steering import Hold, Resume, Rollout, Stop, roll
 from experiments.serve.release.watch import Watch, watch
 from serving import Registry
 
-Told = Add | List | Show | Promote | Rollback | Canary | Hold | Resume | Stop | Rollout
+Told = Add | List | Show | Promote | Rollback | Canary | Hold | Resume | Stop | Rollout | Lineage
 Settings = Told | Watch
 
 
@@ -45,3 +46,5 @@ def done(settings: Told) -> tuple[str, Any]:
             return steer(settings)
         case Rollout():
             return rollout(settings)
+        case Lineage():
+            return lineage_shown(settings)

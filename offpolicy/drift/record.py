@@ -1,0 +1,150 @@
+"""The drift report: every finding with what to do. Formatting only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from offpolicy import page
+from offpolicy.drift.findings import Act, Drift, DriftFinding
+from offpolicy.drift.judging import DriftRule
+from offpolicy.report import finite
+from offpolicy.tables import markdown
+
+URGENT = (Act.CHECK, Act.ROLL_BACK, Act.RETRAIN, Act.EXPLORE, Act.WATCH, Act.NOTHING)
+HEAD = ("", "subject", "what", "statistic", "value", "interval", "threshold", "p", "act")
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """What a recent log says against a reference."""
+
+    findings: tuple[DriftFinding, ...]
+    rule: DriftRule
+    sizes: tuple[tuple[int, int, int], tuple[int, int, int]]  # decisions, sessions, users of each
+    estimand: str  # of the values compared
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Drift:
+        """ALARM where value or overlap moved; CANNOT_TELL where value could not be seen to move;
+        NOTED where inputs alone moved."""
+        levels = {f.level for f in self.findings}
+        for level in (Drift.ALARM, Drift.CANNOT_TELL, Drift.NOTED):
+            if level in levels:
+                return level
+        return Drift.NONE
+
+    @property
+    def alarm(self) -> bool:
+        """Something counts."""
+        return self.verdict is Drift.ALARM
+
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        """What to do, the most urgent first."""
+        wanted = {f.act for f in self.findings if f.level is not Drift.NONE} - {Act.NOTHING}
+        return tuple(act for act in URGENT if act in wanted) or (Act.NOTHING,)
+
+    @property
+    def troubles(self) -> tuple[DriftFinding, ...]:
+        """Findings that are not `none`: what counts first."""
+        found = [f for f in self.findings if f.level is not Drift.NONE]
+        return tuple(sorted(found, key=lambda f: (not f.counts, f.level is Drift.NOTED)))
+
+    def __getitem__(self, what: str) -> DriftFinding:
+        for f in self.findings:
+            if f.what == what:
+                return f
+        raise KeyError(f"{what}; compared were {', '.join(f.what for f in self.findings)}")
+
+    def __str__(self) -> str:
+        lines = [self._lead(), self._sizes()]
+        lines += [f"  {f.level.upper():11}  {f}" for f in self.findings]
+        lines += [f"  -> {f.what}: {f.action}" for f in self.troubles]
+        return "\n".join([*lines, *(f"  * {note}" for note in self.notes)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        content = {
+            "verdict": self.verdict.value,
+            "acts": [act.value for act in self.acts],
+            "estimand": self.estimand,
+            "rule": asdict(self.rule),
+            "sizes": {
+                side: dict(zip(("decisions", "sessions", "users"), n, strict=True))
+                for side, n in zip(("reference", "recent"), self.sizes, strict=True)
+            },
+            "findings": [asdict(f) for f in self.findings],
+            "notes": list(self.notes),
+        }
+        known: dict[str, Any] = finite(content)
+        return known
+
+    def to_json(self) -> str:
+        """The dict as JSON. Infinite numbers are null."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def to_markdown(self) -> str:
+        """Verdict, table and actions."""
+        parts = [
+            f"**{self.verdict.upper()}**: {self._lead()}",
+            self._sizes(),
+            markdown(HEAD, [tuple(row.values()) for row in self._rows()], left=4),
+            "\n".join(f"* {text}" for text in self._texts()),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        outcome = {Drift.ALARM: "fail", Drift.CANNOT_TELL: "cannot tell"}
+        parts = [
+            page.verdict(outcome.get(self.verdict, "pass"), self._lead()),
+            page.section("What to do", page.bullets(self._texts())),
+            page.section("What was compared", page.table(self._rows())),
+        ]
+        return page.page("Drift", self._sizes(), parts)
+
+    def _lead(self) -> str:
+        acts = ", then ".join(act.value for act in self.acts)
+        said = {
+            Drift.ALARM: "value or overlap moved",
+            Drift.CANNOT_TELL: "the logs are too small to tell whether value moved",
+            Drift.NOTED: "value and overlap did not move; something else is noted",
+            Drift.NONE: "nothing moved",
+        }
+        return f"{said[self.verdict]}; to do: {acts}"
+
+    def _sizes(self) -> str:
+        told = [f"{n:,} decisions, {s:,} sessions, {u:,} users" for n, s, u in self.sizes]
+        return f"Reference: {told[0]}; recent: {told[1]}; compared: {self.estimand}."
+
+    def _rows(self) -> list[dict[str, str]]:
+        return [
+            dict(
+                zip(
+                    HEAD,
+                    (
+                        f.level.value,
+                        f.subject,
+                        f.what,
+                        f.statistic,
+                        f"{f.value:.4g}",
+                        "" if f.low is None else f"[{f.low:.4g}, {f.high:.4g}]",
+                        f"{f.threshold:.3g}",
+                        "" if f.p_value is None else f"{f.p_value:.2g}",
+                        f.act.value,
+                    ),
+                    strict=True,
+                )
+            )
+            for f in (*self.troubles, *(f for f in self.findings if f.level is Drift.NONE))
+        ]
+
+    def _texts(self) -> list[str]:
+        said = [
+            f"{f.what} ({f.detail}): {f.action}" if f.detail else f"{f.what}: {f.action}"
+            for f in self.troubles
+        ]
+        return [*(said or ["Nothing to do."]), *self.notes]
