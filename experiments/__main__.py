@@ -144,6 +144,9 @@ COMMANDS: dict[str, Command] = {
         "experiments.traffic.benchmark.command",
         "the server under load, overload, kill -9, a full disk, and stores that are gone",
     ),
+    "benchmark hybrid": Command(
+        "experiments.rollout.hybrid", "lists made offline and reranked online: cost and value"
+    ),
     "benchmark rollout": Command(
         "experiments.rollout.command",
         "how often a rollout takes back a good version, and lets a bad one through",

@@ -85,10 +85,13 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark serving": "--rows 300 --candidates 30 --slate-size 4 --history 8 --dim 8 "
     "--users 200 --rps 40 --seconds 0.5 --plain-seconds 0.5 --probe-seconds 0.3 "
     "--overload-seconds 0.5 --parts load",
+    "benchmark hybrid": "--items 30 --lengths 5 10 --sessions 40 --truth-sessions 10 --users 10 "
+    "--max-steps 3 --choice-seeds 0 --seeds 1 --rounds 2",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
-BEFORE = {"explain": "release", "serve": "release", "retrain": "release"}  # command -> the one that makes what it reads
+BEFORE = dict.fromkeys(("explain", "serve", "retrain"), "release")  # command -> the one that makes
+# what it reads
 
 
 @pytest.fixture

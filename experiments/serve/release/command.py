@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from experiments.relearn.lineage import Lineage, lineage_shown
 from experiments.serve.ready.command import Readiness, readiness
 from experiments.serve.release.adding import Add, add
 from experiments.serve.release.canary import Canary, canary
@@ -14,7 +15,20 @@ from experiments.serve.release.steering import Hold, Resume, Rollout, Stop, roll
 from experiments.serve.release.watch import Watch, watch
 from serving import Registry
 
-Told = Add | List | Show | Promote | Rollback | Canary | Hold | Resume | Stop | Rollout | Readiness
+Told = (
+    Add
+    | List
+    | Show
+    | Promote
+    | Rollback
+    | Canary
+    | Hold
+    | Resume
+    | Stop
+    | Rollout
+    | Lineage
+    | Readiness
+)
 Settings = Told | Watch
 
 
@@ -48,3 +62,5 @@ def done(settings: Told) -> tuple[str, Any]:
             return rollout(settings)
         case Readiness():
             return readiness(settings)
+        case Lineage():
+            return lineage_shown(settings)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.relearn.lineage import Lineage, lineage_shown
 from offpolicy import write_log
 from tests.serving.relearning.factories import registry_of, served
 
@@ -37,8 +36,12 @@ def test_it_learns_when_due_and_tells_where_the_version_comes_from(
     text = capsys.readouterr().out
     assert f"version: {said['version']}" in text
     assert "learns: a person asked" in text
-    text, record = lineage_shown(Lineage(version=said["version"], registry=registry.folder))
+    asked = ["release", "lineage", said["version"][:8], "--registry", str(registry.folder)]
+    assert main([*asked, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
     assert [one["version"] for one in record] == [said["version"], before.live]
+    assert main(asked) == 0
+    text = capsys.readouterr().out
     assert "temperature=0.5" in text
     assert "added by hand" in text
     assert main([*given, "--learner", "nobody"]) == 2
