@@ -36,7 +36,7 @@ from serving.contracts.fields import (
 )
 from serving.contracts.nesting import inner, sentences
 from serving.joining.rule import JoinRule
-from serving.registry.durable import append_line, whole_lines, write_durably
+from serving.registry.durable import append_line, last_line, whole_lines, write_durably
 from serving.rollout.actions import Action, Step
 from serving.rollout.rule import RolloutRule
 from serving.rollout.state import RolloutState
@@ -142,9 +142,9 @@ class Journal:
                 f"{file} is damaged: {error}. What serves does not need it: longplay release "
                 "rollback stops a canary; then move the file away"
             ) from None
-        last = self._lines(last=True)
-        if last and last[0].rollout == record.rollout and last[0].nth > record.steps:
-            record = after(record, last[0])  # its writer was killed between both files
+        last = self.last()
+        if last is not None and last.rollout == record.rollout and last.nth > record.steps:
+            record = after(record, last)  # its writer was killed between both files
         return record
 
     def made(self) -> list[Made]:
@@ -152,7 +152,12 @@ class Journal:
 
         Raises ContractError, which names the file and the line, for one that is damaged.
         """
-        return self._lines()
+        try:
+            content = (self.folder / STEPS).read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = enumerate(whole_lines(content).splitlines(), 1)
+        return [self._read(line, f"at line {nth}") for nth, line in lines]
 
     def keep(self, record: Record) -> Record:
         """Write where a rollout is, or an intent."""
@@ -161,28 +166,24 @@ class Journal:
 
     def commit(self, record: Record, made: Made) -> Record:
         """A step was made: its line, then where that led."""
-        last = self._lines(last=True)
-        if not last or (last[0].rollout, last[0].nth) != (made.rollout, made.nth):
+        last = self.last()
+        if last is None or (last.rollout, last.nth) != (made.rollout, made.nth):
             append_line(self.folder / STEPS, made.to_json())
         return self.keep(after(record, made))
 
-    def _lines(self, *, last: bool = False) -> list[Made]:
-        file = self.folder / STEPS
+    def last(self) -> Made | None:
+        """The last step that was made. Raises ContractError, which names the file."""
+        line = last_line(self.folder / STEPS)
+        return None if line is None else self._read(line, "in its last line")
+
+    def _read(self, line: bytes, where: str) -> Made:
         try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            return []
-        lines = [*enumerate(whole_lines(content).splitlines(), 1)]
-        found = []
-        for nth, line in lines[-1:] if last else lines:
-            try:
-                found.append(Made.from_json(line))
-            except ContractError as error:
-                raise ContractError(
-                    f"{file} is damaged at line {nth}: {error}. Move the file away: the rollout "
-                    "goes on by rollout.json"
-                ) from None
-        return found
+            return Made.from_json(line)
+        except ContractError as error:
+            raise ContractError(
+                f"{self.folder / STEPS} is damaged {where}: {error}. Move the file away: the "
+                "rollout goes on by rollout.json"
+            ) from None
 
 
 def after(record: Record, made: Made) -> Record:

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import blake2b
 from typing import NamedTuple
 
 from offpolicy.trials.exposure import sample_ratio
@@ -21,7 +20,7 @@ from serving.following.exposures import Exposures
 from serving.following.follower import Follower
 from serving.following.maturing import Mature, Maturing
 from serving.following.recent import RecentSums
-from serving.following.user_sums import UserSums
+from serving.following.user_sums import UserSums, number_of
 from serving.joining.rule import JoinRule
 from serving.rollout.rule import HARD_LEVEL, RolloutRule
 from serving.rollout.seen import seen
@@ -137,12 +136,12 @@ class LiveReader:
         for one in self.maturing.mature(until):
             made = one.decision
             user, canary = number_of(made.user), made.arm == CANARY
-            stratum, values = stratum_said(made.rollout), self._values(one)
+            stratum, values = (
+                stratum_said(made.rollout),
+                values_of(self.rule.metrics, one, self.join),
+            )
             self.all.add(user, canary, stratum, values, begins=made.step == 0)
             self.recent.add(made.time, user, canary, stratum, values, begins=made.step == 0)
-
-    def _values(self, one: Mature) -> list[float]:
-        return [value_of(name, one, self.join.reward) for name in self.rule.metrics]
 
     def _arm(self, arm: str, stratum: int, now: float, since: float) -> ArmSeen:
         users, decisions = self.all.size(arm == CANARY, stratum)
@@ -151,12 +150,6 @@ class LiveReader:
 
     def _mature_until(self, now: float) -> float:
         return now - GRACE - self.join.longest
-
-
-def number_of(user: str) -> int:
-    """A number for a user's key, which depends on nothing else: 10^9 users share one with a chance
-    of one in ten."""
-    return int.from_bytes(blake2b(user.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def stratum_of(weight: float) -> int:
@@ -169,8 +162,13 @@ def stratum_said(rollout: str) -> int:
     return stratum_of(float(rollout.rpartition("@")[2]))
 
 
-def value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
-    """A decision's part of a metric."""
+def values_of(metrics: Sequence[str], one: Mature, join: JoinRule) -> list[float]:
+    """A decision's part of each metric: `reward` is that of the join, `decisions` counts, and any
+    other is the sum of the values of outcomes of the kind of that name."""
+    return [_value_of(name, one, join.reward) for name in metrics]
+
+
+def _value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:
     if metric == REWARD:
         return sum(reward.get(o.kind, 0.0) * o.value for o in one.outcomes)
     if metric == DECISIONS:

@@ -6,21 +6,27 @@ import json
 from typing import Any
 
 from experiments.serve.release.adding import Add, add
+from experiments.serve.release.canary import Canary, canary
 from experiments.serve.release.pointing import Promote, Rollback, promote, rollback
 from experiments.serve.release.showing import List, Show, version, versions
+from experiments.serve.release.steering import Hold, Resume, Rollout, Stop, rollout, steer
+from experiments.serve.release.watch import Watch, watch
 from serving import Registry
 
-Settings = Add | List | Show | Promote | Rollback
+Told = Add | List | Show | Promote | Rollback | Canary | Hold | Resume | Stop | Rollout
+Settings = Told | Watch
 
 
 def run(settings: Settings) -> int:
     """Do it, and say what was done."""
+    if isinstance(settings, Watch):
+        return watch(settings)
     text, record = done(settings)
     print(json.dumps(record, indent=1) if settings.json else text)
     return 0
 
 
-def done(settings: Settings) -> tuple[str, Any]:
+def done(settings: Told) -> tuple[str, Any]:
     """What a person reads and what a program reads."""
     match settings:
         case Add():
@@ -33,3 +39,9 @@ def done(settings: Settings) -> tuple[str, Any]:
             return promote(settings)
         case Rollback():
             return rollback(settings)
+        case Canary():
+            return canary(settings)
+        case Hold() | Resume() | Stop():
+            return steer(settings)
+        case Rollout():
+            return rollout(settings)

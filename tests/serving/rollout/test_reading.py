@@ -13,9 +13,10 @@ from serving.contracts.outcomes import OutcomeEvent
 from serving.contracts.shadows import ShadowEvent
 from serving.events.log import REMOVED
 from serving.events.memory import MemoryLog
+from serving.following.user_sums import number_of
 from serving.joining.join import join
 from serving.joining.rule import JoinRule, Shape
-from serving.rollout.reading import LiveReader, Told, number_of, stratum_of
+from serving.rollout.reading import LiveReader, Told, stratum_of
 from serving.rollout.rule import Guardrail, RolloutRule
 from tests.serving.rollout.traffic import (
     ITEMS,
