@@ -7,9 +7,10 @@ from typing import Any
 
 from experiments.common.key_values import pairs, typed
 from experiments.live.crowd import DAY
-from experiments.live.service import Service, add_policy
+from experiments.live.service import Goal, Service, add_policy
 from experiments.live.settings import Settings
 from offpolicy import GateRule, LoggedDataset
+from offpolicy.gate import Outcome
 from policies import POLICIES
 from serving.relearning.recipe import Recipe, learnt
 from serving.relearning.relearn import Terms, relearn
@@ -90,9 +91,11 @@ def learn(service: Service, known: Known, alarm: str | None) -> Record | None:
         "share": found.lineage.share,
         "rollout": None,
     }
-    if found.ready and found.version not in (None, service.live):
+    unsure = found.verdict.outcome is Outcome.UNDECIDED and settings.cannot_tell == "try"
+    if (found.ready or unsure) and found.version not in (None, service.live):
         assert found.version is not None
-        step = service.roll_out(found.version, why=run.trigger.kind)
+        goal: Goal = "superior" if unsure else "non_inferior"
+        step = service.roll_out(found.version, run.trigger.kind, goal)
         record["rollout"] = step.state.rollout
     return record
 

@@ -27,8 +27,12 @@ from offpolicy import LoggedDataset
 from serving import Registry
 from serving.relearning.triggers import RelearnState
 
-Name = Literal["loop", "never", "at_once"]
-NAMES: tuple[Name, ...] = ("loop", "never", "at_once")
+Name = Literal["loop", "never", "at_once", "watched"]
+LINES: dict[str, tuple[Name, ...]] = {  # what the loop is compared with
+    "steady": ("never", "at_once"),
+    "drift": ("never", "at_once"),
+    "bad_canary": ("never", "at_once", "watched"),
+}
 Record = dict[str, Any]
 
 
@@ -37,9 +41,28 @@ def stage_of(line: Name, day: int) -> str:
     return f"{line}-day-{day:03d}"
 
 
+def first_day(settings: Settings, line: Name) -> int:
+    """The day from which on a line is played: of a bad canary all lines are the loop before."""
+    return settings.event if settings.scenario == "bad_canary" and line != "loop" else 0
+
+
 def left_to_do(settings: Settings, run: RunFolder, line: Name) -> list[int]:
     """Days that the run folder lacks."""
-    return [day for day in range(settings.n_days) if not run.has(stage_of(line, day))]
+    days = range(first_day(settings, line), settings.n_days)
+    return [day for day in days if not run.has(stage_of(line, day))]
+
+
+def records(settings: Settings, run: RunFolder, line: Name) -> list[Record]:
+    """All days of a line that was played."""
+    shared = first_day(settings, line)
+    names = [stage_of("loop" if d < shared else line, d) for d in range(settings.n_days)]
+    return [run.read_json(f"stages/{name}.json") for name in names]
+
+
+def day_folder(settings: Settings, run: RunFolder, line: Name, day: int) -> Path:
+    """What a line knew at the end of a day."""
+    owner = "loop" if day < first_day(settings, line) else line
+    return run.path / "lines" / owner / f"day-{day:03d}"
 
 
 def play(settings: Settings, folder: Path, line: Name) -> int:
@@ -64,8 +87,13 @@ class Line:
         self.players = Players(world.make, crowd_of(settings), seed=settings.seed)
         self.watched, self.state = Watched(), RelearnState()
         self.logs: list[LoggedDataset] = []
+        self.forged: str | None = None
         self.since = 0  # the day of the last change of the users that was noticed
         registry = self.folder / "registry"
+        if first == first_day(settings, line) != 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            versions = run.path / "lines" / "loop" / "registry" / "versions"
+            shutil.copytree(versions, registry / "versions")
         if first == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
             new = Registry(registry, clock=lambda: 0.0)
@@ -83,18 +111,23 @@ class Line:
     def day(self, day: int) -> Record:
         """Play a day, learn at its end, and say what it was."""
         service, began, cpu = self.service, len(self.service.events.events), time.process_time()
-        looks = _Looks(service, self.settings.look_hours * 3600.0, self.line == "loop")
+        looks = _Looks(service, self.settings.look_hours * 3600.0)
         forged = self._event(day)
+        self.forged = forged or self.forged
         played = self.players.day(day, service.door, looks)
         service.clock.now = (day + 1) * DAY
         served = time.process_time() - cpu
         log = service.joined(began)
         self.logs.append(log)
         values = values_by_version(log)
-        alarm = self.watched.see(day, service.live, values) if self.line == "loop" else None
+        alarm = None
+        if self.line in ("loop", "watched"):
+            alarm = self.watched.see(day, service.live, values)
         if alarm is not None:
             self.since = alarm[0]
-        learnt = self._learn(alarm)
+            if self.settings.scenario != "bad_canary":
+                service.stop_rollout("it was learnt before the users changed")
+        learnt = self._learn(day, alarm)
         record = {
             "line": self.line,
             "day": day,
@@ -123,18 +156,23 @@ class Line:
             self.players.turn()
             return None
         if self.line == "never":
+            self.service.stop_rollout("nothing new is released")
             return None
         version = worse_version(self.service, self.world)
+        self.service.stop_rollout("another version comes")
         if self.line == "loop":
-            self.service.stop_rollout("another version comes")
-            self.service.roll_out(version, why="a gate report that says pass")
+            self.service.roll_out(version, "a gate report that says pass", "non_inferior")
         else:
             self.service.registry.promote(version, by="somebody", why="its gate report says pass")
             self.service.watcher.check()
         return version
 
-    def _learn(self, alarm: tuple[int, str] | None) -> Record | None:
-        if self.line == "never" or self.settings.scenario == "bad_canary":
+    def _learn(self, day: int, alarm: tuple[int, str] | None) -> Record | None:
+        bad = self.settings.scenario == "bad_canary"
+        if bad and alarm is not None and self.line == "watched" and self.forged is not None:
+            self.service.roll_back("an alarm after it was promoted")
+            self.forged = None
+        if (bad and day >= self.settings.event) or (self.line == "never" and not bad):
             return None
         known = Known(tuple(self.logs[self.since :]), self.since)
         if self.line == "at_once":
@@ -159,6 +197,7 @@ class Line:
             "watched": self.watched.to_dict(),
             "state": json.loads(self.state.to_json()),
             "since": self.since,
+            "forged": self.forged,
             "played": {name: getattr(played, name) for name in ("user", "value", "policy", "arm")},
         }
         (work / "line.json").write_text(json.dumps(known), encoding="utf-8")
@@ -169,11 +208,13 @@ class Line:
         registry = self.folder / "registry"
         for file in changing(registry):
             file.unlink()
-        for file in (self.folder / f"day-{day:03d}" / "registry").iterdir():
+        saved = day_folder(self.settings, self.run, self.line, day) / "registry"
+        for file in saved.iterdir():
             shutil.copy2(file, registry / file.name)
 
     def _restore(self, first: int) -> None:
-        folders = [self.folder / f"day-{day:03d}" for day in range(first)]
+        where = partial(day_folder, self.settings, self.run, self.line)
+        folders = [where(day) for day in range(first)]
         events = [(one / "events.jsonl").read_bytes().splitlines() for one in folders]
         self.service.restore([event for day in events for event in day])
         ends = np.cumsum([0, *map(len, events)]).tolist()
@@ -181,6 +222,7 @@ class Line:
         known = json.loads((folders[-1] / "line.json").read_text(encoding="utf-8"))
         self.watched = Watched.from_dict(known["watched"])
         self.state, self.since = RelearnState.from_json(known["state"]), known["since"]
+        self.forged = known["forged"]
         with np.load(folders[-1] / "players.npz", allow_pickle=False) as state:
             self.players.restore({name: state[name] for name in state.files})
 
@@ -188,15 +230,15 @@ class Line:
 class _Looks:
     """Between two moments of a day: shadows are asked, and now and then the controller looks."""
 
-    def __init__(self, service: Service, every: float, controlled: bool) -> None:
-        self.service, self.every, self.controlled = service, every, controlled
+    def __init__(self, service: Service, every: float) -> None:
+        self.service, self.every = service, every
         self.next = service.clock() + every
         self.steps: list[Record] = []
 
     def __call__(self, now: float) -> None:
         self.service.clock.now = now
         self.service.shadow()
-        if not self.controlled or now < self.next:
+        if now < self.next:
             return
         self.next += self.every
         step = self.service.look()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.live.crowd import DAY, Crowd, seats_of, visits_of
-from experiments.live.messages import PAID, happened_in, outcomes_of, request_of
+from experiments.live.due import Due
+from experiments.live.messages import happened_in, outcomes_of, request_of
 from recsim_env.disturb.observations import moved, unit
 from recsim_env.random import slot_keys
 from recsim_env.vector import RecVectorEnv
@@ -145,7 +144,7 @@ class Players:
 
         each: called between two moments of the day with the time, s, also when nobody is there.
         """
-        played, due = Sessions(), _Due(self.crowd, self.seed, day)
+        played, due = Sessions(), Due(self.crowd, self.seed, day)
         visits = visits_of(self.crowd, day, self.seed, last=self.longest + 8)
         waiting = [*zip(visits.tick.tolist(), visits.user.tolist(), strict=True)][::-1]
         seats: list[_Visit | None] = [None] * self.env.num_envs
@@ -208,7 +207,7 @@ class Players:
         seats: list[_Visit | None],
         taken: list[int],
         door: Door,
-        due: _Due,
+        due: Due,
         played: Sessions,
         now: float,
     ) -> None:
@@ -263,42 +262,3 @@ def _places(items: Sequence[str], offered: Sequence[str], size: int) -> list[int
     chosen = [offered.index(item) for item in items]
     spare = (i for i in range(len(offered)) if i not in chosen)
     return chosen + [next(spare) for _ in range(size - len(chosen))]
-
-
-class _Due:
-    """Outcomes on their way: what is taken arrives before the user's next request, what pays is
-    late, and some are sent twice."""
-
-    def __init__(self, crowd: Crowd, seed: int, day: int) -> None:
-        self.crowd = crowd
-        self.rng = np.random.default_rng(np.random.SeedSequence((seed, day, 3)))
-        self._heap: list[tuple[float, int, Outcome]] = []
-        self._count = 0
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def add(self, now: float, outcomes: list[Outcome]) -> None:
-        """Of one decision."""
-        crowd = self.crowd
-        soon = now + crowd.think / 2
-        late, twice = self.rng.random(2).tolist()
-        wait = min(-crowd.delay * math.log1p(-late), crowd.longest_delay) // crowd.think
-        for outcome in outcomes:
-            self._push(soon + wait * crowd.think if outcome.kind == PAID else soon, outcome)
-        if outcomes and twice < crowd.duplicates:
-            self._push(soon + crowd.think, outcomes[0])
-
-    def _push(self, at: float, outcome: Outcome) -> None:
-        heapq.heappush(self._heap, (at, self._count, outcome))
-        self._count += 1
-
-    def until(self, time: float) -> list[tuple[float, list[Outcome]]]:
-        """What arrives before a time, and when: those of a moment together."""
-        groups: list[tuple[float, list[Outcome]]] = []
-        while self._heap and self._heap[0][0] < time:
-            at, _, outcome = heapq.heappop(self._heap)
-            if not groups or groups[-1][0] != at:
-                groups.append((at, []))
-            groups[-1][1].append(outcome)
-        return groups

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from experiments.common.building import build_with
 from experiments.common.worlds import EnvFactory, named_world
@@ -34,6 +35,7 @@ from serving.rollout.controller import Controller, order, start
 from serving.rollout.rule import RolloutRule
 
 JOIN = JoinRule(reward=REWARD)
+Goal = Literal["non_inferior", "superior"]
 NEVER = 1e9  # s: no user is forgotten in the days that are played
 STATES = ("*.json", "*.jsonl")  # files of a registry that change
 
@@ -56,7 +58,7 @@ class Service:
             sessions=MemorySessions(ttl=NEVER),
             retrieval=release.retrieval,
             fallback=release.fallback,
-            tables=False,
+            tables=True,  # by which the controller sees that propensities are right
             clock=self.clock,
         )
         self.watcher = Watcher(self.registry, self.engine)
@@ -75,10 +77,18 @@ class Service:
         return record is not None and record.ended is None
 
     def look(self) -> Step | None:
-        """The controller looks, and the engine follows the registry."""
+        """The controller looks, and the engine follows the registry. A rollout that waits for a
+        person is stopped: what did not show what it should in the time it had is given up."""
         step = self.controller.look()
+        if step is not None and step.state.phase == "held":
+            self.stop_rollout("it did not show what it should in the planned time")
         self.watcher.check()
         return step
+
+    def roll_back(self, why: str) -> None:
+        """Serve the version before the live one again."""
+        self.registry.rollback(by="the loop", why=why)
+        self.watcher.check()
 
     def shadow(self) -> None:
         """Work off what waits for a shadow."""
@@ -91,7 +101,7 @@ class Service:
             order(self.registry, "stop", by="the loop", why=why, clock=self.clock)
             self.watcher.check()
 
-    def roll_out(self, version: str, why: str) -> Step:
+    def roll_out(self, version: str, why: str, goal: Goal) -> Step:
         """Begin the rollout of a version."""
         nth = len({made.rollout for made in self.controller.hands.journal.made()})
         said = hashlib.sha256(f"{self.settings.seed} {nth} {version}".encode()).hexdigest()
@@ -99,7 +109,7 @@ class Service:
             self.registry,
             self.events,
             version,
-            rollout_rule(self.settings),
+            rollout_rule(self.settings, goal),
             JOIN,
             by="the loop",
             why=why,
@@ -109,11 +119,9 @@ class Service:
         self.watcher.check()
         return step
 
-    def joined(self, since: int) -> LoggedDataset:
-        """The decision log of the events from a number on; all their sessions must be over."""
-        found = [
-            read_event(entry.event) for entry in self.events.read(self.events.writer, since - 1)
-        ]
+    def joined(self, since: int, until: int | None = None) -> LoggedDataset:
+        """The decision log of the events by their numbers; all their sessions must be over."""
+        found = [read_event(event) for event in self.events.events[since:until]]
         known = Shape.of(self.engine.serving, self.engine.catalogue)
         shape = replace(known, max_steps=self.settings.max_steps)
         made = [event for event in found if isinstance(event, Decision)]
@@ -134,19 +142,20 @@ class Service:
         self.controller.close()
 
 
-def rollout_rule(settings: Settings) -> RolloutRule:
+def rollout_rule(settings: Settings, goal: Goal) -> RolloutRule:
     """How a version is rolled out. What is served at a simulated moment is one large batch: how
     long it takes is no user's latency, and stops nothing here."""
     hours = 3600.0
     return RolloutRule(
         stages=settings.stages,
         margin=settings.margin,
+        goal=goal,
         per="user",
         tuned_at=0.25 * settings.users,
         least_users=10,
         least_seconds=settings.stage_days * DAY,
         recent_seconds=0.25 * DAY,
-        most_seconds=6 * DAY,
+        most_seconds=3 * DAY,
         shadow_decisions=settings.shadow_decisions,
         p99_ms=60_000.0,
         silent_seconds=9 * hours,  # nights are quiet, and so is an arm of few users

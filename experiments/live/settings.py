@@ -55,10 +55,13 @@ class Settings:
     """Sessions of uniform slates that the first policy learns from."""
     learner: str = "one_step"
     """What learns, of policies.POLICIES."""
-    learner_set: tuple[str, ...] = ("temperature=0.1",)
+    learner_set: tuple[str, ...] = ("temperature=0.2",)
     """Its settings."""
-    step: bool = True
+    step: bool = False
     """Offer the furthest step towards what was learnt that the log vouches for; else itself."""
+    cannot_tell: Literal["try", "stay"] = "try"
+    """What follows where the gate cannot tell: a canary, which then must show a gain before it is
+    promoted, or nothing. What is worse by the gate is never tried."""
     new_sessions: int = 2000
     """Sessions after which the policy learns again; and after a drift alarm, since the change."""
     min_ess: float = 200.0
@@ -66,7 +69,7 @@ class Settings:
     confidence: float = 0.95
     """Of the gate."""
 
-    stages: tuple[float, ...] = (0.05, 0.25, 0.5, 1.0)
+    stages: tuple[float, ...] = (0.1, 0.5, 1.0)
     """Shares of the users that a canary is served to."""
     margin: float = 0.1
     """How much worse than control a canary may be, as a share of control's value."""

@@ -44,8 +44,8 @@ class Watched:
     days: list[tuple[int, int]] = field(default_factory=list)  # day, values that were watched
 
     def see(self, day: int, version: str, by_version: dict[str, F64]) -> tuple[int, str] | None:
-        """Watch a day's sessions of the version that serves now; the day on which a fall seems to
-        have begun, and what was seen, where there is an alarm."""
+        """Watch a day's sessions of the version that serves now; the day since whose midnight the
+        users seem to have changed, the nearest one, and what was seen, where there is an alarm."""
         if version != self.version:  # its sessions as a canary, earlier, are not kept
             self.version, self.reference, self.detector, self.days = version, [], None, []
         values = by_version.get(version, np.zeros(0))
@@ -59,9 +59,9 @@ class Watched:
         self.detector, alarm = self.detector.update(values)
         if alarm is None:
             return None
-        ends = np.cumsum([n for _, n in self.days])
-        began = self.days[int(np.searchsorted(ends, alarm.since))][0]
-        return began, str(alarm)
+        begins = np.cumsum([0, *(n for _, n in self.days)])
+        nearest = int(np.abs(begins[:-1] - (alarm.since - 1)).argmin())
+        return self.days[nearest][0], str(alarm)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
