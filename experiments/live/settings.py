@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 Scenario = Literal["steady", "drift", "bad_canary"]
-DAYS: dict[str, int] = {"steady": 14, "drift": 26, "bad_canary": 14}
+DAYS: dict[str, int] = {"steady": 12, "drift": 20, "bad_canary": 14}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Settings:
     seed: int = 0
     """Of users, their visits, and what is learnt."""
     days: int | None = None
-    """Simulated days; 14 of steady and bad_canary, 26 of drift."""
+    """Simulated days; 12 of steady, 20 of drift and 14 of bad_canary."""
     event_day: int | None = None
     """The day of the drift or of the bad canary, from 0; half of all days by default."""
     http: bool = False

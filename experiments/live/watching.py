@@ -45,7 +45,8 @@ class Watched:
 
     def see(self, day: int, version: str, by_version: dict[str, F64]) -> tuple[int, str] | None:
         """Watch a day's sessions of the version that serves now; the day since whose midnight the
-        users seem to have changed, the nearest one, and what was seen, where there is an alarm."""
+        users seem to have changed, the nearest one, and what was seen, where there is an alarm.
+        What comes after an alarm is what the version is worth from then on."""
         if version != self.version:  # its sessions as a canary, earlier, are not kept
             self.version, self.reference, self.detector, self.days = version, [], None, []
         values = by_version.get(version, np.zeros(0))
@@ -61,7 +62,9 @@ class Watched:
             return None
         begins = np.cumsum([0, *(n for _, n in self.days)])
         nearest = int(np.abs(begins[:-1] - (alarm.since - 1)).argmin())
-        return self.days[nearest][0], str(alarm)
+        since = self.days[nearest][0]
+        self.reference, self.detector, self.days = [], None, []
+        return since, str(alarm)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
