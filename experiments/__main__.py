@@ -62,6 +62,9 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(
         "experiments.logs.plan", "after `cannot tell`: a step, a better log or a trial, in numbers"
     ),
+    "trial": Command(
+        "experiments.trials.command", "an A/B test: its size before it starts, what it says so far"
+    ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),
@@ -144,6 +147,10 @@ COMMANDS: dict[str, Command] = {
     "benchmark serving": Command(
         "experiments.traffic.benchmark.command",
         "the server under load, overload, kill -9, a full disk, and stores that are gone",
+    ),
+    "benchmark rollout": Command(
+        "experiments.rollout.command",
+        "how often a rollout takes back a good version, and lets a bad one through",
     ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"

@@ -163,7 +163,7 @@ class Engine(Serves):
     ) -> Look:
         """What the policy would see of requests, without any effect: nothing is drawn, logged or
         remembered, and no step is opened. It is the one of the users' arm, and the live one where
-        the users are of two.
+        the users are of two, or histories are given.
 
         histories: item names, oldest first, of each request, instead of those that are stored.
 
@@ -172,7 +172,7 @@ class Engine(Serves):
         """
         admitted = [self._door.admit(request) for request in requests]
         arms = self.served.arms([one.visit.user for one in admitted])
-        live = arms[0][0].live
+        live = arms[0][0].live if arms and histories is None else self.served.live
         if histories is None:
             known = self.sessions.peek([one.visit.user for one in admitted])
         else:

@@ -45,10 +45,11 @@ def play(
     *,
     every: float = DAY / 2,
     decide: Decide = step,
+    compare: bool = True,
     on_step: Callable[[Window, Step], None] | None = None,
 ) -> Played:
     """Sessions come, a look is taken `every` so many seconds, and the step is followed, until it
-    ends or a person would be asked."""
+    ends or a person would be asked. Without `compare`, windows have no differences."""
     rng = np.random.default_rng(seed)
     users = Users(traffic, pool, rng)
     ledger, time, looks = Ledger(users.point, rule), 0.0, 0
@@ -66,7 +67,7 @@ def play(
         whole += float(met.paid.sum() + met.lost.sum())
         time, looks, before = time + every, looks + 1, state.weight
         n = int(met.sessions[canary].sum()) * DECISIONS
-        window = ledger.window(time, _hard(n, rng))
+        window = ledger.window(time, _hard(n, rng), compare=compare)
         did = decide(state, window, rule)
         if on_step is not None:
             on_step(window, did)

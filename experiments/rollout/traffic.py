@@ -85,7 +85,7 @@ class Users:
         if t.rate is None:
             base = self._returns(count) * t.paid(middle)
             return Met(count.astype(np.float64), base * (1 + more), -base * more)
-        chance = 2 * t.rate * self.place * t.paid(middle)  # unequal users
+        chance = t.rate * (0.5 + self.place) * t.paid(middle)  # unequal users
         paid = self.rng.binomial(count, chance * (1 + more)).astype(np.float64)
         return Met(count.astype(np.float64), paid, -count * chance * more)
 

@@ -87,10 +87,17 @@ class TrialSize:
     needed: Needed | None
 
 
-def past_of(units: TrialUnits, name: str, *, per: Per = "user", level: float = 0.95) -> Past:
+def past_of(
+    units: TrialUnits,
+    name: str,
+    *,
+    per: Per = "user",
+    level: float = 0.95,
+    saved: Interval | None = None,
+) -> Past:
     """The users of a past log (all of one arm or of both: they are pooled), each once. Where the
     units have a covariate, what it would save is measured in a trial of two halves that did not
-    differ.
+    differ; `saved` is that of another log.
 
     Raises:
         ValueError: an unknown metric, or fewer than 20 users.
@@ -107,7 +114,6 @@ def past_of(units: TrialUnits, name: str, *, per: Per = "user", level: float = 0
     each = float(sessions.mean())
     mean = float(total.mean()) / (1.0 if per == "user" else each)
     deviation = total - mean if per == "user" else (total - mean * sessions) / each
-    saved = None
     if units.covariate is not None:
         past = np.full(users.n, np.nan)
         known = np.isfinite(units.covariate)

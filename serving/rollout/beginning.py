@@ -36,7 +36,7 @@ def hold(state: RolloutState, *, by: str, why: str) -> Step:
 
 
 def resume(state: RolloutState, *, by: str, why: str) -> Step:
-    """A person lets it go on, with the planned exposure of the stage once more where it was spent.
+    """A person lets it go on, with the stage's planned exposure once more from now on.
 
     Raises ContractError where it neither is held nor paused.
     """
@@ -51,6 +51,7 @@ def resume(state: RolloutState, *, by: str, why: str) -> Step:
         phase="shadow" if state.stage < 0 else "canary",
         before="",
         extensions=state.extensions + 1,
+        resumed=state.since if state.looked is None else state.looked,
         reason=reason,
     )
     return Step(state=after, reason=reason)

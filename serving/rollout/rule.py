@@ -64,9 +64,12 @@ class RolloutRule:
 
     least_users: int = of(whole, 100, "Of each arm, in a stage, before it may go on.")
     least_seconds: float = of(number, 86_400.0, "Of a stage, before it may go on.")
+    last_seconds: float = of(
+        number, 345_600.0, "Of the last stage before all users: longer than novelty lasts."
+    )
     most_users: int = of(whole, 1_000_000, "Of both arms in a stage; then a person decides.")
     most_seconds: float = of(positive, 14 * 86_400.0, "Of a stage; then a person decides.")
-    recent_seconds: float = of(positive, 43_200.0, "Length of the recent part of a stage.")
+    recent_seconds: float = of(positive, 86_400.0, "Length of the recent part of a stage.")
 
     shadow_decisions: int = of(whole, 1000, "Before the first user is served; 0: no shadow.")
     violations: int = of(whole, 0, "Broken constraints that are allowed.")
@@ -102,6 +105,7 @@ class RolloutRule:
             )
         for low, high in (
             ("least_users", "most_users"), ("least_seconds", "most_seconds"),
+            ("last_seconds", "most_seconds"),
             ("recent_seconds", "most_seconds"), ("silent_seconds", "lost_seconds"),
         ):  # fmt: skip
             if not 0 <= getattr(self, low) <= getattr(self, high):
@@ -124,6 +128,11 @@ class RolloutRule:
         share = shares.get(metric, 1 - sum(shares.values()))
         parts = 1 if scope == "rollout" else len(self.stages) - 1
         return 1 - (1 - self.level) * share / parts
+
+    def least_of(self, stage: int) -> float:
+        """Seconds that a stage lasts at least."""
+        last = stage == len(self.stages) - 2
+        return max(self.least_seconds, self.last_seconds if last else 0.0)
 
     def per_of(self, metric: str) -> Per:
         """What the difference of a metric is of."""

@@ -14,6 +14,11 @@ with a chance of a, up to that of crossing both ways. The recent part only ever 
 it can roll back nothing and spends nothing. A wrong step forward needs every metric to be wrong at
 once where it counts, so forward needs no correction over metrics (Berger, 1982).
 
+The sequences are asymptotic, and hold for an effect that does not change; what they do with users
+who come again, heavy returns, rare conversions and hours of the day is measured by `longplay
+benchmark rollout`, also with a canary exactly at the margin. A canary that changes is compared by
+its mean so far, of the stage and of all stages.
+
 Bounds are relative to the level of control. That level is an estimate too; its noise moves the
 limit by margin * se(control), some hundredths of the width of the bounds.
 """
@@ -26,7 +31,7 @@ from typing import NamedTuple
 from serving.rollout.rule import RolloutRule, Scope
 from serving.rollout.window import Seen, Window
 
-RECENT_ERRORS = 1.645  # standard errors: the recent part is asked once, one-sided, at 95 %
+RECENT_ERRORS = 1.645  # standard errors: one-sided, at 95 % if that look were the only one
 ROUNDING = 1e-9
 
 

@@ -44,6 +44,7 @@ class RolloutState:
     looked: float | None = of(maybe(number), None, "Time (s) of the last window.")
     before: Phase | Literal[""] = of(one_of("", *PHASES), "")  # noqa: RUF009  (what a pause stops)
     extensions: int = of(whole, 0, "How often a person gave this stage its exposure once more.")
+    resumed: float | None = of(maybe(number), None, "Time (s) of the last of them.")
     reason: str = of(sentences, "", "Why it is where it is.")
 
     def __post_init__(self) -> None:

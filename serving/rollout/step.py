@@ -34,7 +34,8 @@ def step(state: RolloutState, window: Window, rule: RolloutRule) -> Step:
         reason = f"{window.weight:.3g} of users are served and {now.weight:.3g} should be: set"
         return _stay(now, reason, Action(kind=WEIGH, weight=now.weight))
     if now.phase == "paused":
-        now = replace(now, phase=now.before or "canary", before="")
+        reason = f"{now.before or 'canary'}: the event log speaks again"
+        now = replace(now, phase=now.before or "canary", before="", reason=reason)
     if now.phase == "held":
         return _stay(now, now.reason)
     return _shadow(now, window, rule) if now.stage < 0 else _canary(now, window, rule)
@@ -79,7 +80,9 @@ def _shadow(state: RolloutState, window: Window, rule: RolloutRule) -> Step:
         f"shadow passed: {seen}, mean weight in [{s.mean_weight_low:.3g}, "
         f"{s.mean_weight_high:.3g}]; {weight:.3g} of users from now"
     )
-    after = replace(state, phase="canary", stage=0, weight=weight, since=window.time, extensions=0)
+    after = replace(
+        state, phase="canary", stage=0, weight=weight, since=window.time, extensions=0, resumed=None
+    )
     return _stay(after, reason, Action(kind=WEIGH, weight=weight))
 
 
@@ -94,7 +97,9 @@ def _canary(state: RolloutState, window: Window, rule: RolloutRule) -> Step:
     most = rule.margin * (1.0 if share == 1 else rule.interim)
     reason = f"from {state.weight:.3g} to {share:.3g} of users: by its bounds all lose no more"
     reason += f" than {most:.1%}"
-    after = replace(state, stage=state.stage + 1, weight=share, since=window.time, extensions=0)
+    after = replace(
+        state, stage=state.stage + 1, weight=share, since=window.time, extensions=0, resumed=None
+    )
     if share == 1:
         return _stay(replace(after, phase="done"), reason, Action(kind=PROMOTE))
     return _stay(after, reason, Action(kind=WEIGH, weight=share))
@@ -105,8 +110,9 @@ def _exposure(state: RolloutState, window: Window, rule: RolloutRule) -> str | N
     users = min(window.canary.users or 0, window.control.users or 0)
     if users < rule.least_users:
         return f"{users} users in an arm of {rule.least_users}"
-    if window.time - state.since < rule.least_seconds:
-        return f"{window.time - state.since:.0f} s of {rule.least_seconds:.0f} s"
+    least = rule.least_of(state.stage)
+    if window.time - state.since < least:
+        return f"{window.time - state.since:.0f} s of {least:.0f} s"
     began = window.recent_from
     if began is None or began < state.since or window.time - began < rule.recent_seconds:
         return f"its recent part is not yet {rule.recent_seconds:.0f} s long"
@@ -115,9 +121,9 @@ def _exposure(state: RolloutState, window: Window, rule: RolloutRule) -> str | N
 
 def _wait(state: RolloutState, window: Window, rule: RolloutRule, why: str) -> Step:
     """It stays; where the planned exposure of the stage is spent, a person is asked."""
-    times = state.extensions + 1
-    spent = window.time - state.since, (window.canary.users or 0) + (window.control.users or 0)
-    if spent[0] < rule.most_seconds * times and spent[1] < rule.most_users * times:
+    began = state.since if state.resumed is None else state.resumed
+    spent = window.time - began, (window.canary.users or 0) + (window.control.users or 0)
+    if spent[0] < rule.most_seconds and spent[1] < rule.most_users * (state.extensions + 1):
         return _stay(state, why)
     reason = (
         f"held, cannot tell: the planned exposure is spent ({spent[0]:.0f} s, {spent[1]} users) "

@@ -16,7 +16,8 @@ from serving.rollout.soft import RECENT_ERRORS
 F64 = NDArray[np.float64]
 DAY = 86_400.0
 GRID = 4_000  # moments of a stage that are looked at
-WORSE = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)  # losses of a canary, as shares of control
+WORSE = (2.0, 3.0, 5.0, 10.0, 30.0)  # losses of a canary, in margins; nearer to the margin it is
+# told from a good one ever later, and there it costs little more than is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class StagePlan:
     """A stage of a canary that is as good as control, where its bounds shrink as they should."""
 
     share: float
-    days: float | None  # None: it is never left at this traffic
+    days: float | None  # None: at this traffic it is left by chance alone, or not in time
     users: float  # a day, that get the canary
     why: str  # what takes the time
 
@@ -60,7 +61,7 @@ def plan_rollout(rule: RolloutRule, traffic: Traffic) -> Plan:
     """The rollout of a canary whose difference is seen without noise, with the bounds of the past's
     variance: one canary in two takes longer."""
     course = _Course(rule, traffic)
-    losses = [course.loss(worse) for worse in WORSE if worse > rule.margin]
+    losses = [course.loss(min(1.0, times * rule.margin)) for times in WORSE]
     return Plan(course.stages(), max(filter(None, losses), key=lambda x: x.sessions, default=None))
 
 
@@ -80,7 +81,7 @@ class _Course:
         """Each of them in turn."""
         out, before = [], 0.0
         for nth, share in enumerate(self.rule.stages[:-1]):
-            seconds, why = self._leaves(share, self.rule.stages[nth + 1], before, 0.0)
+            seconds, why = self._leaves(nth, before, 0.0)
             days = None if seconds is None else seconds / DAY
             out.append(StagePlan(share, days, share * self.traffic.users, why))
             if seconds is None:
@@ -98,7 +99,7 @@ class _Course:
             far = self.half(before + rate * t, self._level("rollout"), rule.tuned_at)
             near = self.half(rate * t, self._level("stage"), alone)
             stop = np.flatnonzero(np.minimum(far, near) < worse - rule.margin)
-            leave, _ = self._leaves(share, rule.stages[nth + 1], before, worse)
+            leave, _ = self._leaves(nth, before, worse)
             end = float(t[stop[0]]) if len(stop) else math.inf
             if end <= (math.inf if leave is None else leave):
                 if math.isinf(end):
@@ -113,11 +114,11 @@ class _Course:
             )
         return None
 
-    def _leaves(
-        self, share: float, after: float, before: float, worse: float
-    ) -> tuple[float | None, str]:
+    def _leaves(self, nth: int, before: float, worse: float) -> tuple[float | None, str]:
         """Seconds until a stage is left, and what takes them."""
-        rule, t, rate = self.rule, self._moments(), self._rate(share)
+        rule, t = self.rule, self._moments()
+        share, after = rule.stages[nth], rule.stages[nth + 1]
+        rate = self._rate(share)
         users = min(share, 1 - share) * self.traffic.users / DAY
         most = rule.margin * (1.0 if after == 1 else rule.interim) / after
         half = self.half(before + rate * t, self._level("rollout"), rule.tuned_at)
@@ -125,10 +126,10 @@ class _Course:
         each = self.traffic.past.variance * self.traffic.past.sessions
         recent = math.sqrt(each / max(last, 1e-9)) / abs(self.traffic.past.mean.value)
         if RECENT_ERRORS * recent + worse > most:
-            return None, "its recent part holds too few sessions"
+            return None, "its recent part is too small: left by chance alone"
         sure = np.flatnonzero(half + worse <= most)
         waits = {
-            "its least time": max(rule.least_seconds, rule.recent_seconds),
+            "its least time": max(rule.least_of(nth), rule.recent_seconds),
             "its least users": rule.least_users / users if users > 0 else math.inf,
             "the width of its bounds": float(t[sure[0]]) if len(sure) else math.inf,
         }

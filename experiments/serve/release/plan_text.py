@@ -25,12 +25,13 @@ def plan_lines(rule: RolloutRule, traffic: Traffic | None, plan: Plan | None) ->
         f"at {traffic.users:,.0f} users and {traffic.sessions:,.0f} sessions a day, reward "
         f"{mean.value:.4g} [{mean.low:.4g}, {mean.high:.4g}] a {traffic.past.per}, for a canary "
         "that is as good; one in two takes longer",
+        _total(plan),
         _worst(rule, traffic, plan),
     ]
 
 
 def _row(one: StagePlan) -> dict[str, str]:
-    days = "never" if one.days is None else f"{one.days:.3g}"
+    days = "?" if one.days is None else f"{one.days:.3g}"
     users = one.users if one.days is None else one.users * one.days
     return {
         "users": f"{one.share:.3g}",
@@ -40,15 +41,26 @@ def _row(one: StagePlan) -> dict[str, str]:
     }
 
 
+def _total(plan: Plan) -> str:
+    days = [one.days for one in plan.stages]
+    if None in days:
+        return (
+            "at this traffic it need not end: allow a wider --margin, a longer --recent or --most, "
+            "fewer --least-users, or wait for more users"
+        )
+    return f"in all: {sum(one for one in days if one is not None):.3g} days"
+
+
 def _worst(rule: RolloutRule, traffic: Traffic, plan: Plan) -> str:
     worst = plan.worst
     if worst is None:
         return (
-            f"a canary worse than the margin of {rule.margin:.1%} may not be told from a good one "
-            "in the time that stages take at most: a person is then asked"
+            f"a canary that loses twice the margin of {rule.margin:.1%}, or more, is not told from "
+            "a good one in the time that stages take at most: a person is then asked"
         )
     return (
-        f"largest loss before it is stopped: a canary {worst.worse:.0%} worse costs what "
+        f"largest loss of those that lose twice the margin or more: a canary {worst.worse:.0%} "
+        "worse costs what "
         f"{worst.sessions:,.0f} sessions earn ({worst.sessions / traffic.sessions:.2g} days' worth "
         f"of all), and is stopped after {worst.days:.3g} days, at {worst.stage:.3g} of users"
     )

@@ -27,7 +27,7 @@ from tests.serving.registry.factories import A, C, make_registry
 Liked = Callable[[str], float]  # version -> how often its slates are liked
 RULE = (
     "--reward liked=1 --window 1s --shadow 100 --stages 0.3 0.5 1 --margin 0.3 --least 1s "
-    "--recent 4s --most 10min --least-users 20 --p99-ms 60000 --silent 5min"
+    "--last 1s --recent 4s --most 10min --least-users 20 --p99-ms 60000 --silent 5min"
 )
 SLOW = ("--limits.deadline-ms", "10000", "--limits.user-requests", "1e6", "--poll", "0.2")
 
@@ -88,6 +88,7 @@ def rolled_out(registry: Path, version: str, liked: Liked, first: int) -> tuple[
         return status, sum((one.result() for one in sent), Counter())
 
 
+@pytest.mark.slow
 def test_a_worse_canary_goes_back_and_an_equal_one_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from serving.contracts.outcomes import OutcomeEvent
 from serving.contracts.shadows import ShadowEvent
 from serving.events.log import REMOVED
 from serving.events.memory import MemoryLog
+from serving.following.follower import ends_of
 from serving.following.user_sums import number_of
 from serving.joining.join import join
 from serving.joining.rule import JoinRule, Shape
 from serving.rollout.reading import LiveReader, Told, stratum_of
 from serving.rollout.rule import Guardrail, RolloutRule
+from tests.serving.factories import EVENT_LOGS
 from tests.serving.rollout.traffic import (
     ITEMS,
     ROLLOUT,
@@ -121,6 +124,21 @@ def test_it_goes_on_where_another_one_stopped_reading() -> None:
     alone = reader(logged(events[100:]))
     alone.window(NOW, weight=0.25, since=0.0)
     assert np.array_equal(rest.all.units().total, alone.all.units().total)
+
+
+@pytest.mark.parametrize("kind", EVENT_LOGS)
+def test_every_event_log_is_followed(kind: str, tmp_path: Path) -> None:
+    events = sorted(messy(4, n=60), key=lambda event: event.time)
+    log = EVENT_LOGS[kind](tmp_path)
+    found = LiveReader(log, TOLD, RULE, JOIN, read=ends_of(log))
+    for nth, event in enumerate(events):
+        log.append(event.to_json())
+        if nth % 25 == 0:
+            found.window(event.time, weight=0.25, since=0.0)
+    once = reader(logged(events)).window(NOW, weight=0.25, since=0.0)
+    assert found.window(NOW, weight=0.25, since=0.0) == once
+    assert list(found.follower.read.values()) == [len(events) - 1]
+    log.close()
 
 
 def test_numbers_worked_by_hand() -> None:

@@ -20,6 +20,7 @@ RULE = RolloutRule(
     least_users=5,
     most_users=50_000,
     least_seconds=10.0,
+    last_seconds=20.0,
     recent_seconds=10.0,
     most_seconds=1_000.0,
     guardrails=(Guardrail(metric="sessions", margin=0.2, share=0.2),),

@@ -18,6 +18,8 @@ from serving.rollout.window import ArmSeen, Seen, Shares, Window
 DAY = 86_400.0
 RULE = RolloutRule(
     margin=0.03,
+    recent_seconds=DAY / 2,
+    last_seconds=2 * DAY,
     guardrails=(Guardrail(metric="bounces", margin=0.1, share=0.2, higher_is_better=False),),
 )
 WELL = Shares(
@@ -202,6 +204,7 @@ def test_what_is_unknown_never_moves_it_forward() -> None:
 
 def test_the_least_exposure_is_asked_for() -> None:
     assert step(at(2), window(0.25, time=0.9 * DAY, recent_from=0.0), RULE).state.stage == 2
+    assert step(at(3), window(0.5, time=1.9 * DAY), RULE).state.stage == 3  # the last: two days
     few = window(0.25, canary=ArmSeen(users=99, silent_seconds=1.0))
     assert step(at(2), few, RULE).state.stage == 2
     young = window(0.25, recent_from=2 * DAY - 100)
@@ -218,7 +221,8 @@ def test_planned_exposure_spent_without_a_decision_asks_a_person() -> None:
     assert step(held.state, good, RULE).state.phase == "held"
     resumed = resume(held.state, by="ada", why="wait").state
     assert step(resumed, replace(wide, time=16 * DAY), RULE).state.phase == "canary"
-    assert step(resumed, replace(wide, time=28.1 * DAY), RULE).state.phase == "held"
+    assert step(resumed, replace(wide, time=28.9 * DAY), RULE).state.phase == "canary"
+    assert step(resumed, replace(wide, time=29.1 * DAY), RULE).state.phase == "held"
     bad = window(0.5, value=-0.1, time=16 * DAY)
     assert step(held.state, bad, RULE).state.phase == "rolled_back"
 
@@ -236,6 +240,16 @@ def test_a_wrong_share_of_users_is_set_right_before_anything_is_decided() -> Non
     did = step(at(2), window(0.05), RULE)
     assert [(a.kind, a.weight) for a in did.actions] == [("weigh", 0.25)]
     assert did.state.stage == 2
+
+
+def test_a_pause_ends_in_what_it_interrupted() -> None:
+    held = hold(at(3), by="ada", why="a holiday").state
+    silent = window(0.5, canary=ArmSeen(users=500, silent_seconds=2_000.0))
+    paused = step(held, silent, RULE).state
+    assert paused.phase == "paused"
+    after = step(paused, window(0.5, time=3 * DAY), RULE)
+    assert after.state.phase == "held"
+    assert "speaks again" in after.reason
 
 
 def test_a_person_holds_it_however_good_it_is() -> None:
