@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from experiments.common.run_folder import RunFolder
 from experiments.live.against import ratio
-from experiments.live.crowd import DAY
-from experiments.live.doors import EngineDoor, SimulatedClock
 from experiments.live.learning import recipe_of
 from experiments.live.lines import crowd_of, records
-from experiments.live.players import Players
 from experiments.live.service import JOIN, world_of
 from experiments.live.settings import Settings
+from experiments.live.users.crowd import DAY
+from experiments.live.users.doors import EngineDoor, SimulatedClock
+from experiments.live.users.players import Players
 from experiments.live.watching import bounds
 from offpolicy import LoggedDataset
 from policies import Policy

@@ -9,8 +9,6 @@ is learnt at once.
 
 from __future__ import annotations
 
-import logging
-
 from experiments.live.settings import Settings
 
 __all__ = ["Settings", "run"]
@@ -27,7 +25,6 @@ def run(settings: Settings) -> int:
     from experiments.live.report import lines_of, write
     from experiments.live.service import world_of
 
-    logging.getLogger("serving").setLevel(logging.ERROR)  # swaps of versions are in the report
     recipe_of(settings)
     world = world_of(settings)
     show, folder = Show(), open_run(settings.out, "live", settings, settings.resume)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.common.key_values import pairs, typed
-from experiments.live.crowd import DAY
 from experiments.live.service import Goal, Service, add_policy
 from experiments.live.settings import Settings
+from experiments.live.users.crowd import DAY
 from offpolicy import GateRule, LoggedDataset
 from offpolicy.gate import Outcome
 from policies import POLICIES

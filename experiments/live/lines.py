@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import shutil
 import time
 from collections.abc import Iterable
@@ -16,12 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from experiments.common.run_folder import RunFolder
-from experiments.live.crowd import DAY, Crowd
 from experiments.live.forging import worse_version
 from experiments.live.learning import Known, learn, promote_at_once
-from experiments.live.players import Players, Sessions
 from experiments.live.service import STATES, Service, add_policy, first_policy, world_of
 from experiments.live.settings import Settings
+from experiments.live.users.crowd import DAY, Crowd
+from experiments.live.users.players import Players, Sessions
 from experiments.live.watching import Watched, bounds, values_by_version
 from offpolicy import LoggedDataset
 from serving import Registry
@@ -67,6 +68,7 @@ def day_folder(settings: Settings, run: RunFolder, line: Name, day: int) -> Path
 
 def play(settings: Settings, folder: Path, line: Name) -> int:
     """All days of a line that are left to do; how many they were."""
+    logging.getLogger("serving").setLevel(logging.ERROR)  # changes of versions are in the records
     run = RunFolder(folder)
     left = left_to_do(settings, run, line)
     if left:
@@ -198,7 +200,7 @@ class Line:
             "state": json.loads(self.state.to_json()),
             "since": self.since,
             "forged": self.forged,
-            "played": {name: getattr(played, name) for name in ("user", "value", "policy", "arm")},
+            "played": {name: getattr(played, name) for name in ("user", "value", "policy")},
         }
         (work / "line.json").write_text(json.dumps(known), encoding="utf-8")
         work.rename(folder)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from experiments.common.building import build_with
 from experiments.common.worlds import EnvFactory, named_world
-from experiments.live.crowd import DAY
-from experiments.live.doors import EngineDoor, SimulatedClock
-from experiments.live.messages import REWARD
 from experiments.live.settings import Settings
+from experiments.live.users.crowd import DAY
+from experiments.live.users.doors import EngineDoor, SimulatedClock, over_http
+from experiments.live.users.messages import REWARD
 from offpolicy import LoggedDataset
 from policies import Policy, build, collect, save
 from serving import (
@@ -63,7 +64,11 @@ class Service:
         )
         self.watcher = Watcher(self.registry, self.engine)
         self.controller = Controller(self.registry, self.events, clock=self.clock)
+        self._open = ExitStack()
         self.door = EngineDoor(self.engine, self.clock)
+        if settings.http:
+            http = over_http(self.engine, self.clock, settings.max_steps)
+            self.door = self._open.enter_context(http)
 
     @property
     def live(self) -> str:
@@ -138,7 +143,8 @@ class Service:
         self.watcher.check()
 
     def close(self) -> None:
-        """Let another controller begin."""
+        """Let another controller begin, and end the server."""
+        self._open.close()
         self.controller.close()
 
 
@@ -151,9 +157,10 @@ def rollout_rule(settings: Settings, goal: Goal) -> RolloutRule:
         margin=settings.margin,
         goal=goal,
         per="user",
-        tuned_at=0.25 * settings.users,
+        tuned_at=settings.daily * settings.users,
         least_users=10,
         least_seconds=settings.stage_days * DAY,
+        last_seconds=settings.last_stage_days * DAY,
         recent_seconds=0.25 * DAY,
         most_seconds=3 * DAY,
         shadow_decisions=settings.shadow_decisions,

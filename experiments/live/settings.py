@@ -77,6 +77,8 @@ class Settings:
     """Compared before the first user is served by a new version; 0: none."""
     stage_days: float = 0.5
     """A stage lasts at least so long."""
+    last_stage_days: float = 1.0
+    """The last stage before all users lasts at least so long: 4 where novelty may please users."""
     look_hours: float = 3.0
     """Simulated time between two looks of the controller."""
     baselines: bool = True
@@ -97,8 +99,13 @@ class Settings:
             )
         if not 0 < self.level < 1 or not 0.5 < self.confidence < 1:
             raise ValueError("level lies between 0 and 1, confidence between 0.5 and 1")
-        if not min(self.stage_days, self.look_hours, self.first_temperature) > 0:
-            raise ValueError("stage_days, look_hours and first_temperature must be above 0")
+        if (
+            not min(self.stage_days, self.last_stage_days, self.look_hours, self.first_temperature)
+            > 0
+        ):
+            raise ValueError(
+                "stage_days, last_stage_days, look_hours, first_temperature must be above 0"
+            )
 
     @property
     def n_days(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.live.crowd import DAY
+from experiments.live.users.crowd import DAY
 
 Record = dict[str, Any]
 

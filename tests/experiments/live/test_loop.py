@@ -54,6 +54,16 @@ def test_a_run_that_was_killed_in_a_day_goes_on_as_if_it_had_not_been(
     assert played(copied) == days
 
 
+def test_over_http_the_same_users_are_served_the_same(
+    whole: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    [day] = played(tmp_path, replace(SMALL, http=True, days=1, event_day=0))
+    first = whole[1][0]
+    assert day["value"] == pytest.approx(first["value"])
+    for name in ("sessions", "decisions", "live"):
+        assert day[name] == first[name]
+
+
 def test_it_learns_rolls_out_and_says_so(whole: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, days = whole
     learnt = [r["learnt"] for r in days if r["learnt"]]

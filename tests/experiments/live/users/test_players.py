@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from experiments.live.crowd import DAY, Crowd, visits_of
-from experiments.live.messages import REWARD
-from experiments.live.players import Sessions
+from experiments.live.users.crowd import DAY, Crowd, visits_of
+from experiments.live.users.messages import REWARD
+from experiments.live.users.players import Sessions
 from serving import JoinRule, MemoryLog, Shape, join
 from tests.experiments.live.worlds import door_of, players
 from tests.serving.factories import events_of

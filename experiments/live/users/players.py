@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.live.crowd import DAY, Crowd, seats_of, visits_of
-from experiments.live.due import Due
-from experiments.live.messages import happened_in, outcomes_of, request_of
+from experiments.live.users.crowd import DAY, Crowd, seats_of, visits_of
+from experiments.live.users.due import Due
+from experiments.live.users.messages import happened_in, outcomes_of, request_of
 from recsim_env.disturb.observations import moved, unit
 from recsim_env.random import slot_keys
 from recsim_env.vector import RecVectorEnv
@@ -31,8 +31,6 @@ class Shown(Protocol):
     def items(self) -> tuple[str, ...]: ...
     @property
     def policy(self) -> str: ...
-    @property
-    def arm(self) -> str: ...
 
 
 class Door(Protocol):
@@ -58,7 +56,6 @@ class Sessions:
     value: list[float] = field(default_factory=list)  # reward of the whole session
     steps: list[int] = field(default_factory=list)
     policy: list[str] = field(default_factory=list)  # of the first decision
-    arm: list[str] = field(default_factory=list)
     decisions: int = 0
 
     def of(self, name: str) -> NDArray[Any]:
@@ -74,7 +71,6 @@ class _Visit:
     step: int = 0
     value: float = 0.0
     policy: str = ""
-    arm: str = ""
 
 
 class Players:
@@ -230,13 +226,13 @@ class Players:
             told = _id(visit), answer.items, happened, names, door.response_names
             due.add(now, [*outcomes_of(f"user {visit.user}", *told)])
             if visit.step == 0:
-                visit.policy, visit.arm = answer.policy, answer.arm
+                visit.policy = answer.policy
             visit.step, visit.value = visit.step + 1, visit.value + float(reward[row])
             played.decisions += 1
             if terminated[row] or truncated[row]:
                 if self.tastes.shape[1]:
                     self.tastes[visit.user] = self.env.live.users[TASTE][row]
-                for name in ("user", "began", "value", "policy", "arm"):
+                for name in ("user", "began", "value", "policy"):
                     getattr(played, name).append(getattr(visit, name))
                 played.steps.append(visit.step)
                 seats[row] = None

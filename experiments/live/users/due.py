@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from experiments.live.crowd import Crowd
-from experiments.live.messages import PAID
+from experiments.live.users.crowd import Crowd
+from experiments.live.users.messages import PAID
 from serving import Outcome
 
 
