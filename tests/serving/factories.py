@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.live.messages import happened_in, outcomes_of, request_of
+from experiments.live.users.messages import happened_in, outcomes_of, request_of
 from offpolicy import LoggedDataset
 from policies import Policy
 from policies.slates.row_streams import RowStreams

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.common.worlds import make_env
-from experiments.live.crowd import Crowd
-from experiments.live.doors import EngineDoor, SimulatedClock
-from experiments.live.players import Players
+from experiments.live.users.crowd import Crowd
+from experiments.live.users.doors import EngineDoor, SimulatedClock
+from experiments.live.users.players import Players
 from policies import Policy, build
 from serving import MemoryLog, MemorySessions
 from tests.serving.factories import make_engine

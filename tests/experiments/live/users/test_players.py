@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from experiments.live.crowd import DAY, Crowd, visits_of
-from experiments.live.messages import REWARD
-from experiments.live.players import Sessions
+from experiments.live.users.crowd import DAY, Crowd, visits_of
+from experiments.live.users.messages import REWARD
+from experiments.live.users.players import Sessions
 from serving import JoinRule, MemoryLog, Shape, join
 from tests.experiments.live.worlds import door_of, players
 from tests.serving.factories import events_of
@@ -71,28 +71,29 @@ def test_visits_do_not_depend_on_what_was_served() -> None:
         visits_of(crowd, 0, 1, last=1_000)
 
 
-def test_a_drift_moves_those_who_are_known_and_those_who_come() -> None:
-    users, (door, _) = players(daily=0.5), door_of()
+def test_tastes_turn_of_those_who_are_known_and_of_those_who_come() -> None:
+    users, (door, _) = players(daily=0.5, shared=2.0), door_of()
     users.day(0, door)
     known = ~np.isnan(users.tastes[:, 0])
-    before = users.tastes.copy()
-    users.drift(3.0, direction=1)
-    after = users.tastes[known]
     assert 0 < known.sum() < 60
-    spread = [np.linalg.norm(x - x.mean(0), axis=1).mean() for x in (before[known], after)]
-    assert spread[1] < 0.6 * spread[0]  # they like much the same now
+    before = users.tastes[known].copy()
+    users.turn()
+    after = users.tastes[known]
+    shared = before.mean(0) / np.linalg.norm(before.mean(0))
+    assert (before @ shared).mean() > 0.7  # they like much the same
+    assert (after @ shared).mean() < -0.6  # and no longer that
     assert np.allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)
+    assert np.allclose(after @ after.T, before @ before.T, atol=1e-5)  # who is like whom stays
     users.day(1, door)
     new = ~known & ~np.isnan(users.tastes[:, 0])
-    towards = after.mean(0) / np.linalg.norm(after.mean(0))
     assert new.any()
-    assert (users.tastes[new] @ towards).mean() > 0.7
+    assert (users.tastes[new] @ shared).mean() < -0.5
 
 
 def test_a_day_goes_on_from_a_saved_state() -> None:
     users, (door, log) = players(), door_of()
     users.day(0, door)
-    users.drift(1.0, direction=2)
+    users.turn()
     state = {name: array.copy() for name, array in users.state().items()}
     whole = users.day(1, door)
     again, (other, _) = players(), door_of()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.live.crowd import DAY, Crowd, seats_of, visits_of
-from experiments.live.messages import PAID, happened_in, outcomes_of, request_of
+from experiments.live.users.crowd import DAY, Crowd, seats_of, visits_of
+from experiments.live.users.due import Due
+from experiments.live.users.messages import happened_in, outcomes_of, request_of
 from recsim_env.disturb.observations import moved, unit
 from recsim_env.random import slot_keys
 from recsim_env.vector import RecVectorEnv
@@ -22,6 +21,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 BATCH = 256  # requests that are decided at once, at most
 TASTE = "interest"  # the field of a user's state that is the person's, not the visit's
+QUALITY = "quality"  # of an item, as users find it
 
 
 class Shown(Protocol):
@@ -31,8 +31,6 @@ class Shown(Protocol):
     def items(self) -> tuple[str, ...]: ...
     @property
     def policy(self) -> str: ...
-    @property
-    def arm(self) -> str: ...
 
 
 class Door(Protocol):
@@ -58,7 +56,6 @@ class Sessions:
     value: list[float] = field(default_factory=list)  # reward of the whole session
     steps: list[int] = field(default_factory=list)
     policy: list[str] = field(default_factory=list)  # of the first decision
-    arm: list[str] = field(default_factory=list)
     decisions: int = 0
 
     def of(self, name: str) -> NDArray[Any]:
@@ -74,7 +71,6 @@ class _Visit:
     step: int = 0
     value: float = 0.0
     policy: str = ""
-    arm: str = ""
 
 
 class Players:
@@ -86,13 +82,13 @@ class Players:
     make_env: a world for so many sessions at a time; sessions of at most `max_steps` decisions.
     """
 
-    def __init__(self, make_env: Callable[..., RecVectorEnv], crowd: Crowd, *, seed: int) -> None:
+    def __init__(self, make_env: Callable[..., Any], crowd: Crowd, *, seed: int) -> None:
         probe = make_env(1)
         if probe.max_steps is None:
             raise ValueError("sessions must end within a day: give the world a max_steps")
         self.crowd, self.seed, self.longest = crowd, seed, int(probe.max_steps)
-        self.env = make_env(seats_of(crowd, self.longest), autoreset_mode="NextStep")
-        self.env.reset(seed=seed)
+        self.env: RecVectorEnv = make_env(seats_of(crowd, self.longest), autoreset_mode="NextStep")
+        self.obs, _ = self.env.reset(seed=seed)
         state = self.env.live.users
         width = state[TASTE].shape[1] if TASTE in (state.dtype.names or ()) else 0
         self.tastes = np.full((crowd.users, width), np.nan, np.float32)
@@ -102,10 +98,11 @@ class Players:
         self._direction = unit(rng.normal(size=width)) if width else np.zeros(0)
 
     def turn(self, share: float = 1.0) -> None:
-        """All users' tastes change at once: their interests turn away from the direction that they
-        share, by 2 `share` times what they have of it, so that 1 mirrors them: what most liked most
-        is what they now like least, and no taste is stronger or weaker than it was. Users who come
-        for the first time from now on have turned, too.
+        """What users like changes at once: their interests turn away from the direction that they
+        share, by 2 `share` times what they have of it, and so does what they find good of items,
+        where the world's items have a quality. 1 mirrors both: what most liked most is what they
+        now like least, and no taste is stronger or weaker than it was. Users who come for the
+        first time from now on have turned, too.
 
         Raises ValueError in a world whose users have no interests.
         """
@@ -116,7 +113,14 @@ class Players:
             )
         known = ~np.isnan(self.tastes[:, 0])
         self.tastes[known] = self._turned(self.tastes[known], share)
+        self._turn_quality(share)
         self.turns.append(share)
+
+    def _turn_quality(self, share: float) -> None:
+        items = getattr(self.env.world, "items", None)
+        if items is not None and QUALITY in (items.dtype.names or ()):
+            good = items[QUALITY]
+            good[:] = np.clip(good + 2 * share * (good.mean() - good), 0, 1)
 
     def _first(self, interests: NDArray[Any]) -> NDArray[Any]:
         """Interests (n, D) of users who come for the first time."""
@@ -130,18 +134,22 @@ class Players:
         length = np.linalg.norm(interests, axis=1, keepdims=True)
         return moved(interests, size / np.maximum(length, 1e-9), self._direction)
 
-    def day(self, day: int, door: Door) -> Sessions:
+    def day(self, day: int, door: Door, each: Callable[[float], None] | None = None) -> Sessions:
         """Play a whole day: its sessions begin, are served and end, and all outcomes are reported,
-        before the next."""
-        played, due = Sessions(), _Due(self.crowd, self.seed, day)
+        before the next.
+
+        each: called between two moments of the day with the time, s, also when nobody is there.
+        """
+        played, due = Sessions(), Due(self.crowd, self.seed, day)
         visits = visits_of(self.crowd, day, self.seed, last=self.longest + 8)
         waiting = [*zip(visits.tick.tolist(), visits.user.tolist(), strict=True)][::-1]
         seats: list[_Visit | None] = [None] * self.env.num_envs
         tick = 0
-        while waiting or len(due) or any(seats):
+        while tick < self.crowd.ticks or waiting or len(due) or any(seats):
             now = day * DAY + tick * self.crowd.think
             door.at(now)
-            self._seat(seats, waiting, tick, now)
+            if waiting and waiting[-1][0] <= tick:
+                self._seat(seats, waiting, tick, now)
             taken = [i for i, visit in enumerate(seats) if visit is not None]
             if taken:
                 self._step(seats, taken, door, due, played, now)
@@ -149,6 +157,8 @@ class Players:
                 door.at(at)
                 door.report(outcomes)
             tick += 1
+            if each is not None:
+                each(day * DAY + tick * self.crowd.think)
         if tick > self.crowd.ticks:
             raise ValueError("sessions did not end with the day: there are too few seats for them")
         return played
@@ -167,7 +177,6 @@ class Players:
                 self.visits[user] += 1
                 rows.append(row)
         if not rows:
-            self.obs = self.env.observed(self._look())
             return
         who = np.array([seats[row].user for row in rows])  # type: ignore[union-attr]
         state = self.env.live.users
@@ -194,7 +203,7 @@ class Players:
         seats: list[_Visit | None],
         taken: list[int],
         door: Door,
-        due: _Due,
+        due: Due,
         played: Sessions,
         now: float,
     ) -> None:
@@ -211,19 +220,19 @@ class Players:
         action = np.tile(np.arange(self.env.slate_size), (len(seats), 1))
         for (row, _), request, answer in zip(visits, requests, shown, strict=True):
             action[row] = _places(answer.items, request.candidates or names, self.env.slate_size)
-        _, reward, terminated, truncated, info = self.env.step(action)
+        self.obs, reward, terminated, truncated, info = self.env.step(action)
         for (row, visit), answer in zip(visits, shown, strict=True):
             happened = happened_in(row, terminated, truncated, info)
             told = _id(visit), answer.items, happened, names, door.response_names
             due.add(now, [*outcomes_of(f"user {visit.user}", *told)])
             if visit.step == 0:
-                visit.policy, visit.arm = answer.policy, answer.arm
+                visit.policy = answer.policy
             visit.step, visit.value = visit.step + 1, visit.value + float(reward[row])
             played.decisions += 1
             if terminated[row] or truncated[row]:
                 if self.tastes.shape[1]:
                     self.tastes[visit.user] = self.env.live.users[TASTE][row]
-                for name in ("user", "began", "value", "policy", "arm"):
+                for name in ("user", "began", "value", "policy"):
                     getattr(played, name).append(getattr(visit, name))
                 played.steps.append(visit.step)
                 seats[row] = None
@@ -235,7 +244,9 @@ class Players:
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Go on after the day whose state it was."""
         self.tastes, self.visits = state["tastes"].copy(), state["visits"].copy()
-        self.turns = [*map(float, state["turns"])]
+        for share in state["turns"][len(self.turns) :].tolist():
+            self._turn_quality(share)
+            self.turns.append(share)
 
 
 def _id(visit: _Visit) -> str:
@@ -247,42 +258,3 @@ def _places(items: Sequence[str], offered: Sequence[str], size: int) -> list[int
     chosen = [offered.index(item) for item in items]
     spare = (i for i in range(len(offered)) if i not in chosen)
     return chosen + [next(spare) for _ in range(size - len(chosen))]
-
-
-class _Due:
-    """Outcomes on their way: what is taken arrives before the user's next request, what pays is
-    late, and some are sent twice."""
-
-    def __init__(self, crowd: Crowd, seed: int, day: int) -> None:
-        self.crowd = crowd
-        self.rng = np.random.default_rng(np.random.SeedSequence((seed, day, 3)))
-        self._heap: list[tuple[float, int, Outcome]] = []
-        self._count = 0
-
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def add(self, now: float, outcomes: list[Outcome]) -> None:
-        """Of one decision."""
-        crowd = self.crowd
-        soon = now + crowd.think / 2
-        late, twice = self.rng.random(2).tolist()
-        wait = min(-crowd.delay * math.log1p(-late), crowd.longest_delay) // crowd.think
-        for outcome in outcomes:
-            self._push(soon + wait * crowd.think if outcome.kind == PAID else soon, outcome)
-        if outcomes and twice < crowd.duplicates:
-            self._push(soon + crowd.think, outcomes[0])
-
-    def _push(self, at: float, outcome: Outcome) -> None:
-        heapq.heappush(self._heap, (at, self._count, outcome))
-        self._count += 1
-
-    def until(self, time: float) -> list[tuple[float, list[Outcome]]]:
-        """What arrives before a time, and when: those of a moment together."""
-        groups: list[tuple[float, list[Outcome]]] = []
-        while self._heap and self._heap[0][0] < time:
-            at, _, outcome = heapq.heappop(self._heap)
-            if not groups or groups[-1][0] != at:
-                groups.append((at, []))
-            groups[-1][1].append(outcome)
-        return groups
