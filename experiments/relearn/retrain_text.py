@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from experiments.serve.durations import date_of
+from experiments.common.durations import date_of
 from offpolicy.report import finite
 from serving.relearning.cut import Cut
 from serving.relearning.lineage import Lineage

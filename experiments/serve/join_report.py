@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from experiments.serve.durations import date_of
+from experiments.common.durations import date_of
 from serving.joining.rule import JoinRule
 from serving.joining.survey import Survey
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tyro
 
-from experiments.serve.durations import date_of, seconds_of
+from experiments.common.durations import date_of, seconds_of
 from experiments.serve.places import reached_events
 from serving.privacy.retention import retire
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.common.durations import moment_of
 from experiments.logs.item_names import open_named_log
 from experiments.logs.log_files import any_column
-from experiments.serve.durations import moment_of
 from experiments.serve.join import Settings as JoinSettings
 from experiments.serve.join import rule_of
 from experiments.serve.places import reached_events

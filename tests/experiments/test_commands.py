@@ -92,16 +92,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
-<<<<<<< HEAD
 BEFORE = dict.fromkeys(("explain", "serve", "retrain"), "release")  # command -> the one that makes
 # what it reads
-=======
-BEFORE = {
-    "explain": "release",
-    "serve": "release",
-    "retrain": "release",
-}  # command -> the one that makes what it reads
->>>>>>> live
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
-from experiments.serve.durations import moment_of, seconds_of
+from experiments.common.durations import moment_of, seconds_of
 from offpolicy import read_log
 from policies import Banned, Cap, Policy, build, collect, constrained, save
 from policies.baselines.uniform import uniform

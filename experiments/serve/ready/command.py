@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
-from experiments.serve.durations import seconds_of
+from experiments.common.durations import seconds_of
 from experiments.serve.places import reached_events
 from experiments.serve.ready import events, records, server, versions
 from experiments.serve.ready.line import Finding, Line, check, record_of, text_of

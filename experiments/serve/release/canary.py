@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
-from experiments.serve.durations import seconds_of
+from experiments.common.durations import seconds_of
 from experiments.serve.join import kinds_said, pairs_of, worth_of
 from experiments.serve.places import followed_events
 from experiments.serve.release.plan import Plan, Traffic, plan_rollout

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.serve.durations import seconds_of
+from experiments.common.durations import seconds_of
 from experiments.serve.places import followed_events
 from experiments.serve.release.rollout_text import step_line
 from policies.rules.constraints import Rule
