@@ -72,6 +72,9 @@ COMMANDS: dict[str, Command] = {
     "serve": Command(
         "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
     ),
+    "signals": Command(
+        "experiments.serve.signals", "alert rules, dashboards and a runbook, from one table"
+    ),
     "release": Command(
         "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
     ),
