@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from importlib import import_module
 from typing import NamedTuple
 
@@ -56,6 +58,9 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(
         "experiments.logs.plan", "after `cannot tell`: a step, a better log or a trial, in numbers"
     ),
+    "trial": Command(
+        "experiments.trials.command", "an A/B test: its size before it starts, what it says so far"
+    ),
     "which-estimator": Command(
         "experiments.logs.which_estimator", "redraw logs like yours: which estimator errs least?"
     ),
@@ -76,7 +81,8 @@ COMMANDS: dict[str, Command] = {
         "experiments.serve.signals", "alert rules, dashboards and a runbook, from one table"
     ),
     "release": Command(
-        "experiments.serve.release", "versions of policies to serve: add, list, promote, roll back"
+        "experiments.serve.release.command",
+        "versions of policies to serve: add, list, promote, roll out, roll back",
     ),
     "explain": Command(
         "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
@@ -138,6 +144,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.traffic.benchmark.command",
         "the server under load, overload, kill -9, a full disk, and stores that are gone",
     ),
+    "benchmark rollout": Command(
+        "experiments.rollout.command",
+        "how often a rollout takes back a good version, and lets a bad one through",
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),
@@ -182,6 +192,8 @@ def main(argv: list[str] | None = None) -> int:
             settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
         except SystemExit as stop:  # --help, or options that it has explained on stderr
             return stop.code if isinstance(stop.code, int) else 2
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminated)  # servers set their own
         status = int(module.run(settings))
         if name.startswith("benchmark") and status == 0:
             print(import_module("experiments.benchmark.machine_reference").measure(), flush=True)
@@ -191,9 +203,25 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"longplay {name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"longplay {name}: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"longplay {name}: {_stopped()}", file=sys.stderr)
+        return 143 if isinstance(stop, TerminatedError) else 130
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: as with Ctrl-C, worker processes end and the user is told."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise TerminatedError
+
+
+def _stopped() -> str:
+    """What to say of a run that was stopped."""
+    from experiments.common.run_folder import begun  # it is loaded where there was a run
+
+    folder = begun()
+    return "stopped" if folder is None else f"stopped; go on with --resume {folder}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError
 from serving.contracts.outcomes import Outcome, OutcomeEvent
 from serving.contracts.requests import Request
+from serving.contracts.shadows import ShadowEvent
 from serving.engine import Engine
 from serving.events.log import Entry, EventLog, EventLogError
 from serving.events.memory import MemoryLog
@@ -44,6 +45,7 @@ __all__ = [
     "Retrieval",
     "SegmentLog",
     "SessionStore",
+    "ShadowEvent",
     "Shape",
     "TopVectors",
     "Watcher",

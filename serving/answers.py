@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,19 @@ Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 U64 = NDArray[np.uint64]
+T = TypeVar("T")
+R = TypeVar("R", bound="Rows")
 
 logger = logging.getLogger("serving")
+
+
+class Rows(Protocol):
+    """What is known of B users."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, index: slice, /) -> Self:
+        """The same for some of the users."""
 
 
 class Answer(NamedTuple):
@@ -82,21 +93,21 @@ class Answers:
 
     def of_policy(self, offer: Offer) -> list[Answer]:
         """The policy's slates, and the fallback's for users whom it fails."""
-        tried = _each(
+        tried = each(
             lambda some: self._drawn(self.policy, self.seen(some.obs, some.given), some.keys), offer
         )
         errors = {row: one for row, one in enumerate(tried) if isinstance(one, Exception)}
         for error in errors.values():
             self._report("the policy failed; the fallback is served", error)
         lost = np.array([*errors], np.int64)
-        instead = iter(self.of_fallback(offer.rows(lost), [*map(_why, errors.values())]))
+        instead = iter(self.of_fallback(offer.rows(lost), [*map(why, errors.values())]))
         return [next(instead) if isinstance(one, Exception) else one for one in tried]
 
-    def of_fallback(self, offer: Offer, why: Sequence[str]) -> list[Answer]:
+    def of_fallback(self, offer: Offer, reasons: Sequence[str]) -> list[Answer]:
         """Uniform slates of the request's candidates, or of the pool; empty where that fails."""
-        tried = _each(lambda some: self._drawn(self.fallback, some.obs, some.fallback_keys), offer)
+        tried = each(lambda some: self._drawn(self.fallback, some.obs, some.fallback_keys), offer)
         answers = []
-        for one, reason in zip(tried, why, strict=True):
+        for one, reason in zip(tried, reasons, strict=True):
             if isinstance(one, Exception):
                 self._report("the fallback failed; nothing is shown", one)
             shown = self._nothing() if isinstance(one, Exception) else one
@@ -177,19 +188,19 @@ def rules_of(policy: Any) -> tuple[Rule, ...]:
     return rules
 
 
-def _each(draw: Callable[[Offer], list[Answer]], offer: Offer) -> list[Answer | Exception]:
-    """What is drawn for each row, or why nothing could be: halves of a batch that fails are tried
+def each(draw: Callable[[R], list[T]], batch: R) -> list[T | Exception]:
+    """What is made of each row, or why nothing could be: halves of a batch that fails are tried
     again, down to single rows."""
-    if not len(offer):
+    if not len(batch):
         return []
     try:
-        return [*draw(offer)]
+        return [*draw(batch)]
     except Exception as error:  # noqa: BLE001  (it is returned)
         failed = error
-    if len(offer) == 1:
+    if len(batch) == 1:
         return [failed]
-    half = len(offer) // 2
-    return _each(draw, offer.rows(slice(half))) + _each(draw, offer.rows(slice(half, None)))
+    half = len(batch) // 2
+    return each(draw, batch.rows(slice(half))) + each(draw, batch.rows(slice(half, None)))
 
 
 def said(what: str, error: Exception) -> str:
@@ -197,5 +208,6 @@ def said(what: str, error: Exception) -> str:
     return f"{what}: {error}"[:200].encode(errors="backslashreplace").decode()[:200]
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """The same of what went wrong in a policy."""
     return said(type(error).__name__, error)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from policies.observation import Observation, Serving
 from serving.answers import Answer, said
+from serving.arms import CANARY
 from serving.contracts.decisions import Decision
 from serving.door import Admitted
 from serving.keeping import Keeper
 from serving.keys import Keys
-from serving.live import FALLBACK, Live
+from serving.live import FALLBACK, Arm, Live, Served
 from serving.offers import (
     I32,
     Offer,
@@ -22,17 +27,35 @@ from serving.offers import (
 )
 from serving.rows import Asked, Moment, decision_of
 from serving.sessions.store import Seen, SessionStore
+from serving.shadowing.waiting import Shown, Waiting
 
+SHADOW = "\0shadow"  # no version's name: of the draw whether the shadow is asked
 DEADLINE = "deadline"  # the reason of a fallback for a request that waited too long
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What one batch is decided by: the version, the session store, and the moment."""
+    """What one batch is decided by: the versions, the session store, and the moment."""
 
-    live: Live
+    served: Served
     sessions: SessionStore
     at: Moment
+
+
+class Part(NamedTuple):
+    """Rows of a batch that one arm serves."""
+
+    arm: Arm
+    rows: Sequence[int]
+    offer: Offer  # of these rows
+
+
+class Row(NamedTuple):
+    """One answer: of row b of a part."""
+
+    part: Part
+    b: int
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +67,7 @@ class Decider:
     keys: Keys
     pool: I32  # (C,) what the fallback draws from where a request gives no candidates
     keeper: Keeper
+    shadows: Waiting  # decisions that the shadow is asked about
 
     def answered(self, asked: Sequence[Asked], batch: Batch) -> list[Decision]:
         """Requests that were answered before, or that a batch holds twice, are answered alike."""
@@ -79,21 +103,45 @@ class Decider:
         return decision
 
     def _decided(self, asked: Sequence[Asked], batch: Batch) -> list[Decision]:
-        live, admitted = batch.live, [one.admitted for one in asked]
+        admitted = [one.admitted for one in asked]
         seen, failed = self._opened(admitted, batch)
-        offer = self._offer(live, admitted, seen)
         why_not = [failed or (DEADLINE if one.late else None) for one in asked]
-        answers = live.answers.of(offer, why_not)
-        rows = [*zip(asked, seen, answers, strict=True)]
-        made = [self._decision(offer, b, *row, batch) for b, row in enumerate(rows)]
+        rows = self._answered(self._parts(admitted, seen, batch.served), why_not)
+        made = [self._decision(*one, batch.at) for one in zip(rows, asked, seen, strict=True)]
         visits = [one.visit for one in admitted]
         unkept = self.keeper.keep_many([*zip(made, visits, strict=True)])
-        for b, (failed, (one, known, _)) in enumerate(zip(unkept, rows, strict=True)):
-            if failed is not None and made[b].fallback is None:
-                answer = live.answers.of_fallback(offer.rows(slice(b, b + 1)), [failed])[0]
-                made[b] = self._decision(offer, b, one, known, answer, batch)
-            self.keeper.count(made[b], logged=failed is None)
+        for i, (failed, row) in enumerate(zip(unkept, rows, strict=True)):
+            if failed is not None and made[i].fallback is None:
+                own = row.part.offer.rows(slice(row.b, row.b + 1))
+                answer = row.part.arm.live.answers.of_fallback(own, [failed])[0]
+                row = row._replace(answer=answer)
+                made[i] = self._decision(row, asked[i], seen[i], batch.at)
+            self.keeper.count(made[i], logged=failed is None)
+        if batch.served.shadow is not None:
+            self._shadow(rows, made, unkept, batch.served.share)
         return made
+
+    def _answered(self, parts: Sequence[Part], why_not: Sequence[str | None]) -> list[Row]:
+        """What each arm answers to its users, in the order of the batch."""
+        rows: dict[int, Row] = {}
+        for part in parts:
+            answers = part.arm.live.answers.of(part.offer, [why_not[i] for i in part.rows])
+            every = zip(part.rows, answers, strict=True)
+            rows |= {i: Row(part, b, answer) for b, (i, answer) in enumerate(every)}
+        return [rows[i] for i in range(len(why_not))]
+
+    def _shadow(
+        self, rows: list[Row], made: list[Decision], unkept: list[str | None], share: float
+    ) -> None:
+        """Let a share of the live version's decisions wait for the shadow."""
+        own = [
+            i
+            for i, row in enumerate(rows)
+            if row.part.arm.name != CANARY and unkept[i] is None and made[i].fallback is None
+        ]
+        drawn = self.keys.draws(SHADOW, [made[i].decision_id for i in own]) * 2.0**-64
+        picked = [(rows[i], made[i]) for i, u in zip(own, drawn.tolist(), strict=True) if u < share]
+        self.shadows.add([_shown(row, decision) for row, decision in picked])
 
     def _opened(self, admitted: list[Admitted], batch: Batch) -> tuple[list[Seen], str | None]:
         """What the store knows, or why it could not say: then nobody has a history."""
@@ -107,18 +155,34 @@ class Decider:
         self.keeper.alarm("sessions", None)
         return seen, None
 
-    def _offer(self, live: Live, admitted: list[Admitted], seen: list[Seen]) -> Offer:
-        request_ids = [one.visit.request_id for one in admitted]
-        return Offer(
+    def _parts(self, admitted: list[Admitted], seen: list[Seen], served: Served) -> list[Part]:
+        """The batch by arms; histories are of all."""
+        obs, given = (
             observation_of_requests(self.serving, self.pool, admitted, seen),
             given_of(admitted),
-            self.keys.draws(live.version, request_ids),
-            self.keys.draws(FALLBACK, request_ids),
         )
+        visits = [one.visit for one in admitted]
+        parts = []
+        for arm, rows in served.arms([visit.user for visit in visits]):
+            index = slice(None) if len(rows) == len(visits) else np.array(rows, np.int64)
+            ids = [visits[i].request_id for i in rows]
+            keys, fallback_keys = (
+                self.keys.draws(arm.live.version, ids),
+                self.keys.draws(FALLBACK, ids),
+            )
+            offer = Offer(obs.rows(index), given[index], keys, fallback_keys)
+            parts.append(Part(arm, rows, offer))
+        return parts
 
-    def _decision(
-        self, offer: Offer, b: int, asked: Asked, seen: Seen, answer: Answer, batch: Batch
-    ) -> Decision:
-        """On row b."""
-        history = offer.obs.history_items[b], offer.obs.history_responses[b]
-        return decision_of(asked, seen, history, answer, batch.live, self.names, batch.at)
+    def _decision(self, row: Row, asked: Asked, seen: Seen, at: Moment) -> Decision:
+        obs, b = row.part.offer.obs, row.b
+        history = obs.history_items[b], obs.history_responses[b]
+        return decision_of(asked, seen, history, row.answer, row.part.arm, self.names, at)
+
+
+def _shown(row: Row, decision: Decision) -> Shown:
+    """What is remembered for the shadow: no part of the batch's arrays."""
+    offer, own = row.part.offer, np.array([row.b])
+    obs, given = offer.obs.rows(own), bool(offer.given[row.b])
+    answer, live = deepcopy(row.answer), row.part.arm.live
+    return Shown(decision.decision_id, decision.user, answer, obs, given, live)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from policies.base import Policy
 from serving.catalogue import Catalogue
@@ -22,16 +24,25 @@ from serving.events.batches import append_each
 from serving.events.log import EventLog, EventLogError
 from serving.keeping import Keeper, key_of
 from serving.keys import Keys
-from serving.live import check_follows, make_live, start_of
+from serving.live import Serves, start_of
 from serving.looking import Look, seen_of, typed_histories
 from serving.offers import fallback_pool
 from serving.retrieval import Retrieval
 from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
 from serving.sessions.store import SessionStore, Taken
+from serving.shadowing.asking import compare, events_of
+from serving.shadowing.waiting import Waiting
 
 
-class Engine:
+class Rest(NamedTuple):
+    """Of an engine between two batches."""
+
+    latest: int  # number of the last event of a decision or outcome; -1 = none since the start
+    forgotten: int  # times that somebody was forgotten
+
+
+class Engine(Serves):
     """Serves a policy; `policies.constrained` puts it under rules, which the fallback keeps too.
 
         policy, catalogue = load("saved/softmax"), Catalogue.from_file("items.txt")
@@ -80,7 +91,8 @@ class Engine:
         remembered: int = 4_096,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.serving = serving = policy.serving
+        super().__init__(policy, retrieval, version=version, sha256=sha256, tables=tables)
+        serving = policy.serving
         if len(catalogue) != serving.n_items:
             raise ValueError(
                 f"the catalogue has {len(catalogue)} items and the policy's {serving.n_items}: "
@@ -93,58 +105,41 @@ class Engine:
         self.failing: set[str] = self._keeper.failing  # parts that failed when they were last used
         self.keys = Keys(secret)
         self._lock = threading.Lock()
-        self._tables = tables
-        self._live = make_live(policy, retrieval, version=version, sha256=sha256, tables=tables)
+        self._forgotten = 0  # times that somebody was
         whole = serving.n_candidates is None
         self._door = Door(serving, catalogue, self.keys, whole or retrieval is not None)
         pool = fallback_pool(serving, catalogue, fallback)
-        self._decider = Decider(serving, catalogue.names, self.keys, pool, self._keeper)
-
-    @property
-    def policy(self) -> Policy:
-        """What is served."""
-        return self._live.answers.policy
-
-    @property
-    def retrieval(self) -> Retrieval | None:
-        """What gives candidates where a request has none."""
-        return self._live.answers.retrieval
-
-    @property
-    def version(self) -> str:
-        """Of the policy that is served."""
-        return self._live.version
-
-    @property
-    def sha256(self) -> str:
-        """Of the policy's files; empty where none was given."""
-        return self._live.sha256
+        self._shadows = Waiting(self.counts)
+        self._decider = Decider(
+            serving, catalogue.names, self.keys, pool, self._keeper, self._shadows
+        )
 
     @property
     def last_number(self) -> int:
         """Of the event of the last decision that the event log holds; -1 = none since the start."""
         return self._keeper.number
 
-    def swap(
-        self, policy: Policy, *, version: str, sha256: str = "", retrieval: Retrieval | None = None
-    ) -> None:
-        """Serve another policy of the same sizes from the next batch on; one under way is decided
-        as it began. Requests that were answered are answered the same when they are sent again.
-
-        retrieval: the one so far where it is None.
-
-        Raises ValueError, and changes nothing, where the policy has other sizes, or is another one
-        of the same version.
-        """
-        retrieval = self.retrieval if retrieval is None else retrieval
-        tables = self._tables
-        after = make_live(policy, retrieval, version=version, sha256=sha256, tables=tables)
-        check_follows(self._live, after, self.serving)
-        self._live = after  # a batch reads it once
+    def run_shadow(self, most: int = 16) -> int:
+        """Ask the shadow about decisions that wait for it, `most` of one version at a time, and
+        return how many; 0 where none waits. Nothing is drawn, and sessions do not change; what the
+        shadow says or fails by is a ShadowEvent in the event log, and never in an answer."""
+        with self._lock:
+            shadow, forgotten = self.served.shadow, self._forgotten
+            if shadow is None:
+                self._shadows.clear()  # of one that is none any more
+            asked = self._shadows.take(most)
+        if shadow is None or asked is None:
+            return 0
+        compared, worked_ms = compare(shadow, asked)
+        with self._lock:
+            if forgotten == self._forgotten:  # else one of these users may be
+                events = events_of(shadow, asked, compared, worked_ms, self.clock())
+                self._keeper.keep_shadow(events)
+        return len(asked)
 
     def announce(self, *, max_steps: int | None = None, names: bool = True) -> Start:
         """Put what is served into the event log, which then explains itself: when serving begins,
-        and after each swap.
+        and after each change of it.
 
         max_steps: after which sessions end by design. names: with the catalogue's item names, where
             the log takes an event so long.
@@ -153,7 +148,7 @@ class Engine:
         """
         known, keyed_by = self.catalogue.names if names else None, self.keys.fingerprint
         with self._lock:
-            start = start_of(self._live, self.serving, known, max_steps, keyed_by, self.clock())
+            start = start_of(self.served, self.serving, known, max_steps, keyed_by, self.clock())
             try:
                 self.events.append(start.to_json())
             except EventLogError:
@@ -167,14 +162,17 @@ class Engine:
         self, requests: Sequence[Request], *, histories: Sequence[Sequence[str]] | None = None
     ) -> Look:
         """What the policy would see of requests, without any effect: nothing is drawn, logged or
-        remembered, and no step is opened.
+        remembered, and no step is opened. It is the one of the users' arm, and the live one where
+        the users are of two, or histories are given.
 
         histories: item names, oldest first, of each request, instead of those that are stored.
 
         Raises ContractError as `decide` does and for items of a history that the catalogue does not
         have, and what the session store or the retrieval raises.
         """
-        live, admitted = self._live, [self._door.admit(request) for request in requests]
+        admitted = [self._door.admit(request) for request in requests]
+        arms = self.served.arms([one.visit.user for one in admitted])
+        live = arms[0][0].live if arms and histories is None else self.served.live
         if histories is None:
             known = self.sessions.peek([one.visit.user for one in admitted])
         else:
@@ -192,12 +190,21 @@ class Engine:
         """The same for the event of a decision, of which only what sessions need was read."""
         self._keeper.retries.keep(key_of(opened), event)
 
+    @contextmanager
+    def at_rest(self) -> Iterator[Rest]:
+        """Nothing is decided, kept or forgotten inside: what the session store knows is what the
+        events up to this number say."""
+        with self._lock:
+            yield Rest(self._keeper.latest, self._forgotten)
+
     def forget(self, user: str) -> int:
         """Nothing more is known of a user but what the event log holds; returns whether anything
         was."""
         key = self.keys.user(user)
         with self._lock:
+            self._forgotten += 1
             self._keeper.retries.forget(key)
+            self._shadows.forget(key)
             return self.sessions.forget([key])
 
     def check(self, request: Request) -> None:
@@ -230,7 +237,7 @@ class Engine:
             waits = [number("waited_ms", ms) for ms in waited_ms] or [0.0] * n
             lates = late or [False] * n
             asked = [Asked(*one) for one in zip(admitted, waits, lates, strict=True)]
-            return self._decider.answered(asked, Batch(self._live, self.sessions, at))
+            return self._decider.answered(asked, Batch(self.served, self.sessions, at))
 
     def outcome(self, outcome: Outcome) -> None:
         """`outcomes` with one."""
@@ -250,6 +257,8 @@ class Engine:
             numbers = append_each(self.events, [event.to_json() for event in events])
             failures = [number for number in numbers if isinstance(number, Exception)]
             kept = [e for e, n in zip(events, numbers, strict=True) if isinstance(n, int)]
+            ours = [number for number in numbers if isinstance(number, int)]
+            self._keeper.latest = max([self._keeper.latest, *ours])
             self.counts["outcomes"] += len(kept)
             self._apply(taken_of(kept), now)
             if failures:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from policies.validation import whole
 from serving.answers import said
 from serving.contracts.decisions import Decision
+from serving.contracts.shadows import ShadowEvent
 from serving.contracts.skimming import Opened
 from serving.events.batches import append_each
 from serving.events.log import EventLog
@@ -63,6 +64,7 @@ class Keeper:
         self.counts: Counter[str] = Counter()
         self.failing = set[str]()  # parts that failed when they were last used
         self.number = -1  # of the last decision's event
+        self.latest = -1  # of the last event of a decision or outcome
 
     def keep(self, decision: Decision, visit: Visit) -> str | None:
         """Why the event log does not hold the decision; None where it does."""
@@ -82,9 +84,18 @@ class Keeper:
             self.alarm("event log", number)
             return said("event log", number)
         self.alarm("event log", None)
-        self.number = number
+        self.number = self.latest = number
         self.retries.keep(visit[:3], event)
         return None
+
+    def keep_shadow(self, events: Sequence[ShadowEvent]) -> None:
+        """What a shadow said; what the log does not take is counted, and missed by nobody else."""
+        numbers = append_each(self.events, [event.to_json() for event in events])
+        failed = [number for number in numbers if isinstance(number, Exception)]
+        self.counts["shadow_asked"] += len(events)
+        self.counts["shadow_errors"] += sum(event.error is not None for event in events)
+        self.counts["shadow_unlogged"] += len(failed)
+        self.alarm("event log", failed[-1] if failed else None)
 
     def count(self, decision: Decision, *, logged: bool) -> None:
         """One more answer."""

@@ -12,7 +12,7 @@ from serving.answers import Answer
 from serving.contracts.decisions import Decision
 from serving.door import Admitted
 from serving.hashes import history_hash
-from serving.live import FALLBACK, Live
+from serving.live import FALLBACK, Arm
 from serving.sessions.store import Seen
 
 F32 = NDArray[np.float32]
@@ -43,12 +43,12 @@ def decision_of(
     seen: Seen,
     history: tuple[I32, F32],
     answer: Answer,
-    live: Live,
+    arm: Arm,
     names: tuple[str, ...],
     at: Moment,
 ) -> Decision:
     """The decision on one request, whose history was items (H,) and responses (H, R)."""
-    one, (items, responses) = asked.admitted, history
+    one, (items, responses), live = asked.admitted, history, arm.live
     slate, table = answer.slate.tolist(), answer.candidate_propensity
     prior: dict[str, Any] = {"prior_items": (), "prior_responses": ()}
     if seen.step == 0:
@@ -79,5 +79,7 @@ def decision_of(
         fallback=answer.fallback,
         waited_ms=asked.waited_ms,
         worked_ms=at.worked_ms(),
+        arm=arm.name,
+        rollout=arm.rollout,
         **prior,
     )

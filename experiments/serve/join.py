@@ -65,13 +65,13 @@ def run(settings: Settings) -> int:
     with reached_events(settings.events) as events:
         found = survey(events)
         if not settings.reward:
-            raise ValueError(_kinds(found))
+            raise ValueError(kinds_said(found))
         shape, versions = shape_of(found.starts, settings.policy)
         shape, only = named(shape, settings.items), None if versions is None else versions.have
         counts = join_log(events, settings.out, rule, shape, now=now, only=only)
     print(report(found, counts, rule, settings.out))
     for kind in sorted(rule.reward.keys() - found.kinds.keys()):
-        print(f"--reward {kind}: no outcome is of this kind. {_kinds(found)}", file=sys.stderr)
+        print(f"--reward {kind}: no outcome is of this kind. {kinds_said(found)}", file=sys.stderr)
     if settings.json is not None:
         where = shown(settings.events) if "://" in settings.events else settings.events
         record = {"events": where, "now": settings.now, "counts": dict(counts)}
@@ -87,11 +87,11 @@ def rule_of(settings: Settings) -> JoinRule:
         window=seconds_of("--window", settings.window),
         windows={
             kind: seconds_of(f"--windows {kind}", text)
-            for kind, text in _pairs("--windows", settings.windows, "purchase=1d").items()
+            for kind, text in pairs_of("--windows", settings.windows, "purchase=1d").items()
         },
         reward={
-            kind: _worth(kind, text)
-            for kind, text in _pairs("--reward", settings.reward, "liked=1").items()
+            kind: worth_of(kind, text)
+            for kind, text in pairs_of("--reward", settings.reward, "liked=1").items()
         },
         idle=seconds_of("--idle", settings.idle),
         idle_end=settings.idle_end,
@@ -111,7 +111,8 @@ def named(shape: Shape, items: Path | None) -> Shape:
     return replace(shape, item_names=names)
 
 
-def _pairs(option: str, entries: tuple[str, ...], example: str) -> dict[str, str]:
+def pairs_of(option: str, entries: tuple[str, ...], example: str) -> dict[str, str]:
+    """Name=text entries of an option. Raises ValueError, which names it and shows an example."""
     pairs = {}
     for entry in entries:
         kind, _, text = entry.rpartition("=")
@@ -123,14 +124,16 @@ def _pairs(option: str, entries: tuple[str, ...], example: str) -> dict[str, str
     return pairs
 
 
-def _worth(kind: str, text: str) -> float:
+def worth_of(kind: str, text: str) -> float:
+    """A number of --reward. Raises ValueError."""
     try:
         return float(text)
     except ValueError:
         raise ValueError(f"--reward {kind}={text}: write a number, as {kind}=1") from None
 
 
-def _kinds(found: Survey) -> str:
+def kinds_said(found: Survey) -> str:
+    """What can be rewarded, and how to say it."""
     if not found.kinds:
         return (
             f"the log holds {found.events['decision']:,} decisions and no outcome: POST /outcome, "

@@ -44,7 +44,7 @@ def report(found: Survey, counts: Counter[str], rule: JoinRule, out: Path) -> st
     """Lines of text; the next command last."""
     rows, open_sessions = counts["decisions"], counts["open_sessions"]
     share = open_sessions / max(1, open_sessions + counts["sessions"])
-    versions = list(dict.fromkeys(start.policy for start in found.starts))
+    versions = list(dict.fromkeys(one for start in found.starts for one in start.shown))
     lines = [
         f"{sum(found.events.values()):,} events: {found.events['decision']:,} decisions, "
         f"{found.events['outcome_event']:,} outcomes; served since "

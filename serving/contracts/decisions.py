@@ -53,7 +53,8 @@ class Decision:
     worked_ms: float = of(number)  # until the event was written, of the whole batch
     waited_ms: float = of(number, 0.0)  # before the batch began
     policy_sha256: str = of(label, "")  # of the release that was served, also where it failed
-    arm: str = of(text, "live")  # of a rollout
+    arm: str = of(text, "live")  # `control` or `canary` of a rollout; `live` where there is none
+    rollout: str = of(label, "")  # its id@weight: arms are compared where it is the same
 
     @property
     def session_key(self) -> str:

@@ -1,4 +1,4 @@
-"""An event of the log: a decision, an outcome, a start, or what is left of an erased event."""
+"""An event of the log: a decision, an outcome, a start, a shadow's, or what is left of one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError, parse_json
 from serving.contracts.outcomes import OutcomeEvent
+from serving.contracts.shadows import ShadowEvent
 from serving.contracts.starts import Start
 
 
@@ -15,7 +16,7 @@ class Removed:
     """An event that was erased."""
 
 
-def read_event(event: bytes) -> Decision | OutcomeEvent | Start | Removed:
+def read_event(event: bytes) -> Decision | OutcomeEvent | Start | ShadowEvent | Removed:
     """What an engine wrote; ContractError, which names the field, for anything else."""
     body = parse_json(event)
     kind = body.get("type")
@@ -25,8 +26,10 @@ def read_event(event: bytes) -> Decision | OutcomeEvent | Start | Removed:
         return OutcomeEvent.from_json(body)
     if kind == "start":
         return Start.from_json(body)
+    if kind == "shadow":
+        return ShadowEvent.from_json(body)
     if kind == "removed":
         return Removed()
     raise ContractError(
-        f"type is {kind!r}; an event is a decision, an outcome_event, a start, or removed"
+        f"type is {kind!r}; an event is a decision, an outcome_event, a start, a shadow, or removed"
     )

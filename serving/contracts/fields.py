@@ -249,9 +249,13 @@ def _encode() -> Callable[[Any], bytes]:
     try:
         from msgspec.json import Encoder
     except ImportError:
-        plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+        plain = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_inner)
         return lambda body: plain.encode(body).encode()
     return Encoder().encode
+
+
+def _inner(message: Message) -> dict[str, Any]:
+    return dict(zip(_parsers(type(message)), _values(type(message))(message), strict=True))
 
 
 @cache
@@ -266,4 +270,4 @@ def _values(cls: type[Message]) -> Callable[[Any], tuple[Any, ...]]:
 
 @cache
 def _required(cls: type[Message]) -> list[str]:
-    return [f.name for f in fields(cls) if f.default is MISSING]
+    return [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]

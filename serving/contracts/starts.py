@@ -34,6 +34,19 @@ class Start:
     item_names: tuple[str, ...] | None = of(maybe(many(text)))  # None: too many to be logged
     max_steps: int | None = of(maybe(whole))  # sessions end after so many decisions by design
     keyed_by: str = of(label, "")  # fingerprint of the secret under which users are hashed
+    canary: str | None = of(maybe(text), None)  # version that a share of users gets beside `policy`
+    canary_sha256: str = of(label, "")
+    canary_rules: str = of(label, "")
+    weight: float | None = of(maybe(number), None)  # the share
+    rollout: str = of(label, "")  # its id
+    shadow: str | None = of(maybe(text), None)  # version that is asked and not shown
+    shadow_sha256: str = of(label, "")
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The versions whose slates users may get, and the sha256 of each."""
+        canary = {} if self.canary is None else {self.canary: self.canary_sha256}
+        return {self.policy: self.policy_sha256, **canary}
 
     def to_json(self) -> bytes:
         return to_json(self, "start")

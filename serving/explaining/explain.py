@@ -174,13 +174,16 @@ def _of_decision(
 
 def _policy_of(engine: Engine, decision: Decision, load: Load | None) -> Policy:
     """What drew the decision."""
+    shown = engine.served.shown
     if decision.policy == FALLBACK:
-        rules = rules_of(engine.policy)
+        own = next((one for one in shown if one.rules == decision.rules), shown[0])
+        rules = own.answers.rules
         plain = uniform(engine.serving)
         return Constrained(plain, rules) if rules else plain
-    files = {engine.sha256, decision.policy_sha256} - {""}
-    if decision.policy == engine.version and len(files) < 2:
-        return engine.policy
+    for one in shown:
+        files = {one.sha256, decision.policy_sha256} - {""}
+        if decision.policy == one.version and len(files) < 2:
+            return one.answers.policy
     if load is None:
         raise ContractError(
             f"decision_id {decision.decision_id!r} was decided by version {decision.policy!r} and "

@@ -96,6 +96,11 @@ def _schemas(limits: Limits) -> Schema:
                 "rules": {"type": "array", "items": string},
                 "slis": {"type": "object"},
                 "restored": {"type": ["object", "null"]},
+                "error": {"type": ["string", "null"]},
+                "canary": {"type": ["string", "null"]},
+                "weight": {"type": ["number", "null"]},
+                "rollout": {"type": ["string", "null"]},
+                "shadow": {"type": ["string", "null"]},
             }
         ),
         "Error": _object(

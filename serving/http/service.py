@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol
 
 from serving.answers import rules_of
@@ -20,6 +20,7 @@ from serving.http.messages import Beginning, Farewell, Slate
 from serving.http.rates import Rates
 from serving.http.tokens import check_token
 from serving.http.worker import Meter, Worker
+from serving.live import arms_of
 from serving.page.names import Names
 
 ASIDE = 8  # explanations and farewells that may wait; one is worked on
@@ -45,7 +46,7 @@ class Service:
         was removed. They work beside the worker, one call at a time.
     page: files of the page and their content types, by path.
     status: what /status shall say beside the engine's part, or instead of it.
-    beside: runs as long as the service does.
+    beside: what runs as long as the service does.
 
     What is None is answered by 404.
     """
@@ -62,7 +63,7 @@ class Service:
         forget: Callable[[str], Body] | None = None,
         page: Mapping[str, tuple[bytes, str]] | None = None,
         status: Callable[[], Mapping[str, Any]] | None = None,
-        beside: AbstractContextManager[Any] | None = None,
+        beside: Sequence[AbstractContextManager[Any]] = (),
     ) -> None:
         self.engine, self.limits = engine, limits or Limits()
         self.token = None if token is None else check_token(token)
@@ -70,7 +71,7 @@ class Service:
         self._max_steps, self._explain, self._forget = max_steps, explain, forget
         self._status = status
         self._open = ExitStack()
-        self._begins = nullcontext() if beside is None else beside
+        self._begins = beside
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
         self.failed: Exception | None = None  # why it did not start
@@ -85,7 +86,8 @@ class Service:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, lambda: self.engine.announce(max_steps=self._max_steps))
-        self._open.enter_context(self._begins)
+        for one in self._begins:
+            self._open.enter_context(one)
         self.worker.start(loop)
         self.started.set()
 
@@ -155,7 +157,8 @@ class Service:
             "rules": [rule.name for rule in rules_of(engine.policy)],
             "slis": {} if self.metrics is None else self.metrics.slis(),
             "restored": None,
-        }
+            "error": None,
+        } | arms_of(engine.served)
         return known | dict({} if self._status is None else self._status())
 
     def _check_rate(self, user: str) -> None:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from policies.base import Policy
 from policies.rules.constraints import Rule
-from serving.answers import rules_of
 from serving.contracts.decisions import Decision
 from serving.contracts.fields import ContractError
 from serving.contracts.outcomes import Outcome, OutcomeEvent
@@ -22,6 +20,7 @@ from serving.http.errors import HttpError, broken, failed, not_now, too_many
 from serving.http.guard import Guard
 from serving.http.limits import Limits
 from serving.http.waiting import Queue, Waiter
+from serving.live import Served
 
 logger = logging.getLogger("serving")
 Settled = list[tuple[Waiter, Any]]  # what each waiter gets; an exception is raised
@@ -61,7 +60,7 @@ class Worker:
         self.guard = Guard(limits.batch, limits.deadline_ms)
         self._busy: tuple[int, float] | None = None  # requests that are worked on, and since when
         self._losing = False  # outcomes, at the moment
-        self._counted: Policy | None = None  # whose rules the meter knows
+        self._counted: Served | None = None  # whose rules the meter knows
         self.queue = Queue(limits.waiting)
         self._thread: threading.Thread | None = None
 
@@ -111,7 +110,7 @@ class Worker:
         return too_many(f"{most} {what} are waiting; try again after a second", most)
 
     def _run(self) -> None:
-        while (taken := self.queue.take(self.guard.size(), self.limits.batch)) is not None:
+        while (taken := self._taken()) is not None:
             requests, outcomes = taken
             began = self.timer()
             self._busy = len(requests), began
@@ -122,6 +121,19 @@ class Worker:
             self._busy = None
             if requests:
                 self.guard.line.took(len(requests), 1e3 * (self.timer() - began))
+
+    def _taken(self) -> tuple[list[Waiter], list[Waiter]] | None:
+        """What waits; while nothing does, the shadow is asked, a little at a time."""
+        while not len(self.queue) and self._shadow():
+            pass
+        return self.queue.take(self.guard.size(), self.limits.batch)
+
+    def _shadow(self) -> int:
+        try:
+            return self.engine.run_shadow()
+        except Exception:  # nobody waits for it
+            logger.exception("the shadow failed")
+            return 0
 
     def _parts(self, waiters: list[Waiter], now: float) -> list[tuple[list[Waiter], bool]]:
         """Those who are late, which is quickly done, and those who are not."""
@@ -173,9 +185,10 @@ class Worker:
 
     def _count(self, meter: Meter, decisions: list[Decision], logged: int) -> None:
         """Decisions, of which so many are logged, and before them the rules of a new policy."""
-        if self._counted is not (policy := self.engine.policy):
-            self._counted = policy
-            meter.under(rules_of(policy))
+        if self._counted is not (served := self.engine.served):
+            self._counted = served
+            for one in served.shown:
+                meter.under(one.answers.rules)
         meter.decided(decisions, logged=logged)
 
     def _kept(self, waiters: list[Waiter]) -> Settled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
@@ -18,6 +18,17 @@ class Matched:
 
     decision: Decision
     outcomes: tuple[OutcomeEvent, ...]  # by time
+
+
+class Shown(Protocol):
+    """What of a decision says which outcomes are its own."""
+
+    @property
+    def time(self) -> float: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def slate(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ def _sessions(decisions: Iterable[Decision], counts: Counter[str]) -> list[list[
     """Each decision once, by step in its session; sessions by their first decision."""
     seen: dict[str, tuple[str, tuple[int, ...]]] = {}
     taken: dict[str, dict[int, Decision]] = defaultdict(dict)
-    for decision in sorted(decisions, key=_order):
+    for decision in sorted(decisions, key=order_of):
         steps, says = taken[decision.session_key], (decision.session, decision.slate)
         if seen.get(decision.decision_id) == says:
             counts["duplicate_decisions"] += 1
@@ -85,7 +96,7 @@ def _by_decision(
     seen: dict[str, tuple[Any, ...]] = {}
     own: dict[str, list[OutcomeEvent]] = defaultdict(list)
     waiting = []
-    for outcome in sorted(outcomes, key=_outcome_order):
+    for outcome in sorted(outcomes, key=outcome_order):
         says = _says(outcome)
         if (before := seen.setdefault(outcome.outcome_id, says)) is not says:
             counts["duplicate_outcomes" if before == says else "conflicting_outcomes"] += 1
@@ -121,6 +132,13 @@ def _is_over(
 def _matched(
     decision: Decision, outcomes: Iterable[OutcomeEvent], rule: JoinRule, counts: Counter[str]
 ) -> Matched:
+    return Matched(decision, in_time(decision, outcomes, rule, counts))
+
+
+def in_time(
+    decision: Shown, outcomes: Iterable[OutcomeEvent], rule: JoinRule, counts: Counter[str]
+) -> tuple[OutcomeEvent, ...]:
+    """Of the outcomes of a decision those that count, as `sort_events` counts them."""
     kept = []
     for outcome in outcomes:
         delay = outcome.time - decision.time
@@ -133,10 +151,10 @@ def _matched(
             counts["early_outcomes"] += delay < 0
             counts["joined_outcomes"] += 1
             kept.append(outcome)
-    return Matched(decision, tuple(kept))
+    return tuple(kept)
 
 
-def _order(decision: Decision) -> tuple[Any, ...]:
+def order_of(decision: Decision) -> tuple[Any, ...]:
     """By time; what is equally old, by what it says."""
     key = decision.session_key
     return decision.time, key, decision.step, decision.decision_id, decision.slate
@@ -148,6 +166,7 @@ def _says(outcome: OutcomeEvent) -> tuple[Any, ...]:
     return *of_what, outcome.value, outcome.responses
 
 
-def _outcome_order(outcome: OutcomeEvent) -> tuple[Any, ...]:
+def outcome_order(outcome: OutcomeEvent) -> tuple[Any, ...]:
+    """By time; what is equally old, by what it says."""
     item = -1 if outcome.item is None else outcome.item
     return outcome.time, outcome.outcome_id, outcome.decision_id, outcome.kind, item, outcome.value

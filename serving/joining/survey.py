@@ -71,21 +71,21 @@ def shape_of(
             "the log has no event of type start, which says what was served: Engine.announce() "
             "writes one and a server does so by itself; in Python, join_log takes the Shape"
         )
-    served = list(dict.fromkeys(start.policy for start in starts))
+    served = list(dict.fromkeys(version for start in starts for version in start.shown))
     unknown = [name for name in policies if name not in served]
     if unknown:
         raise LogError(f"{unknown[0]!r} was not served; the log has {', '.join(served)}")
-    chosen = [start for start in starts if not policies or start.policy in policies]
+    chosen = [start for start in starts if not policies or start.shown.keys() & set(policies)]
     shapes: dict[Shape, list[str]] = {}
     for start in chosen:
         of_it = shapes.setdefault(Shape.of_start(start), [])
-        if start.policy not in of_it:
-            of_it.append(start.policy)
+        of_it += [version for version in start.shown if version not in of_it]
     if len(shapes) > 1:
         raise LogError(_differ(shapes))
     if not policies:
         return next(iter(shapes)), None
-    sha256 = frozenset(start.policy_sha256 for start in chosen) - {""}
+    shown = [pair for start in chosen for pair in start.shown.items()]
+    sha256 = frozenset(sha256 for version, sha256 in shown if version in policies) - {""}
     return next(iter(shapes)), Versions(frozenset(policies), sha256)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from offpolicy.storage.atomic import atomic_file, atomic_folder
 from offpolicy.storage.claims import sweep
 
+BLOCK = 1 << 16  # bytes that are read at a time
 WRITING = ".writing-"  # in the names of what `offpolicy.storage.claims` has not put in place
 
 
@@ -43,7 +44,7 @@ def append_line(path: Path, line: bytes) -> None:
     process left there is cut off first. One process at a time."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        end = len(whole_lines(path.read_bytes()))
+        end = _end_of_lines(handle)
         if os.fstat(handle).st_size != end:
             os.ftruncate(handle, end)
         try:
@@ -57,6 +58,35 @@ def append_line(path: Path, line: bytes) -> None:
     finally:
         os.close(handle)
     sync_folder(path.parent)
+
+
+def last_line(path: Path) -> bytes | None:
+    """The last whole line of a file, without its end; None where there is none. Reads the file's
+    end alone."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        end = _end_of_lines(handle)
+        if end == 0:
+            return None
+        begin = _end_of_lines(handle, end - 1)
+        return os.pread(handle, end - 1 - begin, begin)
+    finally:
+        os.close(handle)
+
+
+def _end_of_lines(handle: int, before: int | None = None) -> int:
+    """Where the last line's end lies, before a place or in all the file: one further, or 0."""
+    at = os.fstat(handle).st_size if before is None else before
+    while at > 0:
+        begin = max(0, at - BLOCK)
+        found = os.pread(handle, at - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        at = begin
+    return 0
 
 
 def whole_lines(content: bytes) -> bytes:

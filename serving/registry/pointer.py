@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving.arms import Split
 from serving.contracts.fields import (
     ContractError,
     check,
@@ -29,17 +30,26 @@ from serving.registry.durable import append_line, whole_lines, write_durably
 POINTER, HISTORY = "pointer.json", "history.jsonl"
 
 
+class PointerMovedError(ValueError):
+    """Somebody changed the pointer meanwhile: what was to be done was decided on an older one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Who made which version live, when and why."""
+    """Who made which version live, or changed its arms, when and why."""
 
     revision: int = of(whole)  # of the pointer, from 1 without a gap
     time: float = of(number)  # s since 1970
-    action: str = of(text)  # promote, rollback, or fallback: other items that may always be shown
+    action: str = of(text)  # promote, rollback, canary, weigh, stop_canary, shadow, or fallback:
+    # other items that may always be shown
     before: str | None = of(maybe(text))  # the version that was live
     after: str | None = of(maybe(text))  # the version that is live since
     by: str = of(text)
     why: str | None = of(maybe(text), None)
+    canary: str | None = of(maybe(text), None)  # since then, as the next three
+    weight: float | None = of(maybe(number), None)
+    rollout: str | None = of(maybe(text), None)
+    shadow: str | None = of(maybe(text), None)
 
     def __post_init__(self) -> None:
         check(self)
@@ -66,10 +76,31 @@ class Pointer:
     canary: str | None = of(maybe(text), None)  # a version that some users get
     shadow: str | None = of(maybe(text), None)  # a version that is asked and not shown
     weight: float | None = of(maybe(number), None)  # share of users that get the canary
+    salt: str | None = of(maybe(text), None)  # of the hash that says which users these are
+    rollout: str | None = of(maybe(text), None)  # its id, in the decisions of both arms
     changed: Mapping[str, Any] | None = of(_fields, None)  # the last Change
 
     def __post_init__(self) -> None:
         check(self)
+        if self.canary is None:
+            return
+        for name in ("weight", "salt", "rollout"):
+            if getattr(self, name) is None:
+                raise ContractError(f"{name} is null: a canary must have it", field=name)
+        try:
+            _ = self.split
+        except ValueError as error:
+            raise ContractError(str(error), field="weight") from None
+
+    @property
+    def split(self) -> Split | None:
+        """Which users get the canary; None where there is none."""
+        if self.canary is None:
+            return None
+        assert self.weight is not None
+        assert self.salt is not None
+        assert self.rollout is not None
+        return Split(weight=self.weight, salt=self.salt, rollout=self.rollout)
 
     @property
     def change(self) -> Change | None:

@@ -10,54 +10,42 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offpolicy.storage.claims import held
 from policies.saved import Savable
 from serving.catalogue import Catalogue
 from serving.contracts.fields import maybe, text
-from serving.offers import fallback_pool
 from serving.registry.adding import prepare, write_contents, write_evidence
-from serving.registry.changes import promoted, rolled_back, signed, who
+from serving.registry.changes import who
 from serving.registry.durable import durable_folder, sweep_folder
 from serving.registry.loading import Release, load_release
-from serving.registry.lookup import find_version, name_for, read_versions
-from serving.registry.pointer import (
-    Change,
-    Pointer,
-    next_revision,
-    read_history,
-    read_pointer,
-    write_pointer,
-)
-from serving.registry.secret import make_secret, read_secret, secret_of_environment
+from serving.registry.pointing import Pointing, find_named
+from serving.registry.secret import kept_secret, secret_of_environment
 from serving.registry.versions import (
-    ITEMS,
     Evidence,
     LogCut,
     Version,
-    read_version,
+    name_for,
+    read_versions,
     verdicts_of,
-    verify,
     with_evidence,
 )
 
 F32 = NDArray[np.float32]
-VERSIONS = "versions"
 LIMIT = 2 << 30  # bytes
 
 
-class Registry:
+class Registry(Pointing):
     """Versions in `folder`, which the first `add` makes. Processes and threads wait for each other
     where they change it; a process that is killed leaves it as it was before or after its change.
 
     limit: bytes that a version may take, on disk and, measured when it was added, in memory while
-        it is loaded. During a change of versions a server holds up to three of them.
+        it is loaded. During a change of versions a server holds up to three of them, and in a
+        rollout the canary and the shadow.
     kinds: classes of your own that saved policies consist of; `policies.load` says more.
     clock: seconds since 1970.
     """
@@ -70,7 +58,8 @@ class Registry:
         kinds: Sequence[type[Savable]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.folder, self.limit, self.kinds, self.clock = Path(folder), limit, tuple(kinds), clock
+        super().__init__(Path(folder), clock)
+        self.limit, self.kinds = limit, tuple(kinds)
 
     def add(
         self,
@@ -137,71 +126,11 @@ class Registry:
         return read_versions(self._versions)[1]
 
     def find(self, version: str) -> Version:
-        """A version by its name, the beginning of it, `live` or `previous`.
+        """A version by its name, the beginning of it, `live`, `previous`, `canary` or `shadow`.
 
         Raises ValueError where there is no such version, or several.
         """
-        return self._found(version, self.pointer())
-
-    def _found(self, version: str, pointer: Pointer) -> Version:
-        if version in ("live", "previous"):
-            named = pointer.live if version == "live" else pointer.previous
-            if named is None:
-                raise ValueError(
-                    f"{self.folder} has no {version} version: "
-                    f"longplay release promote VERSION --registry {self.folder}"
-                )
-            return read_version(self._versions / named)
-        return find_version(self._versions, version)
-
-    def pointer(self) -> Pointer:
-        """Raises FileNotFoundError where there is no registry, ValueError for a damaged pointer."""
-        self._check_there()
-        return read_pointer(self.folder)
-
-    def history(self) -> list[Change]:
-        """What was live when, the oldest change first."""
-        self._check_there()
-        return read_history(self.folder)
-
-    def promote(
-        self,
-        version: str,
-        *,
-        by: str | None = None,
-        why: str | None = None,
-        fallback: Sequence[str] | None = None,
-    ) -> Pointer:
-        """Make a version live; what was live is then `previous`. Servers that watch the registry
-        follow.
-
-        fallback: the items that may always be shown, from now on; as before if None.
-
-        Raises ValueError for a version that is not there or damaged, or items that do not fit it.
-        """
-        self._check_there()
-        with self._changing():
-            now = self.pointer()
-            found = self._found(version, now)
-            verify(found)
-            items = now.fallback if fallback is None else tuple(fallback)
-            fallback_pool(found.contents.sizes, Catalogue.from_file(found.folder / ITEMS), items)
-            if (found.version, items) == (now.live, now.fallback):
-                return now
-            action = "fallback" if found.version == now.live else "promote"
-            return self._write(now, promoted(now, found.version, items), action, by, why)
-
-    def rollback(self, *, by: str | None = None, why: str | None = None) -> Pointer:
-        """Make the version live that was before. Its files are not looked at: servers that served
-        it have it in memory. A second rollback is refused, so that two people who roll back at once
-        do not undo each other's.
-
-        Raises ValueError where there is nothing to go back to.
-        """
-        self._check_there()
-        with self._changing():
-            now = self.pointer()
-            return self._write(now, rolled_back(now), "rollback", by, why)
+        return find_named(self._versions, version, self.pointer())
 
     def load(self, version: str = "live", *, warmed: bool = True, rest: float = 0.0) -> Release:
         """A version in memory: its size and hashes are checked, its golden requests compared, and
@@ -212,7 +141,7 @@ class Registry:
         Raises ValueError or OSError, which says what does not fit, for one that must not serve.
         """
         pointer = self.pointer()  # once: it may change
-        found = self._found(version, pointer)
+        found = find_named(self._versions, version, pointer)
         return load_release(
             found,
             pointer.fallback,
@@ -229,46 +158,4 @@ class Registry:
         if given is not None:
             return given
         self._check_there()
-        try:
-            return read_secret(self.folder)
-        except FileNotFoundError:
-            pass
-        with self._changing():
-            try:
-                return read_secret(self.folder)  # another process was first
-            except FileNotFoundError:
-                return make_secret(self.folder)
-
-    @property
-    def _versions(self) -> Path:
-        return self.folder / VERSIONS
-
-    def _check_there(self) -> None:
-        if not self._versions.is_dir():
-            raise FileNotFoundError(
-                f"{self.folder} is no registry: longplay release add POLICY --registry "
-                f"{self.folder} makes one"
-            )
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Nobody else changes the registry meanwhile."""
-        with held(self.folder, wait=True) as alone:
-            if not alone:
-                raise OSError(f"{self.folder} cannot be locked: its file system knows no locks")
-            yield
-
-    def _write(
-        self, now: Pointer, then: Pointer, action: str, by: str | None, why: str | None
-    ) -> Pointer:
-        then = signed(
-            now,
-            then,
-            action,
-            revision=next_revision(self.folder, now),
-            time=self.clock(),
-            by=by,
-            why=why,
-        )
-        write_pointer(self.folder, then)
-        return then
+        return kept_secret(self.folder, self._changing)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from serving.keys import SHORTEST
@@ -39,6 +41,20 @@ def read_secret(folder: Path) -> bytes:
             "another secret every user is new"
         )
     return content
+
+
+def kept_secret(folder: Path, alone: Callable[[], AbstractContextManager[None]]) -> bytes:
+    """The one that is there, else a new one, made in the context in which nobody else changes the
+    registry."""
+    try:
+        return read_secret(folder)
+    except FileNotFoundError:
+        pass
+    with alone():
+        try:
+            return read_secret(folder)  # another process was first
+        except FileNotFoundError:
+            return make_secret(folder)
 
 
 def make_secret(folder: Path) -> bytes:

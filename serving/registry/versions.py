@@ -20,6 +20,7 @@ from policies.observation import Serving
 from policies.saving.checkpoint import CONFIG, ENCODER, WEIGHTS
 
 SCHEMA = 1
+SHORT, LONGER, HEX = 12, 4, 64  # digits of a name, more where two versions would share it
 CONTENTS, EVIDENCE, GATE = "version.json", "evidence.json", "gate.json"
 POLICY, ITEMS = "policy", "items.json"
 GOLDEN, VECTORS = "golden.safetensors", "retrieval.safetensors"
@@ -122,6 +123,50 @@ def verify(version: Version) -> None:
             raise ValueError(f"{path} has {size:,} bytes instead of {known['bytes']:,}: {FIX}")
         if file_hash(path) != known["sha256"]:
             raise ValueError(f"{path} is not the file that was added (other sha256): {FIX}")
+
+
+def names_in(folder: Path) -> list[str]:
+    """Versions in a folder of versions."""
+    return sorted(one.name for one in folder.iterdir() if one.name[0] != ".")
+
+
+def read_versions(folder: Path) -> tuple[list[Version], dict[str, str]]:
+    """Versions in a folder of versions, and what is wrong with those that cannot be read."""
+    found, damaged = [], {}
+    for name in names_in(folder):
+        try:
+            found.append(read_version(folder / name))
+        except (ValueError, OSError) as error:
+            damaged[name] = str(error)
+    return found, damaged
+
+
+def find_version(folder: Path, name: str) -> Version:
+    """By name or the beginning of one. Raises ValueError where that is none, or several."""
+    names = names_in(folder)
+    found = [name] if name in names else [one for one in names if name and one.startswith(name)]
+    if len(found) != 1:
+        some = ", ".join((found or names)[:8]) or "none"
+        what = "is the beginning of" if found else "is not there; there are"
+        raise ValueError(f"version {name!r} {what} {some}")
+    return read_version(folder / found[0])
+
+
+def name_for(folder: Path, sha256: str) -> tuple[str, Version | None]:
+    """The name of some content, and its version if it is there and whole."""
+    for digits in range(SHORT, HEX, LONGER):
+        name = sha256[:digits]
+        if not (folder / name).exists():
+            return name, None
+        try:
+            found = read_version(folder / name)
+            if found.contents.sha256 != sha256:
+                continue
+            verify(found)
+        except (ValueError, OSError):
+            return name, None  # damaged, and replaced
+        return name, found
+    return sha256, None
 
 
 def policy_files(folder: Path) -> list[Path]:

@@ -1,25 +1,26 @@
-"""A server follows its registry: it sees the pointer change, loads, checks and warms the version
-beside what serves, and then swaps the engine between two batches."""
+"""A server follows its registry: it sees the pointer change, loads, checks and warms versions
+beside what serves, and then changes the engine between two batches."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-from policies.base import Policy
-from policies.validation import POSITIVE
+from policies.validation import POSITIVE, SHARE
 from serving.engine import Engine
-from serving.registry.loading import Release
+from serving.live import Served, arms_of
+from serving.registry.following import Failure, Follower
 from serving.registry.pointer import POINTER, Pointer, parse_pointer
 from serving.registry.registry import Registry
-from serving.retrieval import Retrieval
 
 logger = logging.getLogger("serving")
-REST = 2.0  # seconds for every second of warm-up: requests that wait for it are fewer and shorter
+UNREADABLE = "the registry's pointer cannot be read"
+UNANNOUNCED = "the event log does not hold yet which version serves"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +33,10 @@ class WatchStatus:
     swaps: int
     failures: int  # versions that could not be served, and pointers that could not be read
     error: str | None  # why what is wanted is not served; None where it is
-
-
-class _Held(NamedTuple):
-    """A version that served."""
-
-    version: str
-    sha256: str
-    policy: Policy
-    retrieval: Retrieval | None
+    canary: str | None = None  # that some users get
+    weight: float | None = None  # their share
+    rollout: str | None = None  # its id
+    shadow: str | None = None  # that is asked
 
 
 class Watcher:
@@ -51,24 +47,35 @@ class Watcher:
 
     A version that cannot be loaded, fails its checks or does not fit the engine changes nothing:
     what serves goes on, `status` and the log say why, once, and it is tried again only after the
-    pointer changed. The version that served before is held in memory, so that to roll back takes
-    no disk but the pointer's.
+    pointer changed. The same holds for the canary and the shadow, which are loaded once what is
+    live serves. A canary that the pointer does not name any more ends before anything is loaded.
+    The version that served before is held in memory, as those of all arms are, so that to roll
+    back, or to promote the canary, takes no disk but the pointer's.
 
     max_steps: after which sessions end by design, as `Engine.announce` says it in the event log.
+    share: of the live version's decisions, about which a shadow is asked.
 
-    Raises ValueError for a poll that is not above 0.
+    Raises ValueError for a poll that is not above 0 and a share outside 0..1.
     """
 
     def __init__(
-        self, registry: Registry, engine: Engine, *, poll: float = 1.0, max_steps: int | None = None
+        self,
+        registry: Registry,
+        engine: Engine,
+        *,
+        poll: float = 1.0,
+        max_steps: int | None = None,
+        share: float = 0.1,
     ) -> None:
         POSITIVE.check("poll", poll)
+        SHARE.check("share", share)
         self.registry, self.engine, self.poll, self.max_steps = registry, engine, poll, max_steps
+        self._follower = Follower(registry, engine, share)
         self._file = registry.folder / POINTER
         self._handled: bytes | None = None  # content of the pointer that was acted upon
-        self._before: _Held | None = None
         self._fallback: tuple[str, ...] | None = None
         self._unannounced = False
+        self._failures: dict[str, Failure] = {}  # by what fails, as long as it does
         self._status = WatchStatus(
             serves=engine.version, wanted=engine.version, since=engine.clock(),
             swaps=0, failures=0, error=None,
@@ -107,82 +114,65 @@ class Watcher:
         return self._status
 
     def check(self) -> bool:
-        """Look once, now; True where the engine serves another version than before."""
+        """Look once, now; True where the engine serves otherwise than before."""
         with self._one:
             self._announce()
             try:
                 content = self._file.read_bytes()
+                if content == self._handled:
+                    return False
+                self._handled = content
+                pointer = parse_pointer(content, self._file)
             except OSError as error:
                 self._handled = None  # once it is back, it is read anew
-                self._failed("the registry's pointer cannot be read", error)
+                self._report({"pointer": Failure(UNREADABLE, error)})
                 return False
-            if content == self._handled:
-                return False
-            self._handled = content
-            try:
-                pointer = parse_pointer(content, self._file)
             except ValueError as error:
-                self._failed("the registry's pointer cannot be read", error)
+                self._report({"pointer": Failure(UNREADABLE, error)})
                 return False
             return self._follow(pointer)
 
     def _follow(self, pointer: Pointer) -> bool:
         if self._fallback not in (None, pointer.fallback):
             logger.warning("the fallback's items changed; they are drawn from after a restart")
-        self._fallback, wanted = pointer.fallback, pointer.live
-        serves = _Held(
-            self.engine.version, self.engine.sha256, self.engine.policy, self.engine.retrieval
-        )
-        if wanted is None or wanted == serves.version:
-            self._now(wanted=wanted, error=None)
-            return False
-        self._now(wanted=wanted)
-        began = time.perf_counter()
-        try:
-            after = self._loaded(wanted)
-            self.engine.swap(
-                after.policy,
-                version=after.version,
-                sha256=after.sha256,
-                retrieval=after.retrieval,
-            )
-        except Exception as error:  # noqa: BLE001  (what serves goes on, whatever is wrong)
-            self._failed(f"version {wanted} cannot be served; {serves.version} goes on", error)
-            return False
-        self._before, self._unannounced = serves, True
-        self._now(
-            serves=wanted, since=self.engine.clock(), swaps=self._status.swaps + 1, error=None
-        )
-        took = time.perf_counter() - began
-        logger.warning("version %s serves instead of %s (%.2f s)", wanted, serves.version, took)
+        self._fallback = pointer.fallback
+        before, began = self.engine.served, time.perf_counter()
+        self._now(wanted=pointer.live)
+        failed = self._follower.follow(pointer)
+        after = self.engine.served
+        if after is not before:
+            logger.warning("%s (%.2f s)", told(before, after), time.perf_counter() - began)
+        if after.live is not before.live:
+            self._now(since=self.engine.clock(), swaps=self._status.swaps + 1)
+        self._now(serves=after.live.version, **arms_of(after))
+        self._report(dict.fromkeys(("pointer", "live", "canary", "shadow")) | failed)
+        self._unannounced = self._unannounced or after is not before
         self._announce()
-        return True
-
-    def _loaded(self, version: str) -> _Held:
-        if self._before is not None and self._before.version == version:
-            return self._before
-        release = self.registry.load(version, rest=REST)
-        check_fits(release, self.engine)
-        return _Held(release.version, release.sha256, release.policy, release.retrieval)
+        return after is not before
 
     def _announce(self) -> None:
-        """Tell the event log of the swap; where it is out of order, at the next look."""
+        """Tell the event log of the change; where it is out of order, at the next look."""
         if not self._unannounced:
             return
         try:
             self.engine.announce(max_steps=self.max_steps)
         except Exception as error:  # noqa: BLE001  (tried again, and said)
-            self._failed("the event log does not hold yet which version serves", error)
+            self._report({"log": Failure(UNANNOUNCED, error)})
         else:
             self._unannounced = False
-            self._now(error=None)
+            self._report({"log": None})
 
-    def _failed(self, what: str, error: Exception) -> None:
-        """Report something, once for as long as it goes on."""
-        said = f"{what}: {error}"
-        if said != self._status.error:
-            logger.error(said, exc_info=error)
-            self._now(failures=self._status.failures + 1, error=said)
+    def _report(self, parts: Mapping[str, Failure | None]) -> None:
+        """Say of each part what fails, once for as long as it goes on; None = nothing does."""
+        for part, failure in parts.items():
+            before = self._failures.pop(part, None)
+            if failure is None:
+                continue
+            self._failures[part] = failure
+            if str(failure) != str(before):
+                logger.error(str(failure), exc_info=failure.error)
+                self._now(failures=self._status.failures + 1)
+        self._now(error="; ".join(map(str, self._failures.values())) or None)
 
     def _now(self, **changed: Any) -> None:
         self._status = replace(self._status, **changed)
@@ -192,18 +182,17 @@ class Watcher:
             self.check()
 
 
-def check_fits(release: Release, engine: Engine) -> None:
-    """Raise ValueError for a version of other items, or one that retrieves where the engine's does
-    not or the reverse: an engine is opened for these."""
-    new, old = release.catalogue.names, engine.catalogue.names
-    if new != old:
-        first = next((i for i, (a, b) in enumerate(zip(new, old, strict=False)) if a != b), None)
-        where = (
-            f"item {first} is {new[first]!r}, not {old[first]!r}"
-            if first is not None
-            else (f"{len(new)} items, not {len(old)}")
-        )
-        raise ValueError(f"another catalogue ({where}): restart the server to serve it")
-    if (release.retrieval is None) != (engine.retrieval is None):
-        has = "has no" if release.retrieval is None else "has a"
-        raise ValueError(f"it {has} retrieval, unlike what serves: restart the server to serve it")
+def told(before: Served, after: Served) -> str:
+    """What changed, for a person."""
+    said = []
+    if after.live is not before.live:
+        said.append(f"version {after.live.version} serves instead of {before.live.version}")
+    old, new = arms_of(before), arms_of(after)
+    if new["canary"] is not None and new != old:
+        share = f"{new['weight']:.6g} of users, in rollout {new['rollout']}"
+        said.append(f"canary {new['canary']} serves {share}")
+    elif old["canary"] != new["canary"] and old["canary"] != after.live.version:
+        said.append(f"canary {old['canary']} serves nobody")
+    if new["shadow"] != old["shadow"]:
+        said.append(f"the shadow is {new['shadow']}")
+    return "; ".join(said)

@@ -47,6 +47,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
     "--out {d}/next",
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
+    "trial": "plan {d}/log --log-days 7 --json {d}/trial.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
     "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
@@ -64,6 +65,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark collect": "--users 32 --steps 2 --policies uniform --repeats 1",
     "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",
     "benchmark training": "--users 32 --epochs 1 --dim 4 --steps 1100 --repeats 1",
+    "benchmark rollout": "--rollouts 2 --sessions 50 --only step-returns-10 no-errors "
+    "--workers 1 --out {d}",
     "benchmark faults": "--logs 1 --clean-logs 2",
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "
     "clean-rare fault-clock watch-daily-rate-20 terms-pairs --workers 1 --out {d}/runs",

@@ -22,7 +22,7 @@ DECISION: dict[str, Any] = {
     "policy": "p@1", "rules": "00", "history_version": 2, "history_hash": "11",
     "history_age": None, "prior_items": [3], "prior_responses": [[1.0, 0.5]],
     "unknown_items": 0, "fallback": None, "worked_ms": 0.25, "waited_ms": 1.5,
-    "policy_sha256": "", "arm": "live",
+    "policy_sha256": "", "arm": "live", "rollout": "",
 }  # fmt: skip
 
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
@@ -179,7 +179,7 @@ def test_a_name_that_stands_twice_is_found_without_comparing_all_with_all() -> N
 def test_events_need_all_their_fields() -> None:
     with pytest.raises(ContractError, match="item is missing: a outcome_event must have it"):
         OutcomeEvent.from_json(OUTCOME)
-    for name in DECISION.keys() - {"waited_ms", "policy_sha256", "arm"}:
+    for name in DECISION.keys() - {"waited_ms", "policy_sha256", "arm", "rollout"}:
         with pytest.raises(ContractError, match=f"{name} is missing"):
             Decision.from_json({k: v for k, v in DECISION.items() if k != name})
 

@@ -39,6 +39,24 @@ def error(capsys: pytest.CaptureFixture[str], *options: object) -> str:
     return err
 
 
+def test_arms_are_listed_and_a_rollback_stops_the_canary(
+    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Registry(registry)
+    a, b, c = [found.add(saved(tmp_path, nth)) for nth in range(3)]
+    found.promote(a)
+    found.canary(b, weight=0.05, rollout="try", salt="s")
+    found.shadow(c)
+    assert release("list", "--registry", registry) == 0
+    rows = capsys.readouterr().out.splitlines()
+    marks = [(a, "live"), (b, "canary 5%"), (c, "shadow")]
+    assert all(row.startswith(version) for row, (version, _) in zip(rows[1:], marks, strict=True))
+    assert all(mark in row for row, (_, mark) in zip(rows[1:], marks, strict=True))
+    assert release("rollback", "--registry", registry) == 0
+    assert f"the canary is stopped; {a} serves all users" in capsys.readouterr().out
+    assert found.pointer().canary is None
+
+
 def test_a_policy_goes_live_and_back(
     registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,8 @@ import pytest
 from policies import Exploration, ScorePolicy, build, save
 from policies.baselines.popularity import Popularity
 from serving import Catalogue, MemoryLog, Registry, Request, TopVectors, open_engine
-from serving.registry import golden, lookup
+from serving.registry import golden
+from serving.registry import versions as naming
 from serving.registry.durable import append_line
 from serving.registry.versions import LogCut
 from tests.factories import make_serving
@@ -105,7 +106,7 @@ def test_two_contents_that_begin_alike_get_longer_names(
     assert registry.find(a).version == a  # the whole of one name, the beginning of others
     with pytest.raises(ValueError, match=f"is the beginning of {a}, {b}, {c}"):
         registry.find("00000")
-    assert lookup.SHORT == 12
+    assert naming.SHORT == 12
 
 
 @pytest.mark.parametrize(

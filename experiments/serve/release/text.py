@@ -16,7 +16,9 @@ def version_lines(versions: Sequence[Version], pointer: Pointer) -> str:
     """A table of versions."""
     if not versions:
         return "no version: longplay release add POLICY --registry DIR"
-    marks = {pointer.previous: "previous", pointer.live: "live"}
+    marks = {pointer.previous: "previous", pointer.shadow: "shadow", pointer.live: "live"}
+    if pointer.canary is not None:
+        marks[pointer.canary] = f"canary {pointer.weight:.0%}"
     return text_table(
         [
             {

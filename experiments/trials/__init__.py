@@ -1,0 +1,1 @@
+"""`longplay trial`: A/B tests before they start, and while they run."""

@@ -1,0 +1,1 @@
+"""A/B trials: units of two arms, anytime-valid differences, their size, exposure and segments."""

@@ -1,0 +1,1 @@
+"""A shadow: a version that is asked what it would show, and shows nothing."""
