@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from importlib import import_module
 from typing import NamedTuple
 
@@ -186,6 +188,8 @@ def main(argv: list[str] | None = None) -> int:
             settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
         except SystemExit as stop:  # --help, or options that it has explained on stderr
             return stop.code if isinstance(stop.code, int) else 2
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminated)  # servers set their own
         status = int(module.run(settings))
         if name.startswith("benchmark") and status == 0:
             print(import_module("experiments.benchmark.machine_reference").measure(), flush=True)
@@ -195,9 +199,25 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"longplay {name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"longplay {name}: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"longplay {name}: {_stopped()}", file=sys.stderr)
+        return 143 if isinstance(stop, TerminatedError) else 130
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: as with Ctrl-C, worker processes end and the user is told."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise TerminatedError
+
+
+def _stopped() -> str:
+    """What to say of a run that was stopped."""
+    from experiments.common.run_folder import begun  # it is loaded where there was a run
+
+    folder = begun()
+    return "stopped" if folder is None else f"stopped; go on with --resume {folder}"
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from policies.base import Policy
 from serving.catalogue import Catalogue
@@ -29,6 +31,13 @@ from serving.retrieval import Retrieval
 from serving.rows import Asked, Moment
 from serving.sessions.memory import MemorySessions
 from serving.sessions.store import SessionStore, Taken
+
+
+class Rest(NamedTuple):
+    """Of an engine between two batches."""
+
+    latest: int  # number of the last event of a decision or outcome; -1 = none since the start
+    forgotten: int  # times that somebody was forgotten
 
 
 class Engine:
@@ -93,6 +102,7 @@ class Engine:
         self.failing: set[str] = self._keeper.failing  # parts that failed when they were last used
         self.keys = Keys(secret)
         self._lock = threading.Lock()
+        self._forgotten = 0  # times that somebody was
         self._tables = tables
         self._live = make_live(policy, retrieval, version=version, sha256=sha256, tables=tables)
         whole = serving.n_candidates is None
@@ -192,11 +202,19 @@ class Engine:
         """The same for the event of a decision, of which only what sessions need was read."""
         self._keeper.retries.keep(key_of(opened), event)
 
+    @contextmanager
+    def at_rest(self) -> Iterator[Rest]:
+        """Nothing is decided, kept or forgotten inside: what the session store knows is what the
+        events up to this number say."""
+        with self._lock:
+            yield Rest(self._keeper.latest, self._forgotten)
+
     def forget(self, user: str) -> int:
         """Nothing more is known of a user but what the event log holds; returns whether anything
         was."""
         key = self.keys.user(user)
         with self._lock:
+            self._forgotten += 1
             self._keeper.retries.forget(key)
             return self.sessions.forget([key])
 
@@ -250,6 +268,8 @@ class Engine:
             numbers = append_each(self.events, [event.to_json() for event in events])
             failures = [number for number in numbers if isinstance(number, Exception)]
             kept = [e for e, n in zip(events, numbers, strict=True) if isinstance(n, int)]
+            ours = [number for number in numbers if isinstance(number, int)]
+            self._keeper.latest = max([self._keeper.latest, *ours])
             self.counts["outcomes"] += len(kept)
             self._apply(taken_of(kept), now)
             if failures:

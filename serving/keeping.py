@@ -63,6 +63,7 @@ class Keeper:
         self.counts: Counter[str] = Counter()
         self.failing = set[str]()  # parts that failed when they were last used
         self.number = -1  # of the last decision's event
+        self.latest = -1  # of the last event of a decision or outcome
 
     def keep(self, decision: Decision, visit: Visit) -> str | None:
         """Why the event log does not hold the decision; None where it does."""
@@ -82,7 +83,7 @@ class Keeper:
             self.alarm("event log", number)
             return said("event log", number)
         self.alarm("event log", None)
-        self.number = number
+        self.number = self.latest = number
         self.retries.keep(visit[:3], event)
         return None
 

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from offpolicy.storage.atomic import write_bytes
+
+_begun: ContextVar[Path | None] = ContextVar("begun", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,9 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
     chosen = plain(dataclasses.asdict(settings))
     if resume is None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        path = _new_folder(root, f"{stamp}-{command.replace(' ', '-')}")
+        path = new_folder(root, f"{stamp}-{command.replace(' ', '-')}")
         run = RunFolder(path)
+        _begun.set(path)
         run.write_json(
             "settings.json", {"command": command, "settings": chosen, "made": made_with()}
         )
@@ -76,7 +80,11 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
     run = RunFolder(resume)
     if not (resume / "settings.json").exists():
         raise FileNotFoundError(f"{resume} is no run folder: it has no settings.json")
-    before = run.read_json("settings.json")["settings"]
+    _begun.set(resume)
+    before = run.read_json("settings.json")
+    before = before.get("settings") if isinstance(before, dict) else None
+    if not isinstance(before, dict):
+        raise ValueError(f"{resume}/settings.json names no settings: start a new run")
     changed = [
         k for k in chosen if k != "resume" and before.get(k) != json.loads(json.dumps(chosen[k]))
     ]
@@ -88,7 +96,12 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
     return run
 
 
-def _new_folder(root: Path, name: str) -> Path:
+def begun() -> Path | None:
+    """The folder of the run that this process opened last."""
+    return _begun.get()
+
+
+def new_folder(root: Path, name: str) -> Path:
     """A folder that nobody else has made: two runs of one second get two."""
     root.mkdir(parents=True, exist_ok=True)
     for nth in count(1):

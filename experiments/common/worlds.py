@@ -58,7 +58,7 @@ def make_env(env: str, num_envs: int, **parameters: Any) -> VectorEnv[Any, Any, 
         if Path(env).is_dir():
             return FittedWorld.load(Path(env)).make_vec(num_envs, **parameters)
         return gymnasium.make_vec(env, num_envs=num_envs, **parameters)
-    except (gymnasium.error.Error, TypeError) as error:
+    except (gymnasium.error.Error, TypeError, AttributeError) as error:  # settings of other types
         raise ValueError(
             f"{env} cannot be made: {error}. There are recsim_env/Longplay-v0, "
             "recsim_env/InterestEvolution-v0 and others of recsim_env, and folders that longplay "

@@ -11,11 +11,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.event_files import read_events
 from experiments.data.open_bandit import load_open_bandit
 from offpolicy.log.dataset import LoggedDataset
 from policies.encoders.data.sequences import Sequences
@@ -205,69 +206,16 @@ def _coat(folder: Path) -> Interactions:
 
 
 def _file(path: Path) -> Interactions:
-    """Any file with user, item, timestamp[, reward]; items are coded in order of their names."""
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
-    import pyarrow.parquet as papq
-
-    try:
-        table = (
-            pacsv.read_csv(_need(path)) if path.suffix == ".csv" else papq.read_table(_need(path))
-        )
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from None
-    missing = {"user", "item", "timestamp"} - set(table.column_names)
-    if missing:
-        raise ValueError(
-            f"{path} has columns {', '.join(table.column_names)}; {', '.join(sorted(missing))} "
-            "missing. Name the columns user, item, timestamp and, if there is one, reward."
-        )
-    if not table.num_rows:
-        raise ValueError(f"{path} has no rows below its header: write one row for each event")
-    for name in ("user", "item", "timestamp", "reward"):
-        if name in table.column_names and table[name].null_count:
-            row = int(np.argmax(table[name].is_null().to_numpy()))
-            raise ValueError(f"{path}, row {row}: {name} is empty; fill it or drop the row")
-    user, _ = _coded(table["user"])
-    item, names = _coded(table["item"])
-    reward = _rewards(table["reward"], path) if "reward" in table.column_names else None
+    """Any file with user, item, timestamp[, reward]."""
+    events = read_events(_need(path))
     sequences = Sequences.from_events(
-        user, item, time=_times(table["timestamp"], path), reward=reward, n_items=len(names)
+        events.user,
+        events.item,
+        time=events.time,
+        reward=events.reward,
+        n_items=len(events.item_names),
     )
-    return Interactions(path.stem, sequences, names)
-
-
-def _rewards(column: Any, path: Path) -> NDArray[np.float64]:
-    """Finite numbers."""
-    values = column.to_numpy()
-    if values.dtype.kind not in "iufb":
-        raise ValueError(f"{path}: reward holds {column.type}, such as {values[0]!r}; need numbers")
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise ValueError(
-            f"{path}, row {bad[0]}: reward is {values[bad[0]]}; fill it or drop the row"
-        )
-    return np.asarray(values, np.float64)
-
-
-def _coded(column: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """(codes, names): codes count distinct values in sorted order, whatever the file's order."""
-    encoded = column.combine_chunks().dictionary_encode()
-    values = encoded.dictionary.to_numpy(zero_copy_only=False)
-    order = np.argsort(values, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place[encoded.indices.to_numpy()], tuple(map(str, values[order]))
-
-
-def _times(column: Any, path: Path) -> NDArray[Any]:
-    """Numbers or dates, as they are: `Sequences` puts them in order before they become seconds."""
-    values = column.to_numpy()
-    if values.dtype.kind not in "iufM":
-        raise ValueError(
-            f"{path}: timestamp holds {column.type}, such as {values[0]!r}; need seconds"
-        )
-    return np.asarray(values)
+    return Interactions(path.stem, sequences, events.item_names)
 
 
 def _id_lines(path: Path) -> list[NDArray[np.int64]]:

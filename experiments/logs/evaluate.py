@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.common.run_folder import RunFolder, made_with
+from experiments.common.run_folder import RunFolder, made_with, new_folder
 from experiments.data.datasets import data_root
 from experiments.data.open_bandit import (
     item_shares,
@@ -94,7 +94,7 @@ def write_run(settings: Settings, report: Report, truth: OnPolicyValue | None) -
     """report.json, report.html and settings.json; files appear whole."""
     name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = settings.out or Path("results") / f"evaluate-{name}-{stamp}"
+    folder = settings.out or new_folder(Path("results"), f"evaluate-{name}-{stamp}")
     record: dict[str, Any] = json.loads(report.to_json())
     if truth is not None:
         record["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}

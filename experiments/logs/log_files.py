@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,17 +104,28 @@ def read_scores(path: Path, log: LoggedDataset, *, columns: Sequence[str] = ()) 
         )
     named = column_names(columns)
     table: Any
-    if path.suffix == ".npy":
-        table = {"propensity": np.load(path, allow_pickle=False)}
-    elif path.suffix == ".npz":
-        content = np.load(path, allow_pickle=False)
-        table = {name: content[name] for name in content.files}
+    if path.suffix in (".npy", ".npz"):
+        table = _arrays(path)
     elif path.suffix in FORMATS:
         ids = [str(x) for x in ("session", named.get("session", "session"))]
         table = read_table(path, text=ids)
     else:
         raise ValueError(f"{path}: target scores are .npy, .npz or {', '.join(FORMATS)}")
     return match_scores(log, table, columns=named, source=str(path))
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """A file's arrays by name; the one of a .npy file is `propensity`. Raises ValueError for a file
+    that is none, or that holds pickled objects."""
+    try:
+        content = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            return {"propensity": np.asarray(content)}
+        return {name: content[name] for name in content.files}
+    except (ValueError, EOFError, BadZipFile, AttributeError) as error:
+        raise ValueError(
+            f"{path} holds no arrays that can be read ({error}); write it with numpy.save"
+        ) from None
 
 
 def any_column(name: str, path: Path, log: LoggedDataset) -> NDArray[Any]:

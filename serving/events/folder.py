@@ -15,6 +15,7 @@ from serving.events.log import REMOVED, Entry
 from serving.events.recovery import recovered
 from serving.events.removal import erase_in, next_after_retired, retire_segments, sweep
 
+SNAPSHOT = ".sessions"  # ends the name of a file that tells what events come to
 SEGMENT = re.compile(r"(?P<writer>[A-Za-z0-9_.]{1,64})-(?P<first>\d{12})\.(?:jsonl|open)")
 
 
@@ -72,8 +73,11 @@ class SegmentFolder:
 
     def erase(self, matches: Callable[[bytes], bool]) -> int:
         """As an EventLog does. Sealed segments are rewritten, each by a rename, and those that
-        killed processes left open; a segment that a process has open is left."""
+        killed processes left open; a segment that a process has open is left. Snapshots go: they
+        tell what was erased."""
         with self._all_sealed() as sealed:
+            for snapshot in self.folder.glob(f"*{SNAPSHOT}"):
+                snapshot.unlink(missing_ok=True)
             return sum(erase_in(s.path, s.first, matches) for s in sealed)
 
     def retire(self, before: float) -> Retired:

@@ -8,7 +8,6 @@ from typing import Any
 
 from serving.answers import rules_of
 from serving.engine import Engine
-from serving.events.log import EventLog
 from serving.events.opening import open_events
 from serving.explaining.explain import explain
 from serving.hashes import rules_hash
@@ -21,25 +20,13 @@ from serving.privacy.forgetting import forget_served
 from serving.registry.opening import open_engine
 from serving.registry.registry import Registry
 from serving.registry.watching import Watcher
+from serving.restarting.reading import READ_BACK, read_back_log
+from serving.restarting.writing import SnapshotWriter, snapshots_of
 from serving.sessions.memory import MemorySessions
 from serving.sessions.opening import open_sessions
-from serving.sessions.restorable import Meaning
-from serving.sessions.restoring import Restored, restore
+from serving.sessions.restoring import Restored
 
 Body = dict[str, Any]
-READ_BACK = 5.0  # s
-ITEMS = (
-    "the event log has decisions of another catalogue or other responses: their histories are not "
-    "restored, and these users begin anew"
-)
-SERVER = (
-    "; but the server of sessions still holds their items by the old numbers: give --sessions a "
-    "URL with another ?name= at this restart"
-)
-SECRET = (
-    "the event log has users under another secret (LONGPLAY_SECRET, or the registry's): every one "
-    "of them is new, and to forget one takes the old secret, too"
-)
 logger = logging.getLogger("serving")
 
 
@@ -74,6 +61,7 @@ def open_service(
         own = store if isinstance(store, MemorySessions) else None
         restored = read_back_log(engine, log, own, read_back, idle)
         watcher = Watcher(registry, engine, poll=poll, max_steps=max_steps)
+        snapshots = None if own is None else snapshots_of(engine, own, restored)
     except BaseException:
         log.close()
         raise
@@ -85,42 +73,8 @@ def open_service(
         token=token,
         max_steps=max_steps,
         restored=restored,
+        snapshots=snapshots,
     )
-
-
-def read_back_log(
-    engine: Engine, log: EventLog, store: MemorySessions | None, seconds: float, idle: float
-) -> Restored:
-    """Put what the event log says of the time for which an empty store remembers users into it, or
-    as much of it as is read in `seconds`, and let requests that are sent again be answered as
-    before; the latter alone, for `idle` seconds, where the store (None) is a server's own. Warns
-    where it is not all, and where events of another catalogue or secret are left out."""
-    now, names = engine.clock(), engine.serving.response_names
-    lasts = idle if store is None else store.ttl
-    restored = restore(
-        log,
-        store,
-        responses=len(names),
-        since=now - lasts,
-        seconds=seconds,
-        meaning=Meaning(engine.catalogue.names, names, engine.keys.fingerprint),
-        recall=engine.recall_event,
-    )
-    if restored.left_out.items:
-        logger.warning(ITEMS if store is not None else ITEMS + SERVER)
-    if restored.left_out.secret:
-        logger.warning(SECRET)
-    if store is not None and restored.since is not None and not restored.whole:
-        logger.warning(
-            "sessions are restored from the last %.0f s of the event log, %d events, and users are "
-            "remembered for %.0f s: histories lack what was taken before; give read_back more than "
-            "%g s, or keep sessions on Redis",
-            now - restored.since,
-            restored.events,
-            lasts,
-            seconds,
-        )
-    return restored
 
 
 def service_of(
@@ -132,9 +86,10 @@ def service_of(
     token: str | None = None,
     max_steps: int | None = None,
     restored: Restored | None = None,
+    snapshots: SnapshotWriter | None = None,
 ) -> Service:
-    """A service that explains, counts, and follows the registry by its watcher; its status says
-    what was `restored` at the start."""
+    """A service that explains, counts, follows the registry by its watcher, and writes snapshots
+    of its sessions; its status says what was `restored` at the start."""
     metrics = Metrics(clock=engine.clock)
 
     def asked(body: Body) -> Body:
@@ -144,7 +99,7 @@ def service_of(
 
     def status() -> Mapping[str, Any]:
         versions = [version.version for version in registry.versions()]
-        found = None if restored is None else restored._asdict()
+        found = None if restored is None else restored.to_json()
         return {"versions": versions, "since": watcher.status().since, "restored": found}
 
     service = Service(
@@ -157,7 +112,7 @@ def service_of(
         forget=lambda user: forget_served(engine, user).to_json(),
         page=page_files(),
         status=status,
-        beside=watcher,
+        beside=(watcher,) if snapshots is None else (watcher, snapshots),
     )
 
     def state() -> State:

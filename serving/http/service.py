@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol
 
 from serving.answers import rules_of
@@ -45,7 +45,7 @@ class Service:
         was removed. They work beside the worker, one call at a time.
     page: files of the page and their content types, by path.
     status: what /status shall say beside the engine's part, or instead of it.
-    beside: runs as long as the service does.
+    beside: what runs as long as the service does.
 
     What is None is answered by 404.
     """
@@ -62,7 +62,7 @@ class Service:
         forget: Callable[[str], Body] | None = None,
         page: Mapping[str, tuple[bytes, str]] | None = None,
         status: Callable[[], Mapping[str, Any]] | None = None,
-        beside: AbstractContextManager[Any] | None = None,
+        beside: Sequence[AbstractContextManager[Any]] = (),
     ) -> None:
         self.engine, self.limits = engine, limits or Limits()
         self.token = None if token is None else check_token(token)
@@ -70,7 +70,7 @@ class Service:
         self._max_steps, self._explain, self._forget = max_steps, explain, forget
         self._status = status
         self._open = ExitStack()
-        self._begins = nullcontext() if beside is None else beside
+        self._begins = beside
         self.worker = Worker(engine, self.limits, metrics)
         self.started, self.since = threading.Event(), time.time()
         self.failed: Exception | None = None  # why it did not start
@@ -85,7 +85,8 @@ class Service:
         """
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, lambda: self.engine.announce(max_steps=self._max_steps))
-        self._open.enter_context(self._begins)
+        for one in self._begins:
+            self._open.enter_context(one)
         self.worker.start(loop)
         self.started.set()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,13 +17,17 @@ REQUESTS = 16  # of a session, whose steps are remembered: a retry comes soon
 SESSIONS = 8  # of a user that are open at a time
 DECISIONS = 256  # of a user, of which it is remembered that an item was taken
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
-class _Session:
-    began: str
-    last: float
+class UserSession:
+    """One session of a user."""
+
+    began: str  # request_id of its step 0
+    last: float  # s, of the last request
     steps: int = 0
-    of_request: dict[str, int] = field(default_factory=dict)
+    of_request: dict[str, int] = field(default_factory=dict)  # of the last requests, oldest first
 
     def step(self, visit: Visit, now: float) -> int:
         self.last = max(now, self.last)
@@ -36,16 +40,18 @@ class _Session:
 
 
 @dataclass(slots=True)
-class _User:
-    items: I32
-    responses: F32
-    version: int
-    touched: float
-    updated: float | None = None
-    sessions: dict[str, _Session] = field(default_factory=dict)
+class User:
+    """All that is remembered of one."""
+
+    items: I32  # (n,) oldest first
+    responses: F32  # (n, R)
+    version: int  # items ever taken
+    touched: float  # s, of the last request or outcome
+    updated: float | None = None  # s, when the history last changed
+    sessions: dict[str, UserSession] = field(default_factory=dict)  # the last one used stands last
     taken: dict[str, None] = field(default_factory=dict)  # decisions, oldest first
 
-    def session(self, visit: Visit, now: float, idle: float) -> _Session:
+    def session(self, visit: Visit, now: float, idle: float) -> UserSession:
         found = self.sessions.pop(visit.session, None)
         goes_on = found is not None and (
             now <= found.last + idle or visit.request_id in found.of_request
@@ -53,7 +59,7 @@ class _User:
             else visit.began == found.began
         )
         if found is None or not goes_on:
-            found = _Session(visit.began or visit.request_id, now)
+            found = UserSession(visit.began or visit.request_id, now)
         self.sessions[visit.session] = found  # the last one used stands last
         _forget(self.sessions, SESSIONS)
         return found
@@ -81,7 +87,7 @@ class MemorySessions:
         COUNT.check("length", length)
         self.ttl, self.most, self.length, self.idle = ttl, most, length, idle
         self._lock = threading.Lock()
-        self._users: OrderedDict[str, _User] = OrderedDict()  # the last one seen stands last
+        self._users: OrderedDict[str, User] = OrderedDict()  # the last one seen stands last
 
     def __len__(self) -> int:
         return len(self._users)
@@ -104,6 +110,28 @@ class MemorySessions:
         with self._lock:
             return sum(self._users.pop(user, None) is not None for user in users)
 
+    def names(self) -> list[str]:
+        """Everybody who is remembered, the one longest unseen first."""
+        with self._lock:
+            return [*self._users]
+
+    def read(self, users: Sequence[str], work: Callable[[dict[str, User]], T]) -> T:
+        """What `work` makes of those of the users who are remembered; it changes nothing, and
+        nothing changes meanwhile."""
+        with self._lock:
+            found = ((name, self._users.get(name)) for name in users)
+            return work({name: user for name, user in found if user is not None})
+
+    def put(self, users: Mapping[str, User]) -> None:
+        """Remember these users, who were seen later than all others."""
+        with self._lock:
+            for name, user in users.items():
+                user.items = user.items[-self.length :]
+                user.responses = user.responses[-self.length :]
+                self._users.pop(name, None)
+                self._users[name] = user
+            _forget(self._users, self.most)
+
     def _open(self, visit: Visit, now: float) -> Seen:
         user = self._user(visit.user, visit.items, visit.responses, now)
         session = user.session(visit, now, self.idle)
@@ -122,11 +150,11 @@ class MemorySessions:
         user.version, user.updated = user.version + 1, now
         return True
 
-    def _user(self, key: str, items: I32, responses: F32, now: float) -> _User:
+    def _user(self, key: str, items: I32, responses: F32, now: float) -> User:
         user = self._users.get(key)
         if user is None:
             kept = items[-self.length :], responses[-self.length :]
-            user = self._users[key] = _User(*kept, version=len(items), touched=now)
+            user = self._users[key] = User(*kept, version=len(items), touched=now)
             _forget(self._users, self.most)
         self._users.move_to_end(key)
         user.touched = max(now, user.touched)  # a clock may go back
@@ -137,7 +165,7 @@ class MemorySessions:
             self._users.popitem(last=False)
 
 
-def _known(user: _User | None) -> Known | None:
+def _known(user: User | None) -> Known | None:
     return None if user is None else Known(user.items, user.responses, user.version, user.updated)
 
 

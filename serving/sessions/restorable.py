@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
 from serving.contracts.events import read_event
@@ -46,6 +47,11 @@ class Meaning:
     names: Sequence[str]
     response_names: Sequence[str]
     keyed_by: str  # the secret's fingerprint
+
+    def fingerprint(self) -> str:
+        """A hash of all of it."""
+        told = json.dumps([[*self.names], [*self.response_names], self.keyed_by])
+        return blake2b(told.encode(), digest_size=16).hexdigest()
 
     def of(self, entries: Sequence[Entry]) -> Part:
         """What a start does not say is taken from the decisions after it, which hold both names and

@@ -188,10 +188,20 @@ def learning_rate_schedule(progress: float, warmup: float) -> float:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device of that name; auto is the GPU where torch finds one, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device of that name; auto is the GPU where torch finds one, else the CPU.
+
+    Raises:
+        ValueError: torch knows no such device, or cannot use it here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise ValueError(f"device = {name!r}: {said}; auto and cpu are always there") from None
+    return device
 
 
 def keep_freed_memory() -> None:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from experiments.data.datasets import load
@@ -185,3 +187,26 @@ def test_a_missing_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ml-100k, ml-1m, amazon-beauty, coat, open-bandit"):
         load("netflix", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("user,item,timestamp,user\n1,a,1,2\n", "has 2 columns user; keep one"),
+        ("user,item,timestamp,reward,reward\n1,a,1,2,3\n", "has 2 columns reward; keep one"),
+        ("user,item,timestamp\n", "no rows below its header"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_explained(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load(str(file))
+
+
+@pytest.mark.parametrize("column", ["user", "item", "timestamp", "reward"])
+def test_lists_are_no_column(tmp_path: Path, column: str) -> None:
+    rows = {"user": [1, 2], "item": ["a", "b"], "timestamp": [1, 2], "reward": [1.0, 2.0]}
+    pq.write_table(pa.table(rows | {column: [[1], [2]]}), tmp_path / "nested.parquet")
+    with pytest.raises(ValueError, match=f"{column} holds list<.*>; a row has one {column}"):
+        load(str(tmp_path / "nested.parquet"))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.logs.evaluate import Settings, mean_interval, run
+from experiments.logs.evaluate import Settings, mean_interval, run, write_run
 from experiments.logs.log_files import read_scores
-from offpolicy import LoggedDataset, write_log
+from offpolicy import LoggedDataset, evaluate, write_log
 
 ROOT = os.environ.get("LONGPLAY_DATA")
 real = pytest.mark.skipif(not ROOT, reason="LONGPLAY_DATA does not name a folder of real data")
@@ -106,3 +106,26 @@ def test_scores_that_do_not_fit_the_log_are_refused(tmp_path: Path) -> None:
         read_scores(tmp_path / "bare.csv", uniform_log())
     with pytest.raises(FileNotFoundError, match="name a file of scores"):
         read_scores(tmp_path / "none.csv", uniform_log())
+
+
+@pytest.mark.parametrize("name", ["bad.npz", "bad.npy", "empty.npy", "pickled.npy"])
+def test_scores_that_are_no_arrays_are_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"" if name.startswith("empty") else b"PK no zip")
+    if name.startswith("pickled"):
+        np.save(file, np.array([{}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match=f"{name} holds no arrays that can be read"):
+        read_scores(file, uniform_log(10))
+
+
+def test_two_evaluations_of_one_second_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("experiments.logs.evaluate.time.strftime", lambda form: "now")
+    log = uniform_log(100)
+    settings = Settings(log=Path("log"), target_scores=Path("x.npy"), horizon="one_step")
+    report = evaluate(log, np.full(100, 0.25), horizon="one_step")
+    folders = [write_run(settings, report, None) for _ in range(2)]
+    assert [f.name for f in folders] == ["evaluate-log-now", "evaluate-log-now-2"]
+    assert all((f / "report.json").exists() for f in folders)

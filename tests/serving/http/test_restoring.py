@@ -9,7 +9,7 @@ import pytest
 
 from policies.baselines.uniform import uniform
 from serving import Catalogue, Engine, EventLogError, MemoryLog, MemorySessions, Outcome, Request
-from serving.http.opening import read_back_log
+from serving.restarting.reading import read_back_log
 from serving.sessions import restoring
 from tests.factories import make_serving
 from tests.serving.factories import SECRET, make_engine, names_of

@@ -1,0 +1,98 @@
+"""A run that is stopped ends at once, with its workers, and says how to go on; one job that fails
+does not stop the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.common.run_folder import new_folder
+from experiments.common.workers import JobsError, results
+
+
+def tripled(x: int) -> int:
+    if x == 2:
+        raise RuntimeError("two is no good")
+    return 3 * x
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_fails_is_told_and_the_others_go_on(
+    workers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coming = results(tripled, [(x,) for x in range(5)], workers)
+    done = [next(coming) for _ in range(4)]
+    assert sorted(done) == [((0,), 0), ((1,), 3), ((3,), 9), ((4,), 12)]
+    assert workers == 2 or "failed: 2: two is no good" in capsys.readouterr().err, "told at once"
+    with pytest.raises(JobsError, match="1 of 5 jobs failed, the first with: two is no good"):
+        next(coming)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_ends_with_its_workers(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    """SIGINT reaches the whole group, as from a terminal; SIGTERM the run alone."""
+    sizes = [
+        "--seeds",
+        "8",
+        "--rounds",
+        "3",
+        "--sessions",
+        "40",
+        "--truth-sessions",
+        "400000",
+        "--workers",
+        "2",
+    ]
+    command = [sys.executable, "-m", "experiments", "climb", *sizes, "--out", str(tmp_path)]
+    with subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as run:  # fmt: skip
+        try:
+            until = time.monotonic() + 60
+            while len(children(run.pid)) < 3 and time.monotonic() < until:
+                time.sleep(0.1)
+            group = children(run.pid)
+            assert len(group) >= 3, "two workers, and what keeps their locks"
+            time.sleep(1.0)
+            if number == signal.SIGINT:
+                os.killpg(run.pid, number)
+            else:
+                run.send_signal(number)
+            assert run.wait(timeout=30) == status
+            assert run.stderr is not None
+            folder = next(tmp_path.iterdir())
+            assert f"stopped; go on with --resume {folder}" in run.stderr.read()
+            until = time.monotonic() + 20
+            while any(map(alive, group)) and time.monotonic() < until:
+                time.sleep(0.1)
+            assert not any(map(alive, group))
+        finally:
+            run.kill()
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started, on Linux."""
+    try:
+        return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        pytest.skip("this system does not list the children of a process")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_two_runs_of_one_second_have_a_folder_each(tmp_path: Path) -> None:
+    assert [new_folder(tmp_path, "run").name for _ in range(3)] == ["run", "run-2", "run-3"]
