@@ -111,7 +111,7 @@ def cap_of(settings: Settings) -> UserCap | None:
         return None
     most = {
         name: worth_of(name, text, "--cap")
-        for name, text in _pairs("--cap", settings.cap, "reward=50").items()
+        for name, text in pairs_of("--cap", settings.cap, "reward=50").items()
     }
     if unknown := most.keys() - {"reward", "decisions"}:
         raise ValueError(f"--cap {min(unknown)}: caps are reward=50 and decisions=200")

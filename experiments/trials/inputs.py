@@ -22,7 +22,7 @@ from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
 from serving.events.reading import in_order
-from serving.joining.join import join
+from serving.joining.join import Joined, join
 from serving.joining.survey import shape_of, survey
 
 DAY = 86_400.0
@@ -38,7 +38,6 @@ class TrialLog:
     shares: dict[str, float]  # stratum -> the share that the canary was to have, where it is known
     canary: str  # in words
     control: str
-    days: float | None = None  # that the log covers
 
 
 def logger_of(log: LoggedDataset, name: str) -> str:
@@ -98,14 +97,13 @@ def _promised(labels: NDArray[Any] | None, shares: Sequence[float]) -> dict[str,
     return dict(zip(names, shares, strict=bool(shares)))
 
 
-def trial_of_events(
-    where: str, reward: tuple[str, ...], window: str, now: str, only: str | None = None
-) -> TrialLog:
-    """The arms of an event log, joined in memory: the arm and the stage stand in each decision,
-    also where a fallback was served. `only` names a rollout, by default the last one.
+def joined_events(
+    where: str, reward: tuple[str, ...], window: str, now: str
+) -> tuple[Joined, LoggedDataset, list[Decision]]:
+    """An event log, joined in memory: the join, its log, and the decision of each row.
 
     Raises:
-        ValueError: no decision belongs to a rollout.
+        ValueError: no session is over.
     """
     rule = rule_of(JoinSettings(events=where, out=Path(), reward=reward, window=window))
     with reached_events(where) as events:
@@ -114,31 +112,45 @@ def trial_of_events(
         for event in in_order(events):
             if isinstance(event, Decision):
                 decisions.append(event)
-            elif isinstance(event, OutcomeEvent):
+            else:
                 outcomes.append(event)
-    in_trial = [d for d in decisions if d.arm in (CANARY, CONTROL) and d.rollout]
-    if not in_trial:
-        raise ValueError(f"{where} holds {len(decisions):,} decisions, and none is of a rollout")
-    rollout = _id(in_trial[-1].rollout) if only is None else only
     joined = join(decisions, outcomes, rule, shape, now=moment_of("--now", now))
     if joined.log is None:
         raise ValueError(f"in {where} no session is over yet; --now end takes what there is")
     made = {d.decision_id: d for d in decisions}
-    rows = [made[one] for one in joined.decision_ids]
+    return joined, joined.log, [made[one] for one in joined.decision_ids]
+
+
+def days_of(joined: Joined) -> float:
+    """Days from the first decision to the last."""
+    return float(np.ptp(joined.time)) / DAY
+
+
+def trial_of_events(where: str, reward: tuple[str, ...], window: str, now: str) -> TrialLog:
+    """The arms of an event log: the arm and the stage stand in each decision, also where a fallback
+    was served. Of several rollouts it is the last one.
+
+    Raises:
+        ValueError: no decision of a session that is over belongs to a rollout.
+    """
+    _, log, rows = joined_events(where, reward, window, now)
+    in_trial = [d for d in rows if d.arm in (CANARY, CONTROL) and d.rollout]
+    if not in_trial:
+        raise ValueError(
+            f"{where} holds {len(rows):,} decisions of sessions that are over, and none is of a "
+            "rollout"
+        )
+    rollout = _id(max(in_trial, key=lambda d: d.time).rollout)
     arm = np.array([d.arm if _id(d.rollout) == rollout else "" for d in rows])
     stage = np.array([d.rollout for d in rows])
-    of_arms = arm != ""
-    if not of_arms.any():
-        raise ValueError(f"no session of the rollout {rollout!r} is over yet")
-    names = sorted(set(stage[of_arms & np.isin(arm, [CANARY, CONTROL])].tolist()))
+    names = sorted({d.rollout for d in in_trial if _id(d.rollout) == rollout})
     return TrialLog(
-        joined.log,
+        log,
         ArmRows(arm == CANARY, arm == CONTROL, 0, int((arm == "").sum())),
         stage,
         {name: float(name.rpartition("@")[2]) for name in names},
         _served(rows, arm, CANARY),
         _served(rows, arm, CONTROL),
-        float(np.ptp(joined.time)) / DAY,
     )
 
 

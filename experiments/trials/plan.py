@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from experiments.logs.item_names import open_named_log
+from experiments.trials.inputs import days_of, joined_events
 from offpolicy import LoggedDataset
 from offpolicy.intervals.inference import Interval
 from offpolicy.plan.record import sessions as rounded
@@ -26,12 +27,19 @@ RELATIVE = 0.02  # of the level of the metric: the effect that is planned for
 class Plan:
     """Users, days and the smallest effect seen, before a trial starts."""
 
-    log: tyro.conf.Positional[Path]
-    """A past log (folder or file) with the column `user`, or any table with --columns."""
+    log: tyro.conf.Positional[str]
+    """A past log (folder or file) with the column `user`, any table with --columns; or with
+    --reward the events of a server (folder or URL)."""
     users_a_day: float | None = None
     """NEW users that come to both arms a day; or give --log-days."""
     log_days: float | None = None
-    """Days that the log covers: then users come as they came in it."""
+    """Days that the log covers: then users come as they came in it. Events tell it themselves."""
+    reward: tuple[str, ...] = ()
+    """Of events: what an outcome of each kind is worth, liked=1."""
+    window: str = "10min"
+    """Of events: how long after its decision an outcome counts."""
+    now: str = "now"
+    """Of events: sessions that are over at this moment count: now, a date, or `end`."""
     metric: Literal["reward", "decisions", "ended"] = "reward"
     """What is compared."""
     per: Per = "user"
@@ -61,7 +69,7 @@ class Plan:
 
 def plan(settings: Plan) -> tuple[str, Any]:
     """What a person reads, and what a program reads."""
-    log = open_named_log(settings.log, settings.columns, settings.n_items)
+    log, days = _opened(settings)
     units = units_of_log(log, _all(log))
     saved = (
         None if settings.covariate == "none" else saved_by_past(log, settings.metric, settings.per)
@@ -70,11 +78,11 @@ def plan(settings: Plan) -> tuple[str, Any]:
     past = past_of(units, settings.metric, per=settings.per, level=settings.level, saved=used)
     a_day = settings.users_a_day
     if a_day is None:
-        if settings.log_days is None:
+        if not days:
             raise ValueError(
                 "how many users come a day? Give --users-a-day, or --log-days: what the log covers"
             )
-        a_day = units.users.n / settings.log_days
+        a_day = units.users.n / days
     effect = settings.effect or RELATIVE * abs(past.mean.value)
     if not effect > 0:
         raise ValueError(f"the mean {settings.metric} is 0; give --effect, in its unit")
@@ -89,6 +97,15 @@ def plan(settings: Plan) -> tuple[str, Any]:
         days=settings.days,
     )
     return text_of(size, units.users.n, saved), record_of(size, units.users.n, saved)
+
+
+def _opened(settings: Plan) -> tuple[LoggedDataset, float | None]:
+    """The log, and the days that it covers."""
+    if not settings.reward:
+        log = open_named_log(Path(settings.log), settings.columns, settings.n_items)
+        return log, settings.log_days
+    joined, log, _ = joined_events(settings.log, settings.reward, settings.window, settings.now)
+    return log, settings.log_days or days_of(joined)
 
 
 def _all(log: LoggedDataset) -> ArmRows:

@@ -21,6 +21,7 @@ from offpolicy.trials.exposure import SampleRatio, multiple_exposure, sample_rat
 from offpolicy.trials.of_log import METRICS, units_of_log
 from offpolicy.trials.segments import Segments, segment_differences
 from offpolicy.trials.units import TrialUnits
+from serving.events.folder import SegmentFolder
 
 SUSPECT = 0.001  # p-value of the sample ratio below which arms are not comparable
 PER: tuple[Literal["user", "session"], ...] = ("user", "session")
@@ -130,6 +131,11 @@ def _opened(settings: Read) -> TrialLog:
         raise ValueError(
             "which policy is the canary? Give --canary VERSION, as the column logger names it; of "
             "a folder of events give --reward KIND=WORTH"
+        )
+    if Path(settings.log).is_dir() and SegmentFolder(settings.log).segments():
+        raise ValueError(
+            f"{settings.log} is a folder of events: give --reward KIND=WORTH to join them, and no "
+            "--canary, as each decision names its arm"
         )
     return trial_of_log(
         Path(settings.log),

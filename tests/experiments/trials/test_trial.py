@@ -113,3 +113,13 @@ def test_events_name_their_arms_and_stages(
         assert ratio["share"] == float(stage.partition("@")[2])
         assert (ratio["canary"], ratio["control"]) == (mine.count("canary"), mine.count("control"))
     assert set(record["sample_ratio"]) == {"r@0.5", "r@0.25"}
+    assert main(f"trial read {folder} --canary x".split()) == 2
+    assert "is a folder of events: give --reward" in capsys.readouterr().err
+    plan = f"trial plan {folder} --reward paid=1 --now end --json {told}"
+    assert main(plan.split()) == 0
+    sized = json.loads(told.read_text())
+    assert sized["users"] == record["users"]
+    days = max(
+        event.time for event in map(read_event, served.events) if isinstance(event, Decision)
+    )
+    assert sized["users_a_day"] == pytest.approx(record["users"] / (days / 86_400))

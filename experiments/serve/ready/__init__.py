@@ -1,0 +1,1 @@
+"""`longplay release readiness`: what a careful team ticks before and in production, with proofs."""
