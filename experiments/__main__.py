@@ -48,6 +48,10 @@ COMMANDS: dict[str, Command] = {
     "climb": Command(
         "experiments.climb.command", "learn, step, serve, log, repeat: a climb by vouched steps"
     ),
+    "live": Command(
+        "experiments.live.command",
+        "serve, log, join, learn, gate, roll out: the loop closed in a simulator, with a timeline",
+    ),
     "check": Command("experiments.logs.check", "is this log fit to be weighed? the log doctor"),
     "gate": Command(
         "experiments.logs.gate", "may these candidates be rolled out? pass, fail or cannot tell"

@@ -28,7 +28,8 @@ class EnvFactory:
     """A way to make environments of one world, and the real sequences behind it, if any."""
 
     name: str
-    make: Callable[[int], VectorEnv[Any, Any, Any]]  # number of parallel users -> environment
+    make: Callable[..., VectorEnv[Any, Any, Any]]  # number of parallel users -> environment; it
+    # takes other parameters of environments by name
     sequences: Sequences | None  # None: the encoder learns from sessions served in the world
 
 
@@ -69,8 +70,8 @@ def make_env(env: str, num_envs: int, **parameters: Any) -> VectorEnv[Any, Any, 
 def make_world(env: str, sizes: WorldSizes) -> EnvFactory:
     """An environment by its id, or a fitted world by its folder, with its own catalogue."""
 
-    def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
-        return make_env(env, num_envs, **asdict(sizes))
+    def make(num_envs: int, **more: Any) -> VectorEnv[Any, Any, Any]:
+        return make_env(env, num_envs, **asdict(sizes), **more)
 
     make(1)  # a wrong name or size is an error before anything is written
     return EnvFactory(env, make, None)
@@ -132,7 +133,7 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
         interests=interests(seq, vectors), first_items=seq.histories(sizes.history_length)
     )
 
-    def make(num_envs: int) -> VectorEnv[Any, Any, Any]:
+    def make(num_envs: int, **more: Any) -> VectorEnv[Any, Any, Any]:
         return gymnasium.make_vec(
             "recsim_env/Longplay-v0",
             num_envs=num_envs,
@@ -142,6 +143,7 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
             n_candidates=sizes.n_candidates,
             history_length=sizes.history_length,
             max_steps=sizes.max_steps,
+            **more,
         )
 
     return EnvFactory(f"Longplay-v0 on {data.name}", make, seq)

@@ -30,7 +30,7 @@ class Settings:
     """Of a world, whose returns the simulated users' are drawn from."""
     only: tuple[str, ...] = ()
     """Rows to play, by parts of their names; all by default."""
-    seed: int = 0
+    seed: int = 1
     workers: int = 2
     """Processes of the computer, one thread each."""
     out: Path = Path("results")
@@ -118,7 +118,7 @@ among them; *rate 1 %*: many sessions, of which 1 % convert; *day and weekend*: 
 what they return, moves with the hour and the day. A look every 12 hours. `step` is
 serving.rollout; *t test*: back when a metric is significantly worse at that look at 5 %, else on
 after a day; *no errors*: on after a day unless hard limits are broken. *better, then 10 % worse*:
-+5 % until a time drawn evenly from the shortest length of a rollout (six days) but its last day;
++5 % until a time drawn evenly from the shortest length of a rollout (seven days) but its last day;
 *turning later*: from twice that length, so that some are promoted before they turn, which no rule
 can know. *new to users at first*: -10 %, and +25 % that halves with every three sessions of a user.
 As good as control and held: the plan below says how many more users it would take to tell.

@@ -41,15 +41,17 @@ class Ledger:
         self.parts[part] = self.parts.get(part, 0) + sums
 
     def window(self, time: float, hard: Shares, *, compare: bool = True) -> Window:
-        """What a look sees now."""
+        """What a look sees now; without the recent part while the stage is too young to be left,
+        when nothing is asked of it."""
         rule, weight, stage = self.rule, self.weight, slice(self.opened - 1, self.opened)
         now = int((time - self.since) // rule.recent_seconds)
         recent = sum(x for part, x in self.parts.items() if part >= now - 1)
         alone = self._units(self.sums[:, stage], self.canary[:, stage])
+        old = compare and time - self.since >= rule.least_of(self.opened - 1)
         every, late = alone, alone
         if stage.start and compare:
             every = self._units(self.sums[:, : self.opened], self.canary[:, : self.opened])
-        if compare:
+        if old:
             late = self._units(np.asarray(recent)[:, None], self.canary[:, stage])
         canary = int(alone.canary.sum())
         control = len(alone) - canary
@@ -60,7 +62,7 @@ class Ledger:
             control=ArmSeen(users=control, silent_seconds=0.0),
             rollout=seen(every, rule, "rollout", weight) if compare else {},
             stage=seen(alone, rule, "stage", weight) if compare else {},
-            recent=seen(late, rule, "recent", weight) if compare else {},
+            recent=seen(late, rule, "recent", weight) if old else {},
             recent_from=self.since + max(now - 1, 0) * rule.recent_seconds,
             hard=hard,
             sample_ratio_p=sample_ratio(canary, control, weight).p_value,

@@ -16,7 +16,7 @@ from experiments.rollout.traffic import DAY, Change, Traffic
 from serving.rollout.rule import Guardrail, RolloutRule
 from serving.rollout.step import step
 
-LENGTH = 6 * DAY  # of a rollout by plan: three stages of a day, and the last of three
+LENGTH = 7 * DAY  # of a rollout at least: three stages of a day, and the last of four
 
 # chosen on rollouts with other seeds than those of the record
 RULE = RolloutRule(
@@ -26,7 +26,7 @@ RULE = RolloutRule(
     least_users=15,
     least_seconds=DAY,
     most_seconds=5 * DAY,
-    last_seconds=3 * DAY,
+    last_seconds=4 * DAY,
     recent_seconds=DAY,
 )
 TRAFFICS = {

@@ -13,6 +13,23 @@ from recsim_env.kernel.sizes import check_finite, check_whole
 from recsim_env.oracles.oracle import bare
 
 
+def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A vector (D,) at length 1."""
+    scaled: NDArray[np.float64] = vector / float(np.linalg.norm(vector))
+    return scaled
+
+
+def moved(
+    interest: NDArray[Any], size: float | NDArray[np.float64], direction: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Interests (N, D) moved by `size`, one number or (N, 1), times their length in a direction
+    (D,) of length 1, at unchanged length and inside -1..1; those moved by 0 stay as they are."""
+    length = np.linalg.norm(interest, axis=1, keepdims=True)
+    there = interest + size * length * direction
+    there = there * length / np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-9)
+    return np.where(np.equal(size, 0), interest, np.clip(there, -1, 1))
+
+
 class Drift(Disturbance):
     """Stands for: preferences that move by season, news or a redesign, whatever is recommended.
 
@@ -42,9 +59,8 @@ class Drift(Disturbance):
             )
         self.kind, self.size, self.period = kind, size, period
         super().__init__(env, **schedule)
-        width = bare(env).live.users["interest"].shape[1]
-        self.direction = np.random.default_rng([self.seed, 78]).normal(size=width)
-        self.direction /= float(np.linalg.norm(self.direction))
+        width = int(bare(env).live.users["interest"].shape[1])
+        self.direction = unit(np.random.default_rng([self.seed, 78]).normal(size=width))
 
     def _restart(self) -> None:
         super()._restart()
@@ -63,10 +79,7 @@ class Drift(Disturbance):
         amount = self.amount(self.clock - self.start)
         step = (amount - self.moved)[:, None]
         interest = bare(self.env).live.users["interest"]
-        length = np.linalg.norm(interest, axis=1, keepdims=True)
-        moved = interest + step * length * self.direction
-        moved = moved * length / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
-        interest[:] = np.where(step == 0, interest, np.clip(moved, -1, 1))
+        interest[:] = moved(interest, step, self.direction)
         self.moved[:] = amount
 
     def observations(self, obs: Obs, fresh: NDArray[np.bool_]) -> Obs:

@@ -122,9 +122,13 @@ def start(
     by: str | None = None,
     why: str = "",
     clock: Clock = time.time,
+    drawn: tuple[str, str] | None = None,
 ) -> Step:
     """Begin the rollout of a version beside the live one: in the shadow, or at the first share of
     users. What only the events of the rollout tell is read from where the log ends now.
+
+    drawn: what tells the rollout from others of the version, and the salt by which users are split:
+        for a simulation that is to be repeated; drawn by the system where it is not given.
 
     Raises ValueError where another rollout goes on, nothing is live, or the version cannot be
     served beside what is live.
@@ -143,12 +147,13 @@ def start(
         pointer, live = registry.pointer(), registry.find("live").version
         if pointer.canary is not None:
             raise ValueError(f"{pointer.canary} is a canary: longplay release rollback stops it")
-        rollout = f"{found.version[:6]}-{secrets.token_hex(3)}"
+        one, salt = drawn or (secrets.token_hex(3), secrets.token_hex(8))
+        rollout = f"{found.version[:6]}-{one}"
         sha256 = found.contents.sha256
         first = begin(rule, rollout=rollout, version=found.version, sha256=sha256, time=clock())
         record = Record(
             rollout=rollout, rule=rule, window=join.window, windows=dict(join.windows),
-            reward=dict(join.reward), live=live, salt=secrets.token_hex(8), read=ends_of(events),
+            reward=dict(join.reward), live=live, salt=salt, read=ends_of(events),
             by=by, why=why, state=first.state, revision=pointer.revision,
         )  # fmt: skip
         if found.version == live:

@@ -65,7 +65,7 @@ class RolloutRule:
     least_users: int = of(whole, 100, "Of each arm, in a stage, before it may go on.")
     least_seconds: float = of(number, 86_400.0, "Of a stage, before it may go on.")
     last_seconds: float = of(
-        number, 259_200.0, "Of the last stage before all users: longer than novelty lasts."
+        number, 345_600.0, "Of the last stage before all users: longer than novelty lasts."
     )
     most_users: int = of(whole, 1_000_000, "Of both arms in a stage; then a person decides.")
     most_seconds: float = of(positive, 14 * 86_400.0, "Of a stage; then a person decides.")

@@ -42,6 +42,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--warm-sessions 20 --sessions 20 --max-steps 5 --users 16 --workers 1 --out {d}/runs",
     "climb": "--seeds 2 --rounds 2 --sessions 60 --warm-sessions 20 --truth-sessions 20 "
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
+    "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
+    "--shadow-decisions 10 --workers 1 --out {d}/runs",
     "check": "{d}/log",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
@@ -90,8 +92,11 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
-BEFORE = dict.fromkeys(("explain", "serve", "retrain"), "release")  # command -> the one that makes
-# what it reads
+BEFORE = {
+    "explain": "release",
+    "serve": "release",
+    "retrain": "release",
+}  # command -> the one that makes what it reads
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.live.users.messages import happened_in, outcomes_of, request_of
 from offpolicy import LoggedDataset
 from policies import Policy
 from policies.slates.row_streams import RowStreams
@@ -19,9 +20,7 @@ from serving import (
     EventLog,
     MemoryLog,
     MemorySessions,
-    Outcome,
     OutcomeEvent,
-    Request,
     SegmentLog,
     SessionStore,
     replay,
@@ -35,7 +34,6 @@ from tests.serving.servers import shared
 
 SECRET = b"sixteen bytes or more"
 VERSION = "policy@1"
-HAPPENED = ("consumed", "responses", "position_reward")  # what the simulator says of a step
 
 EVENT_LOGS: dict[str, Callable[[Path], EventLog]] = {  # each passes the contract of event logs
     "memory": lambda folder: MemoryLog(),
@@ -122,7 +120,7 @@ def play(
     batches of several sizes, and with an outcome for whatever happened. A step takes a second.
     Every third batch is sent again, as if its answers had been lost; at step `restart_at` all that
     the engine knows of sessions is lost, and read back from its event log into new ones."""
-    names = engine.catalogue.names
+    names, reads = engine.catalogue.names, engine.serving.response_names
     now = itertools.count()
     env_seed, _ = np.random.SeedSequence(seed).spawn(2)
     obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
@@ -141,12 +139,13 @@ def play(
             size = next(sizes)
             batch, live = live[:size], live[size:]
             requests = [
-                Request(
-                    request_id=request_id(i, started[i], step[i]),
-                    user=f"user {i}/{started[i]}",
-                    session="a session",
-                    candidates=tuple(names[c] for c in obs["candidates"][i]),
-                    context=tuple(obs["user"][i].tolist()),
+                request_of(
+                    request_id(i, started[i], step[i]),
+                    f"user {i}/{started[i]}",
+                    "a session",
+                    obs,
+                    i,
+                    names,
                 )
                 for i in batch
             ]
@@ -159,30 +158,9 @@ def play(
             action[i] = [offer.index(item) for item in decision.slate]
         obs, _, terminated, truncated, info = env.step(action)
         for i, decision in decisions.items():
-            happened = {name: info[name][i].tolist() for name in HAPPENED}
-            ends = {"terminated": terminated[i], "truncated": truncated[i]}
-            user = f"user {i}/{started[i]}"
-            engine.outcomes(list(_outcomes(user, decision, happened | ends, engine)))
+            happened = happened_in(i, terminated, truncated, info)
+            items = [names[item] for item in decision.slate]
+            told = decision.decision_id, items, happened, names, reads
+            engine.outcomes([*outcomes_of(f"user {i}/{started[i]}", *told)])
         ended = terminated | truncated
         started, step = started + ended, np.where(ended, 0, step + 1)
-
-
-def _outcomes(
-    user: str, decision: Decision, happened: dict[str, Any], engine: Engine
-) -> Iterator[Outcome]:
-    """What a caller would report of one decision."""
-    names, reads = engine.catalogue.names, engine.serving.response_names
-
-    def outcome(kind: str, n: int = 0, **rest: Any) -> Outcome:
-        known = {"decision_id": decision.decision_id, "user": user, "kind": kind}
-        return Outcome(outcome_id=f"{decision.decision_id}/{kind}/{n}", **known, **rest)
-
-    if happened["consumed"] >= 0:
-        responses = dict(zip(reads, happened["responses"], strict=True))
-        yield outcome("taken", item=names[happened["consumed"]], responses=responses)
-    for place, paid in enumerate(happened["position_reward"]):
-        if paid:
-            yield outcome("paid", place, item=names[decision.slate[place]], value=paid)
-    for kind in ("terminated", "truncated"):
-        if happened[kind]:
-            yield outcome(kind)

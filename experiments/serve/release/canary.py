@@ -66,7 +66,10 @@ class Canary:
     """Decisions that are compared before any user is served; 0: none."""
     least: str = "1d"
     """How long each stage lasts at least."""
-    recent: str = "12h"
+    last: str = "4d"
+    """The same of the last stage before all users: longer than a new version is liked because it is
+    new."""
+    recent: str = "1d"
     """The last part of each stage, which must be good by itself."""
     most: str = "14d"
     """How long a stage lasts at most; then a person decides."""
@@ -138,6 +141,7 @@ def rule_of(settings: Canary) -> RolloutRule:
         ),
         least_users=settings.least_users,
         least_seconds=seconds_of("--least", settings.least),
+        last_seconds=seconds_of("--last", settings.last),
         most_seconds=seconds_of("--most", settings.most),
         recent_seconds=seconds_of("--recent", settings.recent),
         shadow_decisions=settings.shadow,

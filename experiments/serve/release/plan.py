@@ -81,7 +81,7 @@ class _Course:
         """Each of them in turn."""
         out, before = [], 0.0
         for nth, share in enumerate(self.rule.stages[:-1]):
-            seconds, why = self._leaves(share, self.rule.stages[nth + 1], before, 0.0)
+            seconds, why = self._leaves(nth, before, 0.0)
             days = None if seconds is None else seconds / DAY
             out.append(StagePlan(share, days, share * self.traffic.users, why))
             if seconds is None:
@@ -99,7 +99,7 @@ class _Course:
             far = self.half(before + rate * t, self._level("rollout"), rule.tuned_at)
             near = self.half(rate * t, self._level("stage"), alone)
             stop = np.flatnonzero(np.minimum(far, near) < worse - rule.margin)
-            leave, _ = self._leaves(share, rule.stages[nth + 1], before, worse)
+            leave, _ = self._leaves(nth, before, worse)
             end = float(t[stop[0]]) if len(stop) else math.inf
             if end <= (math.inf if leave is None else leave):
                 if math.isinf(end):
@@ -114,11 +114,11 @@ class _Course:
             )
         return None
 
-    def _leaves(
-        self, share: float, after: float, before: float, worse: float
-    ) -> tuple[float | None, str]:
+    def _leaves(self, nth: int, before: float, worse: float) -> tuple[float | None, str]:
         """Seconds until a stage is left, and what takes them."""
-        rule, t, rate = self.rule, self._moments(), self._rate(share)
+        rule, t = self.rule, self._moments()
+        share, after = rule.stages[nth], rule.stages[nth + 1]
+        rate = self._rate(share)
         users = min(share, 1 - share) * self.traffic.users / DAY
         most = rule.margin * (1.0 if after == 1 else rule.interim) / after
         half = self.half(before + rate * t, self._level("rollout"), rule.tuned_at)
@@ -129,7 +129,7 @@ class _Course:
             return None, "its recent part is too small: left by chance alone"
         sure = np.flatnonzero(half + worse <= most)
         waits = {
-            "its least time": max(rule.least_seconds, rule.recent_seconds),
+            "its least time": max(rule.least_of(nth), rule.recent_seconds),
             "its least users": rule.least_users / users if users > 0 else math.inf,
             "the width of its bounds": float(t[sure[0]]) if len(sure) else math.inf,
         }

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.serve.release.canary import Canary, rule_of
 from experiments.serve.release.plan import Traffic, plan_rollout
 from offpolicy.trials.size import past_of
 from offpolicy.trials.units import TrialUnits
@@ -68,7 +69,7 @@ def test_a_rollout_is_planned_begun_held_and_stopped(
     assert release("canary", new, *there, *REWARD, "--dry-run") == 0
     said = capsys.readouterr().out
     assert "sessions a day, reward 0.4" in said
-    assert "its recent part is too small" in said
+    assert "its least users" in said
     assert "note: no gate report is kept" in said
     assert registry.pointer().shadow is None
     assert (
@@ -112,6 +113,13 @@ def test_a_version_that_the_gate_failed_is_refused(
     assert registry.pointer().canary == new
 
 
+def test_the_rule_that_nobody_changes_is_the_usual_one() -> None:
+    assert rule_of(Canary(version="x", registry=Path())) == RolloutRule()
+    guarded = rule_of(Canary(version="x", registry=Path(), not_less=("a=0.1",), not_more=("b=1",)))
+    assert [g.higher_is_better for g in guarded.guardrails] == [True, False]
+    assert sum(g.share for g in guarded.guardrails) == pytest.approx(2 / 3)
+
+
 def test_bad_options_are_named(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     given = ("canary", canary_of(registry), "--registry", registry.folder, *REWARD)
     assert "stages" in error(capsys, *given, "--stages", 0.5, 0.1, 1)
@@ -148,7 +156,7 @@ def traffic(sessions_a_day: float, rate: float = 0.4) -> Traffic:
 
 
 def test_a_plan_by_hand() -> None:
-    rule = RolloutRule(stages=(0.1, 1.0), margin=0.2)
+    rule = RolloutRule(stages=(0.1, 1.0), margin=0.2, last_seconds=0.0)
     plan = plan_rollout(rule, traffic(100_000.0))
     (stage,) = plan.stages
     assert (stage.days, stage.why) == (1.0, "its least time")  # 10,000 users in an arm
@@ -156,7 +164,7 @@ def test_a_plan_by_hand() -> None:
     assert plan.worst is not None
     assert plan.worst.worse == 0.4
     assert plan.worst.days < 0.2
-    wide = RolloutRule(stages=(0.1, 1.0), margin=0.3, least_users=400)
+    wide = RolloutRule(stages=(0.1, 1.0), margin=0.3, least_users=400, last_seconds=0.0)
     few = plan_rollout(wide, traffic(2_000.0)).stages[0]
     assert few.days == pytest.approx(2.0)  # 200 users a day get the canary
     assert few.why == "its least users"
@@ -166,7 +174,11 @@ def test_a_plan_by_hand() -> None:
 
 def test_a_plan_is_longer_where_there_is_less_to_see() -> None:
     rule = RolloutRule(
-        stages=(0.05, 0.5, 1.0), margin=0.3, least_seconds=0.0, recent_seconds=3_600.0
+        stages=(0.05, 0.5, 1.0),
+        margin=0.3,
+        least_seconds=0.0,
+        last_seconds=0.0,
+        recent_seconds=3_600.0,
     )
     days = []
     for sessions in (2e4, 4e4, 2e6):

@@ -27,7 +27,7 @@ from tests.serving.registry.factories import A, C, make_registry
 Liked = Callable[[str], float]  # version -> how often its slates are liked
 RULE = (
     "--reward liked=1 --window 1s --shadow 100 --stages 0.3 0.5 1 --margin 0.3 --least 1s "
-    "--recent 4s --most 10min --least-users 20 --p99-ms 60000 --silent 5min"
+    "--last 1s --recent 4s --most 10min --least-users 20 --p99-ms 60000 --silent 5min"
 )
 SLOW = ("--limits.deadline-ms", "10000", "--limits.user-requests", "1e6", "--poll", "0.2")
 
