@@ -17,6 +17,7 @@ from offpolicy.intervals.inference import Interval
 from offpolicy.plan.record import sessions as rounded
 from offpolicy.tables import bounds, markdown
 from offpolicy.trials.comparing import Per
+from offpolicy.trials.difference import LEAST_USERS
 from offpolicy.trials.of_log import ArmRows, units_of_log
 from offpolicy.trials.size import LOOKS, WEEKS, TrialSize, past_of, size_trial
 
@@ -115,12 +116,12 @@ def _all(log: LoggedDataset) -> ArmRows:
 
 def saved_by_past(log: LoggedDataset, metric: str, per: Per) -> Interval | None:
     """Share of the variance that the reward of the first half of the sessions, as they stand in the
-    log, takes off the second half's; None where the halves share no users."""
+    log, takes off the second half's; None where the halves share too few users to tell."""
     if log.user is None:
         return None
     early = log.sessions < log.n_sessions // 2
     first, second = log.take(early), log.take(~early)
-    if not np.isin(second.unit, first.unit).any():
+    if len(np.intersect1d(first.unit, second.unit)) < 2 * LEAST_USERS:
         return None
     units = units_of_log(second, _all(second), past=first)
     return past_of(units, metric, per=per).saved
@@ -153,9 +154,9 @@ def text_of(size: TrialSize, users: int, saved: Interval | None) -> str:
                 [
                     f"{one.days:g}",
                     rounded(one.users),
-                    f"{one.effect:.3g}",
+                    _effect(one.effect),
                     _percent(one.effect, level),
-                    f"{one.fixed:.3g}",
+                    _effect(one.fixed),
                     _percent(one.fixed, level),
                 ]
                 for one in size.lengths
@@ -170,7 +171,7 @@ def text_of(size: TrialSize, users: int, saved: Interval | None) -> str:
 
 def _covariate(used: Interval | None, saved: Interval | None) -> str:
     if saved is None:
-        return "No covariate: no user was there before"
+        return f"No covariate: the log's halves share fewer than {2 * LEAST_USERS} users"
     told = f"users' past would take {saved.value:.0%} {_share(saved)} of the variance away"
     return f"Covariate: {told}; reckoned with" if used else f"Covariate: {told}; not reckoned with"
 
@@ -179,12 +180,16 @@ def _share(i: Interval) -> str:
     return f"[{i.low:.0%}, {i.high:.0%}]"
 
 
+def _effect(effect: float) -> str:
+    return f"{effect:.3g}" if np.isfinite(effect) else "too few users"
+
+
 def _percent(effect: float, level: float) -> str:
-    return f"{effect / abs(level):.1%}" if level else "no share"
+    return f"{effect / abs(level):.1%}" if level and np.isfinite(effect) else ""
 
 
 def _days(days: float) -> str:
-    return f"{days:.1f} days" if np.isfinite(days) else "no number of days"
+    return f"{days:,.{days < 100:d}f} days" if np.isfinite(days) else "no number of days"
 
 
 def record_of(size: TrialSize, users: int, saved: Interval | None) -> dict[str, Any]:

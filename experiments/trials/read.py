@@ -162,10 +162,14 @@ def _ratios(units: TrialUnits, trial: TrialLog) -> dict[str, SampleRatio]:
 
 
 def _agreement(settings: Read, trial: TrialLog) -> Agreement:
+    """Of sessions that one arm served from their first decision to their last."""
     assert settings.policy is not None
-    control, canary = (trial.log.take(rows) for rows in (trial.rows.control, trial.rows.canary))
-    scores, own = (scores_of(settings.policy, log) for log in (control, canary))
-    return agreement(control, scores, canary, own, level=settings.level)
+    parts = []
+    for rows in (trial.rows.control, trial.rows.canary):
+        broken = np.bincount(trial.log.sessions, ~rows, trial.log.n_sessions)[trial.log.sessions]
+        parts.append(trial.log.take(broken == 0))
+    scores, own = (scores_of(settings.policy, log) for log in parts)
+    return agreement(parts[0], scores, parts[1], own, level=settings.level)
 
 
 def text_of(r: Reading, level: float) -> str:

@@ -12,7 +12,7 @@ from offpolicy.estimators.engine import Estimate
 from offpolicy.estimators.terms import F64
 from offpolicy.intervals.bounds import sequence_radius
 from offpolicy.intervals.inference import Interval, check_level, interval
-from offpolicy.plan.boundary import PLAIN, TIMES, TUNED, Wider, drift_to_see
+from offpolicy.plan.boundary import PLAIN, STEEPEST, TIMES, TUNED, Wider, drift_to_see, passage
 from offpolicy.plan.widening import MOST, evenly_of
 from offpolicy.trials.comparing import Per
 from offpolicy.trials.difference import LEAST_USERS, difference
@@ -21,7 +21,7 @@ from offpolicy.trials.units import TrialUnits
 WEEKS = (7, 14, 28)  # days
 LOOKS = 50  # evenly spaced
 WIDEST = 100.0  # times a normal's: no bounds yet
-ROUNDS = 4  # of sizes and widenings, each several times nearer
+ROUNDS, NEAR = 30, 0.01  # of sizes and widenings, and when two are near enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Length:
     days: float
     users: float  # of both arms
     effect: float  # looked at `looks` times, by bounds that hold at all of them
-    fixed: float  # looked at once, at the end
+    fixed: float  # looked at once, at the end; both are infinite where an arm has too few users
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,10 @@ def past_of(
             past,
         )
         saved = difference(halves, name, per=per, covariate=True).saved
+    if not deviation.any():
+        raise ValueError(
+            f"{name} is the same for all {users.n} users: nothing can be planned of it"
+        )
     value = interval(Estimate(mean, deviation, np.arange(users.n)), level)
     return Past(name, per, deviation, value, each, saved)
 
@@ -186,9 +190,9 @@ class _Plan:
 
     def length(self, days: float, users: float) -> Length:
         """What so many users tell."""
-        error, alpha = self.error(users), 1 - self.level
-        drift = drift_to_see(self.power, alpha, self.looks, self._wider(users)[0])
-        return Length(days, users, drift * error, self._fixed() * error)
+        error, drift = self.error(users), self._drift(self._wider(users)[0])
+        enough = users * min(self.share, 1 - self.share) >= LEAST_USERS
+        return Length(days, users, drift * error, self._fixed() * error if enough else np.inf)
 
     def needed(self, effect: float, users_a_day: float) -> Needed:
         """Users until an effect is seen."""
@@ -215,11 +219,23 @@ class _Plan:
 
     def _users(self, one: float, side: int) -> float:
         """Users until the bound below (side 0) or above (1) excludes what it is asked about."""
-        alpha, wider = 1 - self.level, PLAIN
+        least = LEAST_USERS / min(self.share, 1 - self.share)  # below them there are no bounds
+        users = max(one * self._drift(PLAIN) ** 2, least)
         for _ in range(ROUNDS):
-            users = one * drift_to_see(self.power, alpha, self.looks, wider) ** 2
-            wider = self._wider(users)[side]
-        return one * drift_to_see(self.power, alpha, self.looks, wider) ** 2
+            drift = self._drift(self._wider(users)[side])
+            before, least = users, least if np.isfinite(drift) else 2 * users
+            users = max(one * drift**2, least) if np.isfinite(drift) else least
+            if abs(users / before - 1) < NEAR:
+                break
+        return users
+
+    def _drift(self, wider: Wider) -> float:
+        """Standard errors of the whole trial at which the effect is seen with the power; infinite
+        where bounds of so few users show nothing."""
+        alpha = 1 - self.level
+        if passage(STEEPEST, alpha, self.looks, wider)[-1] < self.power:
+            return np.inf
+        return drift_to_see(self.power, alpha, self.looks, wider)
 
     def _wider(self, users: float) -> tuple[Wider, Wider]:
         """Than a normal's, the bound below and the one above, on the way."""

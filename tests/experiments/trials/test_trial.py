@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
-from offpolicy import LoggedDataset, write_log
+from offpolicy import LoggedDataset, read_log, write_log
 from policies import build
 from serving import MemoryLog, SegmentLog
 from serving.arms import Split
@@ -21,19 +21,22 @@ from tests.factories import make_env
 from tests.serving.factories import make_engine, play
 
 
-def _log(path: Path, uplift: float, n: int = 1_200, share: float = 0.3, seed: int = 0) -> Path:
+def _log(
+    path: Path, uplift: float, n: int = 1_200, share: float = 0.3, seed: int = 0, first: int = 0
+) -> Path:
     """Users of two sessions; the canary pays more by `uplift`; five rows are a fallback's."""
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(n), 2)
     own = rng.normal(1, 0.5, n)
-    canary = (rng.random(n) < share)[user]
+    canary, slate = (rng.random(n) < share)[user], rng.integers(0, 3, 2 * n)
     logger = np.where(canary, "new@2", "old@1").astype("U16")
     logger[::480] = "the fallback"
+    noise = np.random.default_rng(first).normal(0, 0.3, 2 * n)
     log = LoggedDataset.from_columns(
-        session=np.arange(2 * n), step=np.zeros(2 * n, int), slate=rng.integers(0, 3, 2 * n),
+        session=np.arange(2 * n) + first, step=np.zeros(2 * n, int), slate=slate,
         propensity=np.full(2 * n, 1 / 3), n_items=3, user=user, logger=logger,
         context=(np.arange(2 * n)[:, None] // 2 % 3).astype(float),
-        reward=own[user] + rng.normal(0, 0.3, 2 * n) + uplift * canary,
+        reward=own[user] + noise + uplift * canary,
     )  # fmt: skip
     write_log(log, path)
     return path
@@ -60,6 +63,18 @@ def test_a_trial_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert record["differences"]["ended per session"]["low"] is None, "nobody left: no bounds"
 
 
+def test_a_canary_that_is_paid_otherwise_disagrees_with_the_controls_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both arms show uniform slates, so the same value is estimated for both."""
+    for uplift, verdict in ((0.0, "agree"), (0.3, "disagree")):
+        log, told = _log(tmp_path / f"log{uplift}", uplift), tmp_path / "read.json"
+        assert main(f"trial read {log} --canary new --policy uniform --json {told}".split()) == 0
+        found = json.loads(told.read_text())["agreement"]
+        assert found["verdict"] == verdict
+        assert ("outcomes: whether both arms" in capsys.readouterr().out) == (verdict == "disagree")
+
+
 def test_arms_that_lost_users_may_not_be_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +94,14 @@ def test_a_trial_is_planned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert record["needed"]["users"] > record["needed"]["fixed"]
     assert f"--tuned-at {record['needed']['tuned_at']:.0f}" in out
     assert [one["days"] for one in record["lengths"]] == [7, 14, 28]
+    assert "No covariate: the log's halves share fewer than 20 users" in out
+    again = LoggedDataset.concat(
+        [read_log(log), read_log(_log(tmp_path / "more", 0.0, first=9_999))]
+    )
+    write_log(again, tmp_path / "back")
+    assert main(f"trial plan {tmp_path / 'back'} --log-days 14 --json {told}".split()) == 0
+    assert "of the variance away; reckoned with" in capsys.readouterr().out
+    assert json.loads(told.read_text())["saved"]["value"] > 0.5
     assert main(f"trial plan {log}".split()) == 2
     assert "--users-a-day" in capsys.readouterr().err
     assert main(f"trial read {log} --canary newest".split()) == 2

@@ -103,5 +103,16 @@ def test_bad_numbers_are_named():
     for bad in ({"share": 0.0}, {"share": 0.1, "power": 1.0}, {"share": 0.1, "effect": -1.0}):
         with pytest.raises(ValueError, match=next(iter(reversed(bad)))):
             size_trial(past, users_a_day=10, **bad)
+    with pytest.raises(ValueError, match="the same for all 5000 users"):
+        past_of(_past(lambda rng, n: np.zeros(n)), "reward")
     with pytest.raises(ValueError, match="5 users says too little"):
         past_of(_past(_normal, 5), "reward")
+
+
+def test_a_trial_of_few_users_sees_nothing():
+    past = past_of(_past(_normal), "reward")
+    size = size_trial(past, share=0.01, users_a_day=10, effect=1e6, days=(7, 700))
+    assert size.needed is not None
+    assert 1_000 <= size.needed.users <= 8_000, "ten users in the smaller arm, and a few more"
+    assert size.lengths[0].effect == size.lengths[0].fixed == np.inf
+    assert 0 < size.lengths[1].effect < np.inf
