@@ -32,6 +32,7 @@ def learning(registry: Registry, log: Any) -> Callable[..., Any]:
     return lambda cut, why: relearn(registry, log, Recipe(), cut=cut, terms=TERMS, trigger=why)
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of fork beside threads
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_that_is_killed_leaves_nothing_half_written(tmp_path: Path, step: str) -> None:
     policy, log = served()
