@@ -89,7 +89,8 @@ COMMANDS: dict[str, Command] = {
         "versions of policies to serve: add, list, promote, roll out, roll back",
     ),
     "retrain": Command(
-        "experiments.relearn.retrain", "learn again from the log: a challenger, judged and added"
+        "experiments.serve.relearn.retrain",
+        "learn again from the log: a challenger, judged and added",
     ),
     "explain": Command(
         "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
