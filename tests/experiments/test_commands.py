@@ -43,6 +43,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "climb": "--seeds 2 --rounds 2 --sessions 60 --warm-sessions 20 --truth-sessions 20 "
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "check": "{d}/log",
+    "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
     "--out {d}/next",
@@ -63,6 +64,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark collect": "--users 32 --steps 2 --policies uniform --repeats 1",
     "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",
     "benchmark training": "--users 32 --epochs 1 --dim 4 --steps 1100 --repeats 1",
+    "benchmark drift": "--logs 1 --out {d}/drift_rates.json",
     "benchmark faults": "--logs 1 --clean-logs 2",
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "
     "clean-rare fault-clock watch-daily-rate-20 terms-pairs --workers 1 --out {d}/runs",
