@@ -18,8 +18,8 @@ from serving.following.weights import FirstPlaceWeights, SlateWeights
 from serving.hashes import rules_hash
 from serving.metrics.decision_sums import sums_of_decisions
 from serving.metrics.estimates import quantile
-from serving.metrics.series import DURATION, SECONDS
 from serving.metrics.sums import Sums, histogram_of
+from serving.metrics.table.series import DURATION, SECONDS
 
 F64 = NDArray[np.float64]
 TOGETHER = 64  # decisions are summed so many at a time
