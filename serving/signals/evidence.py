@@ -5,7 +5,7 @@ from __future__ import annotations
 from serving.signals.sections import CHECK, JOIN, ROLLBACK, Section, commands
 
 STOP = 'longplay release stop --registry R --why "what was seen"'
-WATCH = "longplay release watch --registry R --events E"
+WATCH = "longplay release watch --registry R --events E --metrics M/longplay.prom"
 
 EVIDENCE = (
     Section(
