@@ -42,7 +42,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--warm-sessions 20 --sessions 20 --max-steps 5 --users 16 --workers 1 --out {d}/runs",
     "climb": "--seeds 2 --rounds 2 --sessions 60 --warm-sessions 20 --truth-sessions 20 "
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
-    "check": "{d}/log",
+    "check": "{d}/log --users",
     "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
@@ -50,7 +50,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "plan": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/plan.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
-    "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
+    "join": "{d}/events --reward liked=1 --now end --cap reward=9 decisions=9 "
+    "--cap-window 2h --out {d}/joined",
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
     "release": "add {d}/policy --registry {d}/registry --promote",
