@@ -72,9 +72,9 @@ def settle(hands: Hands, record: Record) -> Settled:
             return settled
         record = settled.record
     pointer = hands.registry.pointer()
+    if not _is_ours(pointer, record):  # also at the same revision: of a journal from elsewhere
+        return _superseded(hands, record, pointer)
     if pointer.revision != record.revision:
-        if not _is_ours(pointer, record):
-            return _superseded(hands, record, pointer)
         record = hands.journal.keep(replace(record, revision=pointer.revision))
     return Settled(record, None)
 
