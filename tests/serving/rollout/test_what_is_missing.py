@@ -22,8 +22,8 @@ from serving.rollout.state import RolloutState
 from serving.rollout.step import step
 from serving.rollout.window import ArmSeen, Window
 from tests.serving.registry.factories import make_registry
-from tests.serving.rollout.test_rollout_step import DAY, WELL, at, window
-from tests.serving.rollout.test_rollout_step import RULE as STEPPED
+from tests.serving.rollout.looks import DAY, WELL, at, window
+from tests.serving.rollout.looks import RULE as STEPPED
 from tests.serving.rollout.traffic import ROLLOUT, decision, logged, outcome
 
 RULE = RolloutRule(stages=(0.5, 1.0), shadow_decisions=0, least_seconds=0.0, last_seconds=0.0)
