@@ -22,6 +22,7 @@ from serving.rollout.state import RolloutState
 from serving.rollout.step import step
 from serving.rollout.window import ArmSeen, Window
 from tests.serving.registry.factories import make_registry
+from tests.serving.rollout.kills import forward
 from tests.serving.rollout.looks import DAY, WELL, at, window
 from tests.serving.rollout.looks import RULE as STEPPED
 from tests.serving.rollout.traffic import ROLLOUT, decision, logged, outcome
@@ -191,3 +192,32 @@ def test_a_version_that_is_damaged_during_its_rollout_is_still_watched(
     assert did is not None
     assert did.state.phase == "rolled_back"
     assert registry.pointer().canary is None
+
+
+def test_a_version_that_is_damaged_before_a_step_forward_is_held_and_still_watched(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, time = other(registry), 1_000.0
+    start(registry, MemoryLog(), version, RULE, JOIN, clock=lambda: time)
+    folder = registry.folder / "versions" / version / "policy"
+    kept = {file: file.read_bytes() for file in folder.iterdir()}
+    for file in kept:
+        file.write_bytes(b"damaged")
+    monkeypatch.setattr("serving.rollout.controller.step", forward)
+    with Controller(registry, MemoryLog(), rules=(), clock=lambda: time) as one:
+        time += 60
+        did = one.look()
+        assert did is not None
+        assert did.state.phase == "held"
+        assert (did.state.stage, did.state.weight) == (0, 0.5)
+        assert "instead of" in did.reason
+        assert [action.kind for action in did.actions] == ["alert"]
+        assert registry.pointer().live != version
+        for file, content in kept.items():
+            file.write_bytes(content)
+        order(registry, "resume", clock=lambda: time)
+        time += 60
+        did = one.look()
+        assert did is not None
+        assert did.state.phase == "done"
+    assert registry.pointer().live == version
