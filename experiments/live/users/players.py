@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 BATCH = 256  # requests that are decided at once, at most
 TASTE = "interest"  # the field of a user's state that is the person's, not the visit's
-FOUND = ("quality", "clickbait")  # what users find of an item; the first says how good it is
+QUALITY = "quality"  # of an item: how good users find it
 
 
 class Shown(Protocol):
@@ -93,17 +93,15 @@ class Players:
         width = state[TASTE].shape[1] if TASTE in (state.dtype.names or ()) else 0
         self.tastes = np.full((crowd.users, width), np.nan, np.float32)
         self.visits = np.zeros(crowd.users, np.int64)
-        self.turns = 0  # changes of taste so far
+        self.turns = 0  # changes of what users like
         rng = np.random.default_rng(np.random.SeedSequence((crowd.direction, 2)))
         self._direction = unit(rng.normal(size=width)) if width else np.zeros(0)
 
     def turn(self) -> None:
-        """What users like changes at once. Interests are mirrored along the direction that users
-        share: what most liked most is what they now like least. Where the world's items have a
-        quality, the best is now found what the worst was found, the second best what the last but
-        one was, and so on. No taste is stronger and no catalogue better than it was, so it is what
-        a policy has learnt that is worth less. Users who come for the first time from now on have
-        turned, too.
+        """What users like changes at once: their interests are mirrored along the direction that
+        they share, and so is what they find good of items about its mean, where items have a
+        quality. What most liked most is what they now like least; no taste is stronger than it
+        was. Users who come for the first time from now on have turned, too.
 
         Raises ValueError in a world whose users have no interests.
         """
@@ -118,13 +116,10 @@ class Players:
         self.turns += 1
 
     def _turn_items(self) -> None:
-        items = getattr(self.env.world, "items", None)
-        if items is None or FOUND[0] not in (items.dtype.names or ()):
-            return
-        order = np.argsort(items[FOUND[0]], kind="stable")
-        for name in FOUND:
-            if name in items.dtype.names:
-                items[name][order] = items[name][order[::-1]]
+        items: NDArray[Any] = getattr(self.env.world, "items", np.zeros(0))
+        if QUALITY in (items.dtype.names or ()):
+            good = items[QUALITY]
+            good[:] = np.clip(2 * good.mean() - good, 0, 1)
 
     def _first(self, interests: NDArray[Any]) -> NDArray[Any]:
         """Interests (n, D) of users who come for the first time."""

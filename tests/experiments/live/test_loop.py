@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from experiments.common.run_folder import RunFolder
-from experiments.live.afterwards import compare
 from experiments.live.against import ratio, total_difference
 from experiments.live.lines import play, records, stage_of
 from experiments.live.settings import Settings
@@ -138,28 +137,3 @@ def test_settings_that_cannot_be_are_named() -> None:
         Settings(days=5, event_day=9)
     with pytest.raises(ValueError, match="stage_days"):
         Settings(stage_days=0)
-
-
-DRIFT = replace(  # what serves first has learnt already: the drift alone makes it learn again
-    SMALL, scenario="drift", users=500, max_steps=8, days=8, event_day=2, first="one_step",
-    first_temperature=0.2, warm_sessions=4000, new_sessions=100_000, after_drift=400,
-    n_candidates=12, history_length=10,
-)  # fmt: skip
-
-
-def test_a_drift_raises_an_alarm_teaches_a_version_and_that_serves_all_users(
-    tmp_path: Path,
-) -> None:
-    days, run = played(tmp_path, DRIFT), RunFolder(tmp_path)
-    after = compare(DRIFT, run)
-    assert all(r["alarm"] is None for r in days[:2])
-    assert after["alarm_days"] in (1, 2)
-    assert after["promoted_days"] < 5
-    assert days[-1]["live"] == after["final"] == after["version"]
-    shares = after["loop_of_comparator"], after["before_of_comparator"]
-    assert shares[0]["low"] > 0.95
-    assert shares[1]["high"] < 0.9
-    assert after["learnt_from"] == after["sessions"]
-    kinds = [one["kind"] for one in happenings(days, "drift", 2)]
-    order = [kinds.index(kind) for kind in ("drift", "alarm", "shadow", "weigh", "promote")]
-    assert order == sorted(order)
