@@ -39,7 +39,7 @@ from serving.joining.rule import JoinRule
 from serving.registry.durable import append_line, last_line, whole_lines, write_durably
 from serving.rollout.actions import Action, Step
 from serving.rollout.rule import RolloutRule
-from serving.rollout.state import RolloutState
+from serving.rollout.state import RolloutState, check_state
 from serving.rollout.window import Window
 
 STATE, STEPS, LOCK = "rollout.json", "rollout.jsonl", ".rollout.lock"
@@ -100,6 +100,10 @@ class Record:
 
     def __post_init__(self) -> None:
         check(self)
+        try:
+            check_state(self.state, self.rule)
+        except ContractError as error:
+            raise error.within("state") from None
 
     @property
     def join(self) -> JoinRule:

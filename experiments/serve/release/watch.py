@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,7 @@ from experiments.common.durations import seconds_of
 from experiments.serve.places import followed_events
 from experiments.serve.release.rollout_text import step_line
 from offpolicy.storage.atomic import write_bytes
-from policies.rules.constraints import Rule
 from serving import Registry
-from serving.answers import rules_of
 from serving.metrics.text.watched import watched_text
 from serving.rollout.actions import ALERT, Step
 from serving.rollout.controller import Controller
@@ -57,7 +54,7 @@ def watch(settings: Watch) -> int:
         raise ValueError(f"--metrics {settings.metrics}: its name must end with .prom")
     journal, failures = Journal(registry.folder), 0
     with followed_events(settings.registry, settings.events) as events:
-        one = Controller(registry, events, rules=_rules(registry), by=settings.by)
+        one = Controller(registry, events, by=settings.by)
         try:
             while True:
                 try:
@@ -124,12 +121,3 @@ def _ended(journal: Journal) -> int:
         )
     print(f"{record.state.version}: {record.ended}", flush=True)
     return PROMOTED if record.state.phase == "done" else BACK
-
-
-def _rules(registry: Registry) -> Sequence[tuple[Rule, ...]]:
-    """Of what serves, by which slates are audited."""
-    pointer = registry.pointer()
-    named = {pointer.live, pointer.canary, pointer.shadow} - {None}
-    return [
-        rules_of(registry.load(str(name), warmed=False).policy) for name in sorted(named, key=str)
-    ]
