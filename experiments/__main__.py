@@ -81,6 +81,9 @@ COMMANDS: dict[str, Command] = {
     "serve": Command(
         "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
     ),
+    "signals": Command(
+        "experiments.serve.signals", "alert rules, dashboards and a runbook, from one table"
+    ),
     "release": Command(
         "experiments.serve.release.command",
         "versions of policies to serve: add, list, promote, roll out, roll back",

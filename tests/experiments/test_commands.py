@@ -55,6 +55,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
+    "signals": "--out {d}/operations",
     "release": "add {d}/policy --registry {d}/registry --promote",
     "retrain": "--registry {d}/registry --log {d}/log --learner popularity --horizon one_step "
     "--min-ess 20",
