@@ -150,8 +150,10 @@ def _bounds(shown: Shown) -> tuple[float, float]:
 def _text(shown: Shown) -> str:
     low, high, unit = shown["low"], shown["high"], shown["unit"]
     unit = f" {unit}" if unit and unit != "share" else ""
-    interval = "" if low == high else f" [{_bound(low)}, {_bound(high)}]"
-    return f"{shown['value']:.4g}{unit}{interval} of {shown['n']:,.0f}"
+    if low == high:
+        return f"{shown['value']:.4g}{unit}"
+    interval = f"[{_bound(low)}, {_bound(high)}]"
+    return f"{shown['value']:.4g}{unit} {interval} of {shown['n']:,.0f}"
 
 
 def _bound(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from serving.signals.sections import CHECK, JOIN, ROLLBACK, Section, commands
 
 STOP = 'longplay release stop --registry R --why "what was seen"'
-WATCH = "longplay release watch --registry R --events E"
+WATCH = "longplay release watch --registry R --events E --metrics M/longplay.prom"
 
 EVIDENCE = (
     Section(
@@ -33,7 +33,7 @@ EVIDENCE = (
         "then begins as a canary; it is never promoted by itself.\n\n"
         + commands(
             "longplay retrain --registry R --log joined",
-            "longplay release canary VERSION --registry R",
+            "longplay release canary VERSION --registry R --events E --reward liked=1",
             WATCH,
         ),
         "The canary reached 100 %, and the drift report against the new reference has no finding "
@@ -122,7 +122,7 @@ EVIDENCE = (
         "Sample ratio",
         "The arms do not have their shares of users, or users are seen in both arms: users get "
         "lost on the way to one of them, and those who remain are not comparable.",
-        commands("longplay release rollout --registry R", "longplay trial read --registry R"),
+        commands("longplay release rollout --registry R", "longplay trial read E --reward liked=1"),
         "Stop the rollout; do not read its differences. Look for servers with other secrets or "
         "salts, for callers that change user ids, and for requests that one arm alone fails.\n\n"
         + commands(STOP),

@@ -14,8 +14,9 @@ SECTIONS: tuple[Section, ...] = (*SERVING, *EVIDENCE)
 HEAD = """# Runbook
 
 Every alert leads here. `R` is the registry's folder, `E` the event log's folder or URL, `$URL` a
-server. A page is answered now; a ticket within a working day. Alerts are grouped by pipeline and
-version, and a page keeps the tickets of its measure silent.
+server, `M` the folder of the textfile collector of Prometheus' node exporter. A page is answered
+now; a ticket within a working day. Alerts are grouped by pipeline and version, and a page keeps the
+tickets of its measure silent.
 
 The file is generated: `longplay signals --out docs/operations`.
 """
