@@ -55,7 +55,7 @@ def past(seed: int) -> Past:
             parts.players.day(day, parts)
         parts.empty_log()
         hearing = Hearing(parts)
-        parts.players.day(PAST - 1, parts, hearing.at)
+        parts.players.day(PAST - 1, parts, hearing)
         reference = joined(parts)[0].log
         assert reference is not None
         slow = watched_slis(slow_readings(parts, None)[0])

@@ -46,7 +46,7 @@ class Hearing:
         self._next = parts.clock.now + FILLED
         self._known = Counter[str]()
 
-    def at(self, now: float) -> None:
+    def __call__(self, now: float) -> None:
         """Between two moments of a day."""
         self.listen(now)
 
