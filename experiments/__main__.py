@@ -53,6 +53,9 @@ COMMANDS: dict[str, Command] = {
         "serve, log, join, learn, gate, roll out: the loop closed in a simulator, with a timeline",
     ),
     "check": Command("experiments.logs.check", "is this log fit to be weighed? the log doctor"),
+    "drift": Command(
+        "experiments.logs.drift", "has traffic changed since a reference log, and what to do"
+    ),
     "gate": Command(
         "experiments.logs.gate", "may these candidates be rolled out? pass, fail or cannot tell"
     ),
@@ -81,12 +84,16 @@ COMMANDS: dict[str, Command] = {
     "serve": Command(
         "experiments.serve.serve", "answer requests over HTTP with the live version of a registry"
     ),
+    "signals": Command(
+        "experiments.serve.signals", "alert rules, dashboards and a runbook, from one table"
+    ),
     "release": Command(
         "experiments.serve.release.command",
         "versions of policies to serve: add, list, promote, roll out, roll back",
     ),
     "retrain": Command(
-        "experiments.relearn.retrain", "learn again from the log: a challenger, judged and added"
+        "experiments.serve.relearn.retrain",
+        "learn again from the log: a challenger, judged and added",
     ),
     "explain": Command(
         "experiments.serve.explain", "why a slate: parts of scores, rules, past items that moved it"
@@ -116,6 +123,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark training": Command(
         "experiments.benchmark.training", "steps that PPO learns from, the encoder in the loop"
+    ),
+    "benchmark drift": Command(
+        "experiments.rollout.drift_rates",
+        "how often alarms of drift and of bots are false, and how often planted ones are seen",
     ),
     "benchmark faults": Command(
         "experiments.benchmark.faults", "how often the log doctor sees each fault"

@@ -1,1 +1,1 @@
-"""Faults, put into a live service on purpose: who sees them, how soon, and what becomes of the log."""
+"""Faults of a service, injected in simulated days of it: what sees them, and what follows."""

@@ -262,7 +262,7 @@ class _Looks:
 
 def crowd_of(settings: Settings) -> Crowd:
     """The users."""
-    return Crowd(users=settings.users, daily=settings.daily, shared=SHARED)
+    return Crowd(users=settings.users, daily=settings.daily, shared=SHARED, direction=settings.seed)
 
 
 SHARED = 0.6  # how far interests are moved towards one direction: what a drift mirrors

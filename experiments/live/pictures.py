@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.common.pictures import COLOURS, GRID, INK, TRUTH
 from experiments.live.lines import Name
@@ -23,10 +24,12 @@ MARK = {  # of what happened: marker, colour, row from above, name
     "weigh": ("^", COLOURS[0], 1, "canary grows"),
     "promote": ("*", COLOURS[2], 2, "promoted"),
     "rollback": ("X", COLOURS[4], 3, "taken back"),
-    "held": ("X", COLOURS[7], 3, "given up"),
-    "alert": ("X", COLOURS[7], 3, "given up"),
+    "given up": ("X", COLOURS[7], 3, "given up"),
     "alarm": ("D", COLOURS[8], 4, "alarm"),
 }
+
+
+MARK_SIZE = {"*": 14}
 
 
 def timeline(
@@ -38,7 +41,7 @@ def timeline(
     narrow: bool = False,
 ) -> Figure:
     """lines: days of each line, the loop's first. event: its day, and what it is called."""
-    size = (5.2, 8.6) if narrow else (10.5, 6.4)
+    size = (4.3, 8.2) if narrow else (10.5, 6.4)
     figure = Figure(figsize=size, layout="constrained")
     value, share, marks = figure.subplots(3, 1, sharex=True, height_ratios=(3.2, 1.5, 1.4))
     for axes in (value, share, marks):
@@ -50,12 +53,16 @@ def timeline(
             axes.axvline(event[0], color=TRUTH, lw=1, ls=(0, (4, 3)))
     _values(value, lines)
     if event is not None:
-        top = value.get_ylim()[1]
-        value.text(event[0] + 0.15, top, event[1], va="top", fontsize=8.5, color=TRUTH)
+        low = value.get_ylim()[0]
+        value.annotate(
+            event[1], (event[0], low), (4, 4), textcoords="offset points",
+            va="bottom", fontsize=8.5, color=TRUTH,
+        )  # fmt: skip
     _shares(share, lines["loop"], names, narrow)
     _marks(marks, happened)
     marks.set_xlabel("simulated day")
     marks.set_xlim(0, len(lines["loop"]))
+    marks.xaxis.set_major_locator(MaxNLocator(10 if narrow else 20, integer=True))
     return figure
 
 
@@ -103,7 +110,8 @@ def _marks(axes: Any, happened: Sequence[Record]) -> None:
     for one in happened:
         if one["kind"] in MARK:
             marker, colour, row, _ = MARK[one["kind"]]
-            axes.plot(one["day"], row, marker, color=colour, ms=8, mec="white", mew=0.6,
+            axes.plot(one["day"], row, marker, color=colour, ms=MARK_SIZE.get(marker, 8),
+                      mec="white", mew=0.6,
                       clip_on=False, zorder=3)  # fmt: skip
     axes.set_yticks(list(rows), list(rows.values()))
     axes.set_ylim(max(rows) + 0.6, -0.6)

@@ -57,13 +57,21 @@ def write(settings: Settings, world: str, run: RunFolder, after: Record | None) 
     )
     run.write_text("report.md", text + "\n")
     parts = [page.bullets(points), figure(pictures[False], pictures[True])]
-    parts += [page.section(title, page.table(rows)) for title, rows in tables.items()]
+    parts += [
+        page.section(title, f'<div class="{"long" if title == "What happened" else ""}">'
+                     f"{page.table(rows)}</div>")
+        for title, rows in tables.items()
+    ]  # fmt: skip
     parts.append(page.section("What the numbers are", page.paragraph(notes(settings))))
     run.write_text("report.html", page.page("The loop, live", lead, [WIDE, *parts]))
     return text
 
 
-WIDE = "<style>td.long { white-space: normal; min-width: 17rem; text-align: left; }</style>"
+WIDE = """<style>
+.long td { vertical-align: top; text-align: left; color: inherit; font-weight: inherit; }
+.long th { text-align: left; }
+.long td:last-child { white-space: normal; min-width: 16rem; }
+</style>"""
 
 
 def figure(wide: bytes, narrow: bytes) -> str:
@@ -123,15 +131,18 @@ def headline(
             since = f" from day {days[0]} on" if days[0] else ""
             said.append(
                 f"Against {LINE[line][0]!r}, users had {total_text(d)} reward{since}: "
-                f"{harm(settings, line)}."
+                f"{harm(settings, line, d['value'])}."
             )
     return said
 
 
-def harm(settings: Settings, line: Name) -> str:
+def harm(settings: Settings, line: Name, value: float) -> str:
     """What a difference to a line means."""
+    if settings.scenario != "bad_canary" and line == "never":
+        return "what learning was worth"
     if settings.scenario != "bad_canary":
-        return "what learning was worth" if line == "never" else "what gate and canary were worth"
+        worth = "what gate and canary were worth"
+        return worth if value > 0 else "the price of waiting for canaries, where little was bad"
     if line == "never":
         return "what the rollout of the bad version cost until it was taken back"
     watched = "an alarm takes it back" if line == "watched" else "nobody takes it back"
@@ -142,7 +153,8 @@ def after_sentences(after: Record) -> list[str]:
     """How long it took after the drift, and what it was worth."""
     if after["alarm_days"] is None:
         return ["The drift raised no alarm in the days that were played."]
-    text = f"The alarm came {after['alarm_days']} days after the drift"
+    days = after["alarm_days"]
+    text = f"The alarm came {days} {'day' if days == 1 else 'days'} after the drift"
     if after["promoted_days"] is None:
         return [text + "; what it taught did not serve all users in the days that were played."]
     worth, was = after["loop_of_comparator"], after["before_of_comparator"]
@@ -163,14 +175,12 @@ def line_table(
     mine = totals(settings, run, "loop", days)
     split = settings.event if settings.scenario != "steady" else None
     for line, every in lines.items():
-        total = sum(r["total"] for r in every)
         row = {"served by": LINE[line][0], "reward per session": f"{per_session(every):.2f}"}
         if split is not None:
             row[f"until day {split}"] = f"{per_session(every[:split]):.2f}" if split else "-"
             row[f"from day {split}"] = f"{per_session(every[split:]):.2f}"
         row["last day"] = bounds_text(every[-1])
-        row["versions served"] = str(len({v for r in every for v in r["versions"]} - {"fallback"}))
-        row["reward in all"] = f"{total:,.0f}"
+        row["versions"] = str(len({v for r in every for v in r["versions"]} - {"fallback"}))
         if line == "loop":
             row["loop has more"] = "-"
         else:

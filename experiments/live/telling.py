@@ -48,7 +48,9 @@ def happenings(records: list[Record], scenario: str, event: int) -> list[Record]
 
 
 def kind_of(step: Record) -> str:
-    """Of a step of the controller: what it did."""
+    """Of a step of the controller: what it did; what is held for a person is given up here."""
+    if step["phase"] == "held":
+        return "given up"
     for kind in ("promote", "rollback", "weigh", "shadow", "alert"):
         if kind in step["actions"]:
             return kind

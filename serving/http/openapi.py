@@ -97,6 +97,7 @@ def _schemas(limits: Limits) -> Schema:
                 "slis": {"type": "object"},
                 "restored": {"type": ["object", "null"]},
                 "error": {"type": ["string", "null"]},
+                "board": {"type": ["object", "null"]},
                 "canary": {"type": ["string", "null"]},
                 "weight": {"type": ["number", "null"]},
                 "rollout": {"type": ["string", "null"]},

@@ -26,6 +26,7 @@ from serving.restarting.writing import SnapshotWriter, snapshots_of
 from serving.sessions.memory import MemorySessions
 from serving.sessions.opening import open_sessions
 from serving.sessions.restoring import Restored
+from serving.signals.board import board_of
 
 Body = dict[str, Any]
 logger = logging.getLogger("serving")
@@ -108,6 +109,7 @@ def service_of(
             "since": watched.since,
             "restored": found,
             "error": watched.error,
+            "board": board_of(metrics, registry),
         }
 
     service = Service(

@@ -9,7 +9,7 @@ from typing import Any
 
 from serving.http.errors import HttpError
 from serving.http.service import Service
-from serving.page.files import HEADERS
+from serving.page.files import BOARD, HEADERS
 
 JSON, PROMETHEUS = "application/json", "text/plain; version=0.0.4; charset=utf-8"
 PAGE = "/page/"  # what follows is a file's name
@@ -102,6 +102,10 @@ async def _page(service: Service, body: bytes) -> Reply:
     return page_file(service, "/")
 
 
+async def _board(service: Service, body: bytes) -> Reply:
+    return page_file(service, BOARD)
+
+
 ROUTES = (
     Route(
         method="POST",
@@ -180,5 +184,13 @@ ROUTES = (
         answer=_page,
         kind="text/html; charset=utf-8",
         open=True,  # it holds nothing of what is served, and takes the token
+    ),
+    Route(
+        method="GET",
+        path=BOARD,
+        about="A page that shows alarms, arms and the rollout.",
+        answer=_board,
+        kind="text/html; charset=utf-8",
+        open=True,
     ),
 )

@@ -159,6 +159,7 @@ class Service:
             "slis": {} if self.metrics is None else self.metrics.slis(),
             "restored": None,
             "error": None,
+            "board": None,
         } | arms_of(engine.served)
         return known | dict({} if self._status is None else self._status())
 

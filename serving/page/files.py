@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+BOARD = "/board"
 HERE = Path(__file__).parent
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -30,11 +31,13 @@ ICON = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 
 @cache
 def page_files() -> dict[str, tuple[bytes, str]]:
-    """Files and their media types by the path that they are served at: the page at `/`, the rest
-    below `/page/`. They hold nothing of what is served; send them with HEADERS."""
+    """Files and their media types by the path that they are served at: the page at `/`, the
+    board at `/board`, the rest below `/page/`. They hold nothing of what is served; send them with
+    HEADERS."""
     found = {
         f"/page/{path.name}": (path.read_bytes(), TYPES[path.suffix])
         for path in HERE.iterdir()
         if path.suffix in TYPES
     }
-    return {"/": found.pop("/page/index.html"), "/page/icon.svg": (ICON, TYPES[".svg"]), **found}
+    pages = {"/": found.pop("/page/index.html"), BOARD: found.pop("/page/board.html")}
+    return {**pages, "/page/icon.svg": (ICON, TYPES[".svg"]), **found}

@@ -1,35 +1,16 @@
 // The page: reads /status, asks /explain.
 
-import { call, useToken } from "./api.js";
+import { call } from "./api.js";
 import { el } from "./format.js";
+import { follow, NEEDED } from "./follow.js";
 import { showLevels, showServed } from "./served.js";
 import { showSlate, summary } from "./slate.js";
 
-const EVERY = 10_000; // ms between looks at /status
 const $ = (id) => document.getElementById(id);
 const history = [];
 let contextSize = 0;
 
 // What is served
-
-async function look() {
-  try {
-    const status = await call("/status");
-    showServed(status, $("facts"));
-    showLevels(status.slis ?? {}, $("tiles"), $("rows"));
-    setContext(status.context ?? 0);
-    $("status-error").hidden = true;
-    return true;
-  } catch (error) {
-    const needed = error.status === 401 || error.status === 403;
-    $("status-error").textContent = needed
-      ? "This server asks for an access token: enter it at the top of the page."
-      : error.message;
-    $("status-error").hidden = false;
-    if (needed) $("token-form").hidden = false;
-    return false;
-  }
-}
 
 function setContext(size) {
   if (size === contextSize && $("context-note").textContent) return;
@@ -38,14 +19,11 @@ function setContext(size) {
   $("context-note").textContent = `${size} numbers, with commas; left empty: zeros.`;
 }
 
-$("token-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  useToken($("token").value.trim());
-  const good = await look();
-  $("token-note").textContent = good ? "Kept until you leave this page." : "Not accepted.";
+follow((status) => {
+  showServed(status, $("facts"));
+  showLevels(status.slis ?? {}, $("tiles"), $("rows"));
+  setContext(status.context ?? 0);
 });
-
-setInterval(() => { if (!document.hidden && $("status-error").hidden) look(); }, EVERY);
 
 // The history
 
@@ -147,7 +125,7 @@ function showError(error) {
   if (!box || box.closest("[hidden]:not([data-error])")) {
     if (error.status === 401) $("token-form").hidden = false;
     $("ask-error").textContent = error.status === 401
-      ? "This server asks for an access token: enter it at the top of the page."
+      ? NEEDED
       : error.message;
     $("ask-error").hidden = false;
     return;
@@ -187,4 +165,3 @@ for (const radio of document.querySelectorAll('input[name="about"]')) {
 }
 
 showFields();
-look();

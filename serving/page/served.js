@@ -27,7 +27,7 @@ export function showServed(status, facts) {
 export function showLevels(slis, tiles, rows) {
   const every = Object.entries(slis);
   tiles.replaceChildren(...every.filter(([, sli]) => sli.target !== null).map(tile));
-  rows.replaceChildren(...every.map(row));
+  rows?.replaceChildren(...every.map(row));
 }
 
 function tile([name, sli]) {
@@ -67,7 +67,7 @@ function target(sli) {
 }
 
 /** Null for a count, which has none. */
-function interval(sli) {
+export function interval(sli) {
   const { low = null, high = null } = sli;
   if (sli.value === null || (low === null && high === null)) return null;
   if (low === high) return null;

@@ -10,9 +10,10 @@ taken, also when a decision about the weight depends on earlier looks: a stratum
 inside the stratum. Between sequences Bonferroni's inequality holds whatever their dependence: over
 metrics, and over 1 + (stages with a control) sequences of each, chances sum to 1 - level
 (`RolloutRule.level_of`). A two-sided sequence at level 1 - 2 a is used on one side, which misses
-with a chance of a, up to that of crossing both ways. The recent part only ever holds a canary back;
-it can roll back nothing and spends nothing. A wrong step forward needs every metric to be wrong at
-once where it counts, so forward needs no correction over metrics (Berger, 1982).
+with a chance of a, up to that of crossing both ways. The recent part only ever holds a canary back,
+where it is bad by itself or, at the last step, lies below the whole; it can roll back nothing and
+spends nothing. A wrong step forward needs every metric to be wrong at once where it counts, so
+forward needs no correction over metrics (Berger, 1982).
 
 The sequences are asymptotic, and hold for an effect that does not change; what they do with users
 who come again, heavy returns, rare conversions and hours of the day is measured by `longplay
@@ -83,6 +84,9 @@ def not_ready(window: Window, rule: RolloutRule, share: float) -> str | None:
             return f"{w.metric} has no bounds yet"
         if recent is None:
             return f"{w.metric} has no recent part yet"
+        fallen = falling(everything, recent)
+        if fallen is not None and share == 1 and w.metric == rule.metric:
+            return f"{w.metric} falls: {fallen}"
         most = w.margin * (1.0 if share == 1 else rule.interim)
         last = recent.value - RECENT_ERRORS * recent.se
         for what, low in (("by its lower bound", everything.low), ("by its recent part", last)):
@@ -95,6 +99,16 @@ def not_ready(window: Window, rule: RolloutRule, share: float) -> str | None:
                     f"{share:.3g} of users {share * -low:.1%} in all and not at most {most:.1%}"
                 )
     return None
+
+
+def falling(everything: Relative, recent: Relative) -> str | None:
+    """How far the recent part lies below the whole that it is a part of, where that is more than
+    chance: what is new to users may be good while it is new. The difference between a part and its
+    whole has the variance of the part less that of the whole. Hausman (1978)."""
+    off, square = recent.value - everything.value, recent.se**2 - everything.se**2
+    if square <= 0 or off >= -RECENT_ERRORS * float(square**0.5):
+        return None
+    return f"{recent.value:+.1%} in the recent part, {everything.value:+.1%} in all"
 
 
 def relative(window: Window, rule: RolloutRule, w: Wanted, scope: Scope) -> Relative | None:

@@ -45,6 +45,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
     "--shadow-decisions 10 --workers 1 --out {d}/runs",
     "check": "{d}/log",
+    "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
     "--out {d}/next",
@@ -55,6 +56,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
+    "signals": "--out {d}/operations",
     "release": "add {d}/policy --registry {d}/registry --promote",
     "retrain": "--registry {d}/registry --log {d}/log --learner popularity --horizon one_step "
     "--min-ess 20",
@@ -70,6 +72,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark training": "--users 32 --epochs 1 --dim 4 --steps 1100 --repeats 1",
     "benchmark rollout": "--rollouts 2 --sessions 50 --only step-returns-10 no-errors "
     "--workers 1 --out {d}",
+    "benchmark drift": "--logs 1 --out {d}/drift_rates.json",
     "benchmark faults": "--logs 1 --clean-logs 2",
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "
     "clean-rare fault-clock watch-daily-rate-20 terms-pairs --workers 1 --out {d}/runs",

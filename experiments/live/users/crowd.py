@@ -27,6 +27,7 @@ class Crowd:
     longest_delay: float = 540.0  # s; none takes longer
     duplicates: float = 0.01  # share of outcomes that are sent twice
     shared: float = 0.0  # how far the users' interests are moved towards one direction, at first
+    direction: int = 0  # a number that draws it: users of other seeds share it, too
 
     def __post_init__(self) -> None:
         COUNT.check("users", self.users)

@@ -94,7 +94,7 @@ class Players:
         self.tastes = np.full((crowd.users, width), np.nan, np.float32)
         self.visits = np.zeros(crowd.users, np.int64)
         self.turns: list[float] = []  # shares of the changes of taste so far
-        rng = np.random.default_rng(np.random.SeedSequence((seed, 2)))
+        rng = np.random.default_rng(np.random.SeedSequence((crowd.direction, 2)))
         self._direction = unit(rng.normal(size=width)) if width else np.zeros(0)
 
     def turn(self, share: float = 1.0) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from experiments.relearn.lineage import Lineage, lineage_shown
 from experiments.serve.ready.command import Readiness, readiness
+from experiments.serve.relearn.lineage import Lineage, lineage_shown
 from experiments.serve.release.adding import Add, add
 from experiments.serve.release.canary import Canary, canary
 from experiments.serve.release.pointing import Promote, Rollback, promote, rollback
@@ -26,8 +26,8 @@ Told = (
     | Resume
     | Stop
     | Rollout
-    | Lineage
     | Readiness
+    | Lineage
 )
 Settings = Told | Watch
 
@@ -60,7 +60,7 @@ def done(settings: Told) -> tuple[str, Any]:
             return steer(settings)
         case Rollout():
             return rollout(settings)
-        case Readiness():
-            return readiness(settings)
         case Lineage():
             return lineage_shown(settings)
+        case Readiness():
+            return readiness(settings)

@@ -12,13 +12,16 @@ from pathlib import Path
 from experiments.common.durations import seconds_of
 from experiments.serve.places import followed_events
 from experiments.serve.release.rollout_text import step_line
+from offpolicy.storage.atomic import write_bytes
 from policies.rules.constraints import Rule
 from serving import Registry
 from serving.answers import rules_of
+from serving.metrics.text.watched import watched_text
 from serving.rollout.actions import ALERT, Step
 from serving.rollout.controller import Controller
 from serving.rollout.journal import Journal, as_dict
 from serving.rollout.lease import ControllerRunsError
+from serving.signals.readings import readings_of, versions_of
 
 PROMOTED, BACK, HELD_BY_ANOTHER = 0, 1, 3  # exit status; 2 is for bad input
 PATIENCE = 10  # looks in a row that may fail: a server of events that is away comes back
@@ -40,6 +43,9 @@ class Watch:
     """Look once."""
     by: str = "controller"
     """Stands in the history."""
+    metrics: Path | None = None
+    """A file whose name ends with .prom, for the textfile collector of Prometheus' node exporter:
+    written whole after each look. The alerts of `longplay signals` read it."""
     json: bool = False
     """Print each step as a line of JSON, with all numbers that it saw."""
 
@@ -47,6 +53,8 @@ class Watch:
 def watch(settings: Watch) -> int:
     """Step it, and say each step."""
     registry, every = Registry(settings.registry), seconds_of("--every", settings.every)
+    if settings.metrics is not None and settings.metrics.suffix != ".prom":
+        raise ValueError(f"--metrics {settings.metrics}: its name must end with .prom")
     journal, failures = Journal(registry.folder), 0
     with followed_events(settings.registry, settings.events) as events:
         one = Controller(registry, events, rules=_rules(registry), by=settings.by)
@@ -64,6 +72,8 @@ def watch(settings: Watch) -> int:
                         raise
                     print(f"looked in vain, and will again: {error}", file=sys.stderr, flush=True)
                 else:
+                    if settings.metrics is not None:
+                        _expose(journal, settings.metrics)
                     if step is None:
                         return _ended(journal)
                     _say(journal, step, one, settings.json)
@@ -91,6 +101,14 @@ def _say(journal: Journal, step: Step, one: Controller, as_json: bool) -> None:
             flush=True,
         )
         one.reader.follower.unreadable = None
+
+
+def _expose(journal: Journal, file: Path) -> None:
+    """What the last look saw, for Prometheus; of a rollout that has ended, that it has."""
+    record = journal.load()
+    if record is not None:
+        last = journal.last() if record.ended is None else None
+        write_bytes(file, watched_text(readings_of(record, last), versions_of(record)))
 
 
 def _ended(journal: Journal) -> int:

@@ -120,7 +120,7 @@ ANSWERS = (
         edges=SECONDS,
         slis=(
             Sli(
-                "fast",
+                "within_50ms",
                 "Within 50 ms",
                 "share",
                 "answers whose decision was logged within 50 ms of the receipt",
@@ -181,7 +181,9 @@ ANSWERS = (
         REASONS,
         by_arm=True,
     ),
-    counter("longplay_refusals", "M3", "Requests without an answer, by why.", "error_type"),
+    counter(
+        "longplay_refusals", "M3", "Requests without an answer, by why.", "error_type", ("queue",)
+    ),
     state("longplay_queue_length", "Requests that wait.", measure="M1"),
     state("longplay_swaps", "Times that the policy was exchanged."),
     state(

@@ -38,6 +38,7 @@ SHOWN = (
                     "diversity",
                     "Compare what is shown with the day before: a version or the catalogue "
                     "shows few items.",
+                    window="30m",
                     lasts="30m",
                     factor=0.5,
                 ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from serving.arms import CANARY, CONTROL, LIVE
 from serving.metrics.estimates import Estimate, exact
 from serving.metrics.kinds import Signal
 from serving.metrics.signals import READINGS
@@ -14,7 +15,6 @@ from serving.metrics.text.prometheus import EXTRA, text_of
 
 Reading = Estimate | float | None  # None = no data
 Readings = Mapping[tuple[str, str], Reading]  # (series, value of its label, "" where it has none)
-LIVE, CONTROL, CANARY = "live", "control", "canary"
 
 
 def watched_text(readings: Readings, versions: Mapping[str, str]) -> bytes:

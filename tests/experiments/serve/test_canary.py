@@ -80,8 +80,10 @@ def test_a_rollout_is_planned_begun_held_and_stopped(
     assert "next: longplay release watch" in said
     assert registry.pointer().shadow == new
     assert "goes on" in error(capsys, "canary", new, *there, *REWARD)
-    assert release("watch", *there, "--once", "--json") == 0
+    file = registry.folder / "metrics" / "longplay.prom"
+    assert release("watch", *there, "--once", "--json", "--metrics", file) == 0
     step = json.loads(capsys.readouterr().out)
+    assert f'longplay_rollout_phase{{phase="shadow",version="{new}"}} 1.0' in file.read_text()
     assert step["window"]["shadow"]["decisions"] == 0
     assert release("hold", *there, "--why", "lunch", "--by", "ann") == 0
     assert "held by ann: lunch" in capsys.readouterr().out
@@ -93,7 +95,8 @@ def test_a_rollout_is_planned_begun_held_and_stopped(
     said = capsys.readouterr().out
     assert "ended: rolled back by bob" in said
     assert [line.split()[0] for line in said.splitlines()[-5:]] == ["5", "4", "3", "2", "1"]
-    assert release("watch", *there) == 1
+    assert release("watch", *there, "--metrics", file) == 1
+    assert f'longplay_rollout_phase{{phase="rolled_back",version="{new}"}} 1.0' in file.read_text()
     assert "rolled back by bob" in capsys.readouterr().out
     assert "the last one ended" in error(capsys, "hold", *there)
 
@@ -126,6 +129,9 @@ def test_bad_options_are_named(registry: Registry, capsys: pytest.CaptureFixture
     assert "--least 3" in error(capsys, *given, "--least", 3)
     assert "--not-less x" in error(capsys, *given, "--not-less", "x")
     assert "margin" in error(capsys, *given, "--margin", 2)
+    assert "must end with .prom" in error(
+        capsys, "watch", "--registry", registry.folder, "--metrics", "a.txt"
+    )
     assert "no folder of events" in error(capsys, *given, "--events", "/nowhere")
 
 

@@ -52,9 +52,10 @@ def test_bots_with_all_habits_come_first_and_carry_their_share():
     log, time = people(2, rows=60, bots=10)
     found = bots(log, time=time)
     assert sorted(found.users[:10].tolist()) == list(range(10))
-    assert all(len(p) == 4 for p in found.patterns[:10])
+    assert all(len(p) >= 3 for p in found.patterns[:10])
     named = np.isin(log.user, found.users)
-    assert found.share_of_rows == pytest.approx(len(found.users) / 200) < 0.08
+    assert found.share_of_rows == pytest.approx(len(found.users) / 200)
+    assert len(found.users) <= 15
     assert found.share_of_reward == pytest.approx(log.reward[named].sum() / log.reward.sum())
 
 

@@ -103,7 +103,7 @@ def test_every_number_by_hand() -> None:
     shown = [3 / 8, 3 / 8, 2 / 8]
     assert slis == pytest.approx(
         {
-            "requests": 6 / 8, "success": 4 / 5, "fallback": 1 / 4, "fast": 3 / 4,
+            "requests": 6 / 8, "success": 4 / 5, "fallback": 1 / 4, "within_50ms": 3 / 4,
             "latency_p50": 25.0, "latency_p95": 75 - 0.2 * 15, "latency_p99": 75 - 0.04 * 15,
             "wait_p95": 5.0 - 0.05, "work_p95": 60 - 0.2 * 10,
             "history_age_p50": 10 + 50 * 1.5 / 2, "history_age_p95": 60 + 240 * 0.85,
@@ -142,7 +142,7 @@ def test_every_number_by_hand() -> None:
         ("unknown_items_total", {}, 2),
         ("histories_total", served | {"history": "new"}, 1),
         ("indicator_missed", {"indicator": "violations", "metric": ""} | served, 0),
-        ("indicator_high", {"indicator": "fast", "metric": ""} | served, share(3, 4).high),
+        ("indicator_high", {"indicator": "within_50ms", "metric": ""} | served, share(3, 4).high),
     ):
         assert found[f"longplay_{name}", frozenset(labels.items())] == pytest.approx(value), name
 

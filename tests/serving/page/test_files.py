@@ -9,7 +9,10 @@ import pytest
 from serving.page.files import HEADERS, page_files
 from serving.page.names import Names
 
-FILES = ("", "page.js", "api.js", "format.js", "served.js", "slate.js", "style.css", "icon.svg")
+FILES = ("", "page.js", "api.js", "follow.js", "format.js", "served.js", "slate.js", "style.css",
+         "icon.svg")  # fmt: skip
+BOARD = ("board.js", "board.css", "debug.js", "executive.js", "table.js")
+ALL = (*FILES, *BOARD)
 
 
 def text_of(name: str) -> str:
@@ -20,22 +23,23 @@ def text_of(name: str) -> str:
 def test_the_page_asks_for_nothing_but_its_own_files() -> None:
     """Every file that one of them names is there; no script, style or handler stands inline."""
     page = text_of("")
-    scripts = "".join(text_of(name) for name in FILES if name.endswith(".js"))
+    scripts = "".join(text_of(name) for name in ALL if name.endswith(".js"))
+    page += page_files()["/board"][0].decode()
     named = re.findall(r'(?:src|href)="/page/([^"]*)"', page)
     named += re.findall(r'from "\./([^"]+)"', scripts)
-    assert {*named} == {*FILES} - {""}
+    assert {*named} == {*ALL} - {""}
     others = re.findall(r'(?:src|href)="((?!/page/)[^"#]+)"', page)
-    assert {*others} == {"/metrics", "/openapi.json"}
+    assert {*others} == {"/", "/board", "/metrics", "/openapi.json"}
     assert not re.search(r"<style|<script[^>]*>[^<]|\sstyle=|\son[a-z]+=|javascript:", page)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", scripts)
-    for name in FILES:
+    for name in ALL:
         assert not re.search(r"https?://(?!www\.w3\.org)", text_of(name)), name
 
 
 def test_there_is_no_other_file_and_each_has_its_type() -> None:
     kinds = {path: kind.partition(";")[0] for path, (_, kind) in page_files().items()}
-    assert kinds.keys() == {f"/page/{name}" if name else "/" for name in FILES}
-    assert kinds["/"] == "text/html"
+    assert kinds.keys() == {f"/page/{name}" if name else "/" for name in ALL} | {"/board"}
+    assert kinds["/"] == kinds["/board"] == "text/html"
     assert kinds["/page/page.js"] == "text/javascript"
     assert kinds["/page/style.css"] == "text/css"
     assert kinds["/page/icon.svg"] == "image/svg+xml"

@@ -107,6 +107,19 @@ def test_the_recent_part_by_itself_holds_it_back() -> None:
     assert step(at(3), seen, RULE).state.phase == "done"
 
 
+def test_a_canary_that_falls_waits() -> None:
+    """All: +4 % with se 1 %; recent part with se 2 %: the two differ by sqrt(4 - 1) = 1.73 %, and
+    1.645 of that is 2.85 %."""
+    for recent, goes in ((0.0120, True), (0.0110, False)):
+        late = {n: difference(0.0, 0.02 * 3.3, "recent", n) for n in RULE.metrics}
+        late["reward"] = difference(recent, 0.02 * 3.3, "recent")
+        late = {n: replace(s, se=2 * 0.02) for n, s in late.items()}
+        good = {n: difference(0.04, 0.033, "rollout", n) for n in RULE.metrics}
+        rise = {"bounces": difference(0.0, 0.02, "rollout", "bounces")}
+        seen = window(0.5, rollout={**good, **rise}, recent=late)
+        assert (step(at(3), seen, RULE).state.phase == "done") is goes, step(at(3), seen, RULE)
+
+
 @pytest.mark.parametrize("scope", ["rollout", "stage"])
 def test_an_upper_bound_below_the_margin_rolls_back_from_either_scope(scope: str) -> None:
     seen = window(0.25)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from experiments.relearn.retrain_text import lineage_lines
+from experiments.serve.relearn.retrain_text import lineage_lines
 from serving.registry.registry import Registry
 from serving.relearning.lineage import ancestry
 

@@ -12,7 +12,7 @@ from experiments.common.durations import seconds_of
 from experiments.common.key_values import pairs, typed
 from experiments.logs.gate import STATUS, guardrail_of
 from experiments.logs.log_files import open_log
-from experiments.relearn.retrain_text import lines_of, record_of
+from experiments.serve.relearn.retrain_text import lines_of, record_of
 from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
 from offpolicy.gate.guardrails import GuardrailSpec

@@ -1,0 +1,70 @@
+"""What a rollout's journal says, as readings: of its last look, its stage and its steps."""
+
+from __future__ import annotations
+
+import math
+
+from serving.arms import CANARY, CONTROL
+from serving.metrics.estimates import Estimate
+from serving.metrics.text.watched import Readings
+from serving.rollout.journal import Made, Record
+from serving.rollout.state import PHASES
+from serving.rollout.window import Seen, Window
+
+
+def readings_of(record: Record, last: Made | None) -> Readings:
+    """Readings for `watched_text` and `watched_slis`. last: the step that was made last; None =
+    none yet. What a look did not see is None, never 0."""
+    state = record.state
+    found: dict[tuple[str, str], Estimate | float | None] = {
+        ("longplay_rollout_weight", ""): 0.0 if state.final else state.weight,
+        ("longplay_rollout_steps", ""): float(record.steps),
+        ("longplay_watch_time_seconds", ""): state.looked,
+    }
+    found |= {("longplay_rollout_phase", one): float(one == state.phase) for one in PHASES}
+    if last is not None and last.rollout == record.rollout and last.window is not None:
+        found |= _of_window(last.window, record.rule.metric)
+    return found
+
+
+def versions_of(record: Record) -> dict[str, str]:
+    """By arm."""
+    return {CANARY: record.state.version, CONTROL: record.live}
+
+
+def _of_window(window: Window, metric: str) -> Readings:
+    reward = window.rollout.get(metric)
+    hard = window.hard
+    low, high = hard.mean_weight_low, hard.mean_weight_high
+    middle = None
+    if low is not None and high is not None:
+        middle = Estimate((low + high) / 2, hard.decisions or 0, low, high)
+    arms = ((CANARY, window.canary), (CONTROL, window.control))
+    return {
+        **{("longplay_uplift", name): _estimate(seen) for name, seen in window.rollout.items()},
+        ("longplay_session_reward", CANARY): _mean(
+            reward, None if reward is None else reward.canary
+        ),
+        ("longplay_session_reward", CONTROL): _mean(
+            reward, None if reward is None else reward.control
+        ),
+        **{("longplay_log_silence_seconds", arm): seen.silent_seconds for arm, seen in arms},
+        ("longplay_arm_mean_weight", CANARY): middle,
+        ("longplay_sample_ratio_p", ""): window.sample_ratio_p,
+        ("longplay_multiple_exposure", ""): window.multiple_exposure,
+    }
+
+
+def _estimate(seen: Seen) -> Estimate | None:
+    if seen.value is None:
+        return None
+    low = -math.inf if seen.low is None else seen.low
+    high = math.inf if seen.high is None else seen.high
+    return Estimate(seen.value, seen.users or 0, low, high)
+
+
+def _mean(seen: Seen | None, value: float | None) -> Estimate | None:
+    """A mean whose own interval a look does not hold: none is claimed."""
+    if value is None or seen is None:
+        return None
+    return Estimate(value, seen.users or 0, -math.inf, math.inf)

@@ -1,0 +1,41 @@
+"""A look at a rollout as readings: what it did not see is no data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from serving.metrics.text.watched import check_readings, watched_slis, watched_text
+from serving.signals.alarms import firing
+from serving.signals.readings import readings_of, versions_of
+from tests.serving.signals.factories import MADE, RECORD, STATE
+
+
+def test_a_look_is_what_its_window_saw() -> None:
+    found = readings_of(RECORD, MADE)
+    check_readings(found)
+    assert found["longplay_uplift", "reward"] == (0.21, 4_230, -0.05, 0.47)
+    assert found["longplay_session_reward", "control"][0] == 3.19  # type: ignore[index]
+    assert found["longplay_rollout_phase", "canary"] == 1
+    assert found["longplay_rollout_phase", "held"] == 0
+    assert found["longplay_rollout_weight", ""] == 0.05
+    text = watched_text(found, versions_of(RECORD)).decode()
+    assert 'longplay_uplift{metric="reward",version="likes@8"} 0.21' in text
+    assert 'longplay_session_reward{arm="control",version="likes@7"} 3.19' in text
+
+
+def test_alarms_of_a_look() -> None:
+    """Control is silent for longer than five minutes; decisions of a user are fewer for sure."""
+    alarms = firing(watched_slis(readings_of(RECORD, MADE)), version="likes@8")
+    assert [(one.name, one.about) for one in alarms] == [
+        ("LongplayLogSilence", "control"), ("LongplayUplift", "decisions"),
+    ]  # fmt: skip
+
+
+def test_without_a_look_there_is_no_number() -> None:
+    another = replace(MADE, rollout="an earlier one")
+    for last in (None, another, replace(MADE, window=None)):
+        names = {name for name, _ in readings_of(RECORD, last)}
+        assert "longplay_uplift" not in names
+        assert "longplay_rollout_phase" in names
+    over = replace(RECORD, state=replace(STATE, phase="rolled_back"))
+    assert readings_of(over, None)["longplay_rollout_weight", ""] == 0  # it serves nobody
