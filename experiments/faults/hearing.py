@@ -55,14 +55,12 @@ class Hearing:
         if now < self._next:
             return False
         self._next += LOOK
-        self.look()
         joins = hour_of(now) % SLOW == 0
-        if joins:
-            self.look_at_log()
+        self.look(slow=joins)
         return joins
 
-    def look(self) -> None:
-        """At the service and at the rollout."""
+    def look(self, *, slow: bool = False) -> None:
+        """At the service and at the rollout; slow: at the log, too."""
         parts, hour = self.parts, hour_of(self.parts.real)
         self._controller()
         slis = self.kept[hour] = parts.metrics.slis()
@@ -74,6 +72,8 @@ class Hearing:
             self._tell(f"engine: {part} failed")
         if sum(began > parts.real - RESTARTS for began in parts.starts[1:]) > 1:
             self._tell("LongplayRestarts")  # as its rule counts changes of process_start_time
+        if slow:
+            self.look_at_log()
 
     def look_at_log(self) -> None:
         """Join it, and read what only that tells."""

@@ -15,6 +15,7 @@ import numpy as np
 from experiments.faults.log import FaultyLog
 from experiments.faults.world import CROWD, MAKE, PACE, rollout_rule, versions
 from experiments.live.service import JOIN
+from experiments.live.users.crowd import Crowd
 from experiments.live.users.doors import SimulatedClock
 from experiments.live.users.players import Players
 from serving import (
@@ -66,7 +67,14 @@ class Parts:
     memory: bytes that the process holds. starts: when a process began.
     """
 
-    def __init__(self, seed: int, *, now: float, users: dict[str, User] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        now: float,
+        users: dict[str, User] | None = None,
+        crowd: Crowd = CROWD,
+    ) -> None:
         self.seed, self.rng = seed, np.random.default_rng([seed, 7])
         self.noise = np.random.default_rng([seed, 8])  # of what is not the fault's
         self.clock, self.timer, self.real, self.shift = SimulatedClock(now), Work(), now, 0.0
@@ -75,7 +83,7 @@ class Parts:
         self.folder = Path(tempfile.mkdtemp(prefix="longplay-day-"))
         shutil.copytree(versions().folder, self.folder / "registry")
         self.registry = Registry(self.folder / "registry", clock=self.clock)
-        self.players = Players(MAKE, CROWD, seed=seed)
+        self.players = Players(MAKE, crowd, seed=seed)
         self.work: Callable[[int], float] = lambda n: self.usual_work()
         self.waits: Callable[[int], Sequence[float]] = lambda n: [0.0] * n
         self.memory, self.cpu = MEMORY, 0.0
