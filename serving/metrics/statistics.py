@@ -8,6 +8,8 @@ from serving.metrics import estimates
 from serving.metrics.estimates import Estimate
 from serving.metrics.sums import F64, Sums
 
+BUSY = 1.0  # decisions a second
+
 
 def quantile_of(
     signal: str, edges: F64, q: float, scale: float, sums: Sums, seconds: float
@@ -63,9 +65,11 @@ def per_second(signal: str, sums: Sums, seconds: float) -> Estimate | None:
 
 
 def per_decision(signal: str, scale: float, sums: Sums, seconds: float) -> Estimate | None:
-    """What a counter comes to for each decision, times `scale`."""
+    """What a counter comes to for each decision, times `scale`; None where fewer than BUSY were
+    made a second: what the server does without them would count."""
     n = sums.count("longplay_decisions")
-    return estimates.exact(scale * sums.count(signal) / n, n) if n else None
+    busy = n > 0 and n >= BUSY * seconds
+    return estimates.exact(scale * sums.count(signal) / n, n) if busy else None
 
 
 def count_of(signal: str, sums: Sums, seconds: float) -> Estimate | None:
