@@ -57,6 +57,7 @@ RUNS = (
     Run("climb", "climb --seeds 20 --workers 2"),
     Run("plans", "benchmark plans"),
     Run("serving", "benchmark serving --parts load plain kill"),
+    Run("rollout", "benchmark rollout"),
     Run("fitted-world", "benchmark fitted-world"),
     Run("published-digits", "published digits"),
     Run("published-mips", "published mips"),

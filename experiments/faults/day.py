@@ -18,15 +18,22 @@ from experiments.faults.hearing import Hearing, Slis
 from experiments.faults.parts import Parts
 from experiments.faults.readings import joined, slow_readings
 from experiments.faults.world import HOUR, versions
+from experiments.live.service import JOIN
 from experiments.live.users.crowd import DAY
 from offpolicy import LoggedDataset
 from serving.metrics.text.watched import watched_slis
 from serving.sessions.memory import User
 
 PAST = 2  # days before the one that is played; the last of them is the reference
-FIRST, LAST = 9.0, 12.0  # hours of the day between which the fault comes
+FIRST, LAST = 3.5, 6.0  # hours of the day between which the fault comes
+
+AFTER = 6 * HOUR  # s that are played after the fault at least
 
 Judge = Callable[[Parts, LoggedDataset], dict[str, Any]]
+
+
+class _SeenError(Exception):
+    """The fault was seen, and what the controller does was, too: the day need not go on."""
 
 
 class Past(NamedTuple):
@@ -34,7 +41,7 @@ class Past(NamedTuple):
 
     players: dict[str, NDArray[Any]]
     users: dict[str, User]
-    before: list[Slis]  # indicators of the reference day, by look
+    before: dict[int, Slis]  # indicators of the reference day, by the hour
     slow: Slis
     reference: LoggedDataset
 
@@ -46,7 +53,7 @@ def past(seed: int) -> Past:
     with closing(Parts(seed, now=0.0)) as parts:
         for day in range(PAST - 1):
             parts.players.day(day, parts)
-        parts.log.events.clear()
+        parts.empty_log()
         hearing = Hearing(parts)
         parts.players.day(PAST - 1, parts, hearing)
         reference = joined(parts)[0].log
@@ -62,7 +69,7 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
     did; and, by `judge`, what the log is worth afterwards."""
     quiet()
     known = past(seed)
-    with closing(Parts(seed, now=PAST * DAY, users=copy.deepcopy(known.users))) as parts:
+    with closing(Parts(seed, now=PAST * DAY, users=known.users)) as parts:
         parts.players.restore(known.players)
         if fault.prepare is not None:
             fault.prepare(parts)
@@ -78,14 +85,19 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
             if not began and now >= moment:
                 began.append(parts.decisions)
                 fault.inject(parts)
-            hearing(now)
+            if hearing.listen(now) and began and now >= moment + AFTER:
+                fired = {key: n for key, n in hearing.fired.items() if n > began[0]}
+                if fault.unseen or fault.detection(fired) is not None:
+                    raise _SeenError
 
-        for day in range(PAST, PAST + fault.days):
-            parts.players.day(day, parts, each)
-        parts.at((PAST + fault.days) * DAY)
-        hearing.look(slow=True)
-        log = joined(parts)[0].log
-        start = began[0]
+        try:
+            for day in range(PAST, PAST + fault.days):
+                parts.players.day(day, parts, each)
+        except _SeenError:
+            pass
+        parts.at(parts.real + JOIN.idle)
+        hearing.look_at_log()
+        log, start = joined(parts)[0].log, began[0]
         return {
             "fault": fault.name,
             "seed": seed,

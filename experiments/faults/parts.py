@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import shutil
 import tempfile
@@ -14,10 +15,19 @@ import numpy as np
 from experiments.faults.log import FaultyLog
 from experiments.faults.world import CROWD, MAKE, PACE, rollout_rule, versions
 from experiments.live.service import JOIN
+from experiments.live.users.crowd import Crowd
 from experiments.live.users.doors import SimulatedClock
 from experiments.live.users.players import Players
-from serving import Decision, Engine, MemorySessions, Outcome, Registry, Request, Watcher
-from serving.answers import rules_of
+from serving import (
+    Decision,
+    Engine,
+    MemorySessions,
+    Outcome,
+    Registry,
+    Request,
+    Watcher,
+    replay,
+)
 from serving.http.limits import Limits
 from serving.metrics.metrics import Metrics
 from serving.metrics.state import State
@@ -29,6 +39,7 @@ NEVER = 1e9  # s
 WORK_MS, WORK_SPREAD = 4.0, 0.3  # of a batch: the median, and the spread of its logarithm
 MEMORY = 3e8  # bytes
 MOST_UNSENT = 400  # outcomes that callers keep
+DEADLINE_MS = Limits().deadline_ms
 
 
 class Work:
@@ -52,41 +63,44 @@ class Parts:
 
     work: ms that the next batch takes, of so many requests.
     waits: ms that each of so many requests waited for it.
+    shift: s that the service's clock is off.
+    memory: bytes that the process holds. starts: when a process began.
     """
 
-    def __init__(self, seed: int, *, now: float, users: dict[str, User] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        now: float,
+        users: dict[str, User] | None = None,
+        crowd: Crowd = CROWD,
+    ) -> None:
         self.seed, self.rng = seed, np.random.default_rng([seed, 7])
         self.noise = np.random.default_rng([seed, 8])  # of what is not the fault's
-        self.clock, self.log, self.timer = SimulatedClock(now), FaultyLog(), Work()
-        self.sessions: Any = MemorySessions(ttl=NEVER)
-        self.sessions.put(users or {})
+        self.clock, self.timer, self.real, self.shift = SimulatedClock(now), Work(), now, 0.0
+        self.log: Any = FaultyLog()
+        self._users = users or {}
         self.folder = Path(tempfile.mkdtemp(prefix="longplay-day-"))
         shutil.copytree(versions().folder, self.folder / "registry")
         self.registry = Registry(self.folder / "registry", clock=self.clock)
-        self.players = Players(MAKE, CROWD, seed=seed)
-        self.engine = self.started()
-        self.watcher = Watcher(self.registry, self.engine, poll=NEVER)
-        self.controller = Controller(
-            self.registry, self.log, rules=[versions().rules], clock=self.clock
-        )
+        self.players = Players(MAKE, crowd, seed=seed)
         self.work: Callable[[int], float] = lambda n: self.usual_work()
         self.waits: Callable[[int], Sequence[float]] = lambda n: [0.0] * n
         self.memory, self.cpu = MEMORY, 0.0
         self.decisions = 0  # answered
         self.unsent: list[Outcome] = []
-        self.metrics = Metrics(
-            window=Window(width=10 * PACE), within=JOIN.longest, clock=self.clock,
-            cpu=lambda: self.cpu,
-        )  # fmt: skip
-        self.metrics.state = self.state
-        self.metrics.under(versions().rules)
+        self.starts: list[float] = []
+        self.begin()
+        self.watch()
         self.names: Sequence[str] = self.engine.catalogue.names
         self.response_names: Sequence[str] = self.engine.serving.response_names
 
-    def started(self) -> Engine:
-        """An engine as a server begins with it."""
+    def begin(self) -> None:
+        """A server process begins: histories are those of a snapshot and of the log since."""
+        self.sessions: Any = MemorySessions(ttl=NEVER)
+        self.sessions.put(copy.deepcopy(self._users))
         release = self.registry.load("live", warmed=False)
-        return Engine(
+        self.engine = Engine(
             release.policy,
             release.catalogue,
             version=release.version,
@@ -97,6 +111,30 @@ class Parts:
             clock=self.clock,
             timer=self.timer,
         )
+        responses = len(self.engine.serving.response_names)
+        replay(self.log, self.sessions, responses=responses, recall=self.engine.recall)
+        self.watcher = Watcher(self.registry, self.engine, poll=NEVER)
+        self.watcher.check()
+        self.metrics = Metrics(
+            window=Window(width=10 * PACE), within=JOIN.longest, clock=self.clock,
+            cpu=lambda: self.cpu,
+        )  # fmt: skip
+        self.metrics.state = self.state
+        self.metrics.under(versions().rules)
+        self.starts.append(self.real)
+
+    def watch(self) -> None:
+        """The process that watches the log begins."""
+        rules = [versions().rules]
+        self.controller = Controller(
+            self.registry, self.log, rules=rules, clock=self.clock, minutes=round(10 * PACE)
+        )
+
+    def empty_log(self) -> None:
+        """Go on with a log in which nothing stands yet."""
+        self.log, store = FaultyLog(), self.sessions
+        self._users = store.read(store.names(), copy.deepcopy)
+        self.begin()
 
     def roll_out(self, version: str) -> None:
         """Begin the rollout of a version."""
@@ -125,22 +163,18 @@ class Parts:
             memory=self.memory,
         )
 
-    def rules(self) -> tuple[Any, ...]:
-        """Of what is live."""
-        return rules_of(self.engine.policy)
-
     def at(self, now: float) -> None:
-        """The clock stands there."""
-        self.clock.now = now
+        """The clock stands there, as far as it is right."""
+        self.real = now
+        self.clock.now = now + self.shift
 
     def decide(self, requests: Sequence[Request]) -> list[Decision]:
         """As a worker does: those that waited for longer than a deadline get the fallback."""
         ms, waits = self.work(len(requests)), self.waits(len(requests))
         self.timer.begin(ms)
         self.cpu += ms / 1e3
-        made = self.engine.decide_many(
-            requests, waited_ms=waits, late=[wait > DEADLINE_MS for wait in waits]
-        )
+        late = [wait > DEADLINE_MS for wait in waits]
+        made = self.engine.decide_many(requests, waited_ms=waits, late=late)
         self.metrics.decided(made)
         self.decisions += len(made)
         return made
@@ -160,6 +194,3 @@ class Parts:
         """Nothing is left of it."""
         self.controller.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-DEADLINE_MS = Limits().deadline_ms

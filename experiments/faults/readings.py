@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.faults.parts import Parts
-from experiments.faults.world import PACE, rollout_rule
+from experiments.faults.world import PACE
 from experiments.live.service import JOIN
 from offpolicy import LoggedDataset
 from offpolicy.drift.report import drift
 from offpolicy.log.groups import group
 from offpolicy.poisoning.bots import bots
 from serving import Shape, join
+from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
 from serving.contracts.outcomes import OutcomeEvent
 from serving.following.follower import Follower
 from serving.joining.join import Joined
 from serving.metrics import estimates
-from serving.metrics.estimates import Estimate
 from serving.metrics.text.watched import Reading, Readings
-from serving.rollout.window import Window
+from serving.signals.readings import readings_of
 
 F64 = NDArray[np.float64]
 TOP = 0.01  # of users
@@ -40,43 +40,20 @@ NORMAL = (
 
 
 def readings(parts: Parts) -> Readings:
-    """Of the rollout that goes on, by the controller's own reader; of none, nothing."""
-    reader = parts.controller.reader
-    record = parts.controller.hands.journal.load()
-    if reader is None or record is None or record.ended is not None:
+    """Of the last look at a rollout that goes on. Silence is that of an arm for its share of users,
+    as the controller reads it, at the pace of a service for which the table's targets are made."""
+    journal = parts.controller.hands.journal
+    record = journal.load()
+    if record is None or record.ended is not None:
         return {}
-    state = record.state
-    window = reader.window(parts.clock(), weight=state.weight, since=state.since)
-    return of_window(window)
-
-
-def of_window(window: Window) -> dict[tuple[str, str], Reading]:
-    """What one look at a rollout tells of the table's readings. Silence is that of an arm for its
-    share of users, at the pace of a service for which the table's targets are made."""
-    out: dict[tuple[str, str], Reading] = {
-        ("longplay_sample_ratio_p", ""): window.sample_ratio_p,
-        ("longplay_multiple_exposure", ""): window.multiple_exposure,
-        ("longplay_rollout_weight", ""): window.weight,
-    }
-    users = (window.canary.users or 0) + (window.control.users or 0)
-    if window.multiple_exposure is not None:
-        both = window.multiple_exposure
-        out["longplay_multiple_exposure", ""] = estimates.share(both * users, users)
-    shares = {"canary": window.weight, "control": 1 - window.weight}
-    for name, arm in (("canary", window.canary), ("control", window.control)):
-        if arm.silent_seconds is not None:
-            silent = arm.silent_seconds * shares[name] / PACE
-            out["longplay_log_silence_seconds", name] = silent
-    low, high = window.hard.mean_weight_low, window.hard.mean_weight_high
-    if low is not None and high is not None:
-        out["longplay_arm_mean_weight", "canary"] = Estimate((low + high) / 2, 1, low, high)
-    for metric in rollout_rule().metrics:
-        seen = window.rollout.get(metric)
-        if seen is not None and seen.value is not None:
-            low = -math.inf if seen.low is None else seen.low
-            high = math.inf if seen.high is None else seen.high
-            out["longplay_uplift", metric] = Estimate(seen.value, seen.users or 0, low, high)
-    return out
+    found = dict(readings_of(record, journal.last()))
+    shares = {CANARY: record.state.weight, CONTROL: 1 - record.state.weight}
+    for arm, share in shares.items():
+        key = "longplay_log_silence_seconds", arm
+        silent = found.get(key)
+        if isinstance(silent, float):
+            found[key] = silent * share / PACE
+    return found
 
 
 def joined(parts: Parts, *, now: float = math.inf) -> tuple[Joined, Counter[str]]:
@@ -96,7 +73,7 @@ def slow_readings(
     """What only the joined log tells, and the counts of the join and the engine."""
     both, counts = joined(parts, now=parts.clock())
     out: dict[tuple[str, str], Reading] = {}
-    log, numbered = both.log, counts["missing_events"] + len(parts.log.events)
+    log, numbered = both.log, sum(parts.log.last(writer) + 1 for writer in parts.log.writers())
     if numbered:
         out["longplay_log_incomplete", ""] = estimates.share(counts["missing_events"], numbered)
     if log is not None and len(log) > 1:

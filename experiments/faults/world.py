@@ -36,7 +36,7 @@ MAKE = partial(
     history_length=8,
     max_steps=8,
 )
-CROWD = Crowd(users=300, daily=0.8, pattern="flat")
+CROWD = Crowd(users=300, daily=0.8, think=480.0, longest_delay=479.0, pattern="flat")
 HOUR = 3600.0
 
 

@@ -29,7 +29,7 @@ from serving.relearning.recipe import learnt
 
 F64 = NDArray[np.float64]
 Record = dict[str, Any]
-TRUTH_DAYS = 3
+TRUTH_DAYS = 2
 LEARN, TRUTH = 101, 202  # added to the seed: other users than the loop's, and yet others
 
 
@@ -63,7 +63,7 @@ def compare(settings: Settings, run: RunFolder) -> Record:
     champion, final = (
         registry.load(found[name], warmed=False).policy for name in ("champion", "final")
     )
-    sessions = found["sessions"] or settings.new_sessions
+    sessions = found["sessions"] or settings.after_drift
     log = _served(settings, champion, sessions)
     comparator = learnt(recipe_of(settings), champion.serving, log, settings.seed + LEARN)
     of = {

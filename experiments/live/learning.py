@@ -49,16 +49,18 @@ def recipe_of(settings: Settings) -> Recipe:
 def terms_of(settings: Settings) -> Terms:
     """How challengers are judged."""
     rule = GateRule(min_ess=settings.min_ess, confidence=settings.confidence)
-    return Terms(rule=rule, level=settings.level, split_seed=settings.seed)
+    split = 1 - settings.judge_share, settings.judge_share
+    return Terms(rule=rule, level=settings.level, split=split, split_seed=settings.seed)
 
 
 def learn(service: Service, known: Known, alarm: str | None) -> Record | None:
     """Learn where it is due, and begin the rollout of a challenger that passed the gate; None where
-    nothing was due. A drift alarm waits for as many sessions after the change as any other run."""
+    nothing was due. A drift alarm waits for sessions after the change."""
     settings = service.settings
     if alarm is not None:
         raise_alarm(service.registry, alarm)
-    if known.sessions < settings.new_sessions or service.rolling:
+    least = settings.new_sessions if known.since == 0 else settings.after_drift
+    if known.sessions < least or service.rolling:
         return None
     rule = RelearnRule(sessions=settings.new_sessions, when_drift=True, apart=DAY / 2)
     log, recipe, terms = known.log(), recipe_of(settings), terms_of(settings)

@@ -124,7 +124,8 @@ class Line:
         values = values_by_version(log)
         alarm = None
         if self.line in ("loop", "watched"):
-            alarm = self.watched.see(day, service.live, values)
+            same = self.line == "watched"
+            alarm = self.watched.see(day, service.live, values, same=same)
         if alarm is not None:
             self.since = alarm[0]
             if self.settings.scenario != "bad_canary":

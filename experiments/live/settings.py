@@ -63,7 +63,11 @@ class Settings:
     """What follows where the gate cannot tell: a canary, which then must show a gain before it is
     promoted, or nothing. What is worse by the gate is never tried."""
     new_sessions: int = 2000
-    """Sessions after which the policy learns again; and after a drift alarm, since the change."""
+    """Sessions after which the policy learns again."""
+    after_drift: int = 2000
+    """Sessions since the change that it learns from after a drift alarm, and no others."""
+    judge_share: float = 0.2
+    """Share of the users who judge what was learnt and never teach it."""
     min_ess: float = 200.0
     """Effective sessions of the gate's judge below which it cannot tell."""
     confidence: float = 0.95
@@ -71,7 +75,7 @@ class Settings:
 
     stages: tuple[float, ...] = (0.1, 0.5, 1.0)
     """Shares of the users that a canary is served to."""
-    margin: float = 0.1
+    margin: float = 0.05
     """How much worse than control a canary may be, as a share of control's value."""
     shadow_decisions: int = 500
     """Compared before the first user is served by a new version; 0: none."""
@@ -91,12 +95,14 @@ class Settings:
     def __post_init__(self) -> None:
         if min(self.n_days, self.users, self.workers, self.max_steps, self.slate_size) < 1:
             raise ValueError("days, users, workers, max_steps, slate_size must be at least 1")
-        if min(self.warm_sessions, self.new_sessions) < 8:
-            raise ValueError("warm_sessions and new_sessions must be at least 8")
+        if min(self.warm_sessions, self.new_sessions, self.after_drift) < 8:
+            raise ValueError("warm_sessions, new_sessions and after_drift must be at least 8")
         if not 0 <= self.event < self.n_days:
             raise ValueError(
                 f"event_day is {self.event}; it is one of the {self.n_days} days, from 0"
             )
+        if not 0 < self.judge_share < 1:
+            raise ValueError(f"judge_share is {self.judge_share}; it lies between 0 and 1")
         if not 0 < self.level < 1 or not 0.5 < self.confidence < 1:
             raise ValueError("level lies between 0 and 1, confidence between 0.5 and 1")
         if (

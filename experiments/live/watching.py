@@ -43,10 +43,17 @@ class Watched:
     detector: Outcomes | None = None
     days: list[tuple[int, int]] = field(default_factory=list)  # day, values that were watched
 
-    def see(self, day: int, version: str, by_version: dict[str, F64]) -> tuple[int, str] | None:
+    def see(
+        self, day: int, version: str, by_version: dict[str, F64], *, same: bool = False
+    ) -> tuple[int, str] | None:
         """Watch a day's sessions of the version that serves now; the day since whose midnight the
         users seem to have changed, the nearest one, and what was seen, where there is an alarm.
-        What comes after an alarm is what the version is worth from then on."""
+        What comes after an alarm is what the version is worth from then on.
+
+        same: a new version is held to what the one before was worth.
+        """
+        if version != self.version and same:
+            self.version = version
         if version != self.version:  # its sessions as a canary, earlier, are not kept
             self.version, self.reference, self.detector, self.days = version, [], None, []
         values = by_version.get(version, np.zeros(0))

@@ -48,14 +48,9 @@ def page(records: Mapping[str, Played]) -> str:
         f = {x.what: x for x in figures(s, played)}
         aim = _aim(s, f)
         name = f"{s.canary}, {s.traffic}, {s.rule}"
-        ended.append(
-            (
-                name,
-                len(played),
-                *(_said(f[k]) for k in ("soft", "rolled_back", "held", "done")),
-                aim,
-            )
-        )
+        turned = f["done after it turned"].hits if "turn" in s.canary or "then" in s.canary else "-"
+        became = (_said(f[k]) for k in ("soft", "rolled_back", "held", "done"))
+        ended.append((name, len(played), *became, turned, aim))
         cost.append((name, *_costs(played)))
     return "\n\n".join(
         (

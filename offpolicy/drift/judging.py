@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from offpolicy.doctor.findings import Finding, Level
+from offpolicy.doctor.findings import FAIL_BELOW, WARN_BELOW, Finding, Level
 from offpolicy.drift.findings import Act, Drift, DriftFinding
 from offpolicy.drift.inputs import InputTest
 from offpolicy.drift.outcomes import Change
@@ -149,33 +149,34 @@ def of_choices(what: str, change: Change, rule: DriftRule) -> DriftFinding:
     )
 
 
-def of_mean_weight(finding: Finding, before: Finding | None, limit: float) -> DriftFinding:
+def of_mean_weight(finding: Finding, before: Finding | None, least: Level) -> DriftFinding:
     """A mean weight of the log doctor: where it is not 1, propensities are not those of the policy
-    that serves. What the reference had `before`, too, is no drift and is noted."""
-    off = finding.level > Level.PASS
-    old = off and before is not None and before.level > Level.PASS
+    that serves: an alarm from the `least` level on. What is below it, or what the reference had
+    `before`, too, is noted: it is no drift."""
+    seen = finding.level > Level.PASS
+    old = seen and before is not None and before.level > Level.PASS
+    off = finding.level >= least and not old
     act, action = Act.NOTHING, "Nothing to do."
-    if off:
-        act, action = (
-            Act.CHECK,
-            (
-                "Check the pipeline: these are not the propensities of the policy that serves. "
-                + finding.fix
-            ),
+    if seen:
+        act = Act.CHECK
+        action = (
+            "Check the pipeline: these are not the propensities of the policy that serves"
+            + ("" if off else ", or it has no full support; `longplay check` says more")
+            + f". {finding.fix}"
         )
     if old:
         action = (
             "Check the pipeline: the reference has it, too, so that it is no drift; `longplay "
-            "check` says more. " + finding.fix
+            f"check` says more. {finding.fix}"
         )
     return DriftFinding(
         subject="propensities",
         what=finding.check,
         statistic="p-value",
         value=1.0 if finding.p_value is None else finding.p_value,
-        threshold=limit,
-        level=Drift.NOTED if old else Drift.ALARM if off else Drift.NONE,
-        counts=off and not old,
+        threshold=FAIL_BELOW if least is Level.FAIL else WARN_BELOW,
+        level=Drift.ALARM if off else Drift.NOTED if seen else Drift.NONE,
+        counts=off,
         act=act,
         action=action,
         p_value=finding.p_value,

@@ -13,7 +13,8 @@ from offpolicy.report import finite
 from offpolicy.tables import markdown
 
 URGENT = (Act.CHECK, Act.ROLL_BACK, Act.RETRAIN, Act.EXPLORE, Act.WATCH, Act.NOTHING)
-HEAD = ("", "subject", "what", "statistic", "value", "interval", "threshold", "p", "act")
+SUBJECTS = ("outcomes", "segments", "propensities", "inputs")
+HEAD = ("", "what", "statistic", "value", "interval", "threshold", "p", "to do")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,18 @@ class DriftReport:
 
     @property
     def acts(self) -> tuple[Act, ...]:
-        """What to do, the most urgent first."""
-        wanted = {f.act for f in self.findings if f.level is not Drift.NONE} - {Act.NOTHING}
-        return tuple(act for act in URGENT if act in wanted) or (Act.NOTHING,)
+        """What to do: what findings that count call for, then the others; the most urgent first."""
+        wanted: list[Act] = []
+        for serious in (True, False):
+            here = {f.act for f in self.troubles if f.counts is serious}
+            wanted += [act for act in URGENT if act in here and act not in wanted]
+        return tuple(act for act in wanted if act is not Act.NOTHING) or (Act.NOTHING,)
 
     @property
     def troubles(self) -> tuple[DriftFinding, ...]:
-        """Findings that are not `none`: what counts first."""
+        """Findings that are not `none`: what counts first, outcomes before inputs."""
         found = [f for f in self.findings if f.level is not Drift.NONE]
-        return tuple(sorted(found, key=lambda f: (not f.counts, f.level is Drift.NOTED)))
+        return tuple(sorted(found, key=lambda f: (not f.counts, SUBJECTS.index(f.subject))))
 
     def __getitem__(self, what: str) -> DriftFinding:
         for f in self.findings:
@@ -91,7 +95,7 @@ class DriftReport:
         parts = [
             f"**{self.verdict.upper()}**: {self._lead()}",
             self._sizes(),
-            markdown(HEAD, [tuple(row.values()) for row in self._rows()], left=4),
+            markdown(HEAD, [tuple(row.values()) for row in self._rows()], left=3),
             "\n".join(f"* {text}" for text in self._texts()),
         ]
         return "\n\n".join(parts) + "\n"
@@ -100,7 +104,7 @@ class DriftReport:
         """One self-contained page."""
         outcome = {Drift.ALARM: "fail", Drift.CANNOT_TELL: "cannot tell"}
         parts = [
-            page.verdict(outcome.get(self.verdict, "pass"), self._lead()),
+            page.verdict(outcome.get(self.verdict, "pass"), f"({self.verdict}) {self._lead()}"),
             page.section("What to do", page.bullets(self._texts())),
             page.section("What was compared", page.table(self._rows())),
         ]
@@ -127,7 +131,6 @@ class DriftReport:
                     HEAD,
                     (
                         f.level.value,
-                        f.subject,
                         f.what,
                         f.statistic,
                         f"{f.value:.4g}",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from offpolicy.doctor.findings import WARN_BELOW
+from offpolicy.doctor.findings import Level
 from offpolicy.doctor.times import seconds
 from offpolicy.drift import judging as judged
 from offpolicy.drift import outcomes
@@ -119,10 +119,10 @@ def _propensities(
         found.append(judged.of_choices("log of the target's effective share", change, rule))
     if target is not None:
         checks = mean_weights(logs[1], target[1])
-        return found + [judged.of_mean_weight(f, None, WARN_BELOW) for f in checks]
+        return found + [judged.of_mean_weight(f, None, Level.WARN) for f in checks]
     old, new = (mean_weights(log, None) for log in logs)
     before = {f.check: f for f in old}
-    return found + [judged.of_mean_weight(f, before.get(f.check), WARN_BELOW) for f in new]
+    return found + [judged.of_mean_weight(f, before.get(f.check), Level.FAIL) for f in new]
 
 
 def _outcomes(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policies.validation import COUNT, FROM_0, POSITIVE
+from serving.contracts.fields import parse_json
 from serving.contracts.outcomes import SHOWN, Outcome
 from serving.contracts.requests import Request
 from serving.edge.entries import Entries, Entry, question_of
@@ -55,7 +56,7 @@ class EdgeCache:
 
     counts: fresh, repeats, stale and fallbacks are the slates shown, by where they came from;
         errors of the server, timeouts of waiting, invalidated and evicted answers, and
-        unreported repeats, which were dropped. Threads may share it.
+        unreported and refused repeats, which were dropped. Threads may share it.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class EdgeCache:
         self._lock = threading.Lock()
 
     def slate(self, request: Request) -> Shown:
-        """What the user sees now. Raises what `call` raises but OSError, and ValueError for an
-        answer that is none."""
+        """What the user sees now. Raises what `call` raises but OSError, so that a request that is
+        refused is not taken for a server that fails, and ValueError for an answer that is none."""
         question = question_of(request)
         while True:
             with self._lock:
@@ -118,7 +119,7 @@ class EdgeCache:
 
     def flush(self) -> int:
         """Report the repeats that were not yet; how many they were. They are kept where the server
-        fails."""
+        fails, and dropped and counted where it refuses them."""
         with self._lock:
             due, self._repeats = self._repeats, []
         sent = 0
@@ -126,7 +127,11 @@ class EdgeCache:
             while sent < len(due):
                 part = due[sent : sent + self.rule.report]
                 body = json.dumps([json.loads(one.to_json()) for one in part]).encode()
-                self._call("/outcome", body)
+                try:
+                    self._call("/outcome", body)
+                except ValueError:  # it would be refused again; what users see goes on
+                    with self._lock:
+                        self.counts["refused"] += len(part)
                 sent += len(part)
         except OSError:
             with self._lock:
@@ -141,7 +146,7 @@ class EdgeCache:
     def _asked(self, request: Request, question: str, began: float) -> Shown:
         """The server's answer, or what there is without it."""
         try:
-            said = json.loads(self._call("/decide", request.to_json()))
+            body = self._call("/decide", request.to_json())
         except OSError:
             with self._lock:
                 now = self._clock()
@@ -149,6 +154,9 @@ class EdgeCache:
                 retry = now + self.rule.retry_s
                 self._failed.keep(request.user, Entry("", "", (), retry, retry))
                 return self._without(request, self._entries.find(request.user, question), now)
+        said = parse_json(body)
+        if not {"items", "decision_id"} <= said.keys():
+            raise ValueError(f"/decide answered {body[:200]!r}: no items and decision_id in it")
         items, valid = tuple(said["items"]), float(said.get("valid_s", 0.0))
         with self._lock:
             self._failed.drop(request.user)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from serving.edge.cache import Call
 
+LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # refusals that pass
+MOST = 2_000  # bytes of a refusal that are shown
+
 
 def http_calls(url: str, *, timeout_s: float = 1.0, token: str | None = None) -> Call:
-    """POST to a server at `url`. A refusal (4xx, 5xx), a timeout and a lost connection raise
-    OSError.
+    """POST to a server at `url`. Calls raise OSError where the server fails (5xx), has too much to
+    do (429), is late or gone, and ValueError, with what it says, where it refuses what was sent.
 
     Raises ValueError for a URL that is not http or https.
     """
@@ -21,8 +26,15 @@ def http_calls(url: str, *, timeout_s: float = 1.0, token: str | None = None) ->
 
     def call(path: str, body: bytes) -> bytes:
         asked = Request(url.rstrip("/") + path, body, headers, method="POST")
-        with urlopen(asked, timeout=timeout_s) as reply:
-            answer: bytes = reply.read()
-            return answer
+        try:
+            with urlopen(asked, timeout=timeout_s) as reply:
+                answer: bytes = reply.read()
+                return answer
+        except HTTPError as error:
+            if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in LATER:
+                raise
+            with error:
+                said = error.read(MOST).decode(errors="replace").strip()
+            raise ValueError(f"{path} was refused with {error.code}: {said}") from None
 
     return call

@@ -23,7 +23,7 @@ from serving.metrics.sums import Sums
 from serving.metrics.text.prometheus import exposition
 from serving.metrics.window import Window
 
-TOGETHER = 64  # decisions are summed so many at a time, or when somebody reads
+TOGETHER = 64  # decisions of an arm are summed so many at a time, or when somebody reads
 REFUSALS = 32  # kinds of refusals that are told apart
 CALLERS = frozenset(
     ("contract", "method", "path", "rate", "size", "slow", "token", "type", "unauthorized")
@@ -54,6 +54,7 @@ class Metrics:
         self._sums = ArmSums(Window() if window is None else window)
         self._awaited = Awaited(within)
         self._started, self._cpu, self._worked = clock(), cpu, cpu()
+        self._apart = 1  # arms and versions that were summed last
         self._versions: dict[str, str] = {}  # by the hash of what they are
         self._rules: dict[str, tuple[Rule, ...]] = {}  # by the hash that decisions carry
         self._waiting: list[tuple[float, Decision]] = []  # and when they were answered, s
@@ -78,7 +79,7 @@ class Metrics:
                     self._moved(said[logged:], 1, now)
                     others = [one for one in decisions if not is_logged(one)]
                     self._moved(others[: max(0, logged - len(said))], -1, now)
-            if len(self._waiting) >= TOGETHER:
+            if len(self._waiting) >= TOGETHER * self._apart:
                 self._sum()
 
     def outcomes(self, outcomes: Sequence[Outcome] | Sequence[OutcomeEvent]) -> None:
@@ -156,6 +157,7 @@ class Metrics:
         parts: dict[tuple[float, Arm], list[Decision]] = {}
         for at, one in waiting:
             parts.setdefault((at // self._sums.width, self._arm(one)), []).append(one)
+        self._apart = max(1, len({arm for _, arm in parts}))
         for (stretch, arm), some in parts.items():
             sums = sums_of_decisions(some, rules=self._rules)
             self._sums.add(arm, stretch * self._sums.width, sums)

@@ -8,6 +8,8 @@ from serving.metrics import estimates
 from serving.metrics.estimates import Estimate
 from serving.metrics.sums import F64, Sums
 
+BUSY = 1.0  # decisions a second
+
 
 def quantile_of(
     signal: str, edges: F64, q: float, scale: float, sums: Sums, seconds: float
@@ -36,9 +38,15 @@ def share_of(
     return estimates.share(sums.count(signal, *labels), sums.count(signal, *among))
 
 
-def mean_of(signal: str, level: float, sums: Sums, seconds: float) -> Estimate | None:
-    """The mean of a summary."""
-    return estimates.mean(sums.moments.get(signal, np.zeros(3)), level)
+def mean_of(
+    signal: str, level: float, sums: Sums, seconds: float, *, least: float = 2
+) -> Estimate | None:
+    """The mean of a summary. Of fewer than `least` values no bound is set: a normal interval of
+    few skew ones, as weights are, is wrong far more often than its level says."""
+    found = estimates.mean(sums.moments.get(signal, np.zeros(3)), level)
+    if found is None or found.n >= least:
+        return found
+    return Estimate(found.value, found.n, -np.inf, np.inf)
 
 
 def effective_share(signal: str, sums: Sums, seconds: float) -> Estimate | None:
@@ -53,13 +61,15 @@ def effective_share(signal: str, sums: Sums, seconds: float) -> Estimate | None:
 def per_second(signal: str, sums: Sums, seconds: float) -> Estimate | None:
     """A counter's rate."""
     n = sums.count(signal)
-    return estimates.exact(n / seconds, n) if seconds > 0 else None
+    return estimates.rate(n, seconds) if seconds > 0 else None
 
 
 def per_decision(signal: str, scale: float, sums: Sums, seconds: float) -> Estimate | None:
-    """What a counter comes to for each decision, times `scale`."""
+    """What a counter comes to for each decision, times `scale`; None where fewer than BUSY were
+    made a second: what the server does without them would count."""
     n = sums.count("longplay_decisions")
-    return estimates.exact(scale * sums.count(signal) / n, n) if n else None
+    busy = n > 0 and n >= BUSY * seconds
+    return estimates.exact(scale * sums.count(signal) / n, n) if busy else None
 
 
 def count_of(signal: str, sums: Sums, seconds: float) -> Estimate | None:

@@ -21,7 +21,7 @@ from serving.rollout.beginning import begin, hold, resume, stop
 from serving.rollout.carrying import Hands, carry_out, settle
 from serving.rollout.journal import Journal, Record
 from serving.rollout.lease import Lease
-from serving.rollout.reading import LiveReader, Told
+from serving.rollout.reading import MINUTES, LiveReader, Told
 from serving.rollout.rule import RolloutRule
 from serving.rollout.step import step
 
@@ -44,6 +44,7 @@ class Controller:
     rules: of the policies, by which slates are audited (`serving.answers.rules_of`).
     clock: that of the event log, s.
     by: stands in the registry's history.
+    minutes: whose decisions count for hard stops; more where there are few, or looks are rare.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class Controller:
         rules: Sequence[tuple[Rule, ...]] = (),
         by: str = "controller",
         clock: Clock = time.time,
+        minutes: int = MINUTES,
     ) -> None:
         self.events, self.rules, self.by, self.clock = events, tuple(rules), by, clock
+        self.minutes = minutes
         self.hands = Hands(registry, Journal(registry.folder), clock)
         self.lease = Lease(registry.folder, by)
         self.reader: LiveReader | None = None
@@ -107,8 +110,9 @@ class Controller:
         told = Told(record.rollout, record.state.version)
         if self.reader is None or self.reader.told != told:
             self.reader = LiveReader(
-                self.events, told, record.rule, record.join, read=record.read, rules=self.rules
-            )
+                self.events, told, record.rule, record.join, read=record.read, rules=self.rules,
+                minutes=self.minutes,
+            )  # fmt: skip
         return self.reader
 
 

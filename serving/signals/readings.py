@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from serving.arms import CANARY, CONTROL
-from serving.metrics.estimates import Estimate
+from serving.metrics.estimates import Estimate, share
 from serving.metrics.text.watched import Readings
 from serving.rollout.journal import Made, Record
 from serving.rollout.state import PHASES
@@ -25,6 +26,13 @@ def readings_of(record: Record, last: Made | None) -> Readings:
     if last is not None and last.rollout == record.rollout and last.window is not None:
         found |= _of_window(last.window, record.rule.metric)
     return found
+
+
+def events_read(began: Mapping[str, int], read: Mapping[str, int], missing: float) -> Readings:
+    """How complete the log is, as far as it was read: numbers of each writer's last event when the
+    rollout began and now, and how many between them are missing."""
+    events = sum(number - began.get(writer, -1) for writer, number in read.items())
+    return {("longplay_log_incomplete", ""): share(missing, events)}
 
 
 def versions_of(record: Record) -> dict[str, str]:

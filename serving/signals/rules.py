@@ -9,6 +9,7 @@ from typing import Any
 from serving.metrics.kinds import Alert, Severity, Signal, Sli
 from serving.metrics.signals import MEASURES, TABLE
 from serving.metrics.slis import indicators, measure_of
+from serving.metrics.statistics import BUSY
 from serving.signals.promql import (
     DECISIONS,
     bad_share,
@@ -197,6 +198,8 @@ def by_interval(signal: Signal, sli: Sli) -> bool:
 
 
 def _guard(signal: Signal, alert: Alert) -> str:
+    if signal.kind == "process" and alert.judged == "bound":
+        return f" and {total(DECISIONS, alert.window, (PIPELINE,))} >= {BUSY:g}"
     if not signal.by_arm or "version" not in alert.fields:
         return ""
     asked = total(DECISIONS, alert.window, (PIPELINE, *alert.fields), "increase")

@@ -44,7 +44,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
     "--shadow-decisions 10 --workers 1 --out {d}/runs",
-    "check": "{d}/log",
+    "check": "{d}/log --users",
     "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
     "improve": "{d}/log --serving uniform --target popularity --horizon one_step --min-ess 20 "
@@ -53,7 +53,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "trial": "plan {d}/log --log-days 7 --json {d}/trial.json",
     "which-estimator": "{d}/log --redraws 3",
     "compact": "{d}/log {d}/compacted",
-    "join": "{d}/events --reward liked=1 --now end --out {d}/joined",
+    "join": "{d}/events --reward liked=1 --now end --cap reward=9 decisions=9 "
+    "--cap-window 2h --out {d}/joined",
     "forget": "ann --events {d}/events --secret-file {d}/secret",
     "retire": "{d}/events --older-than 30d",
     "signals": "--out {d}/operations",

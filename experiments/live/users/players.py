@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 BATCH = 256  # requests that are decided at once, at most
 TASTE = "interest"  # the field of a user's state that is the person's, not the visit's
-QUALITY = "quality"  # of an item, as users find it
+QUALITY = "quality"  # of an item: how good users find it
 
 
 class Shown(Protocol):
@@ -93,16 +93,15 @@ class Players:
         width = state[TASTE].shape[1] if TASTE in (state.dtype.names or ()) else 0
         self.tastes = np.full((crowd.users, width), np.nan, np.float32)
         self.visits = np.zeros(crowd.users, np.int64)
-        self.turns: list[float] = []  # shares of the changes of taste so far
+        self.turns = 0  # changes of what users like
         rng = np.random.default_rng(np.random.SeedSequence((crowd.direction, 2)))
         self._direction = unit(rng.normal(size=width)) if width else np.zeros(0)
 
-    def turn(self, share: float = 1.0) -> None:
-        """What users like changes at once: their interests turn away from the direction that they
-        share, by 2 `share` times what they have of it, and so does what they find good of items,
-        where the world's items have a quality. 1 mirrors both: what most liked most is what they
-        now like least, and no taste is stronger or weaker than it was. Users who come for the
-        first time from now on have turned, too.
+    def turn(self) -> None:
+        """What users like changes at once: their interests are mirrored along the direction that
+        they share, and so is what they find good of items about its mean, where items have a
+        quality. What most liked most is what they now like least; no taste is stronger than it
+        was. Users who come for the first time from now on have turned, too.
 
         Raises ValueError in a world whose users have no interests.
         """
@@ -112,25 +111,25 @@ class Players:
                 "whose users have one (longplay, interest_evolution, boredom)"
             )
         known = ~np.isnan(self.tastes[:, 0])
-        self.tastes[known] = self._turned(self.tastes[known], share)
-        self._turn_quality(share)
-        self.turns.append(share)
+        self.tastes[known] = self._turned(self.tastes[known])
+        self._turn_items()
+        self.turns += 1
 
-    def _turn_quality(self, share: float) -> None:
-        items = getattr(self.env.world, "items", None)
-        if items is not None and QUALITY in (items.dtype.names or ()):
+    def _turn_items(self) -> None:
+        items: NDArray[Any] = getattr(self.env.world, "items", np.zeros(0))
+        if QUALITY in (items.dtype.names or ()):
             good = items[QUALITY]
-            good[:] = np.clip(good + 2 * share * (good.mean() - good), 0, 1)
+            good[:] = np.clip(2 * good.mean() - good, 0, 1)
 
     def _first(self, interests: NDArray[Any]) -> NDArray[Any]:
         """Interests (n, D) of users who come for the first time."""
         interests = moved(interests, self.crowd.shared, self._direction)
-        for share in self.turns:
-            interests = self._turned(interests, share)
+        for _ in range(self.turns):
+            interests = self._turned(interests)
         return interests
 
-    def _turned(self, interests: NDArray[Any], share: float) -> NDArray[Any]:
-        size = -2 * share * (interests @ self._direction)[:, None]
+    def _turned(self, interests: NDArray[Any]) -> NDArray[Any]:
+        size = -2 * (interests @ self._direction)[:, None]
         length = np.linalg.norm(interests, axis=1, keepdims=True)
         return moved(interests, size / np.maximum(length, 1e-9), self._direction)
 
@@ -244,9 +243,9 @@ class Players:
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Go on after the day whose state it was."""
         self.tastes, self.visits = state["tastes"].copy(), state["visits"].copy()
-        for share in state["turns"][len(self.turns) :].tolist():
-            self._turn_quality(share)
-            self.turns.append(share)
+        for _ in range(int(state["turns"]) - self.turns):
+            self._turn_items()
+            self.turns += 1
 
 
 def _id(visit: _Visit) -> str:

@@ -15,6 +15,7 @@ from experiments.logs.log_files import open_log
 from experiments.serve.relearn.retrain_text import lines_of, record_of
 from offpolicy import GateRule, LoggedDataset
 from offpolicy.diagnostics import JUDGED
+from offpolicy.drift.findings import Act, Drift
 from offpolicy.gate.guardrails import GuardrailSpec
 from policies import POLICIES
 from policies.improve.path import Kind
@@ -22,8 +23,10 @@ from serving.registry.registry import Registry
 from serving.relearning.cut import Cut, read_cut
 from serving.relearning.recipe import Recipe
 from serving.relearning.relearn import Challenge, Terms, relearn
-from serving.relearning.running import CUTS, Run, run_when_due
+from serving.relearning.running import CUTS, Run, raise_alarm, run_when_due
 from serving.relearning.triggers import RelearnRule
+
+ALARM = 240  # characters of an alarm that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,9 @@ class Settings:
     """Learn after so many new sessions."""
     when_drift: bool = False
     """Learn after an alarm of drift that no run has answered."""
+    drift: Path | None = None
+    """A report of longplay drift --json: with --when-drift, an alarm in it whose action is to
+    retrain is one."""
     apart: str = "1h"
     """The least time between the beginnings of two runs."""
     name: str | None = None
@@ -100,6 +106,11 @@ def run(settings: Settings) -> int:
     if settings.cut is not None and settings.name is not None:
         raise ValueError("--name names a new cut and --cut is an old one: give one of them")
     old = None if settings.cut is None else read_cut(registry.folder / CUTS, settings.cut)
+    alarm = None if settings.drift is None else alarm_of(settings.drift)
+    if alarm is not None:
+        if not settings.when_drift:
+            raise ValueError("--drift goes with --when-drift, which says to learn after an alarm")
+        raise_alarm(registry, alarm)
     found = run_when_due(
         registry,
         log,
@@ -111,6 +122,23 @@ def run(settings: Settings) -> int:
     record = record_of(found)
     print(json.dumps(record, indent=1) if settings.json else lines_of(found))
     return 0 if found.challenge is None else _status(found)
+
+
+def alarm_of(report: Path) -> str | None:
+    """The first finding of a drift report that counts and asks to retrain, in words; None where
+    there is none. Raises ValueError for what is no such report."""
+    try:
+        findings = json.loads(report.read_bytes())["findings"]
+        asked = [
+            f"{one['what']}: {one['action']}"
+            for one in findings
+            if one["level"] == Drift.ALARM and one["act"] == Act.RETRAIN
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{report} is no drift report: write one with longplay drift ... --json {report}"
+        ) from None
+    return asked[0][:ALARM] if asked else None
 
 
 def rule_of(settings: Settings) -> RelearnRule | None:

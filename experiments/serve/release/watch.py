@@ -21,7 +21,7 @@ from serving.rollout.actions import ALERT, Step
 from serving.rollout.controller import Controller
 from serving.rollout.journal import Journal, as_dict
 from serving.rollout.lease import ControllerRunsError
-from serving.signals.readings import readings_of, versions_of
+from serving.signals.readings import events_read, readings_of, versions_of
 
 PROMOTED, BACK, HELD_BY_ANOTHER = 0, 1, 3  # exit status; 2 is for bad input
 PATIENCE = 10  # looks in a row that may fail: a server of events that is away comes back
@@ -73,7 +73,7 @@ def watch(settings: Watch) -> int:
                     print(f"looked in vain, and will again: {error}", file=sys.stderr, flush=True)
                 else:
                     if settings.metrics is not None:
-                        _expose(journal, settings.metrics)
+                        _expose(journal, one, settings.metrics)
                     if step is None:
                         return _ended(journal)
                     _say(journal, step, one, settings.json)
@@ -103,12 +103,16 @@ def _say(journal: Journal, step: Step, one: Controller, as_json: bool) -> None:
         one.reader.follower.unreadable = None
 
 
-def _expose(journal: Journal, file: Path) -> None:
+def _expose(journal: Journal, one: Controller, file: Path) -> None:
     """What the last look saw, for Prometheus; of a rollout that has ended, that it has."""
     record = journal.load()
     if record is not None:
         last = journal.last() if record.ended is None else None
-        write_bytes(file, watched_text(readings_of(record, last), versions_of(record)))
+        found = readings_of(record, last)
+        if one.reader is not None and record.ended is None:
+            read, missing = one.reader.follower.read, one.reader.counts["missing_events"]
+            found = {**found, **events_read(record.read, read, missing)}
+        write_bytes(file, watched_text(found, versions_of(record)))
 
 
 def _ended(journal: Journal) -> int:

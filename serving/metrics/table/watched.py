@@ -50,13 +50,13 @@ WATCHED = (
     reading(
         "longplay_log_incomplete",
         "M9",
-        "Share of the events of decisions that are missing in the log, by their numbers.",
+        "Share of the events of a rollout that are missing in the log, by their numbers.",
         "",
         Sli(
             "log_incomplete",
             "Events missing",
             "share",
-            "decisions whose event the log lacks, by the numbers of their writers",
+            "events that the log lacks, by the numbers of their writers",
             target=0.001,
             alert=Alert(
                 "page",

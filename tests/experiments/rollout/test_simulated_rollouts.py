@@ -8,7 +8,7 @@ import pytest
 from experiments.rollout.ledger import NAMES, Ledger
 from experiments.rollout.planning import planned
 from experiments.rollout.play import play
-from experiments.rollout.report import figures, is_soft
+from experiments.rollout.report import figures, is_soft, page
 from experiments.rollout.scenarios import BY_ID, RULE, work
 from experiments.rollout.traffic import DAY, Change, Traffic, Users
 from offpolicy.trials.difference import difference
@@ -116,3 +116,11 @@ def test_a_plan_wants_more_users_for_smaller_distances() -> None:
     assert needed["better"]["users"] < needed["worse"]["users"] < needed["as good"]["users"]
     # distances of 8 and 3 %, the same power: (8 / 3)^2 = 7.1
     assert needed["as good"]["users"] / needed["better"]["users"] == pytest.approx(7.1, rel=0.15)
+
+
+def test_every_row_of_the_page_has_all_columns() -> None:
+    names = ("step-returns-10-worse", "step-returns-better-then-10-worse")
+    text = page({name: work(name, 0, 2, 5, list(POOL), 1_500.0)["played"] for name in names})
+    for table in text.split("\n\n")[1::2]:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+    assert "| 0 | promoted <= 0%: yes |" in text

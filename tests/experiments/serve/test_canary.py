@@ -84,6 +84,7 @@ def test_a_rollout_is_planned_begun_held_and_stopped(
     assert release("watch", *there, "--once", "--json", "--metrics", file) == 0
     step = json.loads(capsys.readouterr().out)
     assert f'longplay_rollout_phase{{phase="shadow",version="{new}"}} 1.0' in file.read_text()
+    assert f'longplay_log_incomplete{{version="{new}"}}' not in file.read_text()  # none came since
     assert step["window"]["shadow"]["decisions"] == 0
     assert release("hold", *there, "--why", "lunch", "--by", "ann") == 0
     assert "held by ann: lunch" in capsys.readouterr().out

@@ -9,6 +9,9 @@ import pytest
 
 from experiments.__main__ import main
 from offpolicy import write_log
+from offpolicy.drift.findings import Act, Drift, DriftFinding
+from offpolicy.drift.judging import DriftRule
+from offpolicy.drift.record import DriftReport
 from tests.serving.relearning.factories import registry_of, served
 
 
@@ -46,3 +49,33 @@ def test_it_learns_when_due_and_tells_where_the_version_comes_from(
     assert "added by hand" in text
     assert main([*given, "--learner", "nobody"]) == 2
     assert "no learner 'nobody'" in capsys.readouterr().err
+
+
+def drift_report(level: Drift) -> str:
+    finding = DriftFinding(
+        subject="outcomes", what="value", statistic="difference", value=-0.2, threshold=0.1,
+        level=level, counts=True, act=Act.RETRAIN, action="retrain on what came since",
+    )  # fmt: skip
+    return DriftReport((finding,), DriftRule(), ((9, 9, 9), (9, 9, 9)), "one_step").to_json()
+
+
+def test_an_alarm_of_a_drift_report_is_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, log = served()
+    registry = registry_of(tmp_path, policy)
+    write_log(log, tmp_path / "log")
+    report = tmp_path / "drift.json"
+    given = ["retrain", "--registry", str(registry.folder), "--log", str(tmp_path / "log")]
+    given += ["--set", "temperature=0.5", "--min-ess", "20", "--drift", str(report)]
+    report.write_text(drift_report(Drift.NOTED))
+    assert main([*given, "--when-drift"]) == 0
+    assert "does not learn: no drift alarm" in capsys.readouterr().out
+    report.write_text(drift_report(Drift.ALARM))
+    assert main(given) == 2
+    assert "--when-drift" in capsys.readouterr().err
+    assert main([*given, "--when-drift"]) == 0
+    assert "learns: drift: value: retrain on what came since" in capsys.readouterr().out
+    report.write_text("{}")
+    assert main([*given, "--when-drift"]) == 2
+    assert "no drift report" in capsys.readouterr().err

@@ -219,6 +219,31 @@ def test_the_joined_log_is_that_without_repeats() -> None:
     assert some["unrewarded_outcomes"] == none["unrewarded_outcomes"] == 0
 
 
+def test_an_answer_that_is_none_is_an_error_and_blocks_nobody() -> None:
+    answers = [b'{"status": "ok"}', b'{"items": ["a"], "decision_id": "r1", "valid_s": 9}']
+    cache = EdgeCache(lambda path, body: answers.pop(0), lambda _: (), clock=lambda: 0.0)
+    with pytest.raises(ValueError, match="no items"):
+        cache.slate(ask(0))
+    assert cache.slate(ask(1)).source == "fresh"
+
+
+def test_repeats_that_are_refused_are_counted_and_spoil_no_slate() -> None:
+    server = Server(valid_s=10.0)
+
+    def call(path: str, body: bytes) -> bytes:
+        if path == "/outcome":
+            raise ValueError("refused with 422")
+        return server.call(path, body)
+
+    rule = EdgeRule(report=2)
+    cache = EdgeCache(call, lambda _: (), clock=lambda: server.time, rule=rule)
+    assert [cache.slate(ask(n)).source for n in range(3)] == ["fresh", "repeat", "repeat"]
+    server.time += 11.0
+    assert cache.slate(ask(3)).source == "fresh"  # it reports what waits
+    assert cache.counts["refused"] == 2
+    assert cache.flush() == 0
+
+
 def test_bad_settings_name_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="shown"):
         JoinRule(reward={"shown": 1.0})

@@ -26,6 +26,10 @@ def test_a_cache_before_a_server() -> None:
         now[0] += 31.0
         assert cache.slate(Request(request_id="r4", user="u", session="s")).source == "fresh"
         assert cache.flush() == 2
+        bad = Request(request_id="r9", user="v", session="s", candidates=("no such item",))
+        with pytest.raises(ValueError, match=r"/decide was refused with 422: .*no such item"):
+            cache.slate(bad)
+        assert cache.counts["errors"] == 0
     decisions, outcomes = events_of(engine.events)
     assert [d.decision_id for d in decisions] == ["r0", "r3", "r4"]
     assert sorted(o.kind for o in outcomes) == ["liked", "shown", "shown"]

@@ -95,7 +95,7 @@ def test_every_number_by_hand() -> None:
     )
     metrics.rejected(400)
     metrics.rejected(503)
-    clock.now = 1008.0
+    clock.now = 1004.0
     slis = {name: sli["value"] for name, sli in metrics.slis().items()}
     entropy = 0.5 * math.log(2) + 0.5 * math.log(4)
     tops = math.sqrt(0.5) + 2 * math.sqrt(0.25)  # of the tempered policy
@@ -103,7 +103,7 @@ def test_every_number_by_hand() -> None:
     shown = [3 / 8, 3 / 8, 2 / 8]
     assert slis == pytest.approx(
         {
-            "requests": 6 / 8, "success": 4 / 5, "fallback": 1 / 4, "within_50ms": 3 / 4,
+            "requests": 6 / 4, "success": 4 / 5, "fallback": 1 / 4, "within_50ms": 3 / 4,
             "latency_p50": 25.0, "latency_p95": 75 - 0.2 * 15, "latency_p99": 75 - 0.04 * 15,
             "wait_p95": 5.0 - 0.05, "work_p95": 60 - 0.2 * 10,
             "history_age_p50": 10 + 50 * 1.5 / 2, "history_age_p95": 60 + 240 * 0.85,
@@ -115,6 +115,8 @@ def test_every_number_by_hand() -> None:
             "new_users": 1 / 4, "cpu_ms": 2.0,
         }
     )  # fmt: skip
+    clock.now = 1004.5  # fewer than one decision a second
+    assert metrics.slis()["cpu_ms"]["value"] is None
     found = series(metrics.text())
     over_http = {"http_request_method": "POST", "http_route": "/decide",
                  "http_response_status_code": "200", "url_scheme": "http"}  # fmt: skip

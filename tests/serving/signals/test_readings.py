@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from serving.metrics.estimates import Estimate
 from serving.metrics.text.watched import check_readings, watched_slis, watched_text
 from serving.signals.alarms import firing
-from serving.signals.readings import readings_of, versions_of
+from serving.signals.readings import events_read, readings_of, versions_of
 from tests.serving.signals.factories import MADE, RECORD, STATE
 
 
@@ -29,6 +30,18 @@ def test_alarms_of_a_look() -> None:
     assert [(one.name, one.about) for one in alarms] == [
         ("LongplayLogSilence", "control"), ("LongplayUplift", "decisions"),
     ]  # fmt: skip
+
+
+def test_missing_events_are_a_share_of_those_since_the_rollout_began() -> None:
+    """Writer a: numbers 11 to 1,009; b is new: 0 to 9. Of these 1,009, 40 are missing."""
+    found = events_read({"a": 10}, {"a": 1_009, "b": 9}, 40.0)
+    estimate = found["longplay_log_incomplete", ""]
+    assert isinstance(estimate, Estimate)
+    assert (estimate.value, estimate.n) == (40 / 1_009, 1_009)
+    (alarm,) = firing(watched_slis(found))
+    assert (alarm.name, alarm.severity) == ("LongplayLogIncomplete", "page")
+    assert firing(watched_slis(events_read({"a": 10}, {"a": 1_009}, 0.0))) == []
+    assert events_read({}, {}, 0.0)["longplay_log_incomplete", ""] is None
 
 
 def test_without_a_look_there_is_no_number() -> None:
