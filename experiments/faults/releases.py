@@ -90,7 +90,7 @@ class Release:
         return min((n for key, n in fired.items() if key in self.seen_by), default=None)
 
 
-class _Over(Exception):
+class _OverError(Exception):
     """The rollout has ended: nothing more is to be seen."""
 
 
@@ -108,14 +108,14 @@ def play_release(release: Release, seed: int, *, judge: Judge | None = None) -> 
             if now < due[0]:
                 return
             due[0] += LOOK
-            hearing.look(slow=False)
+            hearing.look()
             if hearing.steps and hearing.steps[-1]["phase"] in FINAL:
-                raise _Over
+                raise _OverError
 
         try:
             for day in range(release.days):
                 parts.players.day(day, parts, each)
-        except _Over:
+        except _OverError:
             pass
         start_of = began[0]
         return {
