@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from experiments.faults.crowds import Bots, Wave
-from experiments.faults.doors import stand_before
-from experiments.faults.fault import Fault
-from experiments.faults.parts import Parts
-from experiments.faults.reports import Reports, late_by, sent_again, under_other_ids
+from experiments.faults.service.crowds import Bots, Wave
+from experiments.faults.service.doors import stand_before
+from experiments.faults.service.fault import Fault
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.reports import Reports, late_by, sent_again, under_other_ids
 
 WAVE = 0.7  # share of the sessions that begin
 BOTS, PAY, STEPS = 6, 4.0, 8  # accounts, what they report of a slate, decisions of a session

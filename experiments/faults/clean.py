@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import Any
 
 from experiments.faults.day import PAST, Judge, Past, past, quiet
-from experiments.faults.hearing import Hearing
-from experiments.faults.parts import Parts
-from experiments.faults.readings import joined
-from experiments.faults.world import versions
+from experiments.faults.service.hearing import Hearing
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import joined
+from experiments.faults.service.world import versions
 from experiments.live.service import JOIN
 from experiments.live.users.crowd import DAY
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from experiments.common.truth import mean
 from experiments.faults.day import PAST, past
-from experiments.faults.parts import Parts
-from experiments.faults.readings import joined
 from experiments.faults.releases import CROWD_OF_RELEASES, made
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import joined
 from experiments.live.users.crowd import DAY
 from offpolicy import GateRule, LoggedDataset, TargetScores, check_log, evaluate
 from offpolicy.intervals.inference import Interval

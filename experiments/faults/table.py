@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.faults.fault import Fault
+from experiments.faults.service.fault import Fault
 from offpolicy.tables import markdown
 
 Played = Sequence[Mapping[str, Any]]

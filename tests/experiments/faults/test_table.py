@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.faults.fault import Fault, nothing
+from experiments.faults.service.fault import Fault, nothing
 from experiments.faults.table import clean_table, holds, row, seen_after
 
 FAULT = Fault(
