@@ -31,7 +31,7 @@ def clean_days(seed: int, days: int, *, judge: Judge | None = None) -> list[Reco
             hearing = Hearing(
                 parts, before=known.before, slow_before=known.slow, reference=known.reference
             )
-            parts.players.day(day, parts, hearing.at)
+            parts.players.day(day, parts, hearing)
             parts.at(parts.real + JOIN.idle)
             hearing.look_at_log()
             found = {} if judge is None or day > PAST else judge(parts, known.reference)

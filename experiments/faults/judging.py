@@ -70,9 +70,10 @@ def judge_release(parts: Parts, reference: LoggedDataset | None) -> Record:
 
 
 def judged(both: Joined, policy: Policy, max_steps: int, *, seed: int = 0) -> Record:
-    """Of a joined log whose sessions end after `max_steps` by design: its counts, the doctor's verdict and troubles, the policy's estimate with
-    its interval, and the gate's verdict on it against what was served. As plain numbers; a log that
-    cannot be made or weighed says why in `refused`."""
+    """Of a joined log whose sessions end after `max_steps` by design: its counts, the doctor's
+    verdict and troubles, the policy's estimate with its interval, and the gate's verdict on it
+    against what was served. As plain numbers; a log that cannot be made or weighed says why in
+    `refused`."""
     counts = {name: both.counts[name] for name in COUNTS if both.counts[name]}
     if both.log is None:
         return {"rows": 0, "counts": counts, "refused": "no session is over"}
