@@ -23,7 +23,7 @@ from serving.rollout.beginning import begin, hold, resume, stop
 from serving.rollout.carrying import Hands, carry_out, settle
 from serving.rollout.journal import Journal, Record
 from serving.rollout.lease import Lease
-from serving.rollout.reading import LiveReader, Told
+from serving.rollout.reading import MINUTES, LiveReader, Told
 from serving.rollout.rule import RolloutRule
 from serving.rollout.step import step
 
@@ -49,6 +49,7 @@ class Controller:
         are served under others, it is not known whether they broke any, and nothing goes forward.
     clock: that of the event log, s.
     by: stands in the registry's history.
+    minutes: whose decisions count for hard stops; more where there are few, or looks are rare.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Controller:
         rules: Sequence[tuple[Rule, ...]] | None = None,
         by: str = "controller",
         clock: Clock = time.time,
+        minutes: int = MINUTES,
     ) -> None:
         self.events, self.rules, self.by, self.clock = events, rules, by, clock
+        self.minutes = minutes
         self.hands = Hands(registry, Journal(registry.folder), clock)
         self.lease = Lease(registry.folder, by)
         self.reader: LiveReader | None = None
@@ -113,8 +116,9 @@ class Controller:
         if self.reader is None or self.reader.told != told:
             rules = _rules(self.hands.registry, record) if self.rules is None else self.rules
             self.reader = LiveReader(
-                self.events, told, record.rule, record.join, read=record.read, rules=rules
-            )
+                self.events, told, record.rule, record.join, read=record.read, rules=rules,
+                minutes=self.minutes,
+            )  # fmt: skip
         return self.reader
 
 

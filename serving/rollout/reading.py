@@ -56,6 +56,7 @@ class LiveReader:
     join: windows and reward.
     read: how far each writer's events were read before the rollout began (`Follower`).
     rules: of the policies, by which slates are audited.
+    minutes: whose decisions count for hard stops.
     """
 
     def __init__(
@@ -67,12 +68,13 @@ class LiveReader:
         *,
         read: Mapping[str, int] | None = None,
         rules: Sequence[tuple[Rule, ...]] = (),
+        minutes: int = MINUTES,
     ) -> None:
         self.told, self.rule, self.join = told, rule, join
         self.follower, self.maturing = Follower(events, read), Maturing(join)
         self.all = UserSums(rule.metrics)
         self.recent = RecentSums(rule.metrics, rule.recent_seconds)
-        self.arms = {arm: ArmSums(rule.p99_ms, MINUTES, rules) for arm in (CANARY, CONTROL)}
+        self.arms = {arm: ArmSums(rule.p99_ms, minutes, rules) for arm in (CANARY, CONTROL)}
         self.shadow = ShadowSums(rule.p99_ms)
         self.exposures: dict[int, Exposures] = {}  # by stratum
 
