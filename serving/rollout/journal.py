@@ -85,7 +85,7 @@ class Record:
     rollout: str = of(text)
     rule: RolloutRule = of(inner(RolloutRule))  # noqa: RUF009
     window: float = of(positive)  # of the join, with its windows and reward
-    windows: Mapping[str, float] = of(named(number))
+    windows: Mapping[str, float] = of(named(positive))
     reward: Mapping[str, float] = of(named(number))
     live: str = of(text)  # the version that control gets
     salt: str = of(text)

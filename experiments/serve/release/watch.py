@@ -21,6 +21,7 @@ from serving.rollout.lease import ControllerRunsError
 from serving.signals.readings import events_read, readings_of, versions_of
 
 PROMOTED, BACK, HELD_BY_ANOTHER = 0, 1, 3  # exit status; 2 is for bad input
+GOES_ON = 0  # of one look
 PATIENCE = 10  # looks in a row that may fail: a server of events that is away comes back
 
 
@@ -37,7 +38,7 @@ class Watch:
     every: str = "1min"
     """Time between two looks."""
     once: bool = False
-    """Look once."""
+    """Look once: exit status 0 also where it goes on."""
     by: str = "controller"
     """Stands in the history."""
     metrics: Path | None = None
@@ -74,10 +75,10 @@ def watch(settings: Watch) -> int:
                     if step is None:
                         return _ended(journal)
                     _say(journal, step, one, settings.json)
-                    if settings.once:
-                        return PROMOTED
                     if step.state.final:
                         return _ended(journal)
+                    if settings.once:
+                        return GOES_ON
                 time.sleep(every)
         finally:
             one.close()
