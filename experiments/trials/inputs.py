@@ -93,6 +93,9 @@ def _promised(labels: NDArray[Any] | None, shares: Sequence[float]) -> dict[str,
             f"--share has {len(shares)} numbers; give one for each stratum, in the order "
             f"{', '.join(names)}"
         )
+    outside = [share for share in shares if not 0 < share < 1]
+    if outside:
+        raise ValueError(f"--share {outside[0]:g} is outside (0, 1): it is the canary's, of users")
     return dict(zip(names, shares, strict=bool(shares)))
 
 

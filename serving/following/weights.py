@@ -10,7 +10,7 @@ import numpy as np
 from offpolicy.intervals.bounds import sequence_radius
 from serving.contracts.decisions import Decision
 
-EVERY = 8  # of so many tables of probabilities one is read
+EVERY = 8  # of so many tables of probabilities one is read, once the first have been
 TUNED_AT = 2_000.0  # weights at which bounds are narrowest
 LEAST = 30  # weights that bounds take
 FEW = 0.1  # effective share of weights below which their mean says nothing from above
@@ -24,19 +24,21 @@ class FirstPlaceWeights:
     square root of the probabilities, on the first place.
 
     If the table is what was played, weights have the mean 1 and a variance that the table says, and
-    none is above a number that it says. So bounds need nothing of the weights that were seen, which
-    hide rare and heavy ones: Bernstein's, for a sum that is watched all the time. Freedman (1975),
-    with the radius of Waudby-Smith et al. (2024).
+    none is above a number that it says, nor below 0. So bounds need nothing of the weights seen,
+    which hide rare and heavy ones: Bernstein's, for a sum that is watched all the time; a mean that
+    is too small is seen early, since no weight is further than 1 below it. Freedman (1975), with
+    the radius of Waudby-Smith et al. (2024).
     """
 
     def __init__(self) -> None:
         self.n, self.total, self.variance, self.most = 0, 0.0, 0.0, 0.0
 
     def add(self, one: Decision) -> None:
-        """One in EVERY, which the id chooses: to read a table costs more than all else."""
+        """The first TUNED_AT, so that a wrong one is seen early; then one in EVERY, which the id
+        chooses: to read a table costs more than all else."""
         if one.candidate_propensity is None or one.fallback is not None or one.slate[0] < 0:
             return
-        if crc32(one.decision_id.encode()) % EVERY:
+        if self.n >= TUNED_AT and crc32(one.decision_id.encode()) % EVERY:
             return
         root = np.sqrt(np.asarray(one.candidate_propensity))
         root = root[root > 0]
@@ -51,10 +53,10 @@ class FirstPlaceWeights:
         if self.n < LEAST:
             return None, None
         radius = float(sequence_radius(self.n / TUNED_AT, 1 - level))
-        spread = radius * math.sqrt(max(self.variance, 0.0)) + self.most * radius**2 / 6
-        half = spread / self.n + ROUNDING
-        mean = self.total / self.n
-        return mean - half, mean + half
+        spread, mean = radius * math.sqrt(max(self.variance, 0.0)), self.total / self.n
+        rare = radius**2 / 6  # times the most by which a weight can be off its mean, on each side
+        above, below = spread + self.most * rare, spread + rare
+        return mean - above / self.n - ROUNDING, mean + below / self.n + ROUNDING
 
 
 class SlateWeights:
