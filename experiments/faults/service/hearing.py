@@ -52,6 +52,8 @@ class Hearing:
 
     def listen(self, now: float) -> bool:
         """The same; whether the log was joined."""
+        if sum(began > now - RESTARTS for began in self.parts.starts[1:]) > 1:
+            self._tell("LongplayRestarts")  # as its rule counts changes of process_start_time
         if now < self._next:
             return False
         self._next += LOOK
@@ -70,8 +72,6 @@ class Hearing:
         self._tell_all(told)
         for part in parts.engine.failing:
             self._tell(f"engine: {part} failed")
-        if sum(began > parts.real - RESTARTS for began in parts.starts[1:]) > 1:
-            self._tell("LongplayRestarts")  # as its rule counts changes of process_start_time
         if slow:
             self.look_at_log()
 

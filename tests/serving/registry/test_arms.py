@@ -164,3 +164,11 @@ def test_a_pointer_with_half_a_canary_is_damaged(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"damaged: {why}"):
             parse_pointer(said, tmp_path / "pointer.json")
     assert parse_pointer(b'{"live":"a"}', tmp_path).split is None
+
+
+def test_a_rollback_with_a_shadow_alone_says_how_to_end_it(tmp_path: Path) -> None:
+    registry, (a, b) = make_registry(tmp_path)
+    registry.promote(a)
+    registry.shadow(b)
+    with pytest.raises(ValueError, match=f"{b} is asked in the shadow alone, .* release stop"):
+        registry.rollback()
