@@ -121,7 +121,8 @@ class ShadowSums:
 
     def add(self, events: Sequence[ShadowEvent]) -> None:
         """Count what a shadow would have done."""
-        worked = np.array([one.worked_ms / one.together for one in events if one.error is None])
+        made = [one for one in events if one.error is None]
+        worked = np.array([one.worked_ms / max(1, one.together) for one in made])
         for one in events:
             if one.propensity is not None:
                 self.weights.add(one.propensity, one.live_propensity)

@@ -15,6 +15,7 @@ TUNED_AT = 2_000.0  # weights at which bounds are narrowest
 LEAST = 30  # weights that bounds take
 FEW = 0.1  # effective share of weights below which their mean says nothing from above
 ROUNDING = 1e-9
+HEAVIEST = 1e60  # the weight of what was drawn with a chance of 0, as the log says: it is wrong
 
 Bounds = tuple[float | None, float | None]
 
@@ -42,9 +43,11 @@ class FirstPlaceWeights:
             return
         root = np.sqrt(np.asarray(one.candidate_propensity))
         root = root[root > 0]
-        total = float(root.sum())
+        total, first = float(root.sum()), max(one.position_propensity[0], 0.0)
         self.n += 1
-        self.total += 1.0 / (math.sqrt(one.position_propensity[0]) * total)
+        self.total += _ratio(1.0, math.sqrt(first) * total)
+        if not total > 0:
+            return
         self.variance += len(root) / total**2 - 1.0
         self.most = max(self.most, 1.0 / (float(root.min()) * total))
 
@@ -71,9 +74,9 @@ class SlateWeights:
 
     def add(self, propensity: float, drawn_with: float) -> None:
         """Probabilities of one slate."""
-        weight = propensity / drawn_with
+        weight = _ratio(propensity, drawn_with)
         self.n, self.total = self.n + 1, self.total + weight
-        self.squares, self.most = self.squares + weight**2, max(self.most, 1.0 / drawn_with)
+        self.squares, self.most = self.squares + weight**2, max(self.most, _ratio(1.0, drawn_with))
 
     def bounds(self, level: float) -> Bounds:
         """As of `FirstPlaceWeights`; asymptotic. Waudby-Smith et al. (2024)."""
@@ -85,3 +88,7 @@ class SlateWeights:
         half = radius * math.sqrt(variance / self.n) + ROUNDING
         few = self.total**2 < FEW * self.n * self.squares or self.squares == 0
         return mean - half, max(mean + half, self.most) if few else mean + half
+
+
+def _ratio(above: float, below: float) -> float:
+    return min(above / below, HEAVIEST) if below > 0 else HEAVIEST

@@ -17,7 +17,7 @@ from serving.following.follower import Followed, ends_of
 from serving.joining.rule import JoinRule
 from serving.registry.changes import check_beside, who
 from serving.registry.registry import Registry
-from serving.registry.versions import verify
+from serving.registry.versions import Version, verify
 from serving.rollout.actions import Step
 from serving.rollout.beginning import begin, hold, resume, stop
 from serving.rollout.carrying import Hands, carry_out, settle
@@ -182,11 +182,18 @@ def start(
             reward=dict(join.reward), live=live, salt=salt, read=ends_of(events),
             by=by, why=why, state=first.state, revision=pointer.revision,
         )  # fmt: skip
-        if found.version == live:
-            raise ValueError(f"{live} is live: a canary is another version")
-        check_beside(registry.find("live"), found)
-        verify(found)
+        check_version(registry, found)
         return carry_out(hands, record, first, None, by)[1]
+
+
+def check_version(registry: Registry, version: Version) -> None:
+    """Raise ValueError for a version that cannot be rolled out: it is live, damaged, or of another
+    world than what is live."""
+    live = registry.find("live")
+    if version.version == live.version:
+        raise ValueError(f"{live.version} is live: a canary is another version")
+    check_beside(live, version)
+    verify(version)
 
 
 def order(

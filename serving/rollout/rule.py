@@ -39,6 +39,11 @@ class Guardrail:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.higher_is_better and self.margin >= 1:
+            raise ContractError(
+                f"margin of {self.metric} is {self.margin:g}; what must not fall cannot fall by "
+                "more than all of it: it must be below 1", field="margin", limit=1,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

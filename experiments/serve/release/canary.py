@@ -22,7 +22,7 @@ from serving.following.follower import Followed
 from serving.following.past import past_traffic
 from serving.joining.survey import survey
 from serving.registry.versions import Version
-from serving.rollout.controller import start
+from serving.rollout.controller import check_version, start
 from serving.rollout.reading import REWARD, values_of
 from serving.rollout.rule import Guardrail, RolloutRule
 
@@ -97,6 +97,7 @@ def canary(settings: Canary) -> tuple[str, Any]:
     """Plan it, begin it, and say what comes."""
     registry, rule = Registry(settings.registry), rule_of(settings)
     found = registry.find(settings.version)
+    check_version(registry, found)
     notes = gate_notes(found, settings.despite_gate)
     join = counted_by(settings.reward, settings.window, settings.windows)
     with followed_events(settings.registry, settings.events) as events:

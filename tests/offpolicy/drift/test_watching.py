@@ -156,3 +156,17 @@ def test_bad_input_is_named():
         reference_of([1.0, 2.0], ["a", "a"])
     with pytest.raises(LogError, match="no state of a detector"):
         Outcomes.from_json('{"n": 1}')
+
+
+def test_a_state_of_other_types_is_none() -> None:
+    known = json.loads(Outcomes.begin(COIN, run_length=100).to_json())
+    assert Outcomes.from_json(json.dumps(known)) == Outcomes.begin(COIN, run_length=100)
+    for name in known:
+        for bad in (None, "x", [], {}, True):
+            with pytest.raises(LogError, match=r"this is no state|has not \d+ numbers"):
+                Outcomes.from_json(json.dumps(known | {name: bad}))
+
+
+def test_a_reference_by_which_no_change_is_seen_is_refused() -> None:
+    with pytest.raises(LogError, match="no change would be seen"):
+        reference_of([1e300, -1e300, 1.0])
