@@ -10,11 +10,14 @@ from typing import Any
 import tyro
 from numpy.typing import NDArray
 
+from experiments.common.metrics_file import check_metrics_file, write_readings
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import any_column, scores_of
 from offpolicy import Health, LogCheck, LoggedDataset, check_log
-from offpolicy.poisoning.checking import check_users
+from offpolicy.poisoning.bots import bots
+from offpolicy.poisoning.heavy_users import heavy_users
 from offpolicy.storage.atomic import write_text
+from serving.signals.feeds.of_log import last_version, user_readings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class Settings:
     """Share of the units that each logging policy was promised: a=0.5 b=0.5."""
     users: bool = False
     """Look for bots and for users that count for too many, too."""
+    metrics: Path | None = None
+    """A file whose name ends with .prom, for the textfile collector of Prometheus' node exporter:
+    with --users, the shares of top users and of bots. The alerts of `longplay signals` read it."""
     json: Path | None = None
     """Write the findings here."""
 
@@ -72,6 +78,9 @@ def _column(settings: Settings, name: str | None, log: LoggedDataset) -> NDArray
 
 def run(settings: Settings) -> int:
     """Print the findings, worst last where the eye rests."""
+    if settings.metrics is not None and not settings.users:
+        raise ValueError("--metrics writes what --users finds: add --users")
+    check_metrics_file(settings.metrics)
     target = settings.target_scores
     items = items_beside([target], settings.items)
     log = open_named_log(settings.log, settings.columns, settings.n_items, items=items)
@@ -87,7 +96,9 @@ def run(settings: Settings) -> int:
         expected_shares=shares_of(settings.expected_shares),
     )
     if settings.users:
-        health = LogCheck((*health.findings, *check_users(log, time=times).findings))
+        found = bots(log, time=times)
+        health = LogCheck((*health.findings, *heavy_users(log), *found.findings))
+        write_readings(settings.metrics, user_readings(log, found), last_version(log.logger))
     print(log)
     print(health)
     if settings.json is not None:

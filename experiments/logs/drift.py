@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from experiments.common.metrics_file import check_metrics_file, write_readings
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import any_column, scores_of
 from offpolicy import LoggedDataset
@@ -18,6 +19,7 @@ from offpolicy.drift.findings import Drift
 from offpolicy.drift.judging import DriftRule
 from offpolicy.drift.report import Scores, drift
 from offpolicy.storage.atomic import write_text
+from serving.signals.feeds.of_log import drift_readings, last_version
 
 STATUS = {Drift.NONE: 0, Drift.NOTED: 0, Drift.ALARM: 1, Drift.CANNOT_TELL: 3}
 Columns = dict[str, tuple[NDArray[Any], NDArray[Any]]]
@@ -61,6 +63,9 @@ class Settings:
     """Compared again as the recent log grows: valid at all looks together."""
     seed: int = 0
     """Of the permutations."""
+    metrics: Path | None = None
+    """A file whose name ends with .prom, for the textfile collector of Prometheus' node exporter:
+    how many findings count, by subject. The alerts of `longplay signals` read it."""
     json: Path | None = None
     """Write the findings here."""
     page: Path | None = None
@@ -89,6 +94,7 @@ def run(settings: Settings) -> int:
         raise ValueError(
             "name one: --reference LOG, or --split of RECENT (a date, or a share: 0.5)"
         )
+    check_metrics_file(settings.metrics)
     parts = _opened(settings)
     report = drift(
         *parts.logs,
@@ -104,6 +110,8 @@ def run(settings: Settings) -> int:
         ),
     )
     print(report)
+    version = last_version(parts.logs[1].logger)
+    write_readings(settings.metrics, drift_readings(report), version)
     if settings.json is not None:
         write_text(settings.json, report.to_json())
     if settings.page is not None:

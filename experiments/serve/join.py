@@ -11,6 +11,7 @@ from typing import Literal
 import tyro
 
 from experiments.common.durations import moment_of, seconds_of
+from experiments.common.metrics_file import check_metrics_file, write_readings
 from experiments.serve.join_report import report
 from experiments.serve.places import reached_events
 from offpolicy.storage.atomic import write_text
@@ -19,6 +20,7 @@ from serving.joining.rule import JoinRule, Shape, UserCap
 from serving.joining.stream import join_log
 from serving.joining.survey import Survey, shape_of, survey
 from serving.links.urls import shown
+from serving.signals.feeds.joined import JoinedDays
 
 ENDS = ("terminated", "truncated")
 
@@ -55,6 +57,10 @@ class Settings:
     """Join the decisions of these versions alone; needed where versions are of different sizes."""
     items: Path | None = None
     """The catalogue's names, where the events do not hold them: a file, as the server has it."""
+    metrics: Path | None = None
+    """A file whose name ends with .prom, for the textfile collector of Prometheus' node exporter:
+    what the last day was worth, by arm, and histories that are not the
+    log's. The alerts of `longplay signals` read it."""
     json: Path | None = None
     """Write the counts and the rule of the join here."""
 
@@ -66,14 +72,16 @@ def run(settings: Settings) -> int:
             f"{settings.out} exists. A join is made anew from all events: give a new --out, and "
             "remove the old log when you no longer need it"
         )
-    rule, now = rule_of(settings), moment_of("--now", settings.now)
+    check_metrics_file(settings.metrics)
+    rule, now, days = rule_of(settings), moment_of("--now", settings.now), JoinedDays()
     with reached_events(settings.events) as events:
         found = survey(events)
         if not settings.reward:
             raise ValueError(kinds_said(found))
         shape, versions = shape_of(found.starts, settings.policy)
         shape, only = named(shape, settings.items), None if versions is None else versions.have
-        counts = join_log(events, settings.out, rule, shape, now=now, only=only)
+        counts = join_log(events, settings.out, rule, shape, now=now, only=only, each=days.add)
+    write_readings(settings.metrics, days.readings(), days.versions())
     print(report(found, counts, rule, settings.out))
     for kind in sorted(rule.reward.keys() - found.kinds.keys()):
         print(f"--reward {kind}: no outcome is of this kind. {kinds_said(found)}", file=sys.stderr)

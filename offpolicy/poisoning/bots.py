@@ -31,6 +31,7 @@ class Bots:
     patterns: tuple[tuple[str, ...], ...]  # of each of them
     share_of_rows: float
     share_of_reward: float  # in size
+    looked: bool  # there were users enough for a pattern to say anything
 
     @property
     def suspected(self) -> bool:
@@ -55,9 +56,10 @@ def bots(log: LoggedDataset, *, time: ArrayLike | None = None) -> Bots:
         raise LogError(f"time has shape {at.shape}; it is ({len(log)},), one a decision")
     users = group(log.unit)
     ids = log.unit[users.first]
-    findings, named = [], dict[int, list[str]]()
+    findings, named, looked = [], dict[int, list[str]](), False
     for trials in patterns(log, users, at):
         found = regular(trials.hits, trials.trials)
+        looked |= found is not None
         findings.append(_finding(log, trials, found, ids, users.first))
         if found is not None and findings[-1].level > Level.PASS:
             for user in found.users.tolist():
@@ -72,6 +74,7 @@ def bots(log: LoggedDataset, *, time: ArrayLike | None = None) -> Bots:
         tuple(tuple(named[u]) for u in order),
         float(mine.mean()) if len(log) else 0.0,
         float(size[mine].sum()) / paid if paid > 0 else 0.0,
+        looked,
     )
 
 

@@ -43,6 +43,15 @@ def heavy_users(log: LoggedDataset) -> tuple[Finding, Finding]:
     )
 
 
+def top_share(log: LoggedDataset) -> float | None:
+    """Share of the reward, in size, that the 1 % of users with the most brought; None where users
+    are fewer than 100, or nothing was paid."""
+    users = group(log.unit)
+    paid = np.sort(np.bincount(users.code, np.abs(log.reward), users.n))[::-1]
+    top = int(TOP_SHARE * users.n)
+    return float(paid[:top].sum() / paid.sum()) if top and paid.sum() > 0 else None
+
+
 def against_tail(total: F64, *, seed: int = 0) -> Heavy | None:
     """Totals (U,) of users: what the top ones add, and could add by the tail below them.
 

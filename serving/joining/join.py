@@ -34,6 +34,7 @@ class Joined:
     counts: Counter[str]
     capped_ids: tuple[str, ...] = ()  # of decisions beyond the cap
     spent: Ledger = field(default_factory=dict)  # what users have added, for the next join
+    decisions: tuple[Decision, ...] = ()  # (N,)
 
 
 def join(
@@ -83,4 +84,5 @@ def join(
         counts,
         tuple(matched.decision.decision_id for matched in kept.left_out),
         ledger,
+        tuple(matched.decision for matched in rows),
     )

@@ -30,6 +30,7 @@ def join_log(
     now: float = math.inf,
     every: int = 20_000,
     only: Callable[[Decision], bool] | None = None,
+    each: Callable[[Joined], None] | None = None,
 ) -> Counter[str]:
     """Write the sessions of an event log that are over at `now` (s) as a decision log to a new
     folder, and return the counts of all joins.
@@ -42,7 +43,8 @@ def join_log(
     other_decisions. Sessions that are not over are left out: open_sessions, with open_decisions.
 
     A table of candidates' probabilities that some decisions lack is left out of all, as `join`
-    does; where that shows late, the log is written anew.
+    does; where that shows late, the log is written anew. `each` is called with every part, and
+    with all of them again where that happens.
 
     Raises LogError where the folder exists, no session is over, or events are not of this shape.
     """
@@ -55,11 +57,11 @@ def join_log(
     shape = replace(shape, keep_priors=True)
     try:
         parts = _parts(events, rule, shape, now, every, counts, only)
-        if not _written(parts, partial):
+        if not _written(parts, partial, each):
             counts.clear()
             shutil.rmtree(partial)
             alike = replace(shape, keep_candidates=True, keep_tables=False)
-            _written(_parts(events, rule, alike, now, every, counts, only), partial)
+            _written(_parts(events, rule, alike, now, every, counts, only), partial, each)
         if not partial.exists():
             raise LogError(f"no session is over: the events give no rows ({dict(counts)}).")
         partial.rename(folder)
@@ -68,16 +70,20 @@ def join_log(
     return counts
 
 
-def _written(parts: Iterator[Joined], folder: Path) -> bool:
+def _written(parts: Iterator[Joined], folder: Path, each: Callable[[Joined], None] | None) -> bool:
     """Write the parts as one log; False, and no further, at one with other columns of candidates
     than those before."""
     before = None
-    for log in (part.log for part in parts if part.log is not None):
+    for part in parts:
+        if (log := part.log) is None:
+            continue
         has = log.candidates is not None, log.candidate_propensity is not None
         if before not in (None, has):
             return False
         (write_log if before is None else append_log)(log, folder)
         before = has
+        if each is not None:
+            each(part)
     return True
 
 

@@ -80,3 +80,4 @@ class Signal:
     edges: F64 | None = None  # (E,) of a histogram
     slis: tuple[Sli, ...] = ()
     by_arm: bool = False  # its series are told apart by arm and version
+    fed_by: tuple[str, ...] = ()  # commands that write a reading: `FEEDS` of serving.signals.feeds

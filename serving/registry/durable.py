@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,6 +75,35 @@ def last_line(path: Path) -> bytes | None:
         return os.pread(handle, end - 1 - begin, begin)
     finally:
         os.close(handle)
+
+
+def last_line_where(path: Path, holds: Callable[[bytes], bool]) -> bytes | None:
+    """The last whole line for which `holds` is true, of a file in which it is true for the first
+    lines and no others; None where there is none. Halves the file: few lines are read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        low, high, found = 0, _end_of_lines(handle), None  # where lines begin
+        while low < high:
+            begin = _end_of_lines(handle, (low + high) // 2)
+            line = _line_at(handle, begin)
+            if holds(line):
+                low, found = begin + len(line) + 1, line
+            else:
+                high = begin
+        return found
+    finally:
+        os.close(handle)
+
+
+def _line_at(handle: int, begin: int) -> bytes:
+    """The line that begins there, without its end, which the file has."""
+    line = b""
+    while b"\n" not in line:
+        line += os.pread(handle, BLOCK, begin + len(line))
+    return line[: line.index(b"\n")]
 
 
 def _end_of_lines(handle: int, before: int | None = None) -> int:

@@ -36,7 +36,13 @@ from serving.contracts.fields import (
 )
 from serving.contracts.nesting import inner, sentences
 from serving.joining.rule import JoinRule
-from serving.registry.durable import append_line, last_line, whole_lines, write_durably
+from serving.registry.durable import (
+    append_line,
+    last_line,
+    last_line_where,
+    whole_lines,
+    write_durably,
+)
 from serving.rollout.actions import Action, Step
 from serving.rollout.rule import RolloutRule
 from serving.rollout.state import RolloutState, check_state
@@ -179,6 +185,12 @@ class Journal:
         """The last step that was made. Raises ContractError, which names the file."""
         line = last_line(self.folder / STEPS)
         return None if line is None else self._read(line, "in its last line")
+
+    def last_before(self, time: float) -> Made | None:
+        """The last step made until then (s). Raises ContractError, which names the file."""
+        where = "in a line before its last one"
+        line = last_line_where(self.folder / STEPS, lambda x: self._read(x, where).time <= time)
+        return None if line is None else self._read(line, where)
 
     def _read(self, line: bytes, where: str) -> Made:
         try:

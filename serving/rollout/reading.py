@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from offpolicy.trials.exposure import sample_ratio
+from offpolicy.trials.units import TrialUnits
 from policies.rules.constraints import Rule
 from serving.arms import CANARY, CONTROL
 from serving.contracts.decisions import Decision
@@ -23,7 +24,7 @@ from serving.following.recent import RecentSums
 from serving.following.user_sums import UserSums, number_of
 from serving.joining.rule import JoinRule
 from serving.rollout.rule import HARD_LEVEL, RolloutRule
-from serving.rollout.seen import seen
+from serving.rollout.seen import mean_seen, seen
 from serving.rollout.window import ArmSeen, Shares, Window
 
 PART = 20_000  # events that are read before what is over is summed, where there are many
@@ -101,16 +102,17 @@ class LiveReader:
         stratum = stratum_of(weight)
         units, begins = self.all.units(), max(since, self.recent.begins(self._mature_until(now)))
         recent = self.recent.units(begins)
+        recent = recent.where(recent.stratum == stratum)
         shown = self.exposures.get(stratum, Exposures())
         stage = units.where(units.stratum == stratum)
         return Window(
             time=now,
             weight=weight,
-            canary=self._arm(CANARY, stratum, now, since),
-            control=self._arm(CONTROL, stratum, now, since),
+            canary=self._arm(CANARY, stratum, now, since, recent),
+            control=self._arm(CONTROL, stratum, now, since, recent),
             rollout=seen(units, self.rule, "rollout", weight),
             stage=seen(stage, self.rule, "stage", weight),
-            recent=seen(recent.where(recent.stratum == stratum), self.rule, "recent", weight),
+            recent=seen(recent, self.rule, "recent", weight),
             recent_from=begins,
             hard=_shares(self.arms[CANARY].counted(now, HARD_LEVEL)),
             sample_ratio_p=sample_ratio(shown.canary, shown.control, weight).p_value
@@ -145,10 +147,15 @@ class LiveReader:
             self.all.add(user, canary, stratum, values, begins=made.step == 0)
             self.recent.add(made.time, user, canary, stratum, values, begins=made.step == 0)
 
-    def _arm(self, arm: str, stratum: int, now: float, since: float) -> ArmSeen:
+    def _arm(self, arm: str, stratum: int, now: float, since: float, recent: TrialUnits) -> ArmSeen:
         users, decisions = self.all.size(arm == CANARY, stratum)
         last = max(self.arms[arm].last(now), since)  # of an arm that never spoke: since it should
-        return ArmSeen(users=users, decisions=decisions, silent_seconds=max(0.0, now - last))
+        return ArmSeen(
+            users=users,
+            decisions=decisions,
+            silent_seconds=max(0.0, now - last),
+            mean=mean_seen(recent.where(recent.canary == (arm == CANARY)), self.rule.metric),
+        )
 
     def _mature_until(self, now: float) -> float:
         return now - GRACE - self.join.longest

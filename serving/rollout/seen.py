@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from offpolicy.trials.difference import difference
+from offpolicy.trials.means import session_mean
 from offpolicy.trials.units import TrialUnits
 from serving.rollout.rule import RolloutRule, Scope
-from serving.rollout.window import Seen
+from serving.rollout.window import Mean, Seen
 
 
 def seen(units: TrialUnits, rule: RolloutRule, scope: Scope, weight: float) -> dict[str, Seen]:
@@ -31,3 +32,16 @@ def seen(units: TrialUnits, rule: RolloutRule, scope: Scope, weight: float) -> d
             users=d.users, level=level,
         )  # fmt: skip
     return out
+
+
+def mean_seen(units: TrialUnits, metric: str) -> Mean:
+    """Of the sessions of one arm; nulls where there is none.
+
+    Raises:
+        ValueError: the units lack the metric.
+    """
+    m = session_mean(units, metric)
+    if m is None:
+        return Mean()
+    low, high = (x if math.isfinite(x) else None for x in (m.low, m.high))
+    return Mean(value=m.value, low=low, high=high, users=m.units)

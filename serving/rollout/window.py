@@ -19,6 +19,19 @@ from serving.contracts.nesting import count, from_0, inner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """The mean of a session of one arm by itself, with an interval for this look alone."""
+
+    value: float | None = of(maybe(number), None)
+    low: float | None = of(maybe(number), None, "Null where it is not bounded.")
+    high: float | None = of(maybe(number), None, "Null where it is not bounded.")
+    users: int | None = of(maybe(whole), None, "Behind it.")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmSeen:
     """One arm in the present stage."""
 
@@ -27,6 +40,7 @@ class ArmSeen:
     silent_seconds: float | None = of(
         maybe(from_0), None, "Since its last event, or since the stage began."
     )
+    mean: Mean = of(inner(Mean), Mean(), "Of the rule's metric, in the recent part.")  # noqa: RUF009
 
     def __post_init__(self) -> None:
         check(self)

@@ -14,6 +14,7 @@ from serving.rollout.journal import Journal, Record
 from serving.signals.alarms import Alarm, firing, firing_by_arm, grouped
 from serving.signals.readings import readings_of, versions_of
 
+DAY = 86_400.0  # s
 Body = dict[str, Any]
 
 
@@ -49,12 +50,16 @@ def _rollout(journal: Journal, pipeline: str) -> tuple[Body | None, list[Alarm]]
     """The last rollout, and alarms of its last look while it goes on."""
     try:
         record, last = journal.load(), journal.last()
+        before = None if last is None else journal.last_before(last.time - DAY)
     except ContractError as error:
         return {"error": str(error)}, []
     if record is None:
         return None, []
     slis = watched_slis(readings_of(record, last))
-    alarms = [] if record.ended else firing(slis, version=record.state.version, pipeline=pipeline)
+    alarms: list[Alarm] = []
+    if not record.ended:
+        day_before = watched_slis(readings_of(record, before))
+        alarms = firing(slis, version=record.state.version, pipeline=pipeline, before=day_before)
     arms = versions_of(record)
     told = [replace(one, version=arms.get(one.about, one.version)) for one in alarms]
     return _shown(record) | {"slis": slis}, told

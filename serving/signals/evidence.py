@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from serving.signals.feeds.commands import WATCH
 from serving.signals.sections import CHECK, JOIN, ROLLBACK, Section, commands
 
 STOP = 'longplay release stop --registry R --why "what was seen"'
-WATCH = "longplay release watch --registry R --events E --metrics M/longplay.prom"
 
 EVIDENCE = (
     Section(
@@ -135,8 +135,9 @@ EVIDENCE = (
         "Poisoning",
         "A few users, or users who behave like bots, bring much of the traffic or of the reward. "
         "What is learned from them is learned for them.",
-        commands(JOIN, "longplay drift joined --reference before")
-        + "\nThe report names the share of the top users and the value without them.",
+        commands(JOIN, f"{CHECK} --users")
+        + "\nThe report names users that add more than a heavy tail allows, with their share, and "
+        "users who behave like bots.",
         "Refuse their calls at the door, forget single users, and cap what one user adds at the "
         "join before anything is learned.\n\n"
         + commands(

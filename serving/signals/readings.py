@@ -10,7 +10,7 @@ from serving.metrics.estimates import Estimate, share
 from serving.metrics.text.watched import Readings
 from serving.rollout.journal import Made, Record
 from serving.rollout.state import PHASES
-from serving.rollout.window import Seen, Window
+from serving.rollout.window import Mean, Seen, Window
 
 
 def readings_of(record: Record, last: Made | None) -> Readings:
@@ -24,7 +24,7 @@ def readings_of(record: Record, last: Made | None) -> Readings:
     }
     found |= {("longplay_rollout_phase", one): float(one == state.phase) for one in PHASES}
     if last is not None and last.rollout == record.rollout and last.window is not None:
-        found |= _of_window(last.window, record.rule.metric)
+        found |= _of_window(last.window)
     return found
 
 
@@ -40,8 +40,7 @@ def versions_of(record: Record) -> dict[str, str]:
     return {CANARY: record.state.version, CONTROL: record.live}
 
 
-def _of_window(window: Window, metric: str) -> Readings:
-    reward = window.rollout.get(metric)
+def _of_window(window: Window) -> Readings:
     hard = window.hard
     low, high = hard.mean_weight_low, hard.mean_weight_high
     middle = None
@@ -50,12 +49,7 @@ def _of_window(window: Window, metric: str) -> Readings:
     arms = ((CANARY, window.canary), (CONTROL, window.control))
     return {
         **{("longplay_uplift", name): _estimate(seen) for name, seen in window.rollout.items()},
-        ("longplay_session_reward", CANARY): _mean(
-            reward, None if reward is None else reward.canary
-        ),
-        ("longplay_session_reward", CONTROL): _mean(
-            reward, None if reward is None else reward.control
-        ),
+        **{("longplay_session_reward", arm): _estimate(seen.mean) for arm, seen in arms},
         **{("longplay_log_silence_seconds", arm): seen.silent_seconds for arm, seen in arms},
         ("longplay_arm_mean_weight", CANARY): middle,
         ("longplay_sample_ratio_p", ""): window.sample_ratio_p,
@@ -63,16 +57,9 @@ def _of_window(window: Window, metric: str) -> Readings:
     }
 
 
-def _estimate(seen: Seen) -> Estimate | None:
+def _estimate(seen: Seen | Mean) -> Estimate | None:
     if seen.value is None:
         return None
     low = -math.inf if seen.low is None else seen.low
     high = math.inf if seen.high is None else seen.high
     return Estimate(seen.value, seen.users or 0, low, high)
-
-
-def _mean(seen: Seen | None, value: float | None) -> Estimate | None:
-    """A mean whose own interval a look does not hold: none is claimed."""
-    if value is None or seen is None:
-        return None
-    return Estimate(value, seen.users or 0, -math.inf, math.inf)

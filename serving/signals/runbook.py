@@ -1,14 +1,15 @@
-"""RUNBOOK.md: the sections, and in each the alerts that lead to it."""
+"""RUNBOOK.md: the sections, in each the alerts that lead to it, and what feeds the readings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serving.metrics.signals import MEASURES, TABLE
+from serving.metrics.signals import MEASURES, READINGS, TABLE
 from serving.metrics.slis import indicators, measure_of
 from serving.signals.evidence import EVIDENCE
+from serving.signals.feeds.commands import FEEDS, WATCH
 from serving.signals.rules import AlertRule, alert_rules
-from serving.signals.sections import SERVING, Section
+from serving.signals.sections import SERVING, Section, commands
 
 SECTIONS: tuple[Section, ...] = (*SERVING, *EVIDENCE)
 HEAD = """# Runbook
@@ -24,13 +25,14 @@ The file is generated: `longplay signals --out docs/operations`.
 
 def runbook() -> str:
     """The whole runbook, as Markdown."""
-    return "\n".join((HEAD, *_contents(), *(_section(one) for one in SECTIONS), _table()))
+    return "\n".join((HEAD, *_contents(), *(_section(one) for one in SECTIONS), _feeds(), _table()))
 
 
 def _contents() -> Iterator[str]:
     for section in SECTIONS:
         names = [rule.name for rule in _of(section)]
         yield f"* [{section.title}](#{section.anchor}): {', '.join(names)}"
+    yield "* [What feeds the readings](#what-feeds-the-readings)"
     yield "* [All signals](#all-signals)\n"
 
 
@@ -63,6 +65,36 @@ def _alert(rule: AlertRule) -> str:
         f"* `{rule.name}` ({rule.severity}, {measure} {MEASURES[measure]}): {rule.says}, over "
         f"{window}{lasts}. The number is: {rule.sli.help}. First: {rule.alert.act}"
     )
+
+
+def _feeds() -> str:
+    """Which command writes which readings, as a crontab and as a table."""
+    lines = "\n".join(feed.cron for feed in FEEDS.values() if feed.cron)
+    rows = [f"| `{command}` | {feed.of} | {_fed(command)} |" for command, feed in FEEDS.items()]
+    return "\n".join(
+        (
+            "## What feeds the readings\n",
+            "Servers expose what they see. What only the log tells is written into files of `M` by "
+            "commands with `--metrics`. While a rollout goes on, its watch does:\n",
+            commands(WATCH),
+            "The others run by the clock, with `J` a folder for joined logs and `J/before` one to "
+            "compare with, of whole weeks. A line that fails leaves the file of the run before: "
+            "`node_textfile_mtime_seconds` says how old it is.\n",
+            f"```cron\n{lines}\n```\n",
+            "A file is of one command alone; two files with the same series stop the collector. "
+            "Reward a session of the arms `canary` and `control` is the watch's, of `live` the "
+            "join's.\n",
+            "| command | what its readings are of | readings |",
+            "|---|---|---|",
+            *rows,
+            "",
+        )
+    )
+
+
+def _fed(command: str) -> str:
+    own = [signal for signal in READINGS if command in signal.fed_by]
+    return ", ".join(f"`{one.name}`{one.measure and f' ({one.measure})'}" for one in own)
 
 
 def _table() -> str:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.common.durations import seconds_of
+from experiments.common.metrics_file import check_metrics_file, write_readings
 from experiments.serve.places import followed_events
 from experiments.serve.release.rollout_text import step_line
-from offpolicy.storage.atomic import write_bytes
 from serving import Registry
-from serving.metrics.text.watched import watched_text
 from serving.rollout.actions import ALERT, Step
 from serving.rollout.controller import Controller
 from serving.rollout.journal import Journal, as_dict
@@ -51,8 +50,7 @@ class Watch:
 def watch(settings: Watch) -> int:
     """Step it, and say each step."""
     registry, every = Registry(settings.registry), seconds_of("--every", settings.every)
-    if settings.metrics is not None and settings.metrics.suffix != ".prom":
-        raise ValueError(f"--metrics {settings.metrics}: its name must end with .prom")
+    check_metrics_file(settings.metrics)
     journal, failures = Journal(registry.folder), 0
     with followed_events(settings.registry, settings.events) as events:
         one = Controller(registry, events, by=settings.by)
@@ -110,7 +108,7 @@ def _expose(journal: Journal, one: Controller, file: Path) -> None:
         if one.reader is not None and record.ended is None:
             read, missing = one.reader.follower.read, one.reader.counts["missing_events"]
             found = {**found, **events_read(record.read, read, missing)}
-        write_bytes(file, watched_text(found, versions_of(record)))
+        write_readings(file, found, versions_of(record))
 
 
 def _ended(journal: Journal) -> int:

@@ -15,6 +15,7 @@ SECONDS = np.array(
 ) / 1e3  # fmt: skip
 AGES = np.array([1, 10, 60, 300, 900, 3600, 4 * 3600, 86_400, 7 * 86_400, 30 * 86_400], float)
 
+WATCH = "release watch"  # the command that gives most readings
 DURATION = "http_server_request_duration"  # OpenTelemetry's http.server.request.duration
 AGE = "longplay_history_age"
 WAIT, WORK = "longplay_decision_wait_duration", "longplay_decision_work_duration"
@@ -86,7 +87,7 @@ def process(name: str, unit: str, measure: str, help: str, *slis: Sli) -> Signal
 
 
 def reading(
-    name: str, measure: str, help: str, label: str = "", *slis: Sli, unit: str = ""
+    name: str, measure: str, help: str, label: str = "", *slis: Sli, fed_by: tuple[str, ...]
 ) -> Signal:
-    """What the process that watches the log has read there."""
-    return Signal(name, measure, "reading", unit, help, label, slis=slis)
+    """What a process that reads the log has read there. fed_by: the commands that write it."""
+    return Signal(name, measure, "reading", "", help, label, slis=slis, fed_by=fed_by)

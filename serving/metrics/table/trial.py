@@ -6,13 +6,13 @@ Series with a label `arm` or `metric` have one reading for each of its values.
 from __future__ import annotations
 
 from serving.metrics.kinds import Alert, Sli
-from serving.metrics.table.series import reading
+from serving.metrics.table.series import WATCH, reading
 
 TRIAL = (
     reading(
         "longplay_session_reward",
         "M4",
-        "Mean reward of a session, by arm, from the joined log.",
+        "Mean reward of a session in the last day, by arm; of a rollout's arms in its stage.",
         "arm",
         Sli(
             "session_reward",
@@ -30,6 +30,7 @@ TRIAL = (
                 fields=("version", "arm"),
             ),
         ),
+        fed_by=(WATCH, "join"),
     ),
     reading(
         "longplay_uplift",
@@ -52,17 +53,18 @@ TRIAL = (
                 fields=("version", "metric"),
             ),
         ),
+        fed_by=(WATCH,),
     ),
     reading(
         "longplay_return",
         "M6",
-        "Share of users who began another session, by arm.",
+        "Share of users of the day before who began another session in the last day, by arm.",
         "arm",
         Sli(
             "returns",
             "Returns",
             "share",
-            "users who began another session",
+            "users of the day before who began another session in the last day",
             alert=Alert(
                 "ticket",
                 "fell",
@@ -74,11 +76,12 @@ TRIAL = (
                 fields=("version", "arm"),
             ),
         ),
+        fed_by=("join",),
     ),
     reading(
         "longplay_session_length",
         "M6",
-        "Mean number of decisions of a session, by arm.",
+        "Mean number of decisions of a session in the last day, by arm.",
         "arm",
         Sli(
             "session_length",
@@ -96,6 +99,7 @@ TRIAL = (
                 fields=("version", "arm"),
             ),
         ),
+        fed_by=("join",),
     ),
     reading(
         "longplay_sample_ratio_p",
@@ -117,6 +121,7 @@ TRIAL = (
                 lasts="0m",
             ),
         ),
+        fed_by=(WATCH,),
     ),
     reading(
         "longplay_multiple_exposure",
@@ -137,5 +142,6 @@ TRIAL = (
                 lasts="0m",
             ),
         ),
+        fed_by=(WATCH,),
     ),
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from serving.metrics.kinds import Alert, Sli
-from serving.metrics.table.series import reading
+from serving.metrics.table.series import WATCH, reading
 
 WATCHED = (
     reading(
         "longplay_history_mismatch",
         "M7",
-        "Share of joined decisions whose history is not the one that the log derives.",
+        "Share of the decisions of the last day whose history is not the one that the log derives.",
         "",
         Sli(
             "history_mismatch",
@@ -26,12 +26,13 @@ WATCHED = (
                 lasts="10m",
             ),
         ),
+        fed_by=("join",),
     ),
     reading(
         "longplay_drift_findings",
         "M8",
-        "Findings of drift that count: those which move value or overlap.",
-        "",
+        "Findings of drift that count, those which move value or overlap, by subject.",
+        "subject",
         Sli(
             "drift",
             "Drift that counts",
@@ -46,6 +47,7 @@ WATCHED = (
                 lasts="0m",
             ),
         ),
+        fed_by=("drift",),
     ),
     reading(
         "longplay_log_incomplete",
@@ -65,6 +67,7 @@ WATCHED = (
                 "Stop the rollout and learning; see which writer loses events, and since when.",
             ),
         ),
+        fed_by=(WATCH,),
     ),
     reading(
         "longplay_log_silence_seconds",
@@ -86,6 +89,7 @@ WATCHED = (
                 fields=("version", "arm"),
             ),
         ),
+        fed_by=(WATCH,),
     ),
     reading(
         "longplay_arm_mean_weight",
@@ -108,6 +112,7 @@ WATCHED = (
                 fields=("version", "arm"),
             ),
         ),
+        fed_by=(WATCH,),
     ),
     reading(
         "longplay_top_users_share",
@@ -128,6 +133,7 @@ WATCHED = (
                 lasts="30m",
             ),
         ),
+        fed_by=("check",),
     ),
     reading(
         "longplay_bots_share",
@@ -148,14 +154,22 @@ WATCHED = (
                 lasts="30m",
             ),
         ),
+        fed_by=("check",),
     ),
     reading(
         "longplay_rollout_weight",
         "",
         "Share of users that the canary serves.",
+        fed_by=(WATCH,),
     ),
-    reading("longplay_rollout_phase", "", "1 for the phase that a rollout is in.", "phase"),
-    reading("longplay_rollout_steps", "", "Steps that the controller has taken."),
+    reading(
+        "longplay_rollout_phase",
+        "",
+        "1 for the phase that a rollout is in.",
+        "phase",
+        fed_by=(WATCH,),
+    ),
+    reading("longplay_rollout_steps", "", "Steps that the controller has taken.", fed_by=(WATCH,)),
     reading(
         "longplay_watch_time_seconds",
         "M9",
@@ -192,5 +206,6 @@ WATCHED = (
                 "[5m])) > 0 unless on (pipeline) longplay_watch_time_seconds",
             ),
         ),
+        fed_by=(WATCH,),
     ),
 )

@@ -166,6 +166,8 @@ def test_numbers_worked_by_hand() -> None:
     assert window.multiple_exposure == pytest.approx(1 / 5)
     assert window.stage["reward"].level == RULE.level_of("reward", "stage")
     assert window.stage["reward"].low is None  # two users do not bound anything
+    mean = window.canary.mean  # as the stage's, with no bound of its own either
+    assert (mean.value, mean.low, mean.high, mean.users) == (2.0, None, None, 2)
     silent = reader(MemoryLog()).window(1_100.0, weight=0.25, since=990.0)
     assert (silent.canary.silent_seconds, silent.canary.users) == (110.0, 0)
     assert silent.sample_ratio_p is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from serving.rollout.journal import Made, Record
 from serving.rollout.rule import RolloutRule
 from serving.rollout.state import RolloutState
-from serving.rollout.window import ArmSeen, Seen, Shares, Window
+from serving.rollout.window import ArmSeen, Mean, Seen, Shares, Window
 
 STATE = RolloutState(
     rollout="likes@8-1", version="likes@8", phase="canary", stage=1, weight=0.05, since=1000.0,
@@ -14,8 +14,10 @@ STATE = RolloutState(
 WINDOW = Window(
     time=5000.0,
     weight=0.05,
-    canary=ArmSeen(users=210, decisions=1_900, silent_seconds=2.0),
-    control=ArmSeen(users=4_020, decisions=37_000, silent_seconds=400.0),
+    canary=ArmSeen(users=210, decisions=1_900, silent_seconds=2.0,
+                   mean=Mean(value=3.4, low=3.1, high=3.7, users=210)),
+    control=ArmSeen(users=4_020, decisions=37_000, silent_seconds=400.0,
+                    mean=Mean(value=3.19, low=3.1, high=3.28, users=4_020)),
     rollout={
         "reward": Seen(value=0.21, low=-0.05, high=0.47, se=0.07, canary=3.4, control=3.19,
                        users=4_230, level=0.95),

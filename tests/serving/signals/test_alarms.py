@@ -94,11 +94,11 @@ def test_what_the_watch_reads() -> None:
         ("longplay_uplift", "reward"): Estimate(-0.5, 1000, -0.9, -0.1),
         ("longplay_uplift", "returns"): Estimate(-0.1, 1000, -0.4, 0.2),
         ("longplay_arm_mean_weight", "canary"): Estimate(0.9, 1000, 0.85, 0.95),
-        ("longplay_drift_findings", ""): 2,
+        ("longplay_drift_findings", "outcomes"): 2,
     }
     alarms = firing(watched_slis(readings), version="v2")
     assert [(one.severity, one.measure, one.about) for one in alarms] == [
-        ("page", "M10", "canary"), ("ticket", "M5", "reward"), ("ticket", "M8", ""),
+        ("page", "M10", "canary"), ("ticket", "M5", "reward"), ("ticket", "M8", "outcomes"),
     ]  # fmt: skip
     assert alarms[2].runbook == "drift"
     assert alarms[0].to_json()["version"] == "v2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from serving.http.opening import open_service
 from serving.keys import Keys
 from serving.rollout.journal import STATE as FILE
 from serving.rollout.journal import Journal
+from serving.rollout.window import Mean
 from tests.serving.registry.factories import SERVING, C, make_registry
 from tests.serving.signals.factories import MADE, RECORD
 
@@ -44,6 +46,14 @@ def test_arms_versions_and_rollout_of_a_server(tmp_path: Path) -> None:
         assert board["rollout"]["reason"] == RECORD.state.reason
         assert board["rollout"]["slis"]["uplift/reward"]["value"] == 0.21
         assert "LongplayUplift" in [one["name"] for one in board["alarms"]]
+        assert MADE.window is not None
+        fell = replace(MADE.window.canary, mean=Mean(value=2.2, low=2.0, high=2.4, users=210))
+        later = replace(MADE, nth=8, time=MADE.time + 86_400.0)
+        journal.commit(RECORD, replace(later, window=replace(MADE.window, canary=fell)))
+        told = [one for one in service.status()["board"]["alarms"] if one["measure"] == "M4"]
+        assert [(one["name"], one["about"]) for one in told] == [
+            ("LongplaySessionReward", "canary")
+        ]
         (registry.folder / FILE).write_text("{")
         assert "is damaged" in service.status()["board"]["rollout"]["error"]
     finally:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from serving.metrics.estimates import Estimate
 from serving.metrics.text.watched import check_readings, watched_slis, watched_text
+from serving.rollout.window import Mean
 from serving.signals.alarms import firing
 from serving.signals.readings import events_read, readings_of, versions_of
 from tests.serving.signals.factories import MADE, RECORD, STATE
@@ -15,7 +16,7 @@ def test_a_look_is_what_its_window_saw() -> None:
     found = readings_of(RECORD, MADE)
     check_readings(found)
     assert found["longplay_uplift", "reward"] == (0.21, 4_230, -0.05, 0.47)
-    assert found["longplay_session_reward", "control"][0] == 3.19  # type: ignore[index]
+    assert found["longplay_session_reward", "control"] == (3.19, 4_020, 3.1, 3.28)
     assert found["longplay_rollout_phase", "canary"] == 1
     assert found["longplay_rollout_phase", "held"] == 0
     assert found["longplay_rollout_weight", ""] == 0.05
@@ -30,6 +31,17 @@ def test_alarms_of_a_look() -> None:
     assert [(one.name, one.about) for one in alarms] == [
         ("LongplayLogSilence", "control"), ("LongplayUplift", "decisions"),
     ]  # fmt: skip
+
+
+def test_an_arm_that_is_worth_less_than_the_day_before_is_told() -> None:
+    """Of 3.4 [3.1, 3.7] the canary's sessions lost more than a fifth; control's did not."""
+    assert MADE.window is not None
+    fell = replace(MADE.window.canary, mean=Mean(value=2.2, low=2.0, high=2.4, users=210))
+    later = replace(MADE, window=replace(MADE.window, canary=fell))
+    before = watched_slis(readings_of(RECORD, MADE))
+    told = firing(watched_slis(readings_of(RECORD, later)), before=before)
+    assert ("LongplaySessionReward", "canary") in {(one.name, one.about) for one in told}
+    assert "LongplaySessionReward" not in {one.name for one in firing(before, before=before)}
 
 
 def test_missing_events_are_a_share_of_those_since_the_rollout_began() -> None:
