@@ -120,13 +120,11 @@ def named(alarm: Alarm) -> str:
 
 
 def kind_of(step: Step) -> str | None:
-    """What a step of the controller tells a person; None: nothing is wrong."""
+    """What a step of the controller tells a person; None: nothing."""
     phase, reason = step.state.phase, step.reason
     if phase == "rolled_back":
         for kind in ("hard stop", "soft stop"):
             if kind in reason:
                 return kind
         return "rolled back"
-    if phase in ("paused", "held"):
-        return phase
-    return "no data" if "no data" in reason else None
+    return phase if phase in ("paused", "held") else None
