@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.faults.crowds import Bots, Wave
-from experiments.faults.doors import stand_before
-from experiments.faults.fault import Fault
-from experiments.faults.parts import Parts
 from experiments.faults.releases import LIVE, made
-from experiments.faults.reports import Reports, late_by, sent_again, under_other_ids
-from experiments.faults.world import CROWD
+from experiments.faults.service.crowds import Bots, Wave
+from experiments.faults.service.doors import stand_before
+from experiments.faults.service.fault import Fault
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.reports import Reports, late_by, sent_again, under_other_ids
+from experiments.faults.service.world import CROWD
 from experiments.live.lines import SHARED
 from experiments.live.service import add_policy
 from serving.sessions.memory import User

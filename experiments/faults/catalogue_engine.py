@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.faults.fault import Fault
-from experiments.faults.parts import DEADLINE_MS, MEMORY, Parts
+from experiments.faults.service.fault import Fault
+from experiments.faults.service.parts import DEADLINE_MS, MEMORY, Parts
 from offpolicy.log.dataset import LoggedDataset
 from policies import Policy
 from policies.observation import Observation, Serving

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 
-from experiments.faults.fault import Fault
-from experiments.faults.parts import DEADLINE_MS, Parts
+from experiments.faults.service.fault import Fault
+from experiments.faults.service.parts import DEADLINE_MS, Parts
 from serving.events.log import EventLogError
 
 DROPPED = 0.05  # of acknowledged events

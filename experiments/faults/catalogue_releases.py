@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from experiments.faults.canaries import Around, Misdrawing, Turning
-from experiments.faults.parts import Parts
 from experiments.faults.releases import BETTER, FITTED, WORSE, Release, made
+from experiments.faults.service.canaries import Around, Misdrawing, Turning
+from experiments.faults.service.parts import Parts
 
 SHARPER = 2.0  # temperature that is logged, over that which is drawn with
 

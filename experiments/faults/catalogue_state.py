@@ -7,9 +7,9 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.faults.fault import Fault
-from experiments.faults.parts import Parts
-from experiments.faults.world import HOUR, taught
+from experiments.faults.service.fault import Fault
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.world import HOUR, taught
 from experiments.live.service import add_policy
 from serving import MemorySessions
 from serving.events.lines import line_of

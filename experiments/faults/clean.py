@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import Any
 
 from experiments.faults.day import PAST, Judge, Past, past, quiet
-from experiments.faults.hearing import Hearing
-from experiments.faults.parts import Parts
-from experiments.faults.readings import joined
-from experiments.faults.world import versions
+from experiments.faults.service.hearing import Hearing
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import joined
+from experiments.faults.service.world import versions
 from experiments.live.service import JOIN
 from experiments.live.users.crowd import DAY
 
@@ -31,7 +31,7 @@ def clean_days(seed: int, days: int, *, judge: Judge | None = None) -> list[Reco
             hearing = Hearing(
                 parts, before=known.before, slow_before=known.slow, reference=known.reference
             )
-            parts.players.day(day, parts, hearing.at)
+            parts.players.day(day, parts, hearing)
             parts.at(parts.real + JOIN.idle)
             hearing.look_at_log()
             found = {} if judge is None or day > PAST else judge(parts, known.reference)

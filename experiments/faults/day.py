@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.faults.fault import Fault
-from experiments.faults.hearing import Hearing, Slis
-from experiments.faults.parts import Parts
-from experiments.faults.readings import joined, slow_readings
-from experiments.faults.world import HOUR, versions
+from experiments.faults.service.fault import Fault
+from experiments.faults.service.hearing import Hearing, Slis
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import joined, slow_readings
+from experiments.faults.service.world import HOUR, versions
 from experiments.live.service import JOIN
 from experiments.live.users.crowd import DAY
 from offpolicy import LoggedDataset

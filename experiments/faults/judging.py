@@ -13,9 +13,9 @@ import numpy as np
 
 from experiments.common.truth import mean
 from experiments.faults.day import PAST, past
-from experiments.faults.parts import Parts
-from experiments.faults.readings import joined
 from experiments.faults.releases import CROWD_OF_RELEASES, made
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import joined
 from experiments.live.users.crowd import DAY
 from offpolicy import GateRule, LoggedDataset, TargetScores, check_log, evaluate
 from offpolicy.intervals.inference import Interval
@@ -70,9 +70,10 @@ def judge_release(parts: Parts, reference: LoggedDataset | None) -> Record:
 
 
 def judged(both: Joined, policy: Policy, max_steps: int, *, seed: int = 0) -> Record:
-    """Of a joined log whose sessions end after `max_steps` by design: its counts, the doctor's verdict and troubles, the policy's estimate with
-    its interval, and the gate's verdict on it against what was served. As plain numbers; a log that
-    cannot be made or weighed says why in `refused`."""
+    """Of a joined log whose sessions end after `max_steps` by design: its counts, the doctor's
+    verdict and troubles, the policy's estimate with its interval, and the gate's verdict on it
+    against what was served. As plain numbers; a log that cannot be made or weighed says why in
+    `refused`."""
     counts = {name: both.counts[name] for name in COUNTS if both.counts[name]}
     if both.log is None:
         return {"rows": 0, "counts": counts, "refused": "no session is over"}

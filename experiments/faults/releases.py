@@ -11,11 +11,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from experiments.common.building import build_with
-from experiments.faults.canaries import Around, wrap_canary
-from experiments.faults.hearing import Hearing
-from experiments.faults.parts import Parts
-from experiments.faults.readings import joined
-from experiments.faults.world import CROWD, MAKE, SEED, WARM_SESSIONS, WEIGHT, shelves
+from experiments.faults.service.canaries import Around, wrap_canary
+from experiments.faults.service.hearing import Hearing
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.world import CROWD, MAKE, SEED, WARM_SESSIONS, WEIGHT, shelves
 from experiments.live.service import JOIN, add_policy
 from experiments.live.users.crowd import DAY
 from offpolicy import LoggedDataset

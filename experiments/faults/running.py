@@ -13,7 +13,7 @@ from experiments.common.workers import results
 from experiments.faults.catalogue import BY_NAME, FAULTS
 from experiments.faults.clean import clean_days, false_alarms
 from experiments.faults.day import play
-from experiments.faults.judging import judge
+from experiments.faults.judging import judge, judge_release
 from experiments.faults.releases import Release, play_release
 from experiments.faults.table import NOTES, clean_table, table
 
@@ -49,11 +49,10 @@ def work(seed: int, names: Sequence[str], judged: bool) -> list[Record]:
     records = []
     for name in names:
         began, fault = time.process_time(), BY_NAME[name]
-        how = judge if judged else None
         if isinstance(fault, Release):
-            record = play_release(fault, seed, judge=how)
+            record = play_release(fault, seed, judge=judge_release if judged else None)
         else:
-            record = play(fault, seed, judge=how)
+            record = play(fault, seed, judge=judge if judged else None)
         records.append(record | {"cpu": time.process_time() - began})
     return records
 

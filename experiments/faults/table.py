@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.faults.fault import Fault
+from experiments.faults.releases import Release
+from experiments.faults.service.fault import Fault
 from offpolicy.tables import markdown
 
 Played = Sequence[Mapping[str, Any]]
+Kind = Fault | Release
 NEEDED = 0.95  # of the runs, in which a fault is seen
 HEAD = (
     "fault", "what happens", "seen", "decisions until then: median, P95", "signals that fired",
@@ -20,26 +22,26 @@ HEAD = (
 )  # fmt: skip
 
 
-def seen_after(fault: Fault, played: Played) -> list[int]:
+def seen_after(fault: Kind, played: Played) -> list[int]:
     """Decisions from the fault to the first signal that ought to see it, where one did."""
     found = (fault.detection(one["fired"]) for one in played)
     return sorted(n for n in found if n is not None)
 
 
-def holds(fault: Fault, played: Played) -> bool | None:
+def holds(fault: Kind, played: Played) -> bool | None:
     """Whether at least 19 of 20 runs saw it; None where nothing can."""
     if fault.unseen:
         return None
     return len(seen_after(fault, played)) >= NEEDED * len(played)
 
 
-def table(faults: Sequence[Fault], records: Mapping[str, Played]) -> str:
+def table(faults: Sequence[Kind], records: Mapping[str, Played]) -> str:
     """Markdown."""
     rows = [row(fault, records[fault.name]) for fault in faults if records.get(fault.name)]
     return markdown(HEAD, rows, left=2)
 
 
-def row(fault: Fault, played: Played) -> tuple[str, ...]:
+def row(fault: Kind, played: Played) -> tuple[str, ...]:
     """One fault."""
     seen = seen_after(fault, played)
     ok = holds(fault, played)
@@ -58,7 +60,7 @@ def row(fault: Fault, played: Played) -> tuple[str, ...]:
     )
 
 
-def _signals(fault: Fault, played: Played) -> str:
+def _signals(fault: Kind, played: Played) -> str:
     """Those that fired in half of the runs at least, and how often; those that ought to see it
     first, whatever their share."""
     n = Counter(key for one in played for key in one["fired"])

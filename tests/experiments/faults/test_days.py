@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.faults.catalogue_log import LOG
 from experiments.faults.day import play
-from experiments.faults.fault import Fault, nothing
+from experiments.faults.service.fault import Fault, nothing
 from serving.signals.rules import BURNS, alert_rules
 
 SEED = 901

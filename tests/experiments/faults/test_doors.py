@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.faults.canaries import Misdrawing, Turning
-from experiments.faults.crowds import NEW, Bots, Wave
-from experiments.faults.reports import Reports, late_by, sent_again, under_other_ids
+from experiments.faults.service.canaries import Misdrawing, Turning
+from experiments.faults.service.crowds import NEW, Bots, Wave
+from experiments.faults.service.reports import Reports, late_by, sent_again, under_other_ids
 from experiments.live.users.doors import Answered
 from policies import Policy, build, observation_of
 from policies.base import act

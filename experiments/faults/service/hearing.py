@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.faults.parts import Parts
-from experiments.faults.readings import readings, slow_readings
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import readings, slow_readings
 from offpolicy import LoggedDataset
 from serving.metrics.slis import Shown
 from serving.metrics.text.watched import watched_slis

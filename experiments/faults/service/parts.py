@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.faults.log import FaultyLog
-from experiments.faults.world import CROWD, MAKE, PACE, rollout_rule, versions
+from experiments.faults.service.log import FaultyLog
+from experiments.faults.service.world import CROWD, MAKE, PACE, rollout_rule, versions
 from experiments.live.service import JOIN
 from experiments.live.users.crowd import Crowd
 from experiments.live.users.doors import SimulatedClock

@@ -15,6 +15,7 @@ from policies.observation import Observation, Serving
 from policies.slates.distributions import RandomSource, SlateDistribution
 from serving import Engine
 
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 Around = Callable[[Policy], Policy]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.faults.parts import Parts
+from experiments.faults.service.parts import Parts
 
 Inject = Callable[[Parts], None]
 

@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.faults.parts import Parts
-from experiments.faults.world import PACE
+from experiments.faults.service.parts import Parts
+from experiments.faults.service.world import PACE
 from experiments.live.service import JOIN
 from offpolicy import LoggedDataset
 from offpolicy.drift.judging import DriftRule
