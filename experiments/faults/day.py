@@ -47,10 +47,10 @@ class Past(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def past(seed: int) -> Past:
+def past(seed: int, make: Callable[..., Parts] = Parts) -> Past:
     """Days without a rollout: everybody becomes known, and the last day is the reference."""
     quiet()
-    with closing(Parts(seed, now=0.0)) as parts:
+    with closing(make(seed, now=0.0)) as parts:
         for day in range(PAST - 1):
             parts.players.day(day, parts)
         parts.empty_log()
@@ -68,8 +68,8 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
     """One run: what fired before the fault, and after it at how many decisions; what the controller
     did; and, by `judge`, what the log is worth afterwards."""
     quiet()
-    known = past(seed)
-    with closing(Parts(seed, now=PAST * DAY, users=known.users)) as parts:
+    known = past(seed, fault.make)
+    with closing(fault.make(seed, now=PAST * DAY, users=known.users)) as parts:
         parts.players.restore(known.players)
         if fault.prepare is not None:
             fault.prepare(parts)
