@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from experiments.faults.releases import LIVE, made
 from experiments.faults.service.crowds import Bots, Wave
 from experiments.faults.service.doors import stand_before
 from experiments.faults.service.fault import Fault
 from experiments.faults.service.parts import Parts
 from experiments.faults.service.reports import Reports, late_by, sent_again, under_other_ids
+from experiments.faults.service.world import CROWD
+from experiments.live.lines import SHARED
+from experiments.live.service import add_policy
+from serving.sessions.memory import User
 
-WAVE = 0.7  # share of the sessions that begin
+LITTLE = 0.02
+WAVE = 0.95  # share of the sessions that begin
 BOTS, PAY, STEPS = 6, 4.0, 8  # accounts, what they report of a slate, decisions of a session
 TIMES, APART = 3, 120.0  # how often an outcome is sent, s between
 LATE = 1_200.0  # s: twice the window of the join
+
+
+def learnt_service(seed: int, *, now: float, users: dict[str, User] | None = None) -> Parts:
+    """A service that has learnt what its users like, who share a direction of interest."""
+    parts = Parts(seed, now=now, users=users, crowd=replace(CROWD, shared=SHARED))
+    live = add_policy(parts.registry, made().mixed(LIVE), "has learnt")
+    parts.registry.promote(live, by="somebody", why="has learnt")
+    parts.watcher.check()
+    return parts
+
+
+def roll_out_like(parts: Parts) -> None:
+    """A canary that is as good as what has learnt."""
+    version = add_policy(parts.registry, made().mixed(LIVE + LITTLE), "explores a little more")
+    parts.roll_out(version)
 
 
 def turn(parts: Parts) -> None:
@@ -55,6 +78,9 @@ CALLERS = (
         title="F3 preference drift",
         stands_for="what users like is mirrored at once, and so is what they find good of items",
         inject=turn,
+        prepare=roll_out_like,
+        make=learnt_service,
+        days=3,
         seen_by=("LongplayDrift", "LongplaySessionReward"),
     ),
     Fault(

@@ -16,7 +16,7 @@ from policies.slates.distributions import PlackettLuce, SlateDistribution
 
 SLOW_MS = 60.0  # of a batch
 HOGGED, HOG_MS = 0.2, 80.0  # share of batches that a hog holds up, and for how long
-LEAK = 1.5e7  # bytes that a decision leaves behind
+LEAK = 3e7  # bytes that a decision leaves behind
 KILLED = 2.0  # times the usual memory at which the process is killed
 KILLS = 3  # before somebody gives it more
 NAN_SHARE = 0.2  # of users

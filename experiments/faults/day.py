@@ -47,10 +47,10 @@ class Past(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def past(seed: int) -> Past:
+def past(seed: int, make: Callable[..., Parts] = Parts) -> Past:
     """Days without a rollout: everybody becomes known, and the last day is the reference."""
     quiet()
-    with closing(Parts(seed, now=0.0)) as parts:
+    with closing(make(seed, now=0.0)) as parts:
         for day in range(PAST - 1):
             parts.players.day(day, parts)
         parts.empty_log()
@@ -68,8 +68,8 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
     """One run: what fired before the fault, and after it at how many decisions; what the controller
     did; and, by `judge`, what the log is worth afterwards."""
     quiet()
-    known = past(seed)
-    with closing(Parts(seed, now=PAST * DAY, users=known.users)) as parts:
+    known = past(seed, fault.make)
+    with closing(fault.make(seed, now=PAST * DAY, users=known.users)) as parts:
         parts.players.restore(known.players)
         if fault.prepare is not None:
             fault.prepare(parts)
@@ -79,14 +79,15 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
             parts, before=known.before, slow_before=known.slow, reference=known.reference
         )
         moment = PAST * DAY + HOUR * float(parts.rng.uniform(FIRST, LAST))
-        began: list[int] = []
+        began, before = list[int](), set[str]()  # signals that fired before the fault
 
         def each(now: float) -> None:
             if not began and now >= moment:
                 began.append(parts.decisions)
+                before.update(hearing.fired)
                 fault.inject(parts)
             if hearing.listen(now) and began and now >= moment + AFTER:
-                fired = {key: n for key, n in hearing.fired.items() if n > began[0]}
+                fired = {key: n for key, n in hearing.fired.items() if key not in before}
                 if fault.unseen or fault.detection(fired) is not None:
                     raise _SeenError
 
@@ -104,8 +105,8 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
             "moment": moment - PAST * DAY,
             "decisions": parts.decisions,
             "after": parts.decisions - start,
-            "before": sorted(key for key, n in hearing.fired.items() if n <= start),
-            "fired": {key: n - start for key, n in hearing.fired.items() if n > start},
+            "before": sorted(before),
+            "fired": {k: n - start for k, n in hearing.fired.items() if k not in before},
             "steps": hearing.steps,
             "judged": {} if judge is None or log is None else judge(parts, known.reference),
         }

@@ -22,6 +22,7 @@ class Fault:
         the controller, `count: ...` of the join and the engine.
     unseen: why nothing sees it, where nothing does.
     days: that are played from the moment on, at most.
+    make: the service that is played, of a seed, a time and the users that it knows.
     """
 
     name: str  # short, as a file's name
@@ -32,6 +33,7 @@ class Fault:
     unseen: str = ""
     prepare: Inject | None = None
     days: int = 1
+    make: Callable[..., Parts] = Parts
 
     def detection(self, fired: dict[str, int]) -> int | None:
         """Decisions from the fault to the first signal that ought to see it; None: none did."""

@@ -17,8 +17,10 @@ from serving.signals.rules import BURNS
 
 LOOK = 3600.0  # s between two looks
 FILLED = 3 * LOOK  # s after which the metrics' windows are full
+QUIET = 22  # hour of the day from which nobody looks: no session begins, so that all end with it
 RESTARTS = 1800.0  # s of the rule of that alarm
 SLOW = 6  # hours between two joins of the log
+NO_DATA = "no data"
 Slis = Mapping[str, Shown]
 
 
@@ -45,6 +47,7 @@ class Hearing:
         self.slow: Slis = {}
         self._next = parts.clock.now + FILLED
         self._known = Counter[str]()
+        self._had_data = False  # a rollout begins without
 
     def __call__(self, now: float) -> None:
         """Between two moments of a day."""
@@ -57,6 +60,8 @@ class Hearing:
         if now < self._next:
             return False
         self._next += LOOK
+        if hour_of(now) >= QUIET:
+            return False
         joins = hour_of(now) % SLOW == 0
         self.look(slow=joins)
         return joins
@@ -93,8 +98,9 @@ class Hearing:
         state = step.state
         said = {"phase": state.phase, "weight": state.weight, "reason": step.reason}
         kind = kind_of(step)
-        if kind is not None:
+        if kind is not None and (kind != NO_DATA or self._had_data):
             self._tell(f"rollout: {kind}")
+        self._had_data = self._had_data or kind is None
         if not self.steps or any(self.steps[-1][k] != said[k] for k in ("phase", "weight")):
             self.steps.append(said | {"time": self.parts.clock.now, "n": self.parts.decisions})
 
@@ -120,7 +126,7 @@ def named(alarm: Alarm) -> str:
 
 
 def kind_of(step: Step) -> str | None:
-    """What a step of the controller tells a person; None: nothing is wrong."""
+    """What a step of the controller says is wrong; None: nothing."""
     phase, reason = step.state.phase, step.reason
     if phase == "rolled_back":
         for kind in ("hard stop", "soft stop"):
@@ -129,4 +135,4 @@ def kind_of(step: Step) -> str | None:
         return "rolled back"
     if phase in ("paused", "held"):
         return phase
-    return "no data" if "no data" in reason else None
+    return NO_DATA if NO_DATA in reason else None

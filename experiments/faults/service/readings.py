@@ -12,6 +12,7 @@ from experiments.faults.service.parts import Parts
 from experiments.faults.service.world import PACE
 from experiments.live.service import JOIN
 from offpolicy import LoggedDataset
+from offpolicy.drift.judging import DriftRule
 from offpolicy.drift.report import drift
 from offpolicy.log.groups import group
 from offpolicy.poisoning.bots import bots
@@ -28,6 +29,7 @@ from serving.signals.readings import readings_of
 
 F64 = NDArray[np.float64]
 TOP = 0.01  # of users
+DRIFT = DriftRule(level=0.99, monitored=True)  # the day is compared again as it grows
 NORMAL = (
     "decisions",
     "sessions",
@@ -100,7 +102,7 @@ def _of_log(
         top = paid[: math.ceil(TOP * users.n)].sum() / paid.sum()
         out["longplay_top_users_share", ""] = float(top)
     if reference is not None:
-        report = drift(reference, log)
+        report = drift(reference, log, rule=DRIFT)
         out["longplay_drift_findings", ""] = float(sum(f.counts for f in report.findings))
     return out
 
