@@ -180,14 +180,20 @@ def window_mean(serving: Serving, obs: Observation, n: int) -> F32:
 
 
 def features_of(saved: Saved, serving: Serving) -> StateFeatures:
-    """The features of a policy that saved `to_arrays` and its encoder."""
+    """The features of a policy that saved `to_arrays` and its encoder.
+
+    Raises ValueError for arrays that are not of these sizes, or not finite.
+    """
     a = saved.arrays
     windows = tuple(int(n) for n in a["windows"])
     clip, trail = float(a["clip"]), int(a["trail"])
     seen = Moments(**kept) if (kept := under("seen.", a)) else None
-    return StateFeatures(
-        serving, saved.encoder, a["centre"], a["scale"], windows, clip, trail, seen
-    )
+    fresh = state_features(serving, saved.encoder, windows=windows, clip=clip, trail=trail)
+    for name in ("centre", "scale"):
+        wanted = getattr(fresh, name).shape
+        if a[name].shape != wanted or not np.isfinite(a[name]).all():
+            raise ValueError(f"{name} of shape {a[name].shape} must be {wanted} finite numbers")
+    return replace(fresh, centre=a["centre"], scale=a["scale"], seen=seen)
 
 
 def item_table(

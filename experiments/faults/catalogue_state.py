@@ -18,7 +18,6 @@ from serving.sessions.store import Known, Seen, Taken, Visit
 
 LAG = 2 * HOUR  # of the store
 BACK = 2 * HOUR  # that the clock goes back
-LOST = 0.5  # of the users that the store forgets
 
 
 class Lagging:
@@ -68,8 +67,7 @@ def _fails(parts: Parts) -> None:
 
 def _forgets(parts: Parts) -> None:
     store: MemorySessions = parts.sessions
-    names = store.names()
-    store.forget([name for name in names if parts.rng.random() < LOST])
+    store.forget(store.names())
 
 
 def _clock_back(parts: Parts) -> None:
@@ -148,8 +146,8 @@ STATE = (
     ),
     Fault(
         name="store-forgets",
-        title="F2 a store that forgot",
-        stands_for=f"{LOST:.0%} of the users are not known any more",
+        title="F2 a store that was emptied",
+        stands_for="no user is known any more: the store began anew, without its snapshot",
         inject=_forgets,
         seen_by=("LongplayNewUsers",),
     ),

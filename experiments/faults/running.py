@@ -13,7 +13,7 @@ from experiments.common.workers import results
 from experiments.faults.catalogue import BY_NAME, FAULTS
 from experiments.faults.clean import clean_days, false_alarms
 from experiments.faults.day import play
-from experiments.faults.judging import judge, judge_release
+from experiments.faults.judging import judge, judge_release, truth, truth_of_releases
 from experiments.faults.releases import Release, play_release
 from experiments.faults.table import NOTES, clean_table, table
 
@@ -40,8 +40,13 @@ def faults_part(folder: RunFolder, *, runs: int, seed: int, workers: int) -> str
     for name in BY_NAME:
         for one in range(seed, seed + runs):
             played[name].append(folder.read_json(f"stages/{_stage(name, one)}.json"))
+    few = range(seed, seed + min(runs, JUDGED))
+    true = folder.stage("truth", lambda: truth(few))["value"]
+    of_releases = folder.stage("truth-of-releases", lambda: truth_of_releases(few))["value"]
     cpu = sum(record["cpu"] for some in played.values() for record in some)
-    return f"{NOTES}\n\n{table(FAULTS, played)}\n\n{cpu:.0f} CPU-seconds of faults."
+    return (
+        f"{NOTES}\n\n{table(FAULTS, played, true, of_releases)}\n\n{cpu:.0f} CPU-seconds of faults."
+    )
 
 
 def work(seed: int, names: Sequence[str], judged: bool) -> list[Record]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.faults.judging import told as told_of_logs
 from experiments.faults.releases import Release
 from experiments.faults.service.fault import Fault
 from offpolicy.tables import markdown
@@ -35,13 +36,20 @@ def holds(fault: Kind, played: Played) -> bool | None:
     return len(seen_after(fault, played)) >= NEEDED * len(played)
 
 
-def table(faults: Sequence[Kind], records: Mapping[str, Played]) -> str:
-    """Markdown."""
-    rows = [row(fault, records[fault.name]) for fault in faults if records.get(fault.name)]
+def table(
+    faults: Sequence[Kind], records: Mapping[str, Played], true: float, of_releases: float
+) -> str:
+    """Markdown. true: what the target is worth that logs are judged by; of_releases: the same among
+    the users of releases."""
+    rows = [
+        row(fault, records[fault.name], of_releases if isinstance(fault, Release) else true)
+        for fault in faults
+        if records.get(fault.name)
+    ]
     return markdown(HEAD, rows, left=2)
 
 
-def row(fault: Kind, played: Played) -> tuple[str, ...]:
+def row(fault: Kind, played: Played, true: float) -> tuple[str, ...]:
     """One fault."""
     seen = seen_after(fault, played)
     ok = holds(fault, played)
@@ -56,7 +64,7 @@ def row(fault: Kind, played: Played) -> tuple[str, ...]:
         when,
         _signals(fault, played),
         _controller(played),
-        _judged(played),
+        told_of_logs(played, true),
     )
 
 
@@ -81,17 +89,6 @@ def _controller(played: Played) -> str:
     )
     why = ", ".join(f"{kind} {n}" for kind, n in stops.most_common(3))
     return f"{said} ({why})" if why else said
-
-
-def _judged(played: Played) -> str:
-    """What was said of the log in most runs, by question."""
-    names = list(dict.fromkeys(name for one in played for name in one["judged"]))
-    said = []
-    for name in names:
-        answers = Counter(str(one["judged"].get(name)) for one in played)
-        answer, n = answers.most_common(1)[0]
-        said.append(f"{name}: {answer}" + (f" ({n})" if n < len(played) else ""))
-    return "; ".join(said) or "-"
 
 
 def short(key: str) -> str:

@@ -70,6 +70,18 @@ class LinearArms:
     rewards: Moments = field(default_factory=lambda: Moments.none(1))  # of places, in all logs
     scatter: Scatter | None = None  # of the states in all logs, where weights are shared
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where sizes are not those of the state and the catalogue."""
+        n_items, state = self.serving.n_items, self.state.size
+        if self.kind == "disjoint":
+            self.regressions.check_size(n_items, state + 1)
+            return
+        if self.items.ndim != 2 or len(self.items) != n_items:
+            raise ValueError(f"items is of shape {self.items.shape} for {n_items} items")
+        if self.axes.ndim != 2 or len(self.axes) != state:
+            raise ValueError(f"axes is of shape {self.axes.shape} for a state of {state} numbers")
+        self.regressions.check_size(1, (self.axes.shape[1] + 1) * self.items.shape[1])
+
     @property
     def serving(self) -> Serving:
         return self.state.serving

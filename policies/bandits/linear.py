@@ -33,6 +33,26 @@ class Regressions:
     theta: F64  # (M, d)     the posterior mean
     packed: F32  # (M, d (d + 1) / 2) upper triangle of the inverse, twice off the diagonal
 
+    def __post_init__(self) -> None:
+        """Compiled loops check no bounds. Raises ValueError where sizes do not fit."""
+        m, d = self.theta.shape if self.theta.ndim == 2 else (-1, -1)
+        wanted = {"inverse": (m, d, d), "moment": (m, d), "packed": (m, d * (d + 1) // 2)}
+        for name, shape in wanted.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(
+                    f"{name} is of shape {found}, and theta of {self.theta.shape}: not of the "
+                    "same regressions"
+                )
+
+    def check_size(self, count: int, size: int) -> None:
+        """Raise ValueError unless these are so many regressions over so many numbers."""
+        if self.theta.shape != (count, size):
+            raise ValueError(
+                f"{len(self.theta)} regressions over {self.theta.shape[1]} numbers, where "
+                f"{count} over {size} are needed"
+            )
+
     @classmethod
     def empty(cls, count: int, size: int, ridge: float) -> Self:
         """Nothing seen; ridge: prior precision of every weight."""
@@ -97,7 +117,13 @@ class Regressions:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
-        """The regressions that gave the arrays."""
+        """The regressions that gave the arrays. Raises ValueError where sizes do not fit, and for
+        numbers that are not finite."""
+        for name in ("inverse", "moment", "theta"):
+            if not np.isfinite(arrays[name]).all():
+                raise ValueError(f"{name} holds a number that is not finite")
+        if arrays["inverse"].ndim != 3 or np.ptp(arrays["inverse"].shape[1:]):
+            raise ValueError(f"inverse is of shape {arrays['inverse'].shape}, not (M, d, d)")
         inverse = arrays["inverse"].copy()
         moment, theta = arrays["moment"].copy(), arrays["theta"].copy()
         return cls(inverse, moment, theta, triangles(inverse))

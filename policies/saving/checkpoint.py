@@ -11,10 +11,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from offpolicy.storage.atomic import atomic_folder
 from offpolicy.storage.claims import standing
 from policies.encoders import ENCODERS, Encoder
+
+T = TypeVar("T")
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
@@ -97,8 +99,20 @@ def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) 
     if catalogue is not None:
         catalogue.validate(Catalogue(**about["catalogue"]), folder)
     kind = ENCODERS[about["encoder"]]
-    made: Encoder = kind.load().from_arrays(kind.config(about["config"]), arrays)
+    cls, config = kind.load(), kind.config(about["config"])
+    made: Encoder = rebuilt(folder, cls.__name__, lambda: cls.from_arrays(config, arrays))
     return made
+
+
+def rebuilt(folder: Path, name: str, make: Callable[[], T]) -> T:
+    """What `make` makes of a folder's content. Raises ValueError, whatever it trips over."""
+    try:
+        return make()
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{folder} was altered, or is of another version: its {name} cannot be made "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def digest(arrays: dict[str, NDArray[Any]]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,7 +126,10 @@ def load(
             inner=made.get(node["inner"]),
             parts=tuple(made[part] for part in node["parts"]),
         )
-        made[at] = _kind(node["kind"], kinds, folder).from_saved(saved, saved_for)
+        kind_of = _kind(node["kind"], kinds, folder)
+        made[at] = checkpoint.rebuilt(
+            folder, kind_of.__name__, partial(kind_of.from_saved, saved, saved_for)
+        )
     policy: Policy = made[0]
     return policy
 

@@ -24,10 +24,10 @@ class FirstPlaceWeights:
     square root of the probabilities, on the first place.
 
     If the table is what was played, weights have the mean 1 and a variance that the table says, and
-    none is above a number that it says, nor below 0. So bounds need nothing of the weights that
-    were seen, which hide rare and heavy ones: Bernstein's, for a sum that is watched all the time;
-    a mean that is too small is seen early, since no weight is further than 1 below it. Freedman
-    (1975), with the radius of Waudby-Smith et al. (2024).
+    none is above a number that it says, nor below 0. So bounds need nothing of the weights seen,
+    which hide rare and heavy ones: Bernstein's, for a sum that is watched all the time; a mean that
+    is too small is seen early, since no weight is further than 1 below it. Freedman (1975), with
+    the radius of Waudby-Smith et al. (2024).
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from policies.rules.constraints import Rule
+from serving.answers import rules_of
 from serving.contracts.fields import ContractError
 from serving.events.log import EventReader
 from serving.following.follower import Followed, ends_of
@@ -25,6 +27,7 @@ from serving.rollout.reading import MINUTES, LiveReader, Told
 from serving.rollout.rule import RolloutRule
 from serving.rollout.step import step
 
+logger = logging.getLogger("serving")
 Clock = Callable[[], float]
 ORDERS = {"hold": hold, "resume": resume, "stop": stop}
 
@@ -41,7 +44,9 @@ class Controller:
     One at a time looks at a registry; it may be killed at any moment, and the next one goes on:
     all that it needs is in the registry's folder and in the event log.
 
-    rules: of the policies, by which slates are audited (`serving.answers.rules_of`).
+    rules: of the policies, by which slates are audited (`serving.answers.rules_of`); None: those of
+        the versions that the registry's pointer names, as far as they can be loaded. Where slates
+        are served under others, it is not known whether they broke any, and nothing goes forward.
     clock: that of the event log, s.
     by: stands in the registry's history.
     minutes: whose decisions count for hard stops; more where there are few, or looks are rare.
@@ -52,12 +57,12 @@ class Controller:
         registry: Registry,
         events: EventReader,
         *,
-        rules: Sequence[tuple[Rule, ...]] = (),
+        rules: Sequence[tuple[Rule, ...]] | None = None,
         by: str = "controller",
         clock: Clock = time.time,
         minutes: int = MINUTES,
     ) -> None:
-        self.events, self.rules, self.by, self.clock = events, tuple(rules), by, clock
+        self.events, self.rules, self.by, self.clock = events, rules, by, clock
         self.minutes = minutes
         self.hands = Hands(registry, Journal(registry.folder), clock)
         self.lease = Lease(registry.folder, by)
@@ -109,11 +114,23 @@ class Controller:
     def _reader(self, record: Record) -> LiveReader:
         told = Told(record.rollout, record.state.version)
         if self.reader is None or self.reader.told != told:
+            rules = _rules(self.hands.registry, record) if self.rules is None else self.rules
             self.reader = LiveReader(
-                self.events, told, record.rule, record.join, read=record.read, rules=self.rules,
+                self.events, told, record.rule, record.join, read=record.read, rules=rules,
                 minutes=self.minutes,
             )  # fmt: skip
         return self.reader
+
+
+def _rules(registry: Registry, record: Record) -> list[tuple[Rule, ...]]:
+    """Of both versions of a rollout. One that cannot be loaded is watched all the same."""
+    found = []
+    for version in (record.live, record.state.version):
+        try:
+            found.append(rules_of(registry.load(version, warmed=False).policy))
+        except (ValueError, OSError) as error:
+            logger.error("slates of %s are not audited by its rules: %s", version, error)
+    return found
 
 
 def start(
@@ -153,6 +170,11 @@ def start(
             raise ValueError(f"{pointer.canary} is a canary: longplay release rollback stops it")
         one, salt = drawn or (secrets.token_hex(3), secrets.token_hex(8))
         rollout = f"{found.version[:6]}-{one}"
+        if any(made.rollout == rollout for made in hands.journal.made()):
+            raise ValueError(
+                f"there was a rollout {rollout} already: its decisions and its users' arms would "
+                "be taken for those of this one; draw another one"
+            )
         sha256 = found.contents.sha256
         first = begin(rule, rollout=rollout, version=found.version, sha256=sha256, time=clock())
         record = Record(

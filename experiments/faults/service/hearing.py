@@ -55,10 +55,12 @@ class Hearing:
 
     def listen(self, now: float) -> bool:
         """The same; whether the log was joined."""
+        if sum(began > now - RESTARTS for began in self.parts.starts[1:]) > 1:
+            self._tell("LongplayRestarts")  # as its rule counts changes of process_start_time
         if now < self._next:
             return False
         self._next += LOOK
-        if hour_of(now) >= QUIET:
+        if not 0 < hour_of(now) < QUIET:
             return False
         joins = hour_of(now) % SLOW == 0
         self.look(slow=joins)
@@ -75,8 +77,6 @@ class Hearing:
         self._tell_all(told)
         for part in parts.engine.failing:
             self._tell(f"engine: {part} failed")
-        if sum(began > parts.real - RESTARTS for began in parts.starts[1:]) > 1:
-            self._tell("LongplayRestarts")  # as its rule counts changes of process_start_time
         if slow:
             self.look_at_log()
 
@@ -126,7 +126,7 @@ def named(alarm: Alarm) -> str:
 
 
 def kind_of(step: Step) -> str | None:
-    """What a step of the controller tells a person; None: nothing is wrong."""
+    """What a step of the controller says is wrong; None: nothing."""
     phase, reason = step.state.phase, step.reason
     if phase == "rolled_back":
         for kind in ("hard stop", "soft stop"):

@@ -127,13 +127,18 @@ class SkipMarkov(ServesHistory):
 
     @classmethod
     def from_arrays(cls, config: MarkovConfig, arrays: dict[str, NDArray[Any]]) -> Self:
-        """The encoder that `to_arrays` was called on."""
+        """The encoder that `to_arrays` was called on. Raises ValueError for arrays that do not fit
+        each other: scipy's loops check no bounds."""
         size = len(arrays["rest"])
-        matrix = sparse.csr_array(
-            (arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size)
-        )
-        parts = (arrays[k] for k in ("rest", "popularity", "left", "right"))
-        return cls(config)._set(matrix, *parts)
+        left = arrays["left"].shape
+        wanted = {"rest": (size,), "popularity": (size,), "left": left, "right": left}
+        for name, shape in wanted.items():
+            if arrays[name].shape != shape or shape[0] != size:
+                raise ValueError(f"{name} is of shape {arrays[name].shape} for {size} items")
+        given = (arrays["data"], arrays["indices"], arrays["indptr"])
+        matrix = sparse.csr_array(given, shape=(size, size))
+        matrix.check_format(full_check=True)
+        return cls(config)._set(matrix, *(arrays[name] for name in wanted))
 
     def _set(
         self, matrix: sparse.csr_array, rest: F32, popularity: F32, left: F32, right: F32

@@ -28,7 +28,7 @@ def test_the_first_signal_that_ought_to_see_a_fault_counts_and_no_other() -> Non
     ]
     assert seen_after(FAULT, runs) == [12, 50]
     assert holds(FAULT, runs) is False
-    assert row(FAULT, runs)[2:6] == (
+    assert row(FAULT, runs, 1.0)[2:6] == (
         "2 of 3 (too few)",
         "31, 48",
         "Logged 2; engine: event log failed 1; Fallback 2",
