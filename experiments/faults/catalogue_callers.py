@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from functools import cache
 
-from experiments.faults.releases import LIVE, made
+from experiments.common.building import build_with
+from experiments.faults.releases import FITTED, Made, made
 from experiments.faults.service.crowds import Bots, Wave
 from experiments.faults.service.doors import stand_before
 from experiments.faults.service.fault import Fault
 from experiments.faults.service.parts import Parts
+from experiments.faults.service.readings import joined
 from experiments.faults.service.reports import Reports, late_by, sent_again, under_other_ids
-from experiments.faults.service.world import CROWD
-from experiments.live.lines import SHARED
+from experiments.faults.service.world import CROWD, MAKE, SEED, shelves
 from experiments.live.service import add_policy
+from policies import constrained
 from serving.sessions.memory import User
 
-LITTLE = 0.02
-WAVE = 0.95  # share of the sessions that begin
+ALIKE = replace(CROWD, shared=1.5)  # whose interests are most of all one direction
+LEARNT = 3  # days that a version learns from
+LITTLE = 0.05  # share of slates at random of what has learnt
+WAVE = 0.7  # share of the sessions that begin
 BOTS, PAY, STEPS = 6, 4.0, 8  # accounts, what they report of a slate, decisions of a session
 TIMES, APART = 3, 120.0  # how often an outcome is sent, s between
 LATE = 1_200.0  # s: twice the window of the join
 
 
+@cache
+def learnt() -> Made:
+    """What is learnt from days of such users, of a seed that no run has; once in a process."""
+    with closing(Parts(SEED, now=0.0, crowd=ALIKE)) as parts:
+        for day in range(LEARNT):
+            parts.players.day(day, parts)
+        log = joined(parts)[0].log
+    assert log is not None
+    policy = build_with("one_step", MAKE(1), {"temperature": FITTED}, {})
+    policy.update(log)
+    return Made(constrained(policy, shelves()), made().random)
+
+
 def learnt_service(seed: int, *, now: float, users: dict[str, User] | None = None) -> Parts:
     """A service that has learnt what its users like, who share a direction of interest."""
-    parts = Parts(seed, now=now, users=users, crowd=replace(CROWD, shared=SHARED))
-    live = add_policy(parts.registry, made().mixed(LIVE), "has learnt")
+    parts = Parts(seed, now=now, users=users, crowd=ALIKE)
+    live = add_policy(parts.registry, learnt().mixed(LITTLE), "has learnt")
     parts.registry.promote(live, by="somebody", why="has learnt")
     parts.watcher.check()
     return parts
@@ -33,7 +52,7 @@ def learnt_service(seed: int, *, now: float, users: dict[str, User] | None = Non
 
 def roll_out_like(parts: Parts) -> None:
     """A canary that is as good as what has learnt."""
-    version = add_policy(parts.registry, made().mixed(LIVE + LITTLE), "explores a little more")
+    version = add_policy(parts.registry, learnt().mixed(2 * LITTLE), "explores a little more")
     parts.roll_out(version)
 
 

@@ -24,7 +24,8 @@ from offpolicy import LoggedDataset
 from serving.metrics.text.watched import watched_slis
 from serving.sessions.memory import User
 
-PAST = 2  # days before the one that is played; the last of them is the reference
+PAST = 4  # days before the one that is played, until almost everybody is known; the last one is the
+# reference
 FIRST, LAST = 3.5, 6.0  # hours of the day between which the fault comes
 
 AFTER = 6 * HOUR  # s that are played after the fault at least

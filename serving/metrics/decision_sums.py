@@ -35,15 +35,14 @@ def sums_of_decisions(
     reasons = Counter(reason_class(one.fallback) for one in decisions if one.fallback is not None)
     held = sum(map(is_logged, decisions)) if logged is None else logged
     fallbacks = reasons.total()
-    begun = [one for one in decisions if one.step == 0]
     counts: dict[tuple[str, str], float] = {
         ("longplay_requests", "policy"): n - fallbacks,
         ("longplay_requests", "fallback"): fallbacks,
         ("longplay_decisions", "true"): held,
         ("longplay_decisions", "false"): n - held,
         ("longplay_unknown_items", ""): sum(one.unknown_items for one in decisions),
-        ("longplay_histories", "new"): (new := sum(not one.history_version for one in begun)),
-        ("longplay_histories", "known"): len(begun) - new,
+        ("longplay_histories", "new"): (new := sum(not one.history_version for one in decisions)),
+        ("longplay_histories", "known"): n - new,
     }
     counts |= {("longplay_fallbacks", reason): k for reason, k in reasons.items()}
     audited = violations(decisions, {} if rules is None else rules)

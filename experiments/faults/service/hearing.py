@@ -60,7 +60,7 @@ class Hearing:
         if now < self._next:
             return False
         self._next += LOOK
-        if hour_of(now) >= QUIET:
+        if not 0 < hour_of(now) < QUIET:
             return False
         joins = hour_of(now) % SLOW == 0
         self.look(slow=joins)

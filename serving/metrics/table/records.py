@@ -47,14 +47,14 @@ RECORDS = (
     counter(
         "longplay_histories",
         "M8",
-        "Sessions that begin, by whether the user had taken anything before.",
+        "Decisions by whether the user had taken anything before.",
         "history",
         ("known", "new"),
         Sli(
             "new_users",
             "Without history",
             "share",
-            "sessions that begin with users of whom nothing is known yet",
+            "decisions for users of whom nothing is known yet",
             partial(share_of, "longplay_histories", ("new",), ("known", "new")),
             alert=Alert(
                 "ticket",
