@@ -1,10 +1,15 @@
-"""After a drift: is the loop's version worth what a policy is worth that was taught afterwards?"""
+"""After a drift: is the loop's version worth what a policy is worth that was taught afterwards?
+
+The comparator learns, by the loop's learner and settings, from the sessions after the drift of the
+line that never learns: the same users with their histories, who come at the same times, so that
+there are as many sessions as the loop logged. It teaches with all of them, and from the first
+policy's wide choice.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,8 +18,8 @@ from numpy.typing import NDArray
 from experiments.common.run_folder import RunFolder
 from experiments.common.truth import ratio
 from experiments.live.learning import recipe_of
-from experiments.live.lines import crowd_of, records
-from experiments.live.service import JOIN, world_of
+from experiments.live.lines import Name, crowd_of, day_folder, records
+from experiments.live.service import joined, world_of
 from experiments.live.settings import Settings
 from experiments.live.users.crowd import DAY
 from experiments.live.users.doors import EngineDoor, SimulatedClock
@@ -22,16 +27,13 @@ from experiments.live.users.players import Players
 from experiments.live.watching import bounds
 from offpolicy import LoggedDataset
 from policies import Policy
-from serving import Catalogue, Engine, MemoryLog, MemorySessions, Registry, Shape, join
-from serving.contracts.decisions import Decision
-from serving.contracts.events import read_event
-from serving.contracts.outcomes import OutcomeEvent
+from serving import Catalogue, Engine, MemoryLog, MemorySessions, Registry, replay
 from serving.relearning.recipe import learnt
 
 F64 = NDArray[np.float64]
 Record = dict[str, Any]
-TRUTH_DAYS = 2
-LEARN, TRUTH = 101, 202  # added to the seed: other users than the loop's, and yet others
+TRUTH_DAYS = 2  # after the last day, on which the policies are compared
+CROWDS: tuple[Name, ...] = ("loop", "never")  # whose users, with what each remembers of them
 
 
 def find(settings: Settings, run: RunFolder) -> Record:
@@ -53,74 +55,89 @@ def find(settings: Settings, run: RunFolder) -> Record:
         "version": version,
         "final": every[-1]["live"],
         "cpu": sum(r["cpu"] for r in later if done is None or r["day"] * DAY < done),
+        "cpu_all": sum(r["cpu"] for r in every),
     }
 
 
 def compare(settings: Settings, run: RunFolder) -> Record:
-    """The old champion, the loop's last version and a policy that learnt from as many sessions
-    after the drift, all on the same users, whom none of them met, after the drift."""
+    """The champion of before the drift, the first version that the alarm taught, the loop's last
+    version and the comparator, all on the same users on the days after the last, once with the
+    histories that the loop has of them and once with those of the line that never learns."""
     began, found = time.process_time(), find(settings, run)
     registry = Registry(run.path / "lines" / "loop" / "registry")
-    champion, final = (
-        registry.load(found[name], warmed=False).policy for name in ("champion", "final")
-    )
-    sessions = found["sessions"] or settings.after_drift
-    log = _served(settings, champion, sessions)
-    comparator = learnt(recipe_of(settings), champion.serving, log, settings.seed + LEARN)
-    of = {
-        name: _truth(settings, policy)
-        for name, policy in (("before", champion), ("loop", final), ("comparator", comparator))
+    policies = {
+        name: registry.load(found[key], warmed=False).policy
+        for name, key in (("before", "champion"), ("first", "version"), ("loop", "final"))
+        if found[key] is not None
     }
+    log = served_after(settings, run, policies["before"])
+    policies["comparator"] = learnt(
+        recipe_of(settings), policies["before"].serving, log, settings.seed
+    )
     level = settings.level
+    of: dict[str, dict[str, tuple[F64, F64]]] = {}
+    for line in CROWDS:
+        asked = policies if line == CROWDS[0] else {k: policies[k] for k in ("loop", "comparator")}
+        of[line] = {name: _truth(settings, run, line, policy) for name, policy in asked.items()}
+    mine, elsewhere = of[CROWDS[0]], of[CROWDS[1]]
+    against = mine["comparator"][1]
     return found | {
         "learnt_from": log.n_sessions,
-        "values": {name: bounds(np.concatenate(v), level) for name, (v, _) in of.items()},
-        "loop_of_comparator": asdict(ratio(of["loop"][1], of["comparator"][1], level)),
-        "before_of_comparator": asdict(ratio(of["before"][1], of["comparator"][1], level)),
+        "values": {name: bounds(values, level) for name, (values, _) in mine.items()},
+        **{f"{name}_of_comparator": ratio(one[1], against, level) for name, one in mine.items()},
+        "loop_of_comparator_elsewhere": ratio(
+            elsewhere["loop"][1], elsewhere["comparator"][1], level
+        ),
         "compare_cpu": time.process_time() - began,
     }
 
 
-def _served(settings: Settings, policy: Policy, sessions: int) -> LoggedDataset:
-    """At least so many sessions that a policy serves to other users after the drift."""
-    players, door, events = _after(settings, policy, LEARN)
-    day = n = 0
-    while n < sessions:
-        n += len(players.day(day, door).value)
-        day += 1
-    found = [read_event(event) for event in events.events]
-    shape = Shape.of(door.engine.serving, door.engine.catalogue)
-    made = [event for event in found if isinstance(event, Decision)]
-    log = join(made, [e for e in found if isinstance(e, OutcomeEvent)], JOIN, shape).log
-    assert log is not None
-    return log.take(log.sessions < sessions)
+def served_after(settings: Settings, run: RunFolder, like: Policy) -> LoggedDataset:
+    """What the first policy served to the users from the drift on."""
+    events = _events(settings, run, "never", settings.event)
+    names = [str(i) for i in range(like.serving.n_items)]
+    return joined(settings, events, like.serving, Catalogue(names))
 
 
-def _truth(settings: Settings, policy: Policy) -> tuple[list[F64], F64]:
-    """Values of sessions, by day, and totals of users (U,)."""
-    players, door, _ = _after(settings, policy, TRUTH)
+def _events(settings: Settings, run: RunFolder, line: Name, first: int) -> list[bytes]:
+    """All events of a line from a day on."""
+    folders = [day_folder(settings, run, line, day) for day in range(first, settings.n_days)]
+    return [one for at in folders for one in (at / "events.jsonl").read_bytes().splitlines()]
+
+
+def _truth(settings: Settings, run: RunFolder, line: Name, policy: Policy) -> tuple[F64, F64]:
+    """Values of sessions (S,) and totals of users (U,) on the days after the last, which a line's
+    users spend with a policy."""
+    players, door = _after(settings, run, line, policy)
     values, total = [], np.zeros(settings.users)
-    for day in range(TRUTH_DAYS):
+    for day in range(settings.n_days, settings.n_days + TRUTH_DAYS):
         played = players.day(day, door)
         values.append(played.of("value"))
         np.add.at(total, played.of("user"), played.of("value"))
-    return values, total
+    return np.concatenate(values), total
 
 
-def _after(settings: Settings, policy: Policy, nth: int) -> tuple[Players, EngineDoor, MemoryLog]:
-    """Users of another seed after the drift, served by one policy."""
-    clock, events, seed = SimulatedClock(), MemoryLog(), settings.seed + nth
-    players = Players(world_of(settings).make, crowd_of(settings), seed=seed)
-    players.turn()
-    names = [str(i) for i in range(policy.serving.n_items)]
+def _after(
+    settings: Settings, run: RunFolder, line: Name, policy: Policy
+) -> tuple[Players, EngineDoor]:
+    """The users of a line as they are at its end, and what the service remembers of them."""
+    clock = SimulatedClock(settings.n_days * DAY)
+    players = Players(world_of(settings).make, crowd_of(settings), seed=settings.seed)
+    folder = day_folder(settings, run, line, settings.n_days - 1)
+    with np.load(folder / "players.npz", allow_pickle=False) as state:
+        players.restore({name: state[name] for name in state.files})
+    past, sessions = MemoryLog(), MemorySessions(ttl=1e9)
+    for event in _events(settings, run, line, 0):
+        past.append(event)
+    replay(past, sessions, responses=len(policy.serving.response_names))
     engine = Engine(
         policy,
-        Catalogue(names),
+        Catalogue([str(i) for i in range(policy.serving.n_items)]),
         version="served",
-        secret=hashlib.sha256(f"afterwards {seed}".encode()).digest(),
-        events=events,
-        sessions=MemorySessions(ttl=1e9),
+        secret=hashlib.sha256(f"afterwards {settings.seed}".encode()).digest(),
+        events=MemoryLog(),
+        sessions=sessions,
         tables=False,
         clock=clock,
     )
-    return players, EngineDoor(engine, clock), events
+    return players, EngineDoor(engine, clock)

@@ -274,7 +274,9 @@ class _Looks:
 
 def crowd_of(settings: Settings) -> Crowd:
     """The users."""
-    return Crowd(users=settings.users, daily=settings.daily, shared=SHARED, direction=settings.seed)
+    return Crowd(
+        users=settings.users, daily=settings.daily, shared=SHARED, direction=settings.direction
+    )
 
 
 SHARED = 0.6  # how far interests are moved towards one direction: what a drift mirrors

@@ -83,8 +83,9 @@ def figure(wide: bytes, narrow: bytes) -> str:
 
 
 def lines_of(settings: Settings) -> tuple[Name, ...]:
-    """What is played."""
-    return ("loop", *(LINES[settings.scenario] if settings.baselines else ()))
+    """What is played. After a drift the comparator learns from what the first policy serves."""
+    needed: tuple[Name, ...] = ("never",) if settings.scenario == "drift" else ()
+    return ("loop", *(LINES[settings.scenario] if settings.baselines else needed))
 
 
 def told(settings: Settings, loop: Sequence[Record]) -> list[Record]:
@@ -158,12 +159,17 @@ def after_sentences(after: Record) -> list[str]:
     if after["promoted_days"] is None:
         return [text + "; what it taught did not serve all users in the days that were played."]
     worth, was = after["loop_of_comparator"], after["before_of_comparator"]
+    first, elsewhere = after["first_of_comparator"], after["loop_of_comparator_elsewhere"]
     return [
         f"{text}; a version learnt from {after['sessions']:,} sessions since then, after "
         f"{after['taught_days']} days, served all users after {after['promoted_days']:.1f} days "
         f"({after['cpu']:.0f} CPU seconds).",
-        f"What serves in the end is worth {share_text(worth)} of a policy that learnt from as many "
-        f"sessions after the drift; what served before is worth {share_text(was)} of it now.",
+        f"On the next days' users, what serves in the end is worth {share_text(worth)} of a policy "
+        f"that learnt from as many sessions as were served after the drift "
+        f"({after['learnt_from']:,}, by the first policy, to the same users), and "
+        f"{share_text(elsewhere)} of it to the users with the histories that this one learnt from. "
+        f"What the alarm taught is worth {share_text(first)} of it, what served before the drift "
+        f"{share_text(was)}.",
     ]
 
 
@@ -227,11 +233,12 @@ def version_table(
 
 
 def after_table(after: Record) -> list[dict[str, str]]:
-    """Three policies on the same users after the drift."""
+    """Policies on the same users after the last day."""
     names = {
         "before": "what served before the drift",
+        "first": "what the alarm taught",
         "loop": "what the loop serves in the end",
-        "comparator": f"learnt from {after['learnt_from']:,} sessions after the drift",
+        "comparator": f"learnt from all {after['learnt_from']:,} sessions after the drift",
     }
     return [
         {"policy": names[name], "reward per session": bounds_text(one),

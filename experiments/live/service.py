@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from experiments.live.users.doors import EngineDoor, SimulatedClock, over_http
 from experiments.live.users.messages import REWARD
 from offpolicy import LoggedDataset
 from policies import Policy, build, collect, save
+from policies.observation import Serving
 from serving import (
+    Catalogue,
     Engine,
     JoinRule,
     MemoryLog,
@@ -126,14 +129,8 @@ class Service:
 
     def joined(self, since: int, until: int | None = None) -> LoggedDataset:
         """The decision log of the events by their numbers; all their sessions must be over."""
-        found = [read_event(event) for event in self.events.events[since:until]]
-        known = Shape.of(self.engine.serving, self.engine.catalogue)
-        shape = replace(known, max_steps=self.settings.max_steps)
-        made = [event for event in found if isinstance(event, Decision)]
-        log = join(made, [e for e in found if isinstance(e, OutcomeEvent)], JOIN, shape).log
-        if log is None:
-            raise ValueError("nobody came on this day: give more --users or a larger --daily")
-        return log
+        events, engine = self.events.events[since:until], self.engine
+        return joined(self.settings, events, engine.serving, engine.catalogue)
 
     def restore(self, events: list[bytes]) -> None:
         """Go on after these events, with the registry as it is."""
@@ -146,6 +143,19 @@ class Service:
         """Let another controller begin, and end the server."""
         self._open.close()
         self.controller.close()
+
+
+def joined(
+    settings: Settings, events: Sequence[bytes], serving: Serving, catalogue: Catalogue
+) -> LoggedDataset:
+    """The decision log of events; all their sessions must be over. Raises ValueError for none."""
+    found = [read_event(event) for event in events]
+    shape = replace(Shape.of(serving, catalogue), max_steps=settings.max_steps)
+    made = [event for event in found if isinstance(event, Decision)]
+    log = join(made, [e for e in found if isinstance(e, OutcomeEvent)], JOIN, shape).log
+    if log is None:
+        raise ValueError("nobody came on this day: give more --users or a larger --daily")
+    return log
 
 
 def rollout_rule(settings: Settings, goal: Goal) -> RolloutRule:

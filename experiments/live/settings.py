@@ -34,6 +34,8 @@ class Settings:
     """Simulated days; 12 of steady, 20 of drift and 14 of bad_canary."""
     event_day: int | None = None
     """The day of the drift or of the bad canary, from 0; half of all days by default."""
+    direction: int = 0
+    """A number that draws the direction along which a drift mirrors what users like."""
     http: bool = False
     """Serve over HTTP, by the real routes; slower: give fewer --users."""
 

@@ -25,7 +25,7 @@ class Mean:
     value: float | None = of(maybe(number), None)
     low: float | None = of(maybe(number), None, "Null where it is not bounded.")
     high: float | None = of(maybe(number), None, "Null where it is not bounded.")
-    users: int | None = of(maybe(whole), None, "Behind it.")
+    users: int | None = of(maybe(count), None, "Behind it.")
 
     def __post_init__(self) -> None:
         check(self)
