@@ -13,7 +13,7 @@ from experiments.faults.service.canaries import Misdrawing, Turning
 from experiments.faults.service.crowds import NEW, Bots, Wave
 from experiments.faults.service.reports import Reports, late_by, sent_again, under_other_ids
 from experiments.live.users.doors import Answered
-from policies import Policy, build, observation_of
+from policies import Policy, build, collect, observation_of
 from policies.base import act
 from serving import Outcome, Request
 from tests.experiments.live.worlds import make
@@ -103,7 +103,11 @@ def test_reports_come_as_they_are_changed() -> None:
 
 def policies() -> tuple[Any, Policy, Policy]:
     env = make(400)
-    return env, build("top_rated", env, temperature=0.5), build("top_rated", env, temperature=0.25)
+    log = collect(env, build("uniform", env), n_sessions=400, seed=0)
+    said, sharp = (build("top_rated", env, temperature=t) for t in (0.5, 0.25))
+    said.update(log)
+    sharp.update(log)
+    return env, said, sharp
 
 
 def test_a_policy_that_misdraws_logs_what_it_says_and_draws_otherwise() -> None:
