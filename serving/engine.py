@@ -70,7 +70,7 @@ class Engine(Serves):
         reads; without them an event is a third as long.
     remembered: the last decisions by this number are answered again to requests that are sent
         again, also where policy or history have changed; about 5 kB each.
-    clock: seconds.
+    clock: seconds. timer: seconds by which the work of a batch is measured.
 
     Raises ValueError where catalogue, fallback and policy do not fit. Threads wait for each other.
     """
@@ -90,6 +90,7 @@ class Engine(Serves):
         sha256: str = "",
         remembered: int = 4_096,
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__(policy, retrieval, version=version, sha256=sha256, tables=tables)
         serving = policy.serving
@@ -98,7 +99,7 @@ class Engine(Serves):
                 f"the catalogue has {len(catalogue)} items and the policy's {serving.n_items}: "
                 "numbers of items would not mean the same"
             )
-        self.catalogue, self.events, self.clock = catalogue, events, clock
+        self.catalogue, self.events, self.clock, self.timer = catalogue, events, clock, timer
         self.sessions = MemorySessions() if sessions is None else sessions
         self._keeper = Keeper(events, remembered)
         self.counts: Counter[str] = self._keeper.counts
@@ -232,7 +233,7 @@ class Engine(Serves):
         """
         n = len(requests)
         with self._lock:  # the time, too: events stand in the log as their times do
-            at = Moment(self.clock(), time.perf_counter())
+            at = Moment(self.clock(), self.timer(), self.timer)
             admitted = [self._door.admit(request) for request in requests]
             waits = [number("waited_ms", ms) for ms in waited_ms] or [0.0] * n
             lates = late or [False] * n

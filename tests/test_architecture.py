@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -34,15 +35,22 @@ def files_of(root: Path) -> Files:
     }
 
 
-def imported(path: Path) -> Iterator[tuple[str, str | None]]:
+def imported(path: Path) -> tuple[tuple[str, str | None], ...]:
     """(module, name) of every import statement: also inside functions and under TYPE_CHECKING."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    return _imported(path.read_text(), path)
+
+
+@cache
+def _imported(source: str, path: Path) -> tuple[tuple[str, str | None], ...]:
+    found = list[tuple[str, str | None]]()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names)
+            found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: write absolute imports"
             assert node.module is not None
-            yield from ((node.module, alias.name) for alias in node.names)
+            found += [(node.module, alias.name) for alias in node.names]
+    return tuple(found)
 
 
 def arrows(files: Files) -> dict[str, set[str]]:
@@ -60,27 +68,26 @@ def arrows(files: Files) -> dict[str, set[str]]:
 def circles(files: Files) -> list[str]:
     """Every circle, among files and, at every level, among the files and folders of a folder."""
     graph = arrows(files)
-    found = []
-    for parent in {""} | {name for name, path in files.items() if path.name == "__init__.py"}:
-        rooms: dict[str, set[str]] = {}
-        for source, targets in graph.items():
-            for target in targets:
-                ends = [_child(parent, x) for x in (source, target)]
-                if None not in ends and ends[0] != ends[1]:
-                    rooms.setdefault(str(ends[0]), set()).add(str(ends[1]))
-        found += _circle(rooms, parent or "the house")
+    rooms: dict[str, dict[str, set[str]]] = {}  # of each folder
+    for source, targets in graph.items():
+        for target in targets:
+            folder, *ends = _parted(source, target)
+            if all(ends):
+                rooms.setdefault(folder, {}).setdefault(ends[0], set()).add(ends[1])
+    found = [c for folder, inside in rooms.items() for c in _circle(inside, folder or "the house")]
     inits = {n for n, p in files.items() if p.name == "__init__.py"}
     inside = {n: {t for t in targets if t not in inits} for n, targets in graph.items()}
     return found + _circle(inside, "files")
 
 
-def _child(parent: str, name: str) -> str | None:
-    """The file or folder directly in `parent` that holds `name`; None outside it."""
-    if not parent:
-        return name.split(".")[0]
-    if not name.startswith(f"{parent}."):
-        return None
-    return name.removeprefix(f"{parent}.").split(".")[0]
+def _parted(a: str, b: str) -> tuple[str, str, str]:
+    """The smallest folder that holds both, and the files or folders of it in which each stands; ""
+    where one is the folder itself."""
+    x, y = a.split("."), b.split(".")
+    n = next((i for i, (p, q) in enumerate(zip(x, y, strict=False)) if p != q), None)
+    if n is None:
+        return ".".join(x if len(x) < len(y) else y), "", ""
+    return ".".join(x[:n]), x[n], y[n]
 
 
 def _circle(graph: dict[str, set[str]], where: str) -> list[str]:

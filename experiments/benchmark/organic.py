@@ -173,7 +173,7 @@ def served(settings: Settings, policy: Policy) -> Clicks:
     for word in np.random.SeedSequence(2**32).generate_state(parts):
         n = min(PART, settings.sessions - len(clicks) * PART)
         log = collect(env, policy, n_sessions=n, seed=int(word))
-        clicks.append(np.bincount(log.sessions, log.reward, n).astype(np.float64))
+        clicks.append(log.session_rewards())
         shown.append(np.bincount(log.sessions, minlength=n).astype(np.float64))
     return Clicks(np.concatenate(clicks), np.concatenate(shown))
 

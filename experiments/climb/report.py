@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from experiments.climb.pictures import climb_picture
 from experiments.climb.rounds import behaviour_stage, round_stage, seeds_of
 from experiments.climb.settings import Settings
 from experiments.common.run_folder import RunFolder
 from experiments.study.tables import over_seeds
+from offpolicy.intervals.binomial import exact_bounds
 from offpolicy.pictures import png
 from offpolicy.tables import markdown
 
@@ -163,12 +163,12 @@ def halts(climbs: Climbs) -> list[str]:
 
 
 def counted(held: NDArray[np.bool_], level: float) -> str:
-    """How many of how many, with exact binomial bounds of the share. Clopper & Pearson (1934)."""
+    """How many of how many, with exact binomial bounds of the share."""
     k, n = int(held.sum()), len(held)
     if n == 0:
         return "0 of 0"
-    bounds = binomtest(k, n).proportion_ci(level, "exact")
-    return f"{k} of {n} ({bounds.low:.1%} to {bounds.high:.1%})"
+    low, high = exact_bounds(k, n, level)
+    return f"{k} of {n} ({low:.1%} to {high:.1%})"
 
 
 def never_stepping(behaviours: F64, climbs: Climbs) -> F64:

@@ -45,12 +45,9 @@ def serve(
 ) -> Truth:
     """Run whole sessions of the policy in the world."""
     log = collect(env, policy, n_sessions=n_sessions, seed=seed, progress=progress)
-    returns: F64 = np.bincount(log.sessions, weights=log.reward, minlength=log.n_sessions).astype(
-        np.float64
-    )
     by_step = np.bincount(log.step, weights=log.reward) / log.n_sessions
     shown = np.unique(log.slate[log.slate >= 0])
-    return Truth(returns, by_step, len(shown) / log.n_items)
+    return Truth(log.session_rewards(), by_step, len(shown) / log.n_items)
 
 
 def mean(values: F64, level: float = 0.95) -> Mean:
@@ -60,6 +57,13 @@ def mean(values: F64, level: float = 0.95) -> Mean:
     z = NormalDist().inv_cdf(0.5 + level / 2)
     value, wide = float(values.mean()), z * float(values.std(ddof=1)) / len(values) ** 0.5
     return Mean(value, value - wide, value + wide)
+
+
+def ratio(a: F64, b: F64, level: float = 0.95) -> Mean:
+    """Mean of a (U,) over mean of b (U,) on the same users, by the delta method."""
+    value = float(a.mean() / b.mean())
+    spread = mean((a - value * b) / b.mean(), level)
+    return Mean(value, value + spread.low, value + spread.high)
 
 
 def rank_correlation(a: F64, b: F64) -> float:

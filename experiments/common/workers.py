@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from multiprocessing import active_children, get_context, parent_process
 from threading import Thread
 from typing import TypeVar, TypeVarTuple
 
+GRACE = 5.0  # s that workers have to end
 Job = TypeVarTuple("Job")
 Result = TypeVar("Result")
 
@@ -71,12 +73,19 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         yield processes
     except BaseException:
         processes.shutdown(wait=False, cancel_futures=True)
-        for child in active_children():
-            if child.pid not in before:
-                child.terminate()
+        _end({child.pid for child in active_children()} - before)
         raise
     finally:
         processes.shutdown()
+
+
+def _end(pids: set[int | None]) -> None:
+    """End processes that belong to nobody any more; kill those that do not end in time."""
+    until = time.monotonic() + GRACE
+    while left := [child for child in active_children() if child.pid in pids]:
+        for child in left:
+            child.terminate() if time.monotonic() < until else child.kill()
+        left[0].join(0.1)
 
 
 def _begin() -> None:

@@ -39,8 +39,7 @@ def pool(log: LoggedDataset, present: F64, target: F64) -> Pool:
         max_steps=log.max_steps,
     )  # fmt: skip
     t = terms(served, ratio, horizon="per_decision")
-    returns = np.bincount(log.sessions, log.reward, log.n_sessions).astype(np.float64)
-    return Pool(t, returns, log.groups.first, np.bincount(log.sessions))
+    return Pool(t, log.session_rewards(), log.groups.first, np.bincount(log.sessions))
 
 
 def draw_log(present: Pool, target: Pool, share: float, n: int, rng: np.random.Generator) -> Terms:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.common.run_folder import RunFolder
-from experiments.live.against import ratio
+from experiments.common.truth import ratio
 from experiments.live.learning import recipe_of
 from experiments.live.lines import crowd_of, records
 from experiments.live.service import JOIN, world_of
@@ -74,8 +75,8 @@ def compare(settings: Settings, run: RunFolder) -> Record:
     return found | {
         "learnt_from": log.n_sessions,
         "values": {name: bounds(np.concatenate(v), level) for name, (v, _) in of.items()},
-        "loop_of_comparator": ratio(of["loop"][1], of["comparator"][1], level),
-        "before_of_comparator": ratio(of["before"][1], of["comparator"][1], level),
+        "loop_of_comparator": asdict(ratio(of["loop"][1], of["comparator"][1], level)),
+        "before_of_comparator": asdict(ratio(of["before"][1], of["comparator"][1], level)),
         "compare_cpu": time.process_time() - began,
     }
 

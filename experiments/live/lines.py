@@ -7,8 +7,8 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -68,14 +68,25 @@ def day_folder(settings: Settings, run: RunFolder, line: Name, day: int) -> Path
 
 def play(settings: Settings, folder: Path, line: Name) -> int:
     """All days of a line that are left to do; how many they were."""
-    logging.getLogger("serving").setLevel(logging.ERROR)  # changes of versions are in the records
     run = RunFolder(folder)
     left = left_to_do(settings, run, line)
     if left:
-        with closing(Line(settings, run, line, left[0])) as one:
+        with quiet(), closing(Line(settings, run, line, left[0])) as one:
             for day in left:
                 run.stage(stage_of(line, day), partial(one.day, day))
     return len(left)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Changes of versions are not logged: they are in the records."""
+    logger = logging.getLogger("serving")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class Line:

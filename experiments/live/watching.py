@@ -20,7 +20,7 @@ RUN_LENGTH = 20_000  # sessions to a false alarm, at least, on average
 
 def values_by_version(log: LoggedDataset) -> dict[str, F64]:
     """Rewards (S,) of whole sessions by the version that served their first decision."""
-    total = np.bincount(log.sessions, log.reward, log.n_sessions)
+    total = log.session_rewards()
     assert log.logger is not None
     first = log.logger[log.groups.first].astype(str)
     return {name: total[first == name] for name in np.unique(first).tolist()}

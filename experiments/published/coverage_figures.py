@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
-from scipy.stats import binomtest
 
 import recsim_env  # noqa: F401  (registers the environments)
 from experiments.common.show import Update
 from experiments.common.truth import serve
 from offpolicy import evaluate
+from offpolicy.intervals.binomial import exact_bounds
 from offpolicy.tables import markdown
 from policies import Policy, build, collect, score_log
 
@@ -125,15 +125,13 @@ def row(
     """Counts of one estimator over the logs."""
     value, low, high = np.array([one[name] for one in seen]).T
     hits = int(((low <= truth) & (truth <= high)).sum())
-    bounds = binomtest(hits, len(seen)).proportion_ci(0.95, "exact")
     return Row(
         case.horizon,
         name,
         case.sessions,
         len(seen),
         hits / len(seen),
-        float(bounds.low),
-        float(bounds.high),
+        *exact_bounds(hits, len(seen)),
         float((high - low).mean()),
         float(value.mean() - truth),
         truth,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.run_folder import open_run
+from experiments.common.run_folder import RunFolder, open_run
 from experiments.common.show import Show
 from experiments.common.workers import results
 from experiments.rollout.planning import planned, pool_of_returns
@@ -18,6 +18,7 @@ from experiments.rollout.report import page, to_csv
 from experiments.rollout.scenarios import BY_ID, RULE, SCENARIOS, TRAFFICS, work
 
 PIECE = 50  # rollouts of a stage of the run
+PARTS = ("rollouts", "faults", "clean")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,13 @@ class Settings:
     """With a canary that is as good; other kinds have a share of them, 50 to 10 %."""
     sessions: int = 1_200
     """Of a world, whose returns the simulated users' are drawn from."""
+    parts: tuple[str, ...] = PARTS
+    """What to play: rollouts; faults (what sees each, in days of a service); clean (days without a
+    fault, for false alarms)."""
+    runs: int = 20
+    """Of each fault."""
+    clean_days: int = 200
+    """Without a fault."""
     only: tuple[str, ...] = ()
     """Rows to play, by parts of their names; all by default."""
     seed: int = 2
@@ -41,6 +49,10 @@ class Settings:
     def __post_init__(self) -> None:
         if self.rollouts < 1 or self.sessions < 50:
             raise ValueError("rollouts must be at least 1, and sessions at least 50")
+        if not self.parts or set(self.parts) - set(PARTS):
+            raise ValueError(f"parts is {self.parts}; it holds some of {', '.join(PARTS)}")
+        if min(self.runs, self.clean_days) < 1:
+            raise ValueError("runs and clean_days must be at least 1")
         if self.only and not self.chosen:
             raise ValueError(f"no row holds {self.only}; there are {', '.join(BY_ID)}")
 
@@ -52,8 +64,29 @@ class Settings:
 
 def run(settings: Settings) -> int:
     """Play what is left to play, print the page, write it with its figures."""
-    folder, show = open_run(settings.out, "rollout", settings, settings.resume), Show()
+    folder = open_run(settings.out, "rollout", settings, settings.resume)
     print(f"run folder: {folder.path}", flush=True)
+    pages = [_part(part, settings, folder) for part in PARTS if part in settings.parts]
+    text = "\n\n".join(pages)
+    print(text)
+    print(f"written: {folder.write_text('rollout.md', text + chr(10))}")
+    return 0
+
+
+def _part(part: str, settings: Settings, folder: RunFolder) -> str:
+    """Play it; its page."""
+    if part == "rollouts":
+        return _rollouts(settings, folder)
+    from experiments.faults.running import clean_part, faults_part
+
+    seed, workers = settings.seed, settings.workers
+    if part == "faults":
+        return faults_part(folder, runs=settings.runs, seed=seed, workers=workers)
+    return clean_part(folder, days=settings.clean_days, seed=seed, workers=workers)
+
+
+def _rollouts(settings: Settings, folder: RunFolder) -> str:
+    show = Show()
     pool = folder.stage("pool", lambda: pool_of_returns(settings.sessions, settings.seed))
     plans = folder.stage("plans", lambda: _plans(pool, settings.seed))
     pieces = _pieces(settings)
@@ -69,11 +102,8 @@ def run(settings: Settings) -> int:
         record = folder.read_json(f"stages/{_file(piece)}.json")
         records[piece[0]] += record["played"]
         cpu += record["cpu_seconds"]
-    table = f"{_notes(plans)}\n\n{page(records)}\n\n{cpu:.0f} CPU-seconds of rollouts."
-    print(table)
-    folder.write_text("rollout.md", table + "\n")
-    print(f"written: {folder.write_text('rollout.csv', to_csv(records))}")
-    return 0
+    folder.write_text("rollout.csv", to_csv(records))
+    return f"{_notes(plans)}\n\n{page(records)}\n\n{cpu:.0f} CPU-seconds of rollouts."
 
 
 def _pieces(settings: Settings) -> list[tuple[str, int, int]]:

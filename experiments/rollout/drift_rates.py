@@ -17,8 +17,8 @@ import numpy as np
 import recsim_env  # noqa: F401  (registers the environments)
 from offpolicy import LoggedDataset
 from offpolicy.drift.judging import DriftRule
-from offpolicy.drift.outcomes import session_totals
 from offpolicy.drift.report import drift
+from offpolicy.intervals.binomial import exact_bounds
 from offpolicy.poisoning.checking import check_users
 from offpolicy.storage.atomic import write_text
 from offpolicy.tables import markdown
@@ -56,7 +56,7 @@ class Rate:
     what: str
     logs: int
     alarms: int
-    low: float  # 95 % interval of the rate (Wilson, 1927)
+    low: float  # exact binomial bounds of the rate, 95 %
     high: float
     wanted: str
 
@@ -129,11 +129,8 @@ def bot_rates(seeds: Sequence[int], *, planted: int = 20) -> list[Rate]:
 
 
 def _rate(what: str, alarms: Sequence[bool], wanted: str) -> Rate:
-    """With Wilson's interval."""
-    n, k, z2 = len(alarms), int(sum(alarms)), 1.96**2
-    middle = (k + z2 / 2) / (n + z2)
-    half = np.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
-    return Rate(what, n, k, float(middle - half), float(middle + half), wanted)
+    n, k = len(alarms), int(sum(alarms))
+    return Rate(what, n, k, *exact_bounds(k, n), wanted)
 
 
 def _world(slots: int, **settings: Any) -> Any:
@@ -216,7 +213,7 @@ def _moved_world(seed: int) -> tuple[Any, Any, Any, tuple[int, ...]]:
         after = Drift(before.env, size=1.0, seed=streams[1] % 2**31)
         policy = _policy(before, streams[2])
         values = [
-            session_totals(collect(env, policy, n_sessions=TRUTH, seed=streams[3])).mean()
+            collect(env, policy, n_sessions=TRUTH, seed=streams[3]).session_rewards().mean()
             for env in (before, after)
         ]
         if abs(values[1] - values[0]) >= MATTERS * abs(values[0]):

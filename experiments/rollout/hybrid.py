@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, median
+from dataclasses import astuple, dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from experiments.common.seeds import purpose_seed
 from experiments.common.tables import markdown_table
-from experiments.common.truth import serve
+from experiments.common.truth import mean, ratio, serve
 from experiments.common.worlds import env_id, make_env
-from experiments.rollout.shares import Share, cost_share, value_share
+from experiments.rollout.shares import Share, cost_share
 from offpolicy import LoggedDataset
 from policies import Policy, act, build, collect, observation_of_log
 from policies.hybrid.candidates import CandidateTable, candidate_table
@@ -129,14 +129,14 @@ def hybrid_table(settings: Settings) -> HybridTable:
     rows, full = [], rewards[FULL]
     for name in policies:
         r = rewards[name]
-        z = NormalDist().inv_cdf(0.5 + settings.level / 2)
-        half = z * float(r.std(ddof=1)) / len(r) ** 0.5
+        earned = mean(r, settings.level)
+        half = earned.high - earned.value
         cost = cost_share(costs[name], costs[FULL], settings.level)
         length = policies[name].table.length if isinstance(policies[name], Hybrid) else None
         by_seed = (r.reshape(len(settings.seeds), -1), full.reshape(len(settings.seeds), -1))
         least = float((by_seed[0].mean(axis=1) / by_seed[1].mean(axis=1)).min())
         ms = median(costs[name])
-        rows.append(Row(name, length, ms, cost, values[name], least, float(r.mean()), half))
+        rows.append(Row(name, length, ms, cost, values[name], least, earned.value, half))
     return HybridTable(tuple(rows), chosen, choice, settings)
 
 
@@ -260,7 +260,9 @@ def _shares(settings: Settings, seeds: Sequence[int]) -> tuple[dict[str, Share],
             )
             rewards.setdefault(name, []).append(played.returns)
     whole = {name: np.concatenate(parts) for name, parts in rewards.items()}
-    shares = {name: value_share(r, whole[FULL], settings.level) for name, r in whole.items()}
+    shares = {
+        name: Share(*astuple(ratio(r, whole[FULL], settings.level))) for name, r in whole.items()
+    }
     return shares, whole
 
 

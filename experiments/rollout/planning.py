@@ -31,8 +31,7 @@ def pool_of_returns(sessions: int, seed: int) -> list[float]:
     policy = build("linucb", env)
     policy.update(collect(env, build("uniform", env), n_sessions=sessions, seed=seed))
     log = collect(env, policy, n_sessions=sessions, seed=seed + 1)
-    codes = np.unique(log.session, return_inverse=True)[1]
-    return sorted(float(x) for x in np.bincount(codes, log.reward))
+    return sorted(log.session_rewards().tolist())
 
 
 def planned(traffic: Traffic, pool: F64, rule: RolloutRule, seed: int) -> dict[str, Any]:

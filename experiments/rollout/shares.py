@@ -1,4 +1,4 @@
-"""Cost and value of a policy as shares of another's, with intervals."""
+"""Cost of a policy as a share of another's, with its interval."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-
-F64 = NDArray[np.float64]
 
 
 class Share(NamedTuple):
@@ -31,12 +28,3 @@ def cost_share(cost: Sequence[float], full: Sequence[float], level: float) -> Sh
     low = max(int(np.floor((n - z * n**0.5) / 2)), 0)
     high = min(int(np.ceil(1 + (n + z * n**0.5) / 2)), n) - 1
     return Share(float(np.median(ratios)), float(ratios[low]), float(ratios[high]))
-
-
-def value_share(rewards: F64, full: F64, level: float) -> Share:
-    """Mean reward of sessions (S,) over that of the full model for the same users, by the delta
-    method for a ratio of means."""
-    value = float(rewards.mean() / full.mean())
-    psi = (rewards - value * full) / full.mean()
-    half = NormalDist().inv_cdf(0.5 + level / 2) * float(psi.std(ddof=1)) / len(psi) ** 0.5
-    return Share(value, value - half, value + half)

@@ -97,19 +97,24 @@ def run(settings: Settings) -> int:
 
 def rule_of(settings: Settings) -> JoinRule:
     """Raises ValueError, which names the option."""
+    counted = counted_by(settings.reward, settings.window, settings.windows)
+    idle = seconds_of("--idle", settings.idle)
+    return replace(counted, idle=idle, idle_end=settings.idle_end, cap=cap_of(settings))
+
+
+def counted_by(reward: tuple[str, ...], window: str, windows: tuple[str, ...] = ()) -> JoinRule:
+    """How outcomes count, by the options --reward, --window and --windows. Raises ValueError,
+    which names the option."""
     return JoinRule(
-        window=seconds_of("--window", settings.window),
+        window=seconds_of("--window", window),
         windows={
             kind: seconds_of(f"--windows {kind}", text)
-            for kind, text in pairs_of("--windows", settings.windows, "purchase=1d").items()
+            for kind, text in pairs_of("--windows", windows, "purchase=1d").items()
         },
         reward={
             kind: worth_of(kind, text)
-            for kind, text in pairs_of("--reward", settings.reward, "liked=1").items()
+            for kind, text in pairs_of("--reward", reward, "liked=1").items()
         },
-        idle=seconds_of("--idle", settings.idle),
-        idle_end=settings.idle_end,
-        cap=cap_of(settings),
     )
 
 

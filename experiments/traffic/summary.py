@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from experiments.traffic.record import MALFORMED, NO_ANSWER, Calls, Record
 from experiments.traffic.schedule import F64
+from offpolicy.intervals.binomial import exact_bounds
 
 LEVELS = (0.5, 0.95, 0.99)
 RESAMPLES = 400
@@ -94,13 +95,10 @@ def _status(status: int) -> str:
 
 
 def share(k: int, n: int) -> Figure:
-    """k of n with exact binomial bounds. Clopper & Pearson (1934)."""
-    from scipy.stats import binomtest
-
+    """k of n with exact binomial bounds."""
     if not n:
         return Figure(*[float("nan")] * 3)
-    bounds = binomtest(k, n).proportion_ci(0.95, "exact")
-    return Figure(k / n, float(bounds.low), float(bounds.high))
+    return Figure(k / n, *exact_bounds(k, n))
 
 
 def quantile(values: F64, level: float) -> float:

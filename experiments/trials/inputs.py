@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from experiments.common.durations import moment_of
 from experiments.logs.item_names import open_named_log
 from experiments.logs.log_files import any_column
-from experiments.serve.join import Settings as JoinSettings
-from experiments.serve.join import rule_of
+from experiments.serve.join import counted_by
 from experiments.serve.places import reached_events
 from offpolicy import LoggedDataset
 from offpolicy.trials.of_log import ArmRows, arm_rows
@@ -94,6 +93,9 @@ def _promised(labels: NDArray[Any] | None, shares: Sequence[float]) -> dict[str,
             f"--share has {len(shares)} numbers; give one for each stratum, in the order "
             f"{', '.join(names)}"
         )
+    outside = [share for share in shares if not 0 < share < 1]
+    if outside:
+        raise ValueError(f"--share {outside[0]:g} is outside (0, 1): it is the canary's, of users")
     return dict(zip(names, shares, strict=bool(shares)))
 
 
@@ -105,7 +107,7 @@ def joined_events(
     Raises:
         ValueError: no session is over.
     """
-    rule = rule_of(JoinSettings(events=where, out=Path(), reward=reward, window=window))
+    rule = counted_by(reward, window)
     with reached_events(where) as events:
         shape, _ = shape_of(survey(events).starts)
         decisions, outcomes = list[Decision](), list[OutcomeEvent]()

@@ -81,7 +81,7 @@ class Reading:
     left_out: int
     comparable: bool
     sample_ratio: dict[str, SampleRatio]
-    multiple_exposure: float
+    multiple_exposure: float | None  # None where the log names no users
     differences: dict[str, Difference]  # "reward per user" -> ...
     adjusted: Difference | None  # reward per user, less what the past explains
     segments: Segments | None
@@ -94,7 +94,8 @@ def read(settings: Read) -> tuple[str, Reading]:
     past = None if settings.past is None else open_named_log(settings.past, settings.columns, None)
     units = units_of_log(trial.log, trial.rows, stratum=trial.stratum, past=past)
     options: dict[str, Any] = {"level": settings.level, "tuned_at": settings.tuned_at}
-    ratios, twice = _ratios(units, trial), multiple_exposure(units)
+    ratios = _ratios(units, trial)
+    twice = None if trial.log.user is None else multiple_exposure(units)
     parts = None
     if settings.segments is not None:
         column = any_column(settings.segments, Path(settings.log), trial.log).astype("U")
@@ -108,7 +109,7 @@ def read(settings: Read) -> tuple[str, Reading]:
         int(trial.rows.canary.sum() + trial.rows.control.sum()),
         trial.rows.by_user,
         trial.rows.left_out,
-        all(r.p_value >= SUSPECT for r in ratios.values()) and twice == 0,
+        all(r.p_value >= SUSPECT for r in ratios.values()) and not twice,
         ratios,
         twice,
         {
@@ -191,8 +192,14 @@ def text_of(r: Reading, level: float) -> str:
         )
     if not r.sample_ratio:
         lines.append("sample ratio: not tested; --share says what share of users was promised")
-    fault = ": USERS DO NOT KEEP THEIR ARM" if r.multiple_exposure else ""
-    lines.append(f"users seen in both arms of a stratum: {r.multiple_exposure:.3%}{fault}")
+    if r.multiple_exposure is None:
+        lines.append(
+            "users seen in both arms of a stratum: not known; the log names no users, and each "
+            "session counts as one"
+        )
+    else:
+        fault = ": USERS DO NOT KEEP THEIR ARM" if r.multiple_exposure else ""
+        lines.append(f"users seen in both arms of a stratum: {r.multiple_exposure:.3%}{fault}")
     if not r.comparable:
         lines.append("The arms may not be compared: find what broke the assignment first.")
     head = ["", "canary", "control", "difference", f"{level:.4g} at all looks", "se", "says"]

@@ -98,8 +98,3 @@ def change_of(how: How, reference: Means, recent: Means) -> Change:
     else:
         known = gamma_interval(difference, how.level, unseen=large)
     return Change(reference.mean, recent.mean, known, units)
-
-
-def session_totals(log: LoggedDataset) -> F64:
-    """(S,) reward of each session."""
-    return np.bincount(log.sessions, log.reward, log.n_sessions).astype(np.float64)

@@ -137,7 +137,7 @@ def _outcomes(
         means = [outcomes.decision_means(log, log.reward) for log in logs]
         change = outcomes.change_of(how, *means)
         return [judged.of_value("reward a decision", change, rule, subject="outcomes")]
-    totals = [outcomes.session_totals(log) for log in logs]
+    totals = [log.session_rewards() for log in logs]
     means = [outcomes.session_means(log, x) for log, x in zip(logs, totals, strict=True)]
     change = outcomes.change_of(how, *means)
     found = [judged.of_value("reward a session", change, rule, subject="outcomes")]
@@ -182,7 +182,7 @@ def _segments(
     pair = (given(logs[0]), given(logs[1])) if callable(given) else given
     sides = zip(logs, pair, ("reference", "recent"), strict=True)
     a, b = (labels_of(log, x, side) for log, x, side in sides)
-    totals = outcomes.session_totals(logs[0]), outcomes.session_totals(logs[1])
+    totals = logs[0].session_rewards(), logs[1].session_rewards()
     how = outcomes.How(rule.part(SEGMENTS / kinds), shared, rule.monitored)
     changes = segment_changes(logs, totals, (a, b), how)
     return [

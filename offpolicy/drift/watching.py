@@ -26,6 +26,7 @@ SIDES: dict[Direction, tuple[Literal["down", "up"], ...]] = {
 }
 BETS = 8  # shares 1/2, 1/4 ... of the largest bet that can never be ruined
 BLOCK = 1 << 12  # values worked on together
+LISTS = ("restarts", "fortunes", "lowest", "lowest_at")  # of the state: a number for each bet
 TRIMS = (0.005, 0.001, 0.0)  # shares cut off each end; the first that leaves values that vary
 
 
@@ -46,6 +47,8 @@ class Reference:
                 f"reference mean {self.mean} is not between low {self.low} and high {self.high}, "
                 f"floor {self.floor} and ceiling {self.ceiling}"
             )
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise LogError("reference values are too large for bounds: no change would be seen")
         if not (self.floor < self.high and self.low < self.ceiling):
             raise LogError(f"reference values are all {self.mean}: nothing that varies to compare")
 
@@ -83,7 +86,8 @@ def reference_of(
     cut = np.clip(x, floor, ceiling)
     mean = float(cut.mean())
     psi = np.bincount(code, cut - mean, units) * units / len(x)
-    se = math.sqrt(float(psi @ psi) / (units - 1) / units)
+    with np.errstate(over="ignore"):  # the reference refuses bounds that are none
+        se = math.sqrt(float(psi @ psi) / (units - 1) / units)
     wide = quantile(1 - miss, units - 1) * se + tolerance * abs(mean)
     return Reference(mean, mean - wide, mean + wide, float(floor), float(ceiling), units)
 
@@ -192,7 +196,7 @@ class Outcomes:
             raise LogError(
                 f"this is no state of a detector ({error}); give what Outcomes.to_json wrote"
             ) from error
-        for name in ("restarts", "fortunes", "lowest", "lowest_at"):
+        for name in LISTS:
             if len(getattr(state, name)) != size:
                 raise LogError(f"{name} of the state has not {size} numbers; begin a new one")
         return state
@@ -282,3 +286,8 @@ def _check_names(found: Mapping[str, Any]) -> None:
     wanted = {f.name for f in fields(Outcomes)} - {"reference"}
     if found.keys() != wanted:
         raise ValueError(f"names {sorted(found.keys() ^ wanted)} are missing or unknown")
+    for name in wanted - {"direction"}:
+        value, kinds = found[name], (int,) if name in ("n", "alarms", "lowest_at") else (int, float)
+        each = value if isinstance(value, list) else [value]
+        if isinstance(value, list) != (name in LISTS) or any(type(x) not in kinds for x in each):
+            raise ValueError(f"{name} is {str(value)[:80]}")

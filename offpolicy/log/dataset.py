@@ -162,6 +162,10 @@ class LoggedDataset:
         """S."""
         return self.groups.n
 
+    def session_rewards(self) -> NDArray[np.float64]:
+        """(S,) reward summed over each session."""
+        return np.bincount(self.sessions, self.reward, self.n_sessions).astype(np.float64)
+
     @property
     def unit(self) -> NDArray[np.int64]:
         """(N,) what is independent: users where the log names them, else sessions."""

@@ -55,7 +55,8 @@ def difference(
     Waudby-Smith et al. (2024), Welch (1947).
 
     Raises:
-        ValueError: an unknown metric, a level outside (0, 1), a covariate that is not there.
+        ValueError: an unknown metric, a level outside (0, 1), no `tuned_at` above 0, a covariate
+            that is not there.
     """
     check_level(level)
     x = units.metric(name)
@@ -66,6 +67,8 @@ def difference(
     if c is None:
         nan, inf, users = float("nan"), float("inf"), units.users.n
         return Difference(nan, -inf, inf, inf, nan, nan, users, size, canary_users)
+    if not 0 < tuned_at < np.inf:
+        raise ValueError(f"tuned_at = {tuned_at}; it is a number of sessions, above 0")
     value, saved = c.canary - c.control, None
     if covariate:
         taken = adjusted(units, c)

@@ -60,8 +60,8 @@ class TrialUnits:
             raise ValueError(f"canary is {self.canary.dtype}; it is bool")
         if not np.isfinite(self.total).all():
             raise ValueError("total holds numbers that are not finite; leave such rewards out")
-        if rows and not self.sessions.min() >= 0:
-            raise ValueError("sessions holds a number that is not 0 or more")
+        if rows and not (self.sessions.min() >= 0 and self.sessions.max() < np.inf):
+            raise ValueError("sessions holds a number that is not 0 or more, and finite")
 
     def __len__(self) -> int:
         return len(self.user)

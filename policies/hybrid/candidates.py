@@ -42,7 +42,8 @@ class CandidateTable:
         return int(self.items.shape[1])
 
     def valid(self, now: float) -> bool:
-        """Whether it may be served at `now` (s since 1970)."""
+        """Whether it may be served at `now` (s since 1970), for whoever serves it: the table and
+        `Hybrid` have no clock, and answer after that, too."""
         return self.valid_s is None or now < self.made + self.valid_s
 
     def shortened(self, length: int) -> CandidateTable:

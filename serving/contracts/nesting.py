@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.contracts.fields import SCHEMAS, ContractError, Message, Parse, from_json
+from serving.contracts.fields import (
+    SCHEMAS,
+    ContractError,
+    Message,
+    Parse,
+    from_json,
+    number,
+    whole,
+)
 
 MOST_SAID = 10_000  # characters
 
@@ -53,6 +61,28 @@ def flag(name: str, value: Any) -> bool:
 
 
 SCHEMAS[flag] = {"type": "boolean"}
+
+
+def count(name: str, value: Any) -> int:
+    """A whole number, 0 or more."""
+    found = whole(name, value)
+    if found < 0:
+        raise ContractError(f"{name} is {found}; it must be 0 or more", field=name, limit=0)
+    return found
+
+
+SCHEMAS[count] = {"type": "integer", "minimum": 0}
+
+
+def from_0(name: str, value: Any) -> float:
+    """A finite number, 0 or more."""
+    found = number(name, value)
+    if found < 0:
+        raise ContractError(f"{name} is {found:g}; it must be 0 or more", field=name, limit=0)
+    return found
+
+
+SCHEMAS[from_0] = {"type": "number", "minimum": 0}
 
 
 def sentences(name: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policies.validation import COUNT, FROM_0, POSITIVE
-from serving.contracts.fields import parse_json
+from serving.contracts.fields import many, number, parse_json, text
 from serving.contracts.outcomes import SHOWN, Outcome
 from serving.contracts.requests import Request
 from serving.edge.entries import Entries, Entry, question_of
@@ -52,7 +52,7 @@ class EdgeCache:
 
     call: posts a body to a path and returns the answer's body; OSError (TimeoutError, HTTPError
         of urllib ...) where that fails. fallback: the caller's slate where there is no other.
-    clock: seconds that do not go back, as time.monotonic.
+    clock: seconds, as time.monotonic; where it goes back, what was answered after is not shown.
 
     counts: fresh, repeats, stale and fallbacks are the slates shown, by where they came from;
         errors of the server, timeouts of waiting, invalidated and evicted answers, and
@@ -84,10 +84,10 @@ class EdgeCache:
             with self._lock:
                 now = self._clock()
                 found = self._entries.find(request.user, question)
-                if found is not None and now < found.until:
+                if found is not None and found.valid(now):
                     return self._again(request, found, "repeat")
                 failed = self._failed.held.get(request.user)
-                if failed is not None and now < failed.until:
+                if failed is not None and failed.valid(now):
                     return self._without(request, found, now)
                 other = self._asking.get(request.user)
                 if other is None:
@@ -152,26 +152,21 @@ class EdgeCache:
                 now = self._clock()
                 self.counts["errors"] += 1
                 retry = now + self.rule.retry_s
-                self._failed.keep(request.user, Entry("", "", (), retry, retry))
+                self._failed.keep(request.user, Entry("", "", (), now, retry, retry))
                 return self._without(request, self._entries.find(request.user, question), now)
-        said = parse_json(body)
-        if not {"items", "decision_id"} <= said.keys():
-            raise ValueError(f"/decide answered {body[:200]!r}: no items and decision_id in it")
-        items, valid = tuple(said["items"]), float(said.get("valid_s", 0.0))
+        decision_id, items, valid = _read(body)
         with self._lock:
             self._failed.drop(request.user)
             self.counts["fresh"] += 1
             if valid > 0 and request.user not in self._outdated:
                 until = began + valid  # the answer is no younger than the question
-                entry = Entry(
-                    question, said["decision_id"], items, until, until + self.rule.stale_s
-                )
+                entry = Entry(question, decision_id, items, began, until, until + self.rule.stale_s)
                 before = self._entries.evicted
                 self._entries.keep(request.user, entry)
                 self.counts["evicted"] += self._entries.evicted - before
         if len(self._repeats) >= self.rule.report:
             self.flush()
-        return Shown(items, "fresh", said["decision_id"])
+        return Shown(items, "fresh", decision_id)
 
     def _again(self, request: Request, entry: Entry, source: Source) -> Shown:
         entry.shown += 1
@@ -191,7 +186,21 @@ class EdgeCache:
 
     def _without(self, request: Request, found: Entry | None, now: float) -> Shown:
         """A stale answer, or the caller's fallback."""
-        if found is not None and now < found.stale_until:
+        if found is not None and found.stale(now):
             return self._again(request, found, "stale")
         self.counts["fallbacks"] += 1
         return Shown(tuple(self._fallback(request)), "fallback", None)
+
+
+def _read(body: bytes) -> tuple[str, tuple[str, ...], float]:
+    """The decision's id, the items and their validity (s) of an answer of /decide. Raises
+    ValueError for what is none."""
+    said = parse_json(body)
+    if not {"items", "decision_id"} <= said.keys():
+        raise ValueError(f"/decide answered {body[:200]!r}: no items and decision_id in it")
+    items: tuple[str, ...] = many(text)("items", said["items"])
+    return (
+        text("decision_id", said["decision_id"]),
+        items,
+        number("valid_s", said.get("valid_s", 0.0)),
+    )

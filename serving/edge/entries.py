@@ -19,9 +19,18 @@ class Entry:
     question: str
     decision_id: str
     items: tuple[str, ...]
+    since: float  # s: of an earlier moment, by a clock that went back, nothing is known
     until: float  # s: valid before
     stale_until: float  # s: before, it may be shown where the server fails
     shown: int = 0  # times after the first
+
+    def valid(self, now: float) -> bool:
+        """Whether it may be shown at `now` (s)."""
+        return self.since <= now < self.until
+
+    def stale(self, now: float) -> bool:
+        """Whether it may be shown where the server fails."""
+        return self.since <= now < self.stale_until
 
 
 @dataclass(slots=True)

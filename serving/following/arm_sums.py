@@ -38,7 +38,7 @@ class Counted:
     fallbacks: int | None
     slow: int
     p99_ms: float | None
-    violations: int | None
+    violations: int | None  # None: of slates whose rules are not known
     mean_weight_low: float | None
     mean_weight_high: float | None
 
@@ -46,22 +46,23 @@ class Counted:
 class ArmSums:
     """Sums of an arm over the last minutes and over all.
 
-    slow_ms: decisions that took longer are counted as slow. minutes: how long the last minutes are.
-    rules: which slates are audited by, as `serving.metrics` does.
+    slow_ms: decisions that took longer are counted as slow. minutes: how long the last minutes are,
+        and longer where nobody counted in between. rules: which slates are audited by, as
+        `serving.metrics` does; of slates under none, that is always known.
     """
 
     def __init__(self, slow_ms: float, minutes: int, rules: Sequence[tuple[Rule, ...]]) -> None:
-        self.slow_ms, self.last = slow_ms, -math.inf  # s, of the last decision
+        self.slow_ms, self._last, self._newest = slow_ms, -math.inf, -math.inf  # s
         self.total = Sums()
         self.minutes: dict[int, Sums] = {}  # by the minute of decisions
-        self._n_minutes = minutes
-        self._rules = {rules_hash(some): some for some in rules}
+        self._n_minutes, self._counted = minutes, math.inf  # minute of the last count
+        self._rules = {rules_hash(some): some for some in ((), *rules)}
         self.weights = FirstPlaceWeights()
         self._waiting: list[Decision] = []
 
     def add(self, decision: Decision) -> None:
         """Count a decision."""
-        self.last = max(self.last, decision.time)
+        self._newest = max(self._newest, decision.time)
         self._waiting.append(decision)
         if len(self._waiting) >= TOGETHER:
             self.flush()
@@ -82,20 +83,31 @@ class ArmSums:
         if len(self.minutes) > MOST:
             self.minutes = dict(sorted(self.minutes.items())[-MOST // 2 :])
 
+    def last(self, now: float) -> float:
+        """Time (s) of the last decision, at most `now`: none comes from the future, and a clock
+        that ran ahead does not hide that nothing comes any more."""
+        self._last, self._newest = min(max(self._last, self._newest), now), -math.inf
+        return self._last
+
     def counted(self, now: float, level: float) -> Counted:
-        """Of the last minutes; violations and weights of all. level: of the weight's bounds."""
+        """Of the last minutes, and of all since the last count; violations and weights of all.
+        level: of the weight's bounds."""
         self.flush()
-        first = int(now // 60) - self._n_minutes + 1
+        minute = int(now // 60)
+        first = min(minute - self._n_minutes + 1, self._counted)
+        self._counted = minute
         self.minutes = {minute: sums for minute, sums in self.minutes.items() if minute >= first}
         recent = reduce(add, self.minutes.values(), Sums())
         low, high = self.weights.bounds(level)
+        broken = int(self.total.count("longplay_violations"))
+        audited = not self.total.count("longplay_unaudited")
         return Counted(
             decisions=int(recent.count("longplay_requests")),
             errors=int(recent.count("longplay_fallbacks", *FAILED)),
             fallbacks=int(recent.count("longplay_fallbacks")),
             slow=int(recent.count(*SLOW)),
             p99_ms=p99_of(recent.histograms.get(DURATION)),
-            violations=int(self.total.count("longplay_violations")),
+            violations=broken if broken or audited else None,
             mean_weight_low=low,
             mean_weight_high=high,
         )
@@ -109,7 +121,8 @@ class ShadowSums:
 
     def add(self, events: Sequence[ShadowEvent]) -> None:
         """Count what a shadow would have done."""
-        worked = np.array([one.worked_ms / one.together for one in events if one.error is None])
+        made = [one for one in events if one.error is None]
+        worked = np.array([one.worked_ms / max(1, one.together) for one in made])
         for one in events:
             if one.propensity is not None:
                 self.weights.add(one.propensity, one.live_propensity)

@@ -17,6 +17,7 @@ from serving.contracts.skimming import HEAD
 from serving.events.log import REMOVED, EventReader
 
 Event = Decision | OutcomeEvent | ShadowEvent
+CLOCK = 1.0  # s by which a clock that is kept right may be set back
 
 
 class Followed(EventReader, Protocol):
@@ -36,7 +37,9 @@ class Follower:
     def __init__(self, events: EventReader, read: Mapping[str, int] | None = None) -> None:
         self.events, self.read = events, dict(read or {})
         self.counts: Counter[str] = Counter()  # missing_events and erased_events as the join counts
-        # them, and unreadable_events, which are no event of this version
+        # them, unreadable_events, which are no event of this version, and backward_events, before
+        # which their writer's clock was set back
+        self._times: dict[str, float] = {}  # s, of each writer's last event
         self.unreadable: str | None = None  # what is wrong with the last of these
 
     def new(self) -> Iterator[Event]:
@@ -62,6 +65,9 @@ class Follower:
                 self.unreadable = f"event {entry.number} of {writer}: {error}"
                 continue
             if isinstance(event, Decision | OutcomeEvent | ShadowEvent):
+                behind = self._times.get(writer, event.time) - event.time
+                self.counts["backward_events"] += behind > CLOCK
+                self._times[writer] = event.time
                 yield event
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from offpolicy.intervals.bounds import sequence_radius
 from serving.contracts.decisions import Decision
 
-EVERY = 8  # of so many tables of probabilities one is read
+EVERY = 8  # of so many tables of probabilities one is read, once the first have been
 TUNED_AT = 2_000.0  # weights at which bounds are narrowest
 LEAST = 30  # weights that bounds take
 FEW = 0.1  # effective share of weights below which their mean says nothing from above
 ROUNDING = 1e-9
+HEAVIEST = 1e60  # the weight of what was drawn with a chance of 0, as the log says: it is wrong
 
 Bounds = tuple[float | None, float | None]
 
@@ -24,25 +25,29 @@ class FirstPlaceWeights:
     square root of the probabilities, on the first place.
 
     If the table is what was played, weights have the mean 1 and a variance that the table says, and
-    none is above a number that it says. So bounds need nothing of the weights that were seen, which
-    hide rare and heavy ones: Bernstein's, for a sum that is watched all the time. Freedman (1975),
-    with the radius of Waudby-Smith et al. (2024).
+    none is above a number that it says, nor below 0. So bounds need nothing of the weights seen,
+    which hide rare and heavy ones: Bernstein's, for a sum that is watched all the time; a mean that
+    is too small is seen early, since no weight is further than 1 below it. Freedman (1975), with
+    the radius of Waudby-Smith et al. (2024).
     """
 
     def __init__(self) -> None:
         self.n, self.total, self.variance, self.most = 0, 0.0, 0.0, 0.0
 
     def add(self, one: Decision) -> None:
-        """One in EVERY, which the id chooses: to read a table costs more than all else."""
+        """The first TUNED_AT, so that a wrong one is seen early; then one in EVERY, which the id
+        chooses: to read a table costs more than all else."""
         if one.candidate_propensity is None or one.fallback is not None or one.slate[0] < 0:
             return
-        if crc32(one.decision_id.encode()) % EVERY:
+        if self.n >= TUNED_AT and crc32(one.decision_id.encode()) % EVERY:
             return
         root = np.sqrt(np.asarray(one.candidate_propensity))
         root = root[root > 0]
-        total = float(root.sum())
+        total, first = float(root.sum()), max(one.position_propensity[0], 0.0)
         self.n += 1
-        self.total += 1.0 / (math.sqrt(one.position_propensity[0]) * total)
+        self.total += _ratio(1.0, math.sqrt(first) * total)
+        if not total > 0:
+            return
         self.variance += len(root) / total**2 - 1.0
         self.most = max(self.most, 1.0 / (float(root.min()) * total))
 
@@ -51,10 +56,10 @@ class FirstPlaceWeights:
         if self.n < LEAST:
             return None, None
         radius = float(sequence_radius(self.n / TUNED_AT, 1 - level))
-        spread = radius * math.sqrt(max(self.variance, 0.0)) + self.most * radius**2 / 6
-        half = spread / self.n + ROUNDING
-        mean = self.total / self.n
-        return mean - half, mean + half
+        spread, mean = radius * math.sqrt(max(self.variance, 0.0)), self.total / self.n
+        rare = radius**2 / 6  # times the most by which a weight can be off its mean, on each side
+        above, below = spread + self.most * rare, spread + rare
+        return mean - above / self.n - ROUNDING, mean + below / self.n + ROUNDING
 
 
 class SlateWeights:
@@ -69,9 +74,9 @@ class SlateWeights:
 
     def add(self, propensity: float, drawn_with: float) -> None:
         """Probabilities of one slate."""
-        weight = propensity / drawn_with
+        weight = _ratio(propensity, drawn_with)
         self.n, self.total = self.n + 1, self.total + weight
-        self.squares, self.most = self.squares + weight**2, max(self.most, 1.0 / drawn_with)
+        self.squares, self.most = self.squares + weight**2, max(self.most, _ratio(1.0, drawn_with))
 
     def bounds(self, level: float) -> Bounds:
         """As of `FirstPlaceWeights`; asymptotic. Waudby-Smith et al. (2024)."""
@@ -83,3 +88,7 @@ class SlateWeights:
         half = radius * math.sqrt(variance / self.n) + ROUNDING
         few = self.total**2 < FEW * self.n * self.squares or self.squares == 0
         return mean - half, max(mean + half, self.most) if few else mean + half
+
+
+def _ratio(above: float, below: float) -> float:
+    return min(above / below, HEAVIEST) if below > 0 else HEAVIEST

@@ -101,7 +101,7 @@ def _propensities(decisions: list[Decision]) -> dict[str, F64]:
     out = {"longplay_propensity": moments_of(np.array([one.propensity for one in decisions]))}
     by_width: dict[int, list[Decision]] = {}
     for one in decisions:
-        if one.candidate_propensity is None or one.slate[0] < 0:
+        if not one.candidate_propensity or one.slate[0] < 0:
             continue
         if crc32(one.decision_id.encode()) % EVERY == 0:
             by_width.setdefault(len(one.candidate_propensity), []).append(one)

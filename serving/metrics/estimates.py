@@ -39,6 +39,15 @@ def share(k: float, n: float, level: float = LEVEL) -> Estimate | None:
     return Estimate(k / n, n, low, high)
 
 
+def rate(n: float, seconds: float, level: float = LEVEL) -> Estimate:
+    """n events in so many seconds, with the score interval of a Poisson count. Garwood (1936) gives
+    the exact one; requests that come in sessions vary more than that."""
+    z2 = _z(level) ** 2
+    half = math.sqrt(z2 * (n + z2 / 4))
+    low, high = max(0.0, n + z2 / 2 - half), n + z2 / 2 + half
+    return Estimate(n / seconds, n, low / seconds, high / seconds)
+
+
 def mean(moments: F64, level: float = LEVEL) -> Estimate | None:
     """The mean of n values from (n, sum, sum of squares), with a normal interval."""
     n, total, squares = (float(x) for x in moments)

@@ -38,9 +38,15 @@ def share_of(
     return estimates.share(sums.count(signal, *labels), sums.count(signal, *among))
 
 
-def mean_of(signal: str, level: float, sums: Sums, seconds: float) -> Estimate | None:
-    """The mean of a summary."""
-    return estimates.mean(sums.moments.get(signal, np.zeros(3)), level)
+def mean_of(
+    signal: str, level: float, sums: Sums, seconds: float, *, least: float = 2
+) -> Estimate | None:
+    """The mean of a summary. Of fewer than `least` values no bound is set: a normal interval of
+    few skew ones, as weights are, is wrong far more often than its level says."""
+    found = estimates.mean(sums.moments.get(signal, np.zeros(3)), level)
+    if found is None or found.n >= least:
+        return found
+    return Estimate(found.value, found.n, -np.inf, np.inf)
 
 
 def effective_share(signal: str, sums: Sums, seconds: float) -> Estimate | None:
@@ -55,7 +61,7 @@ def effective_share(signal: str, sums: Sums, seconds: float) -> Estimate | None:
 def per_second(signal: str, sums: Sums, seconds: float) -> Estimate | None:
     """A counter's rate."""
     n = sums.count(signal)
-    return estimates.exact(n / seconds, n) if seconds > 0 else None
+    return estimates.rate(n, seconds) if seconds > 0 else None
 
 
 def per_decision(signal: str, scale: float, sums: Sums, seconds: float) -> Estimate | None:

@@ -36,7 +36,10 @@ def rolled_back(now: Pointer) -> Pointer:
         said = "no version was live before"
         if change is not None and change.action == "rollback" and change.before != change.after:
             said = f"{now.live} came by a rollback from {change.before}, by {change.by}"
-        raise ValueError(f"nothing to roll back to: {said}; promote one by its name")
+        other = "" if now.shadow is None else (
+            f". {now.shadow} is asked in the shadow alone, and longplay release stop ends that"
+        )  # fmt: skip
+        raise ValueError(f"nothing to roll back to: {said}; promote one by its name{other}")
     shadow = None if now.shadow == now.previous else now.shadow
     return replace(now, live=now.previous, previous=None, shadow=shadow)
 

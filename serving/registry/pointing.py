@@ -107,11 +107,17 @@ class Pointing:
         these are; a new one for each rollout.
 
         Raises ValueError for a version that is not there, damaged, live, or of other items or sizes
-        than the live one, and where another rollout runs; and PointerMovedError.
+        than the live one, where another rollout runs, and for the id of one that ended; and
+        PointerMovedError.
         """
         split = Split(weight=float(weight), salt=salt, rollout=rollout)
 
         def change(now: Pointer) -> tuple[str, Pointer]:
+            if now.rollout != rollout and any(one.rollout == rollout for one in self.history()):
+                raise ValueError(
+                    f"there was a rollout {rollout!r} already: its decisions would be taken for "
+                    "those of this one; give another id, and a new salt"
+                )
             return "canary", with_canary(now, self._beside_live(version, now), split)
 
         return self._change(change, by, why, expect)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.claims import held
+from serving.contracts.fields import ContractError
 from serving.registry.durable import write_durably
 from serving.registry.registry import Registry
 from serving.relearning.cut import Cut, cut_of, read_cut, write_cut
@@ -39,7 +40,14 @@ class Run:
 def read_state(registry: Registry) -> RelearnState:
     """What is known of runs so far. Raises ContractError for a damaged file."""
     file = registry.folder / STATE
-    return RelearnState.from_json(file.read_bytes()) if file.is_file() else RelearnState()
+    if not file.is_file():
+        return RelearnState()
+    try:
+        return RelearnState.from_json(file.read_bytes())
+    except ContractError as error:
+        raise ContractError(
+            f"{file} is damaged: {error}. Move it away: runs then count as none was before"
+        ) from None
 
 
 def raise_alarm(registry: Registry, what: str) -> RelearnState:
@@ -72,7 +80,11 @@ def run_when_due(
         asked = Trigger(kind=ASKED, why="a person asked", time=now)
         trigger = asked if rule is None else due(state, rule, now)
         if state.running is not None:
-            cut = read_cut(registry.folder / CUTS, state.running)
+            try:
+                cut = read_cut(registry.folder / CUTS, state.running)
+            except (OSError, ValueError):  # it cannot go on, and holds back no other
+                _keep(registry, ended(state))
+                raise
             why = f"goes on: the run from cut {cut.name} was interrupted"
             trigger = Trigger(kind=ASKED, why=why, time=now)
         elif trigger is None:

@@ -136,7 +136,11 @@ def ended(state: RelearnState) -> RelearnState:
 
 
 def _since(state: RelearnState, now: float) -> float:
-    return float("inf") if state.began is None else now - state.began
+    """s since the last run began. When one began that began after now is not known, since the clock
+    was set back: it holds back no other."""
+    if state.began is None or state.began > now:
+        return float("inf")
+    return now - state.began
 
 
 def _blocked(state: RelearnState, rule: RelearnRule, now: float) -> str:
@@ -149,6 +153,6 @@ def _blocked(state: RelearnState, rule: RelearnRule, now: float) -> str:
 
 
 def _schedule(state: RelearnState, rule: RelearnRule, now: float) -> str:
-    if state.began is None:
+    if state.began is None or state.began > now:
         return "no run before"
     return f"{_since(state, now):,.0f} of {rule.every:,.0f} s since the last run began"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from serving.contracts.fields import LONGEST
+from serving.contracts.nesting import MOST_SAID
 from serving.registry.pointer import Change, Pointer, PointerMovedError
 from serving.registry.registry import Registry
 from serving.rollout.actions import ALERT, PROMOTE, ROLLBACK, SHADOW, Action, Step
@@ -54,6 +55,20 @@ def carry_out(
         settled = settle(hands, record)
         at_last = step if settled.record.steps == made.nth else _nothing(settled.record)
         return settled.record, settled.ended or at_last
+    except ValueError as error:  # the version is damaged: it cannot be served to more users
+        if made.nth == 1 or _is_back(made):
+            raise
+        return _held(hands, record, made, str(error))
+
+
+def _held(hands: Hands, record: Record, made: Made, why: str) -> tuple[Record, Step]:
+    """A step forward that the registry refused: it stays where it is, and a person is asked. What
+    must stop it still does."""
+    reason = f"held, cannot go forward: {why}"[:MOST_SAID]
+    state = replace(record.state, phase="held", before="", looked=made.state.looked, reason=reason)
+    step = Step(state=state, actions=(Action(kind=ALERT, text=reason),), reason=reason)
+    made = replace(made, state=state, actions=step.actions, reason=reason, ended=None)
+    return hands.journal.commit(replace(record, intent=None), made), step
 
 
 def settle(hands: Hands, record: Record) -> Settled:
@@ -72,9 +87,9 @@ def settle(hands: Hands, record: Record) -> Settled:
             return settled
         record = settled.record
     pointer = hands.registry.pointer()
+    if not _is_ours(pointer, record):  # also at the same revision: of a journal from elsewhere
+        return _superseded(hands, record, pointer)
     if pointer.revision != record.revision:
-        if not _is_ours(pointer, record):
-            return _superseded(hands, record, pointer)
         record = hands.journal.keep(replace(record, revision=pointer.revision))
     return Settled(record, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -9,22 +10,24 @@ from types import TracebackType
 from typing import Self
 
 from policies.rules.constraints import Rule
+from serving.answers import rules_of
 from serving.contracts.fields import ContractError
 from serving.events.log import EventReader
 from serving.following.follower import Followed, ends_of
 from serving.joining.rule import JoinRule
 from serving.registry.changes import check_beside, who
 from serving.registry.registry import Registry
-from serving.registry.versions import verify
+from serving.registry.versions import Version, verify
 from serving.rollout.actions import Step
 from serving.rollout.beginning import begin, hold, resume, stop
 from serving.rollout.carrying import Hands, carry_out, settle
 from serving.rollout.journal import Journal, Record
 from serving.rollout.lease import Lease
-from serving.rollout.reading import LiveReader, Told
+from serving.rollout.reading import MINUTES, LiveReader, Told
 from serving.rollout.rule import RolloutRule
 from serving.rollout.step import step
 
+logger = logging.getLogger("serving")
 Clock = Callable[[], float]
 ORDERS = {"hold": hold, "resume": resume, "stop": stop}
 
@@ -41,9 +44,12 @@ class Controller:
     One at a time looks at a registry; it may be killed at any moment, and the next one goes on:
     all that it needs is in the registry's folder and in the event log.
 
-    rules: of the policies, by which slates are audited (`serving.answers.rules_of`).
+    rules: of the policies, by which slates are audited (`serving.answers.rules_of`); None: those of
+        the versions that the registry's pointer names, as far as they can be loaded. Where slates
+        are served under others, it is not known whether they broke any, and nothing goes forward.
     clock: that of the event log, s.
     by: stands in the registry's history.
+    minutes: whose decisions count for hard stops; more where there are few, or looks are rare.
     """
 
     def __init__(
@@ -51,11 +57,13 @@ class Controller:
         registry: Registry,
         events: EventReader,
         *,
-        rules: Sequence[tuple[Rule, ...]] = (),
+        rules: Sequence[tuple[Rule, ...]] | None = None,
         by: str = "controller",
         clock: Clock = time.time,
+        minutes: int = MINUTES,
     ) -> None:
-        self.events, self.rules, self.by, self.clock = events, tuple(rules), by, clock
+        self.events, self.rules, self.by, self.clock = events, rules, by, clock
+        self.minutes = minutes
         self.hands = Hands(registry, Journal(registry.folder), clock)
         self.lease = Lease(registry.folder, by)
         self.reader: LiveReader | None = None
@@ -106,10 +114,23 @@ class Controller:
     def _reader(self, record: Record) -> LiveReader:
         told = Told(record.rollout, record.state.version)
         if self.reader is None or self.reader.told != told:
+            rules = _rules(self.hands.registry, record) if self.rules is None else self.rules
             self.reader = LiveReader(
-                self.events, told, record.rule, record.join, read=record.read, rules=self.rules
-            )
+                self.events, told, record.rule, record.join, read=record.read, rules=rules,
+                minutes=self.minutes,
+            )  # fmt: skip
         return self.reader
+
+
+def _rules(registry: Registry, record: Record) -> list[tuple[Rule, ...]]:
+    """Of both versions of a rollout. One that cannot be loaded is watched all the same."""
+    found = []
+    for version in (record.live, record.state.version):
+        try:
+            found.append(rules_of(registry.load(version, warmed=False).policy))
+        except (ValueError, OSError) as error:
+            logger.error("slates of %s are not audited by its rules: %s", version, error)
+    return found
 
 
 def start(
@@ -149,6 +170,11 @@ def start(
             raise ValueError(f"{pointer.canary} is a canary: longplay release rollback stops it")
         one, salt = drawn or (secrets.token_hex(3), secrets.token_hex(8))
         rollout = f"{found.version[:6]}-{one}"
+        if any(made.rollout == rollout for made in hands.journal.made()):
+            raise ValueError(
+                f"there was a rollout {rollout} already: its decisions and its users' arms would "
+                "be taken for those of this one; draw another one"
+            )
         sha256 = found.contents.sha256
         first = begin(rule, rollout=rollout, version=found.version, sha256=sha256, time=clock())
         record = Record(
@@ -156,11 +182,18 @@ def start(
             reward=dict(join.reward), live=live, salt=salt, read=ends_of(events),
             by=by, why=why, state=first.state, revision=pointer.revision,
         )  # fmt: skip
-        if found.version == live:
-            raise ValueError(f"{live} is live: a canary is another version")
-        check_beside(registry.find("live"), found)
-        verify(found)
+        check_version(registry, found)
         return carry_out(hands, record, first, None, by)[1]
+
+
+def check_version(registry: Registry, version: Version) -> None:
+    """Raise ValueError for a version that cannot be rolled out: it is live, damaged, or of another
+    world than what is live."""
+    live = registry.find("live")
+    if version.version == live.version:
+        raise ValueError(f"{live.version} is live: a canary is another version")
+    check_beside(live, version)
+    verify(version)
 
 
 def order(

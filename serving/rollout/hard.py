@@ -9,6 +9,7 @@ keeps its limit stop it wrongly with a chance of 1 % at most. P99 above a limit 
 
 from __future__ import annotations
 
+from offpolicy.intervals.binomial import exact_bounds
 from serving.rollout.rule import HARD_LEVEL, RolloutRule
 from serving.rollout.window import Shares, Window
 
@@ -77,9 +78,7 @@ def silence(window: Window) -> float:
 
 def lower_share(count: float, of: int) -> float:
     """Lower bound of a binomial share, at HARD_LEVEL. Clopper & Pearson (1934)."""
-    from scipy.special import betaincinv
-
-    return float(betaincinv(count, of - count + 1, 1 - HARD_LEVEL)) if count > 0 else 0.0
+    return exact_bounds(count, of, 2 * HARD_LEVEL - 1)[0]
 
 
 def _above(share: float | None, of: int, limit: float) -> tuple[float, float] | None:

@@ -45,7 +45,7 @@ from serving.registry.durable import (
 )
 from serving.rollout.actions import Action, Step
 from serving.rollout.rule import RolloutRule
-from serving.rollout.state import RolloutState
+from serving.rollout.state import RolloutState, check_state
 from serving.rollout.window import Window
 
 STATE, STEPS, LOCK = "rollout.json", "rollout.jsonl", ".rollout.lock"
@@ -91,7 +91,7 @@ class Record:
     rollout: str = of(text)
     rule: RolloutRule = of(inner(RolloutRule))  # noqa: RUF009
     window: float = of(positive)  # of the join, with its windows and reward
-    windows: Mapping[str, float] = of(named(number))
+    windows: Mapping[str, float] = of(named(positive))
     reward: Mapping[str, float] = of(named(number))
     live: str = of(text)  # the version that control gets
     salt: str = of(text)
@@ -106,6 +106,10 @@ class Record:
 
     def __post_init__(self) -> None:
         check(self)
+        try:
+            check_state(self.state, self.rule)
+        except ContractError as error:
+            raise error.within("state") from None
 
     @property
     def join(self) -> JoinRule:

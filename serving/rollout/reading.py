@@ -33,6 +33,7 @@ GRACE = (
     1.0  # s after its window for which a decision waits: an outcome is stamped before it is kept
 )
 REWARD, DECISIONS = "reward", "decisions"
+LARGEST = 1e60  # its fourth power times all users is a number that float64 can hold
 
 
 class Told(NamedTuple):
@@ -56,6 +57,7 @@ class LiveReader:
     join: windows and reward.
     read: how far each writer's events were read before the rollout began (`Follower`).
     rules: of the policies, by which slates are audited.
+    minutes: whose decisions count for hard stops.
     """
 
     def __init__(
@@ -67,12 +69,13 @@ class LiveReader:
         *,
         read: Mapping[str, int] | None = None,
         rules: Sequence[tuple[Rule, ...]] = (),
+        minutes: int = MINUTES,
     ) -> None:
         self.told, self.rule, self.join = told, rule, join
         self.follower, self.maturing = Follower(events, read), Maturing(join)
         self.all = UserSums(rule.metrics)
         self.recent = RecentSums(rule.metrics, rule.recent_seconds)
-        self.arms = {arm: ArmSums(rule.p99_ms, MINUTES, rules) for arm in (CANARY, CONTROL)}
+        self.arms = {arm: ArmSums(rule.p99_ms, minutes, rules) for arm in (CANARY, CONTROL)}
         self.shadow = ShadowSums(rule.p99_ms)
         self.exposures: dict[int, Exposures] = {}  # by stratum
 
@@ -126,11 +129,11 @@ class LiveReader:
             if event.policy == self.told.version:
                 self.shadow.add([event])
         elif event.rollout.rpartition("@")[0] == self.told.rollout and event.arm in self.arms:
-            if not self.maturing.add_decision(event):
+            stratum = stratum_said(event.rollout)
+            if stratum is None or not self.maturing.add_decision(event):
                 return
             self.arms[event.arm].add(event)
             user = number_of(event.user)
-            stratum = stratum_said(event.rollout)
             self.exposures.setdefault(stratum, Exposures()).add(user, event.arm == CANARY)
 
     def _settle(self, until: float) -> None:
@@ -138,16 +141,15 @@ class LiveReader:
         for one in self.maturing.mature(until):
             made = one.decision
             user, canary = number_of(made.user), made.arm == CANARY
-            stratum, values = (
-                stratum_said(made.rollout),
-                values_of(self.rule.metrics, one, self.join),
-            )
+            stratum = stratum_said(made.rollout)
+            assert stratum is not None
+            values = values_of(self.rule.metrics, one, self.join)
             self.all.add(user, canary, stratum, values, begins=made.step == 0)
             self.recent.add(made.time, user, canary, stratum, values, begins=made.step == 0)
 
     def _arm(self, arm: str, stratum: int, now: float, since: float, recent: TrialUnits) -> ArmSeen:
         users, decisions = self.all.size(arm == CANARY, stratum)
-        last = max(self.arms[arm].last, since)  # of an arm that never spoke: since it should
+        last = max(self.arms[arm].last(now), since)  # of an arm that never spoke: since it should
         return ArmSeen(
             users=users,
             decisions=decisions,
@@ -164,15 +166,21 @@ def stratum_of(weight: float) -> int:
     return round(1e6 * weight)
 
 
-def stratum_said(rollout: str) -> int:
-    """Of the share that stands in a decision's `rollout` after the id."""
-    return stratum_of(float(rollout.rpartition("@")[2]))
+def stratum_said(rollout: str) -> int | None:
+    """Of the share that stands in a decision's `rollout` after the id; None where none does."""
+    try:
+        weight = float(rollout.rpartition("@")[2])
+    except ValueError:
+        return None
+    return stratum_of(weight) if 0 <= weight <= 1 else None
 
 
 def values_of(metrics: Sequence[str], one: Mature, join: JoinRule) -> list[float]:
     """A decision's part of each metric: `reward` is that of the join, `decisions` counts, and any
-    other is the sum of the values of outcomes of the kind of that name."""
-    return [_value_of(name, one, join.reward) for name in metrics]
+    other is the sum of the values of outcomes of the kind of that name. Beyond LARGEST it counts
+    as LARGEST, so that no value of a caller's makes a sum that is no number."""
+    found = [_value_of(name, one, join.reward) for name in metrics]
+    return [max(-LARGEST, min(LARGEST, x)) for x in found]
 
 
 def _value_of(metric: str, one: Mature, reward: Mapping[str, float]) -> float:

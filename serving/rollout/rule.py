@@ -19,7 +19,7 @@ from serving.contracts.fields import (
     to_json,
     whole,
 )
-from serving.contracts.nesting import flag, inner, one_of
+from serving.contracts.nesting import count, flag, inner, one_of
 
 Scope = Literal["rollout", "stage", "recent"]  # all stages together, this one, its recent part
 Per = Literal["user", "session"]
@@ -39,6 +39,11 @@ class Guardrail:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.higher_is_better and self.margin >= 1:
+            raise ContractError(
+                f"margin of {self.metric} is {self.margin:g}; what must not fall cannot fall by "
+                "more than all of it: it must be below 1", field="margin", limit=1,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +76,8 @@ class RolloutRule:
     most_seconds: float = of(positive, 14 * 86_400.0, "Of a stage; then a person decides.")
     recent_seconds: float = of(positive, 86_400.0, "Length of the recent part of a stage.")
 
-    shadow_decisions: int = of(whole, 1000, "Before the first user is served; 0: no shadow.")
-    violations: int = of(whole, 0, "Broken constraints that are allowed.")
+    shadow_decisions: int = of(count, 1000, "Before the first user is served; 0: no shadow.")
+    violations: int = of(count, 0, "Broken constraints that are allowed.")
     error_share: float = of(positive, 0.01, "Of the canary's decisions that may fail.")
     fallback_share: float = of(positive, 0.05, "Of them that may be answered by the fallback.")
     p99_ms: float = of(positive, 200.0, "99 of 100 decisions must be faster.")

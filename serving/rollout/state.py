@@ -18,7 +18,8 @@ from serving.contracts.fields import (
     to_json,
     whole,
 )
-from serving.contracts.nesting import one_of, sentences
+from serving.contracts.nesting import count, one_of, sentences
+from serving.rollout.rule import RolloutRule
 
 Phase = Literal["shadow", "canary", "held", "paused", "done", "rolled_back"]
 PHASES: tuple[Phase, ...] = ("shadow", "canary", "held", "paused", "done", "rolled_back")
@@ -43,12 +44,14 @@ class RolloutState:
     since: float = of(number, about="Time (s) at which the stage began.")
     looked: float | None = of(maybe(number), None, "Time (s) of the last window.")
     before: Phase | Literal[""] = of(one_of("", *PHASES), "")  # noqa: RUF009  (what a pause stops)
-    extensions: int = of(whole, 0, "How often a person gave this stage its exposure once more.")
+    extensions: int = of(count, 0, "How often a person gave this stage its exposure once more.")
     resumed: float | None = of(maybe(number), None, "Time (s) of the last of them.")
     reason: str = of(sentences, "", "Why it is where it is.")
 
     def __post_init__(self) -> None:
         check(self)
+        if self.stage < -1:
+            raise ContractError(f"stage is {self.stage}; it is -1 or more", field="stage")
         if not 0 <= self.weight <= 1:
             raise ContractError(f"weight is {self.weight:g}; it must be in [0, 1]", field="weight")
 
@@ -64,3 +67,24 @@ class RolloutState:
     def from_json(cls, body: bytes | str | Mapping[str, Any]) -> RolloutState:
         """Raises ContractError, which names the field."""
         return from_json(cls, body, "rollout_state")
+
+
+def check_state(state: RolloutState, rule: RolloutRule) -> None:
+    """Raise ContractError for a state that no rollout under the rule is ever in."""
+    if state.final:
+        return
+    last = len(rule.stages) - 2  # before all users
+    if state.stage > last:
+        raise ContractError(
+            f"stage is {state.stage}, and {last} is the last one of the rule's before all users",
+            field="stage",
+        )
+    weight = 0.0 if state.stage < 0 else rule.stages[state.stage]
+    if state.weight != weight:
+        raise ContractError(
+            f"weight is {state.weight:g}; it is {weight:g} in stage {state.stage}", field="weight"
+        )
+    if (state.phase == "shadow" and state.stage >= 0) or (
+        state.phase in ("canary", "paused") and state.stage < 0
+    ):
+        raise ContractError(f"phase is {state.phase} in stage {state.stage}", field="phase")

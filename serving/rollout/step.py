@@ -8,28 +8,36 @@ from serving.rollout.actions import ALERT, PROMOTE, ROLLBACK, WEIGH, Action, Ste
 from serving.rollout.hard import SLOW_SHARE, failing, hard_stop, silence, unknown
 from serving.rollout.rule import RolloutRule
 from serving.rollout.soft import not_ready, worse
-from serving.rollout.state import RolloutState
+from serving.rollout.state import RolloutState, check_state
 from serving.rollout.window import Window
 
 SERVED = 1e-9  # weights that differ less are the same
 
 
 def step(state: RolloutState, window: Window, rule: RolloutRule) -> Step:
-    """What follows from one look, in this order: an ended rollout stays ended; a window that is not
-    newer than the last one changes nothing; hard stops; silence; soft stops; a share of users that
-    is served but should not be is set right; a person's hold; then the shadow, or the next stage.
+    """What follows from one look, in this order: an ended rollout stays ended; the last window once
+    more changes nothing; hard stops; silence; soft stops; an older window, of a clock that went
+    back, changes nothing else; a share of users that is served but should not be is set right; a
+    person's hold; then the shadow, or the next stage.
 
     A silent event log pauses: nothing says that the canary is at fault, most logs come back, and a
     rollback would throw the stage's evidence away. But nobody sees what the canary does, so from
     `lost_seconds` on it is rolled back: what is served unseen is bounded. What is not known never
     moves a canary forward.
+
+    Raises ContractError for a state that is none of the rule.
     """
-    if state.final or (state.looked is not None and window.time <= state.looked):
+    check_state(state, rule)
+    if state.final or window.time == state.looked:
         return Step(state=state, reason=state.reason)
-    now = replace(state, looked=window.time)
+    back = 0.0 if state.looked is None else state.looked - window.time
+    now = state if back > 0 else replace(state, looked=window.time)
     stopped = _stops(now, window, rule)
     if stopped is not None:
         return stopped
+    if back > 0:
+        reason = f"the clock went back by {back:.0f} s: only stops count until it is there again"
+        return Step(state=state, reason=reason)
     if abs(window.weight - now.weight) > SERVED:
         reason = f"{window.weight:.3g} of users are served and {now.weight:.3g} should be: set"
         return _stay(now, reason, Action(kind=WEIGH, weight=now.weight))
@@ -134,6 +142,8 @@ def _wait(state: RolloutState, window: Window, rule: RolloutRule, why: str) -> S
 
 def _unknown(window: Window) -> list[str]:
     missing = unknown(window.hard)
+    if window.hard.decisions == 0:  # of none, no share is known
+        missing.append("what the canary does of late")
     missing += [
         name.replace("_", " ")
         for name in ("sample_ratio_p", "multiple_exposure")

@@ -14,9 +14,8 @@ from serving.contracts.fields import (
     number,
     of,
     to_json,
-    whole,
 )
-from serving.contracts.nesting import inner
+from serving.contracts.nesting import count, from_0, inner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,7 @@ class Mean:
     value: float | None = of(maybe(number), None)
     low: float | None = of(maybe(number), None, "Null where it is not bounded.")
     high: float | None = of(maybe(number), None, "Null where it is not bounded.")
-    users: int | None = of(maybe(whole), None, "Behind it.")
+    users: int | None = of(maybe(count), None, "Behind it.")
 
     def __post_init__(self) -> None:
         check(self)
@@ -36,10 +35,10 @@ class Mean:
 class ArmSeen:
     """One arm in the present stage."""
 
-    users: int | None = of(maybe(whole), None, "That were served in this stage.")
-    decisions: int | None = of(maybe(whole), None, "In this stage.")
+    users: int | None = of(maybe(count), None, "That were served in this stage.")
+    decisions: int | None = of(maybe(count), None, "In this stage.")
     silent_seconds: float | None = of(
-        maybe(number), None, "Since its last event, or since the stage began."
+        maybe(from_0), None, "Since its last event, or since the stage began."
     )
     mean: Mean = of(inner(Mean), Mean(), "Of the rule's metric, in the recent part.")  # noqa: RUF009
 
@@ -57,7 +56,7 @@ class Seen:
     se: float | None = of(maybe(number), None)
     canary: float | None = of(maybe(number), None, "Mean.")
     control: float | None = of(maybe(number), None, "Mean.")
-    users: int | None = of(maybe(whole), None, "Behind it, in both arms.")
+    users: int | None = of(maybe(count), None, "Behind it, in both arms.")
     level: float | None = of(maybe(number), None, "Of the two bounds together.")
 
     def __post_init__(self) -> None:
@@ -68,12 +67,12 @@ class Seen:
 class Shares:
     """Counts behind the hard stops, of the canary (or the shadow) since the last few looks."""
 
-    decisions: int | None = of(maybe(whole), None)
-    errors: int | None = of(maybe(whole), None)
-    fallbacks: int | None = of(maybe(whole), None)
-    slow: int | None = of(maybe(whole), None, "Decisions that took longer than the rule's p99_ms.")
+    decisions: int | None = of(maybe(count), None)
+    errors: int | None = of(maybe(count), None)
+    fallbacks: int | None = of(maybe(count), None)
+    slow: int | None = of(maybe(count), None, "Decisions that took longer than the rule's p99_ms.")
     p99_ms: float | None = of(maybe(number), None, "For people; `slow` is what counts.")
-    violations: int | None = of(maybe(whole), None, "Constraints broken, in all the rollout.")
+    violations: int | None = of(maybe(count), None, "Constraints broken, in all the rollout.")
     mean_weight_low: float | None = of(maybe(number), None, "Anytime-valid, at HARD_LEVEL.")
     mean_weight_high: float | None = of(maybe(number), None)
 

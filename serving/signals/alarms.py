@@ -15,6 +15,7 @@ from serving.signals.rules import BURNS, LEAST, alert_name
 
 ALL = "all"  # the version of what is not told apart by version
 BY_NAME = {sli.name: (measure_of(signal, sli), sli) for signal, sli in indicators(TABLE)}
+BY_ARM = {sli.name for signal, sli in indicators(TABLE) if signal.by_arm}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,8 @@ def _told(sli: Sli, shown: Shown, before: Shown | None) -> tuple[str, Severity, 
     if alert.judged in ("fell", "rose"):
         if before is None or before["value"] is None:
             return None
+        if sli.name in BY_ARM and "version" in alert.fields and shown["n"] < LEAST:
+            return None  # as the rules of Prometheus ask for so many decisions
         was_low, was_high = _bounds(before)
         against = f"a day before {_text(before)}"
         if alert.judged == "fell":

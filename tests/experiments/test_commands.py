@@ -71,8 +71,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark collect": "--users 32 --steps 2 --policies uniform --repeats 1",
     "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",
     "benchmark training": "--users 32 --epochs 1 --dim 4 --steps 1100 --repeats 1",
-    "benchmark rollout": "--rollouts 2 --sessions 50 --only step-returns-10 no-errors "
-    "--workers 1 --out {d}",
+    "benchmark rollout": "--parts rollouts --rollouts 2 --sessions 50 --only step-returns-10 "
+    "no-errors --workers 1 --out {d}",
     "benchmark drift": "--logs 1 --out {d}/drift_rates.json",
     "benchmark faults": "--logs 1 --clean-logs 2",
     "benchmark referee": "--replicates 2 --processes rate-5-small-equal cut-random-worse "

@@ -38,28 +38,9 @@ from serving import (
 from serving.arms import arm_point
 from serving.events.reading import starts_of
 from serving.joining.survey import shape_of, survey
-from tests.factories import env_of, make_serving
-from tests.serving.factories import events_of, make_engine, names_of, play
-
-A, C, K = 30, 8, 3
-SERVING = make_serving(A, slate_size=K, n_candidates=C, history_length=4, user_size=0)
-NAMES = names_of(A)
-
-
-@dataclass
-class Shifted:
-    """Likes items by their numbers, from `first` on, and what is near the last item taken."""
-
-    first: int = 0
-    serving: Serving = SERVING
-
-    def scores(self, obs: Observation) -> np.ndarray:
-        assert obs.candidates is not None
-        near = np.abs(obs.candidates - obs.history_items[:, -1:])
-        return -((obs.candidates - self.first) % A) / 3.0 - near / 2
-
-    def update(self, log: Any) -> dict[str, float]:
-        return {}
+from tests.factories import env_of
+from tests.serving.factories import events_of, make_engine, play
+from tests.serving.shifted import NAMES, SERVING, A, C, K, Shifted, soft
 
 
 class Broken(Shifted):
@@ -69,10 +50,6 @@ class Broken(Shifted):
         if self.first:
             raise RuntimeError("out of memory")
         return np.full(obs.candidates.shape, np.nan)  # type: ignore[union-attr]
-
-
-def soft(scorer: Any) -> Policy:
-    return ScorePolicy(scorer, Exploration(temperature=1.0))
 
 
 OLD, NEW = soft(Shifted(0)), constrained(soft(Shifted(15)), Banned("low", np.arange(A) < 4))

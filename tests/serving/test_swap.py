@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from policies import Banned, Exploration, Observation, Policy, ScorePolicy, Serving, constrained
+from policies import Banned, Exploration, Observation, Policy, ScorePolicy, constrained
 from serving import (
     ContractError,
     Decision,
@@ -28,35 +28,10 @@ from serving import (
     replay,
 )
 from serving.events.reading import in_order, starts_of
-from tests.factories import make_serving
-from tests.serving.factories import events_of, make_engine, names_of
+from tests.serving.factories import events_of, make_engine
+from tests.serving.shifted import NAMES, SERVING, A, C, Shifted, shifted
 
-A, C, K = 30, 8, 3
-SERVING = make_serving(A, slate_size=K, n_candidates=C, history_length=4, user_size=0)
-NAMES = names_of(A)
-
-
-@dataclass
-class Shifted:
-    """Likes items by their numbers, from `first` on, and what is near the last item taken."""
-
-    first: int = 0
-    serving: Serving = SERVING
-
-    def scores(self, obs: Observation) -> np.ndarray:
-        assert obs.candidates is not None
-        near = np.abs(obs.candidates - obs.history_items[:, -1:])
-        return -((obs.candidates - self.first) % A) / 3.0 - near / 2
-
-    def update(self, log: Any) -> dict[str, float]:
-        return {}
-
-
-def policy_of(first: int, **sizes: Any) -> Policy:
-    return ScorePolicy(Shifted(first, replace(SERVING, **sizes)), Exploration(temperature=1.0))
-
-
-OLD, NEW = policy_of(0), policy_of(15)
+OLD, NEW = shifted(0), shifted(15)
 
 
 def ask(i: int, **fields: Any) -> Request:
@@ -122,9 +97,9 @@ def test_rules_and_retrieval_of_the_new_policy_are_kept_by_its_fallback_too() ->
 @pytest.mark.parametrize(
     ("policy", "names", "says"),
     [
-        (policy_of(0, n_items=A + 1), {"version": "new"}, "n_items 31, not 30"),
-        (policy_of(0, slate_size=2), {"version": "new"}, "slate_size 2, not 3"),
-        (policy_of(0, response_names=("stars",)), {"version": "new"}, "response_names"),
+        (shifted(0, n_items=A + 1), {"version": "new"}, "n_items 31, not 30"),
+        (shifted(0, slate_size=2), {"version": "new"}, "slate_size 2, not 3"),
+        (shifted(0, response_names=("stars",)), {"version": "new"}, "response_names"),
         (NEW, {"version": "old", "sha256": "0ff"}, "'old' is served already, of another sha256"),
         (NEW, {"version": "fallback"}, "what the fallback's decisions name"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from scipy.stats import binomtest
+from offpolicy.intervals.binomial import exact_bounds
 
 Record = Mapping[str, Any]
 HELD, ANY_HELD, WRONG, BLAMED, WARNED, SEEN = 0.93, 0.92, 0.05, 0.01, 0.01, 0.95
@@ -60,9 +60,7 @@ def share(
     k, n = int(count[0]), int(count[1])
     if n == 0:
         return Figure(part, name, estimator, what, None, hits=0, of=0, target=target)
-    bounds = binomtest(k, n).proportion_ci(0.95, "exact")
-    low, high = float(bounds.low), float(bounds.high)
-    return Figure(part, name, estimator, what, k / n, low, high, k, n, target)
+    return Figure(part, name, estimator, what, k / n, *exact_bounds(k, n), k, n, target)
 
 
 def figures(records: Mapping[str, tuple[str, Record]]) -> list[Figure]:

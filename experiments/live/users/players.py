@@ -36,8 +36,10 @@ class Shown(Protocol):
 class Door(Protocol):
     """A service as its callers see it, on a simulated clock."""
 
-    names: Sequence[str]
-    response_names: Sequence[str]
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def response_names(self) -> Sequence[str]: ...
 
     def at(self, now: float) -> None:
         """The clock stands there, s."""

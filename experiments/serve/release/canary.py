@@ -12,7 +12,7 @@ from typing import Any, Literal
 import tyro
 
 from experiments.common.durations import seconds_of
-from experiments.serve.join import kinds_said, pairs_of, worth_of
+from experiments.serve.join import counted_by, kinds_said, pairs_of, worth_of
 from experiments.serve.places import followed_events
 from experiments.serve.release.plan import Plan, Traffic, plan_rollout
 from experiments.serve.release.plan_text import plan_lines
@@ -22,7 +22,7 @@ from serving.following.follower import Followed
 from serving.following.past import past_traffic
 from serving.joining.survey import survey
 from serving.registry.versions import Version
-from serving.rollout.controller import start
+from serving.rollout.controller import check_version, start
 from serving.rollout.reading import REWARD, values_of
 from serving.rollout.rule import Guardrail, RolloutRule
 
@@ -97,8 +97,9 @@ def canary(settings: Canary) -> tuple[str, Any]:
     """Plan it, begin it, and say what comes."""
     registry, rule = Registry(settings.registry), rule_of(settings)
     found = registry.find(settings.version)
+    check_version(registry, found)
     notes = gate_notes(found, settings.despite_gate)
-    join = _join_of(settings)
+    join = counted_by(settings.reward, settings.window, settings.windows)
     with followed_events(settings.registry, settings.events) as events:
         if not settings.reward and rule.metric == REWARD:
             raise ValueError(kinds_said(survey(events)))
@@ -170,16 +171,6 @@ def gate_notes(version: Version, despite: bool) -> list[str]:
         for name, verdict in verdicts.items()
         if verdict != "pass"
     ]
-
-
-def _join_of(settings: Canary) -> JoinRule:
-    windows = pairs_of("--windows", settings.windows, "purchase=1d")
-    reward = pairs_of("--reward", settings.reward, "liked=1")
-    return JoinRule(
-        window=seconds_of("--window", settings.window),
-        windows={kind: seconds_of(f"--windows {kind}", text) for kind, text in windows.items()},
-        reward={kind: worth_of(kind, text) for kind, text in reward.items()},
-    )
 
 
 def _traffic(

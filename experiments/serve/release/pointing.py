@@ -34,7 +34,9 @@ class Promote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback:
-    """Make the version live that was before; a second rollback in a row is refused."""
+    """Stop a canary; where there is none, make the version live that was before, and a second
+    rollback in a row is refused. A rollout that is still in the shadow has no canary: `longplay
+    release stop` ends it."""
 
     registry: Path
     """The registry's folder."""

@@ -13,45 +13,32 @@ from serving.rollout.journal import Journal, as_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Word:
+    """What a person says to a rollout."""
+
+    registry: Path
+    """The registry's folder."""
+    why: str = ""
+    """For the journal."""
+    by: str | None = None
+    """Who does it; the user of this machine by default."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Word):
     """Keep the canary at its share of users. What must stop it still does."""
 
-    registry: Path
-    """The registry's folder."""
-    why: str = ""
-    """For the journal."""
-    by: str | None = None
-    """Who does it; the user of this machine by default."""
-    json: bool = False
-    """Print JSON."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
+class Resume(Word):
     """Let it go on, with the planned exposure of the stage once more where that was spent."""
 
-    registry: Path
-    """The registry's folder."""
-    why: str = ""
-    """For the journal."""
-    by: str | None = None
-    """Who does it; the user of this machine by default."""
-    json: bool = False
-    """Print JSON."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Word):
     """Take the canary away: what is live serves all users."""
-
-    registry: Path
-    """The registry's folder."""
-    why: str = ""
-    """For the history."""
-    by: str | None = None
-    """Who does it; the user of this machine by default."""
-    json: bool = False
-    """Print JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +53,7 @@ class Rollout:
     """Print JSON, with all numbers that each step saw."""
 
 
-def steer(settings: Hold | Resume | Stop) -> tuple[str, Any]:
+def steer(settings: Word) -> tuple[str, Any]:
     """Say it to the rollout."""
     what = type(settings).__name__.lower()
     registry = Registry(settings.registry)

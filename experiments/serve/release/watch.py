@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,7 @@ from experiments.common.durations import seconds_of
 from experiments.common.metrics_file import check_metrics_file, write_readings
 from experiments.serve.places import followed_events
 from experiments.serve.release.rollout_text import step_line
-from policies.rules.constraints import Rule
 from serving import Registry
-from serving.answers import rules_of
 from serving.rollout.actions import ALERT, Step
 from serving.rollout.controller import Controller
 from serving.rollout.journal import Journal, as_dict
@@ -23,6 +20,7 @@ from serving.rollout.lease import ControllerRunsError
 from serving.signals.readings import events_read, readings_of, versions_of
 
 PROMOTED, BACK, HELD_BY_ANOTHER = 0, 1, 3  # exit status; 2 is for bad input
+GOES_ON = 0  # of one look
 PATIENCE = 10  # looks in a row that may fail: a server of events that is away comes back
 
 
@@ -39,7 +37,7 @@ class Watch:
     every: str = "1min"
     """Time between two looks."""
     once: bool = False
-    """Look once."""
+    """Look once: exit status 0 also where it goes on."""
     by: str = "controller"
     """Stands in the history."""
     metrics: Path | None = None
@@ -55,7 +53,7 @@ def watch(settings: Watch) -> int:
     check_metrics_file(settings.metrics)
     journal, failures = Journal(registry.folder), 0
     with followed_events(settings.registry, settings.events) as events:
-        one = Controller(registry, events, rules=_rules(registry), by=settings.by)
+        one = Controller(registry, events, by=settings.by)
         try:
             while True:
                 try:
@@ -75,10 +73,10 @@ def watch(settings: Watch) -> int:
                     if step is None:
                         return _ended(journal)
                     _say(journal, step, one, settings.json)
-                    if settings.once:
-                        return PROMOTED
                     if step.state.final:
                         return _ended(journal)
+                    if settings.once:
+                        return GOES_ON
                 time.sleep(every)
         finally:
             one.close()
@@ -122,12 +120,3 @@ def _ended(journal: Journal) -> int:
         )
     print(f"{record.state.version}: {record.ended}", flush=True)
     return PROMOTED if record.state.phase == "done" else BACK
-
-
-def _rules(registry: Registry) -> Sequence[tuple[Rule, ...]]:
-    """Of what serves, by which slates are audited."""
-    pointer = registry.pointer()
-    named = {pointer.live, pointer.canary, pointer.shadow} - {None}
-    return [
-        rules_of(registry.load(str(name), warmed=False).policy) for name in sorted(named, key=str)
-    ]

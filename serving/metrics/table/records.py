@@ -7,7 +7,7 @@ from functools import partial
 from serving.metrics.estimates import LEVEL
 from serving.metrics.kinds import Alert, Signal, Sli
 from serving.metrics.statistics import count_of, effective_share, mean_of, quantile_of, share_of
-from serving.metrics.table.series import AGE, AGES, SURE, counter, state, summary
+from serving.metrics.table.series import AGE, AGES, SKEW, SURE, counter, state, summary
 
 RECORDS = (
     Signal(
@@ -190,7 +190,7 @@ RECORDS = (
             "Mean weight",
             "",
             "1 where the logged propensities are those that were played",
-            partial(mean_of, "longplay_first_place_weight", SURE),
+            partial(mean_of, "longplay_first_place_weight", SURE, least=SKEW),
             "=",
             1.0,
             Alert(

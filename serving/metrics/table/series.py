@@ -28,6 +28,7 @@ OVER_HTTP = (
 ANSWERED = ("policy", "fallback")
 REASONS = ("deadline", "event_log", "other", "policy", "rule", "sessions")
 SURE = 0.999  # level of a check that is looked at all the time
+SKEW = 100  # weights below which a normal interval says nothing
 
 
 def latency(

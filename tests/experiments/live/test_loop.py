@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from experiments.common.run_folder import RunFolder
-from experiments.live.against import ratio, total_difference
+from experiments.common.truth import ratio
+from experiments.live.against import total_difference
 from experiments.live.lines import play, records, stage_of
 from experiments.live.settings import Settings
 from experiments.live.telling import happenings, short_names
@@ -126,8 +127,8 @@ def test_ratios_and_differences_are_of_the_same_users() -> None:
     user = rng.gamma(2.0, 5.0, size=4000)
     a, b = 0.9 * user + rng.normal(size=4000), user + rng.normal(size=4000)
     share = ratio(a, b, 0.95)
-    assert share["low"] < 0.9 < share["high"]
-    assert share["high"] - share["low"] < 0.02  # alone, each mean is known to 2 %
+    assert share.low < 0.9 < share.high
+    assert share.high - share.low < 0.02  # alone, each mean is known to 2 %
     lost = total_difference(a, b, 0.95)
     assert lost["low"] < -0.1 * user.sum() < lost["high"]
 

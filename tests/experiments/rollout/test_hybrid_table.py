@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.common.truth import ratio
 from experiments.rollout.hybrid import (
     FULL,
     Settings,
@@ -12,7 +13,7 @@ from experiments.rollout.hybrid import (
     hybrid_table,
     markdown,
 )
-from experiments.rollout.shares import cost_share, value_share
+from experiments.rollout.shares import cost_share
 
 TINY = Settings(
     items=30, lengths=(5, 30), sessions=60, truth_sessions=30, users=10, max_steps=3,
@@ -33,7 +34,7 @@ def test_a_list_of_everything_is_the_full_model() -> None:
 
 
 def test_shares_by_hand() -> None:
-    share = value_share(np.array([1.0, 3.0]), np.array([2.0, 4.0]), 0.95)
+    share = ratio(np.array([1.0, 3.0]), np.array([2.0, 4.0]), 0.95)
     assert share.value == pytest.approx(2 / 3)
     psi = np.array([1 - 4 / 3, 3 - 8 / 3]) / 3  # -1/9 and 1/9: deviation sqrt(2) / 9
     assert share.high - share.value == pytest.approx(1.959964 * psi.std(ddof=1) / 2**0.5, rel=1e-5)

@@ -195,3 +195,23 @@ def test_a_plan_is_longer_where_there_is_less_to_see() -> None:
     assert days[0] > days[1] > days[2]
     rare = plan_rollout(rule, traffic(4e4, rate=0.05))
     assert sum(one.days or np.inf for one in rare.stages) > days[1]
+
+
+def test_one_look_says_by_its_status_that_the_version_was_taken_back(registry: Registry) -> None:
+    there = ("--registry", registry.folder)
+    assert release("canary", canary_of(registry), *there, *REWARD, "--shadow", "0") == 0
+    assert release("watch", *there, "--once") == 0
+    assert release("rollback", *there) == 0
+    assert release("watch", *there, "--once") == 1
+    assert release("watch", *there, "--once") == 1
+
+
+def test_nothing_is_planned_that_could_not_begin(
+    registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--registry", registry.folder, *REWARD, "--dry-run")
+    other = registry.add(saved(tmp_path, 7, slate_size=2), by="ann")
+    assert "is live: a canary is another version" in error(capsys, "canary", "live", *given)
+    assert "it has another slate_size" in error(capsys, "canary", other, *given)
+    never = error(capsys, "canary", canary_of(registry), *given, "--not-less", "liked=1.5")
+    assert "what must not fall cannot fall by more than all of it" in never

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from experiments.common.workers import JobsError
 from experiments.study import cells as study_cells
 from experiments.study.cells import agent, check, compute, make, seed_of, without_repeats
 from experiments.study.command import run
@@ -94,11 +96,19 @@ def test_the_best_over_a_supervised_encoder_has_its_own_table() -> None:
 SMALL = {"seeds": 2, "steps": 400, "warm_sessions": 40, "sessions": 20, "users": 20}
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that one process computed."""
+    out = tmp_path_factory.mktemp("alone")
+    assert run(settings(**SMALL, workers=1, out=out)) == 0
+    (folder,) = out.iterdir()
+    return folder
+
+
 def test_a_study_runs_and_is_not_done_twice(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(settings(**SMALL, workers=1, out=tmp_path)) == 0
-    folder = next(tmp_path.iterdir())
+    folder = shutil.copytree(alone, tmp_path / "copy")
     first = (folder / "tables.md").read_text()
     stages = sorted((folder / "stages").iterdir())
     assert len(stages) == 4
@@ -109,7 +119,7 @@ def test_a_study_runs_and_is_not_done_twice(
     assert "Longplay" in capsys.readouterr().out
 
 
-def test_a_study_that_dies_in_a_column_loses_the_cell_in_work_only(
+def test_a_cell_that_dies_loses_nothing_of_its_column_and_no_other_column(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s = settings(**SMALL, agents=("linucb", "greedy_reward"), workers=1, out=tmp_path)
@@ -121,11 +131,13 @@ def test_a_study_that_dies_in_a_column_loses_the_cell_in_work_only(
         return whole(settings, cell)
 
     monkeypatch.setattr(study_cells, "compute", dies)
-    with pytest.raises(RuntimeError, match="killed"):
+    with pytest.raises(JobsError, match="4 of 4 jobs failed, the first with: killed"):
         run(s)
     folder = next(tmp_path.iterdir())
-    (kept,) = (folder / "stages").iterdir()
-    assert kept.stem == "Longplay-none-linucb-0"
+    stages = [*(folder / "stages").iterdir()]
+    assert len(stages) == 4
+    assert all("linucb" in stage.stem for stage in stages)
+    kept = stages[0]
     monkeypatch.setattr(study_cells, "compute", whole)
     written = kept.stat().st_mtime_ns
     assert run(replace(s, resume=folder)) == 0
@@ -133,13 +145,10 @@ def test_a_study_that_dies_in_a_column_loses_the_cell_in_work_only(
     assert len(list((folder / "stages").iterdir())) == 8
 
 
-def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
-    texts = []
-    for workers in (1, 2):
-        assert run(settings(**SMALL, workers=workers, out=tmp_path / str(workers))) == 0
-        (folder,) = (tmp_path / str(workers)).iterdir()
-        texts.append((folder / "tables.md").read_text())
-    assert texts[0] == texts[1]
+def test_two_processes_compute_what_one_does(alone: Path, tmp_path: Path) -> None:
+    assert run(settings(**SMALL, workers=2, out=tmp_path)) == 0
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "tables.md").read_text() == (alone / "tables.md").read_text()
 
 
 def test_encoders_and_agents_learn_from_other_users() -> None:

@@ -10,8 +10,8 @@ from experiments.__main__ import main
 
 SMALL = (
     "--rows 300 --candidates 30 --slate-size 4 --history 8 --dim 8 --users 200 --rps 40 "
-    "--seconds 1 --plain-seconds 1 --probe-seconds 0.3 --overload-seconds 1 --kills 2 "
-    "--kill-rps 60 --outage-rps 60 --outage-seconds 6"
+    "--parts load kill swap disk redis nats --seconds 1 --probe-seconds 0.3 --overload-seconds 1 "
+    "--kills 2 --kill-rps 60 --outage-rps 60 --outage-seconds 3"
 )
 
 

@@ -146,3 +146,20 @@ def test_events_name_their_arms_and_stages(
         event.time for event in map(read_event, served.events) if isinstance(event, Decision)
     )
     assert sized["users_a_day"] == pytest.approx(record["users"] / (days / 86_400))
+
+
+def test_what_a_log_without_users_does_not_tell_is_not_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = read_log(_log(tmp_path / "log", 0.3)).columns()
+    write_log(
+        LoggedDataset.from_columns(n_items=3, **columns | {"user": None}), tmp_path / "nobody"
+    )
+    told = tmp_path / "read.json"
+    command = f"trial read {tmp_path / 'nobody'} --canary new --json {told}"
+    assert main(command.split()) == 0
+    assert "both arms of a stratum: not known; the log names no users" in capsys.readouterr().out
+    assert json.loads(told.read_text())["multiple_exposure"] is None
+    for share in ("0", "1", "2", "nan"):
+        assert main([*command.split(), "--share", share]) == 2
+        assert "is outside (0, 1)" in capsys.readouterr().err

@@ -5,40 +5,34 @@ import pytest
 from scipy import stats
 
 from offpolicy.drift.inputs import Column, compared
-from offpolicy.drift.stability import design_effect, stability
+from offpolicy.drift.stability import stability_index
 from offpolicy.errors import LogError
+
+
+def index(*samples):
+    return float(stability_index(*(np.bincount(x, minlength=5).astype(float) for x in samples)))
+
+
+def threshold_of(n, m, classes):
+    """Of independent rows: (1 / n + 1 / m) times a chi-square quantile (Yurdakul, 2018)."""
+    return (1 / n + 1 / m) * stats.chi2.ppf(0.95, classes - 1)
 
 
 def test_an_index_by_hand():
     """With half a row more: p = .5, .5 and q = 25.5 / 101, 75.5 / 101, so that the index is
-    -.247525 log .50495 + .247525 log 1.49505; chi-square of 1 degree passes 3.8415 in 5 %."""
-    found = stability([50, 50], [25, 75])
-    assert found.value == pytest.approx(0.16913 + 0.09954, abs=1e-4)
-    assert found.threshold == pytest.approx(3.8415 * (1 / 100 + 1 / 100), rel=1e-4)
-    assert found.p_value == pytest.approx(stats.chi2.sf(found.value * 50, 1))
-    clustered = stability([50, 50], [25, 75], clustering=4.0)
-    assert clustered.threshold == pytest.approx(4 * found.threshold)
+    -.247525 log .50495 + .247525 log 1.49505."""
+    found = stability_index(np.array([50.0, 50.0]), np.array([25.0, 75.0]))
+    assert found == pytest.approx(0.16913 + 0.09954, abs=1e-4)
 
 
-def test_the_usual_threshold_knows_no_n():
-    """Of 40 rows in 10 classes an index above .25 is common without any change; of 100,000 rows an
-    index of .01 is not chance."""
-    rng = np.random.default_rng(0)
-    p = np.full(10, 0.1)
-    small = [stability(rng.multinomial(40, p), rng.multinomial(40, p)) for _ in range(200)]
-    assert np.mean([s.value > 0.25 for s in small]) > 0.3
-    assert np.mean([s.value > s.threshold for s in small]) < 0.09
-    moved = p + 0.02 * np.tile([1, -1], 5)
-    large = stability(rng.multinomial(100_000, p), rng.multinomial(100_000, moved))
-    assert large.value < 0.1
-    assert large.p_value < 1e-6
-
-
-def test_copies_of_a_row_are_one_row():
-    rng = np.random.default_rng(1)
-    counts = np.eye(5)[rng.integers(0, 5, 3_000)]
-    assert design_effect(counts) == pytest.approx(1.0, abs=0.05)
-    assert design_effect(counts * 7) == pytest.approx(7.0, rel=0.05)
+@pytest.mark.parametrize("users", [50, 1_000])
+def test_a_threshold_knows_n(users):
+    """A row a user: the usual .1 and .25 are chance among 50 rows, and a change among 1,000."""
+    rng, unit = np.random.default_rng(0), np.arange(users)
+    values = rng.integers(0, 5, users), rng.integers(0, 5, users)
+    (found,) = compared([Column("x", "category", values, (unit, unit))], permutations=999)
+    assert found.threshold == pytest.approx(threshold_of(users, users, 5), rel=0.15)
+    assert (found.threshold > 0.25) == (users == 50)
 
 
 def rows(rng, users, kind, steps=6, shift=0.0):
@@ -66,8 +60,7 @@ def test_statistics_are_those_of_the_rows():
         "number", "number", tuple(np.round(x) for x in number.values), number.unit
     )  # few values
     found = compared([category, number], permutations=19)
-    counts = [np.bincount(x, minlength=5) for x in category.values]
-    assert found[0].value == pytest.approx(stability(*counts).value, rel=1e-4)
+    assert found[0].value == pytest.approx(index(*category.values), rel=1e-4)
     assert found[1].value == pytest.approx(stats.ks_2samp(*number.values).statistic, rel=1e-4)
 
 
@@ -81,13 +74,11 @@ def test_thresholds_are_those_of_slow_permutations():
     for _ in range(400):
         first = rng.permutation(120)[:60]
         inside = np.isin(unit, first)
-        a, b = (np.bincount(values[mask], minlength=5) for mask in (inside, ~inside))
-        slow.append(stability(a, b).value)
+        slow.append(index(values[inside], values[~inside]))
     assert found.threshold == pytest.approx(np.quantile(slow, 0.95), rel=0.15)
     p = np.mean([s >= found.value for s in slow])
     assert found.p_value == pytest.approx(p, abs=0.06)
-    independent = stability(*(np.bincount(x, minlength=5) for x in one.values))
-    assert found.threshold > 2 * independent.threshold  # six rows of a user are not six
+    assert found.threshold > 2 * threshold_of(360, 360, 5)  # six rows of a user are not six
 
 
 def test_level_over_all_columns_of_clustered_rows():
@@ -114,5 +105,3 @@ def test_a_column_without_rows_is_named():
     empty = Column("x", "number", (np.zeros(0), np.zeros(2)), (np.zeros(0, int), np.arange(2)))
     with pytest.raises(LogError, match="column x has 0 rows of the reference log"):
         compared([empty])
-    with pytest.raises(LogError, match="give two or more"):
-        stability([3], [4])

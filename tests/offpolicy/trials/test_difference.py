@@ -208,3 +208,14 @@ def test_users_of_both_arms_are_counted_inside_a_stratum():
     assert multiple_exposure(units) == pytest.approx(1 / 3), "b changed arms between strata only"
     with pytest.raises(ValueError, match="share = 0"):
         sample_ratio(1, 2, 0.0)
+
+
+def test_numbers_of_sessions_that_are_none_are_refused() -> None:
+    user, canary = np.arange(40), np.arange(40) % 2 == 0
+    stratum, total, sessions = np.zeros(40, np.int64), np.arange(40.0)[:, None], np.ones(40)
+    units = TrialUnits(user, canary, stratum, total, sessions, ("reward",))
+    for tuned_at in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="tuned_at"):
+            difference(units, "reward", tuned_at=tuned_at)
+    with pytest.raises(ValueError, match="finite"):
+        TrialUnits(user, canary, stratum, total, sessions * np.inf, ("reward",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import gymnasium
@@ -130,6 +131,11 @@ def test_long_term_satisfaction_steady_states(
     agrees(late, per_step, 0.005 / 3)  # a limit, printed to two digits
 
 
+@cache
+def organic(products: int, rule: oracle.Rule) -> oracle.Returns:
+    return played("OrganicBandit", 1000, rule, n_items=products)
+
+
 def last_view(env: Any, obs: Any, rng: np.random.Generator) -> Any:
     n = env.unwrapped.n_items
     return obs["user"][:, n : 2 * n].argmax(1)
@@ -149,10 +155,7 @@ def test_organic_bandit_click_rates_over_random(
 ) -> None:
     (rate, se), (base, base_se) = (
         ratio(got.consumed, got.steps)
-        for got in (
-            played("OrganicBandit", 1000, each, n_items=products)
-            for each in (rule, oracle.random_slates)
-        )
+        for got in (organic(products, each) for each in (rule, oracle.random_slates))
     )
     error = rate / base * np.hypot(se / rate, base_se / base)
     agrees_as_if_from_as_many(rate / base, error, over_random, digits)
@@ -163,7 +166,7 @@ def test_organic_bandit_click_rates_over_random(
     [(oracle.random_slates, 0.0110), (last_view, 0.0173), (oracle.greedy_oracle, 0.0184)],
 )
 def test_organic_bandit_click_rates_in_recogyms_own_world(rule: oracle.Rule, rate: float) -> None:
-    got = played("OrganicBandit", 1000, rule)
+    got = organic(10, rule)  # the world's own products
     agrees_as_if_from_as_many(*ratio(got.consumed, got.steps), rate, 5e-5)
 
 

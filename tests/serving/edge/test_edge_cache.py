@@ -251,3 +251,32 @@ def test_bad_settings_name_what_is_wrong() -> None:
         EdgeRule(users=0)
     with pytest.raises(ValueError, match="http"):
         http_calls("file:///etc/passwd")
+
+
+def test_by_a_clock_that_went_back_nothing_is_valid_and_the_server_is_asked() -> None:
+    server = Server(valid_s=10.0)
+    cache = server.cache(retry_s=5.0)
+    cache.slate(ask(0))
+    server.time -= 500.0
+    assert cache.slate(ask(1)).source == "fresh"
+    server.time -= 500.0
+    server.fails = True
+    assert cache.slate(ask(2)).source == "fallback"
+    server.fails = False
+    server.time -= 500.0
+    assert cache.slate(ask(3)).source == "fresh"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"items": "abc"}, {"items": None}, {"items": [1]}, {"decision_id": None},
+        {"valid_s": None}, {"valid_s": "x"}, {"valid_s": 10**400},
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_none_is_refused(changed: dict[str, Any]) -> None:
+    body = json.dumps({"items": ["a"], "decision_id": "d", "valid_s": 5.0} | changed).encode()
+    cache = EdgeCache(lambda *_: body, lambda _: ("a",), clock=lambda: 0.0)
+    for nth in range(2):
+        with pytest.raises(ValueError, match=next(iter(changed))):
+            cache.slate(ask(nth))

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from serving import MemoryLog
 from serving.contracts.events import read_event
 from serving.contracts.fields import ContractError
 from serving.contracts.shadows import ShadowEvent
-from serving.following.follower import read_quickly
+from serving.following.follower import Follower, read_quickly
 from tests.serving.rollout.traffic import decision, messy, outcome
 
 
@@ -28,6 +29,18 @@ def test_events_are_what_they_are_when_they_are_read_slowly() -> None:
     for event in (*messy(0, 20), full, shadow, came):
         line = event.to_json()
         assert read_quickly(line) == read_event(line) == event
+
+
+def test_a_clock_that_is_set_back_is_counted_and_one_that_is_kept_right_is_not() -> None:
+    events = MemoryLog()
+    for nth, time in enumerate((100.0, 160.0, 159.5, 40.0, 41.0)):
+        events.append(decision(nth, "ann", time).to_json())
+    follower = Follower(events)
+    assert len([*follower.new()]) == 5
+    assert follower.counts["backward_events"] == 1
+    events.append(decision(5, "ann", 30.0).to_json())
+    assert len([*follower.new()]) == 1
+    assert follower.counts["backward_events"] == 2
 
 
 @pytest.mark.parametrize(

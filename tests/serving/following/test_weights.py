@@ -71,3 +71,28 @@ def test_a_shadow_unlike_what_is_live_is_not_stopped() -> None:
     assert low is not None
     assert high is not None
     assert 0.9 < low < 1 < high < 1.1
+
+
+@pytest.mark.parametrize(
+    ("first", "table"), [(0.0, (0.5, 0.5)), (-0.1, (0.5, 0.5)), (0.5, ()), (0.5, (0.0, 0.0))]
+)
+def test_what_was_drawn_with_no_chance_by_the_log_is_a_wrong_propensity(
+    first: float, table: tuple[float, ...]
+) -> None:
+    found = FirstPlaceWeights()
+    for nth in range(40):
+        well = decision(nth, "u", 0.0, position_propensity=(0.5, 0.5))
+        said = (0.5, 0.5) if nth else table
+        one = replace(well, candidate_propensity=said)
+        found.add(one if nth else replace(one, position_propensity=(first, 0.5)))
+    low, high = found.bounds(LEVEL)
+    assert low is not None
+    assert high is not None
+    assert 1 < low <= high < np.inf
+
+
+def test_a_slate_that_was_shown_with_no_chance_by_the_log_leaves_the_weights_finite() -> None:
+    found = SlateWeights()
+    for nth in range(40):
+        found.add(0.25, 0.0 if nth == 7 else 0.25)
+    assert all(bound is not None and np.isfinite(bound) for bound in found.bounds(LEVEL))

@@ -33,7 +33,7 @@ from tests.serving.factories import (
 )
 from tests.serving.http.factories import Caller, tiny_service
 
-A, SLOTS, PER_SLOT = 60, 60, 7  # 420 sessions
+A, SLOTS, PER_SLOT = 60, 60, 4  # 240 sessions
 make_env = env_of(SLOTS, n_items=A, slate_size=3, n_candidates=20, history_length=10, max_steps=5)
 RULE = JoinRule(reward={"paid": 1.0}, window=1e9, idle=1e9)
 AT_ONCE = 16

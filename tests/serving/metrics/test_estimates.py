@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
-from serving.metrics.estimates import effective, exact, mean, quantile, share
+from serving.metrics.estimates import effective, exact, mean, quantile, rate, share
 
 
 def test_a_share_by_hand() -> None:
@@ -32,6 +33,24 @@ def test_a_mean_by_hand() -> None:
     one = mean(np.array([1, 5, 25.0]))
     assert one is not None
     assert (one.value, one.low, one.high) == (5, -math.inf, math.inf)
+
+
+def test_a_rate_by_hand() -> None:
+    """100 in 50 s: (100 + 1.92073 ± 1.95996 sqrt(100.96036)) / 50 = 2.03841 ± .39387."""
+    assert rate(100, 50.0) == pytest.approx((2.0, 100, 1.64454, 2.43229), abs=1e-5)
+    none = rate(0, 50.0)
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(0.07683, abs=1e-5)  # 3.84146 / 50
+
+
+@pytest.mark.parametrize("expected", [5.0, 20.0, 170.0])
+def test_a_rate_holds_as_often_as_it_says(expected: float) -> None:
+    """Exactly: the chance of all counts whose interval holds the truth."""
+    counts = np.arange(500)
+    chance = poisson.pmf(counts, expected)
+    found = [rate(float(n), 1.0) for n in counts]
+    held = np.array([one.low <= expected <= one.high for one in found])
+    assert 0.93 < chance[held].sum() < 0.97
 
 
 def test_a_quantile_by_hand() -> None:

@@ -1,8 +1,9 @@
 """Run by itself: forks processes that change registries, has each killed, and looks at what is
-left. Prints how many were killed at a step, how many met
-a full disk there, and how many were killed at random; an AssertionError tells what that broke.
+left. Prints how many were killed at a step, how many met a full disk there, and how many were
+killed at random; an AssertionError tells what that broke. With N, at every Nth step alone: a kill
+at the first, a full disk at the second.
 
-    python -m tests.serving.registry.kills FOLDER
+    python -m tests.serving.registry.kills FOLDER [N]
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def check(folder: Path, policies: list[Path]) -> None:
     assert left == [], left
 
 
-def at_every_step(base: Path, folder: Path, policies: list[Path], *, kill: bool) -> int:
+def at_every_step(
+    base: Path, folder: Path, policies: list[Path], *, kill: bool, steps: range
+) -> int:
     """The same change again and again, with a fault one step later each time."""
     first, _ = (v.version for v in Registry(base).versions())
     changes: list[Callable[[Registry], object]] = [
@@ -115,7 +118,7 @@ def at_every_step(base: Path, folder: Path, policies: list[Path], *, kill: bool)
     ]
     faults = 0
     for change in changes:
-        for at in range(1_000):
+        for at in steps:
             tried = folder / "tried"
             shutil.rmtree(tried, ignore_errors=True)
             shutil.copytree(base, tried)
@@ -167,7 +170,7 @@ def at_random(base: Path, policies: list[Path], kills: int) -> int:
     return kills
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, nth: int = 1) -> None:
     registry, (a, b) = make_registry(folder)
     policies = [saved(folder, nth) for nth in range(3)]
     registry.promote(a, by="ann")
@@ -175,10 +178,11 @@ def main(folder: Path) -> None:
     prepare = registries.prepare  # reads alone, the same each time
     known = {str(one): prepare(one, catalogue=CATALOGUE, **AS_GIVEN) for one in policies}
     registries.prepare = lambda source, **given: known[str(source)]  # type: ignore[assignment]
-    for kill in (True, False):
-        print(at_every_step(registry.folder, folder, policies, kill=kill))
+    for first, kill in enumerate((True, False)):
+        steps = range(first % nth, 1_000, nth)
+        print(at_every_step(registry.folder, folder, policies, kill=kill, steps=steps))
     print(at_random(registry.folder, policies, 20))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

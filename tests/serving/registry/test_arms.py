@@ -56,12 +56,12 @@ def test_a_rollback_while_a_canary_runs_takes_the_canary_alone(tmp_path: Path) -
     now = registry.rollback(by="eve", why="complaints")
     assert (*arms(now), now.previous) == (b, None, None, None, a)
     assert arms(registry.rollback())[0] == a, "and only the next one goes back further"
-    registry.canary(c, weight=0.5, **ROLLOUT)
+    registry.canary(c, weight=0.5, **ROLLOUT | {"rollout": "again"})
     registry.rollback()
     with pytest.raises(ValueError, match="no version was live before"):
         registry.rollback()
     assert registry.stop_canary().revision == registry.pointer().revision, "there is none"
-    registry.canary(c, weight=0.5, **ROLLOUT)
+    registry.canary(c, weight=0.5, **ROLLOUT | {"rollout": "once more"})
     assert arms(registry.stop_canary(by="eve")) == (a, None, None, None)
     assert registry.history()[-1].action == "stop_canary"
 
@@ -109,6 +109,17 @@ def test_what_cannot_be_an_arm_changes_nothing(tmp_path: Path) -> None:
     assert registry.pointer().revision == 2
 
 
+def test_the_id_of_a_rollout_that_ended_is_refused(tmp_path: Path) -> None:
+    registry, (a, b, _) = make_registry(tmp_path, 3)
+    registry.promote(a)
+    registry.canary(b, weight=0.1, **ROLLOUT)
+    registry.rollback()
+    before = registry.pointer()
+    with pytest.raises(ValueError, match="there was a rollout"):
+        registry.canary(b, weight=0.1, **ROLLOUT | {"salt": "another"})
+    assert registry.pointer() == before
+
+
 def test_who_saw_an_older_pointer_changes_nothing(tmp_path: Path) -> None:
     registry, (a, b) = make_registry(tmp_path)
     seen = registry.promote(a, by="ann").revision
@@ -153,3 +164,11 @@ def test_a_pointer_with_half_a_canary_is_damaged(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"damaged: {why}"):
             parse_pointer(said, tmp_path / "pointer.json")
     assert parse_pointer(b'{"live":"a"}', tmp_path).split is None
+
+
+def test_a_rollback_with_a_shadow_alone_says_how_to_end_it(tmp_path: Path) -> None:
+    registry, (a, b) = make_registry(tmp_path)
+    registry.promote(a)
+    registry.shadow(b)
+    with pytest.raises(ValueError, match=f"{b} is asked in the shadow alone, .* release stop"):
+        registry.rollback()

@@ -160,11 +160,11 @@ def test_arms_of_a_live_version_that_cannot_be_loaded_are_not_served(tmp_path: P
     assert arms(engine) == (a, None, None, None), "a rollout that ended is not served on"
     assert "another catalogue" in str(watcher.status().error)
     registry.promote(c)
-    registry.canary(b, weight=0.5, **ROLLOUT)
+    registry.canary(b, weight=0.5, **ROLLOUT | {"rollout": "again"})
     assert watcher.check()
     assert (arms(engine), watcher.status().error) == ((c, b, 0.5, None), None)
     registry.promote("canary")
-    registry.canary(a, weight=0.1, **ROLLOUT)
+    registry.canary(a, weight=0.1, **ROLLOUT | {"rollout": "once more"})
     assert watcher.check()
     assert arms(engine) == (b, a, 0.1, None)
 

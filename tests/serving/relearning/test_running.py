@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from offpolicy.storage.claims import held
+from serving.contracts.fields import ContractError
 from serving.relearning.cut import Cut
 from serving.relearning.recipe import Recipe
 from serving.relearning.relearn import Challenge, relearn
-from serving.relearning.running import CUTS, raise_alarm, read_state, run_when_due
-from serving.relearning.triggers import RelearnRule
+from serving.relearning.running import CUTS, STATE, raise_alarm, read_state, run_when_due
+from serving.relearning.triggers import RelearnRule, RelearnState
 from tests.serving.relearning.factories import TERMS, registry_of, served
 
 
@@ -68,3 +69,21 @@ def test_an_error_ends_the_run_and_two_do_not_run_at_once(tmp_path: Path) -> Non
     with held(registry.folder / CUTS), pytest.raises(OSError, match="another run is learning"):
         run_when_due(registry, log, None, fails)
     assert np.isfinite(read_state(registry).began or np.nan)
+
+
+def test_a_run_whose_cut_is_gone_holds_back_no_other(tmp_path: Path) -> None:
+    policy, log = served()
+    registry = registry_of(tmp_path, policy)
+    (registry.folder / STATE).write_bytes(RelearnState(running="gone", began=0.0).to_json())
+
+    def learn(cut: Cut, why: str) -> Any:
+        return cut.name
+
+    with pytest.raises(FileNotFoundError, match="no cut 'gone'"):
+        run_when_due(registry, log, None, learn)
+    again = run_when_due(registry, log, None, learn, name="next")
+    assert again.cut is not None
+    assert again.cut.name == "next"
+    (registry.folder / STATE).write_text('{"sessions": "x"}')
+    with pytest.raises(ContractError, match=r"relearning\.json is damaged: sessions"):
+        run_when_due(registry, log, None, learn)

@@ -52,6 +52,15 @@ def test_runs_are_apart_and_one_at_a_time() -> None:
     assert due(ended(state), ALL, 100.0) is None  # the alarm is answered, and nothing is new
 
 
+def test_a_run_that_began_after_now_holds_back_no_other() -> None:
+    """A clock that was years ahead, once, and was set right."""
+    state = RelearnState(sessions=150, learnt=100, began=1e9)
+    assert kind(state, ALL, 100.0) == "sessions"
+    assert kind(replace(state, sessions=101), ALL, 100.0) == "schedule"
+    assert kind(replace(state, alarm="reward fell", running="cut-1"), ALL, 100.0) == "drift"
+    assert "-" not in why_not(replace(state, sessions=100), ALL, 100.0)
+
+
 def test_all_of_it_is_json() -> None:
     state = RelearnState(sessions=3, began=1.5, running="cut-1", alarm="x")
     assert RelearnState.from_json(state.to_json()) == state

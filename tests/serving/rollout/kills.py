@@ -1,8 +1,9 @@
 """Run by itself: forks controllers that are killed at every change that they make to the disk, and
 others beside which a person moves the pointer at every point, and looks at what is left. Prints how
-many of each; an AssertionError tells what that broke.
+many there are of each; an AssertionError tells what that broke. With N, at every Nth alone, each
+kind from another one on.
 
-    python -m tests.serving.rollout.kills FOLDER
+    python -m tests.serving.rollout.kills FOLDER [N]
 """
 
 from __future__ import annotations
@@ -80,10 +81,12 @@ def made_of(folder: Path) -> tuple[list[Change], list[Made]]:
     return history[1:], made
 
 
-def killed_at_every_change(base: Path, folder: Path, version: str, decide: Any) -> int:
+def killed_at_every_change(
+    base: Path, folder: Path, version: str, decide: Any, points: range
+) -> int:
     """Kill it a change later each time, and let another one go on."""
     controller.step, wanted = decide, FORWARD if decide is forward else BACK
-    for at in range(MOST):
+    for at in points:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(base, folder)
 
@@ -117,10 +120,12 @@ POINTS: list[tuple[Any, str]] = [  # between which a person comes
 ]
 
 
-def by_hand_at_every_point(base: Path, folder: Path, version: str, third: str) -> int:
+def by_hand_at_every_point(
+    base: Path, folder: Path, version: str, third: str, points: range
+) -> int:
     """A person promotes another version before and after every point, once in each run."""
     controller.step = forward
-    for at in range(MOST):
+    for at in points:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(base, folder)
         left, undo = [at], list[Callable[[], None]]()
@@ -190,15 +195,16 @@ def held_and_resumed(base: Path, folder: Path, version: str) -> None:
     assert made[-1].ended == "rolled back by ann: enough"
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, nth: int = 1) -> None:
     registry, (a, b, c) = make_registry(folder, 3)
     registry.promote(a, by="ann")
     copy = folder / "copy"
     held_and_resumed(registry.folder, copy, b)
-    print(killed_at_every_change(registry.folder, copy, b, forward))
-    print(killed_at_every_change(registry.folder, copy, b, back))
-    print(by_hand_at_every_point(registry.folder, copy, b, c))
+    points = [range(first % nth, MOST, nth) for first in range(3)]
+    print(killed_at_every_change(registry.folder, copy, b, forward, points[0]))
+    print(killed_at_every_change(registry.folder, copy, b, back, points[1]))
+    print(by_hand_at_every_point(registry.folder, copy, b, c, points[2]))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

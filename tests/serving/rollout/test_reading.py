@@ -177,7 +177,7 @@ def test_numbers_worked_by_hand() -> None:
 def test_a_broken_slate_and_propensities_that_are_none_are_seen() -> None:
     rng, log = np.random.default_rng(0), MemoryLog()
     true = np.array([0.5, 0.3, 0.1, 0.1])
-    for nth in range(20_000):
+    for nth in range(8_000):
         first = int(rng.choice(4, p=true))
         said = true if nth % 2 else true[::-1]  # the control's is honest, the canary's not
         one = decision(nth, f"u{nth % 200}", 1_000.0 + nth / 100, canary=nth % 2 == 0)

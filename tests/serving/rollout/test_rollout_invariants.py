@@ -77,7 +77,7 @@ looks = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(looks, min_size=1, max_size=15))
 def test_whatever_is_seen(seen: list[dict[str, Any]]) -> None:
     state, time = begin(RULE, rollout="r", version="v", time=0.0).state, 0.0

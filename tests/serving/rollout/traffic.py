@@ -10,9 +10,11 @@ import numpy as np
 from serving.contracts.decisions import Decision
 from serving.contracts.outcomes import OutcomeEvent
 from serving.events.memory import MemoryLog
+from serving.hashes import rules_hash
 
 ROLLOUT = "r1"
 ITEMS, K = 6, 2
+NO_RULES = rules_hash(())
 
 
 def decision(
@@ -23,7 +25,7 @@ def decision(
         decision_id=f"d{nth}", time=time, user=user, session=f"s{nth}", began=f"d{nth}", step=0,
         slate=(nth % ITEMS, (nth + 1) % ITEMS), items=("a", "b"), propensity=0.25,
         position_propensity=(0.5, 0.5), candidates=None, candidate_propensity=None, context=(),
-        policy="new" if canary else "old", rules="rules", history_version=0, history_hash="h",
+        policy="new" if canary else "old", rules=NO_RULES, history_version=0, history_hash="h",
         history_age=None, prior_items=(), prior_responses=(), unknown_items=0, fallback=None,
         worked_ms=2.0, waited_ms=1.0, arm="canary" if canary else "control",
         rollout=f"{ROLLOUT}@{weight:g}",

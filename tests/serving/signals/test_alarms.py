@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from serving.metrics.estimates import Estimate
@@ -52,6 +53,40 @@ def test_what_is_compared_with_the_day_before() -> None:
     assert firing(now) == firing(now, before=now) == firing(day, before=now) == []
     wide = watched_slis({("longplay_session_reward", "live"): Estimate(2.0, 9, 1.0, 2.4)})
     assert firing(wide, before=day) == []  # 2.4 is not below .8 times 2.9
+
+
+def test_traffic_that_varies_is_no_alarm_and_traffic_that_falls_is() -> None:
+    """70 requests where there were 170 the day before may be chance: 70 [55.4, 88.4] is not below
+    half of [146.3, 197.6]. 40 [29.4, 54.5] is."""
+    day = answered(170, 0)
+    assert firing(answered(70, 0), before=day) == []
+    assert [one.name for one in firing(answered(40, 0), before=day)] == ["LongplayRequests"]
+
+
+def test_an_alarm_asks_for_as_many_decisions_as_its_rule_does() -> None:
+    def slis(shown: list[int]) -> dict[str, Shown]:
+        """Items shown so often, one a slate."""
+        counts = {("longplay_decisions", "true"): float(sum(shown))}
+        return slis_of(Sums(counts, shown=np.array(shown)), 300.0)
+
+    day = slis([50] * 30)
+    assert firing(slis([99]), before=day) == []
+    found = firing(slis([100]), before=day)
+    assert [one.name for one in found] == ["LongplayItemsEffective"]
+
+
+def test_few_weights_say_nothing_of_their_mean() -> None:
+    """A mean of .5 with hardly any spread: of 99 weights no bound is set."""
+    few, many = (
+        slis_of(
+            Sums(moments={"longplay_first_place_weight": n * np.array([1.0, 0.5, 0.2501])}), 1.0
+        )
+        for n in (99, 100)
+    )
+    assert few["mean_weight"]["verdict"] == "unsure"
+    assert many["mean_weight"]["verdict"] == "missed"
+    assert [one.name for one in firing(many)] == ["LongplayMeanWeight"]
+    assert firing(few) == []
 
 
 def test_what_the_watch_reads() -> None:
