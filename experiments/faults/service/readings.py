@@ -14,7 +14,6 @@ from experiments.live.service import JOIN
 from offpolicy import LoggedDataset
 from offpolicy.drift.judging import DriftRule
 from offpolicy.drift.report import drift
-from offpolicy.log.groups import group
 from offpolicy.poisoning.bots import bots
 from serving import Shape, join
 from serving.arms import CANARY, CONTROL
@@ -25,10 +24,10 @@ from serving.following.follower import Follower
 from serving.joining.join import Joined
 from serving.metrics import estimates
 from serving.metrics.text.watched import Reading, Readings
+from serving.signals.feeds.of_log import drift_readings, user_readings
 from serving.signals.readings import readings_of
 
 F64 = NDArray[np.float64]
-TOP = 0.01  # of users
 DRIFT = DriftRule(level=0.99, monitored=True)  # the day is compared again as it grows
 NORMAL = (
     "decisions",
@@ -89,21 +88,15 @@ def _of_log(
 ) -> dict[tuple[str, str], Reading]:
     total: F64 = np.bincount(log.sessions, log.reward, log.n_sessions).astype(np.float64)
     length = np.bincount(log.sessions, minlength=log.n_sessions).astype(np.float64)
-    users = group(log.unit)
-    paid = np.sort(np.bincount(users.code, np.abs(log.reward), users.n))[::-1]
     suspects = bots(log, time=both.time)
     out: dict[tuple[str, str], Reading] = {
+        **user_readings(log, suspects),
         ("longplay_history_mismatch", ""): estimates.share(float(both.skewed.sum()), len(log)),
         ("longplay_session_reward", "live"): estimates.mean(_moments(total)),
         ("longplay_session_length", "live"): estimates.mean(_moments(length)),
-        ("longplay_bots_share", ""): suspects.share_of_rows if suspects.suspected else 0.0,
     }
-    if paid.sum() > 0 and users.n >= 1 / TOP:
-        top = paid[: math.ceil(TOP * users.n)].sum() / paid.sum()
-        out["longplay_top_users_share", ""] = float(top)
     if reference is not None:
-        report = drift(reference, log, rule=DRIFT)
-        out["longplay_drift_findings", ""] = float(sum(f.counts for f in report.findings))
+        out |= drift_readings(drift(reference, log, rule=DRIFT))
     return out
 
 
