@@ -67,13 +67,15 @@ def unknown(s: Shares, names: tuple[str, ...] = COUNTED + WEIGHED) -> list[str]:
 
 
 def silence(window: Window) -> float:
-    """Seconds without an event, of the arm that is silent the longest for its share of users: at
-    1 % of users events are 100 times rarer, and so 100 times the silence is as strange."""
-    w = window.weight
-    return max(
-        (arm.silent_seconds or 0.0) * share
-        for arm, share in ((window.canary, w), (window.control, 1 - w))
-    )
+    """Of the arm that is silent the longest for its share of users."""
+    return max(one or 0.0 for one in silences(window))
+
+
+def silences(window: Window) -> tuple[float | None, float | None]:
+    """Seconds without an event times the share of users, of canary and control: at 1 % of users
+    events are 100 times rarer, and so 100 times the silence is as strange."""
+    canary, control, w = window.canary.silent_seconds, window.control.silent_seconds, window.weight
+    return None if canary is None else canary * w, None if control is None else control * (1 - w)
 
 
 def lower_share(count: float, of: int) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from serving.arms import CANARY, CONTROL
 from serving.metrics.estimates import Estimate, share
 from serving.metrics.text.watched import Readings
+from serving.rollout.hard import silences
 from serving.rollout.journal import Made, Record
 from serving.rollout.state import PHASES
 from serving.rollout.window import Mean, Seen, Window
@@ -50,7 +51,8 @@ def _of_window(window: Window) -> Readings:
     return {
         **{("longplay_uplift", name): _estimate(seen) for name, seen in window.rollout.items()},
         **{("longplay_session_reward", arm): _estimate(seen.mean) for arm, seen in arms},
-        **{("longplay_log_silence_seconds", arm): seen.silent_seconds for arm, seen in arms},
+        ("longplay_log_silence_seconds", CANARY): silences(window)[0],
+        ("longplay_log_silence_seconds", CONTROL): silences(window)[1],
         ("longplay_arm_mean_weight", CANARY): middle,
         ("longplay_sample_ratio_p", ""): window.sample_ratio_p,
         ("longplay_multiple_exposure", ""): window.multiple_exposure,

@@ -41,19 +41,18 @@ NORMAL = (
 
 
 def readings(parts: Parts) -> Readings:
-    """Of the last look at a rollout that goes on. Silence is that of an arm for its share of users,
-    as the controller reads it, at the pace of a service for which the table's targets are made."""
+    """Of the last look at a rollout that goes on. Silence is at the pace of a service for which the
+    table's targets are made."""
     journal = parts.controller.hands.journal
     record = journal.load()
     if record is None or record.ended is not None:
         return {}
     found = dict(readings_of(record, journal.last()))
-    shares = {CANARY: record.state.weight, CONTROL: 1 - record.state.weight}
-    for arm, share in shares.items():
+    for arm in (CANARY, CONTROL):
         key = "longplay_log_silence_seconds", arm
         silent = found.get(key)
         if isinstance(silent, float):
-            found[key] = silent * share / PACE
+            found[key] = silent / PACE
     return found
 
 

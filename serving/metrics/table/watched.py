@@ -72,13 +72,14 @@ WATCHED = (
     reading(
         "longplay_log_silence_seconds",
         "M9",
-        "Time since the last event of an arm that ought to have some.",
+        "Time since the last event of an arm, times its share of the users: of few users there are "
+        "few events.",
         "arm",
         Sli(
             "log_silence",
             "Silence of the log",
             "s",
-            "time since the last event of an arm",
+            "time since the last event of an arm, times its share of the users",
             target=300.0,
             alert=Alert(
                 "page",

@@ -141,6 +141,8 @@ def test_a_silent_log_pauses_goes_on_by_itself_and_rolls_back_in_the_end() -> No
     assert lost.state.phase == "rolled_back"
     rare = window(0.01, canary=ArmSeen(users=500, silent_seconds=1_900.0))
     assert step(at(0), rare, RULE).state.phase == "canary"  # 19 s for one hundredth
+    assert silences(rare)[0] == pytest.approx(19.0)
+    assert silences(window(0.01, canary=ArmSeen(users=500)))[0] is None
 
 
 def test_what_is_unknown_never_moves_it_forward() -> None:
