@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NamedTuple
 
@@ -210,9 +212,8 @@ def main(argv: list[str] | None = None) -> int:
             settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
         except SystemExit as stop:  # --help, or options that it has explained on stderr
             return stop.code if isinstance(stop.code, int) else 2
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _terminated)  # servers set their own
-        status = int(module.run(settings))
+        with _told_of_terminations():
+            status = int(module.run(settings))
         if name.startswith("benchmark") and status == 0:
             print(import_module("experiments.benchmark.machine_reference").measure(), flush=True)
         return status
@@ -228,6 +229,19 @@ def main(argv: list[str] | None = None) -> int:
 
 class TerminatedError(KeyboardInterrupt):
     """SIGTERM came: as with Ctrl-C, worker processes end and the user is told."""
+
+
+@contextmanager
+def _told_of_terminations() -> Iterator[None]:
+    """SIGTERM raises inside; servers set handlers of their own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminated(number: int, frame: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from serving.rollout.actions import Step
 from serving.rollout.beginning import begin, hold, resume
-from serving.rollout.hard import lower_share
+from serving.rollout.hard import lower_share, silences
 from serving.rollout.step import step
 from serving.rollout.window import ArmSeen, Shares, Window
 from tests.serving.rollout.looks import DAY, RULE, WELL, at, difference, window
