@@ -77,22 +77,25 @@ def compare(settings: Settings, run: RunFolder) -> Record:
     policies["comparator"] = learnt(
         recipe_of(settings), policies["before"].serving, log, settings.seed
     )
-    level, of = settings.level, {}
+    level = settings.level
+    of: dict[Name, dict[str, tuple[F64, F64]]] = {}
     for line in CROWDS:
         asked = policies if line == CROWDS[0] else {k: policies[k] for k in ("loop", "comparator")}
         known = _remembered(settings, run, line, policies["before"])
         of[line] = {
             name: _truth(settings, run, line, policy, known) for name, policy in asked.items()
         }
-    mine, total = of[CROWDS[0]], lambda line, name: of[line][name][1]
-    against = total(CROWDS[0], "comparator")
+    mine, there = of[CROWDS[0]], of[CROWDS[1]]
+    against = mine["comparator"][1]
     return found | {
         "learnt_from": log.n_sessions,
         "values": {name: bounds(values, level) for name, (values, _) in mine.items()},
-        **{f"{name}_of_comparator": ratio(one[1], against, level) for name, one in mine.items()},
-        "loop_of_comparator_elsewhere": ratio(
-            total(CROWDS[1], "loop"), total(CROWDS[1], "comparator"), level
-        ),
+        **{
+            f"{name}_of_comparator": ratio(total, against, level)
+            for name, (_, total) in mine.items()
+            if name != "comparator"
+        },
+        "loop_of_comparator_elsewhere": ratio(there["loop"][1], there["comparator"][1], level),
         "compare_cpu": time.process_time() - began,
     }
 

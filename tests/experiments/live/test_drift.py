@@ -16,9 +16,9 @@ from experiments.live import afterwards, lines
 from experiments.live.settings import Settings
 
 SMALL = Settings(
-    scenario="drift", users=500, daily=1.0, days=7, event_day=2, max_steps=4, slate_size=1,
+    scenario="drift", users=500, daily=1.0, days=8, event_day=2, max_steps=4, slate_size=1,
     n_candidates=8, history_length=4, first="top_rated", first_temperature=0.5,
-    new_sessions=100_000, after_drift=700, learner_set=("temperature=0.3",), min_ess=20,
+    new_sessions=100_000, after_drift=1200, learner_set=("temperature=0.3",), min_ess=20,
     shadow_decisions=40, look_hours=3, last_stage_days=0.5, seed=5, direction=5,
 )  # fmt: skip
 Record = dict[str, Any]
@@ -43,6 +43,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Reco
         for module in (lines, afterwards):
             patch.setattr(module, "world_of", few_items)
         patch.setattr(lines, "SHARED", 2.0)
+        patch.setattr(afterwards, "TRUTH_DAYS", 1)
         for line in ("loop", "never"):
             lines.play(SMALL, folder, line)  # type: ignore[arg-type]
         run = RunFolder(folder)
@@ -57,13 +58,13 @@ def test_a_drift_is_seen_learnt_from_rolled_out_and_recovered_from(
     assert not any(day["alarm"] for day in days[:event])
     assert days[event]["high"] < days[event - 1]["low"]
     assert after["alarm_days"] == 1
-    assert after["taught_days"] == 2
+    assert after["taught_days"] == 3
     taught = next(day["learnt"] for day in days if day["learnt"])
     assert (taught["trigger"], taught["since_day"]) == ("drift", event)
     steps = [step for day in days for step in day["steps"]]
     assert [s["weight"] for s in steps if "weigh" in s["actions"]] == [0.1, 0.5]
     assert [s["version"] for s in steps if "promote" in s["actions"]] == [taught["version"]]
-    assert 2.5 < after["promoted_days"] < SMALL.n_days - event
+    assert 3.5 < after["promoted_days"] < SMALL.n_days - event
     assert days[-1]["live"] == taught["version"] == after["final"]
     assert days[-1]["low"] > days[event]["high"]
 
