@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from offpolicy import LoggedDataset
 from policies import Policy
 from serving import Catalogue, Engine, MemoryLog, MemorySessions, Registry, replay
 from serving.relearning.recipe import learnt
+from serving.sessions.memory import User
 
 F64 = NDArray[np.float64]
 Record = dict[str, Any]
@@ -75,19 +78,24 @@ def compare(settings: Settings, run: RunFolder) -> Record:
         recipe_of(settings), policies["before"].serving, log, settings.seed
     )
     level = settings.level
-    of: dict[str, dict[str, tuple[F64, F64]]] = {}
+    of: dict[Name, dict[str, tuple[F64, F64]]] = {}
     for line in CROWDS:
         asked = policies if line == CROWDS[0] else {k: policies[k] for k in ("loop", "comparator")}
-        of[line] = {name: _truth(settings, run, line, policy) for name, policy in asked.items()}
-    mine, elsewhere = of[CROWDS[0]], of[CROWDS[1]]
+        known = _remembered(settings, run, line, policies["before"])
+        of[line] = {
+            name: _truth(settings, run, line, policy, known) for name, policy in asked.items()
+        }
+    mine, there = of[CROWDS[0]], of[CROWDS[1]]
     against = mine["comparator"][1]
     return found | {
         "learnt_from": log.n_sessions,
         "values": {name: bounds(values, level) for name, (values, _) in mine.items()},
-        **{f"{name}_of_comparator": ratio(one[1], against, level) for name, one in mine.items()},
-        "loop_of_comparator_elsewhere": ratio(
-            elsewhere["loop"][1], elsewhere["comparator"][1], level
-        ),
+        **{
+            f"{name}_of_comparator": ratio(total, against, level)
+            for name, (_, total) in mine.items()
+            if name != "comparator"
+        },
+        "loop_of_comparator_elsewhere": ratio(there["loop"][1], there["comparator"][1], level),
         "compare_cpu": time.process_time() - began,
     }
 
@@ -105,10 +113,21 @@ def _events(settings: Settings, run: RunFolder, line: Name, first: int) -> list[
     return [one for at in folders for one in (at / "events.jsonl").read_bytes().splitlines()]
 
 
-def _truth(settings: Settings, run: RunFolder, line: Name, policy: Policy) -> tuple[F64, F64]:
+def _remembered(settings: Settings, run: RunFolder, line: Name, like: Policy) -> Mapping[str, User]:
+    """What the service knows of a line's users at its end."""
+    past, sessions = MemoryLog(), MemorySessions(ttl=1e9)
+    for event in _events(settings, run, line, 0):
+        past.append(event)
+    replay(past, sessions, responses=len(like.serving.response_names))
+    return sessions.read(sessions.names(), dict)
+
+
+def _truth(
+    settings: Settings, run: RunFolder, line: Name, policy: Policy, known: Mapping[str, User]
+) -> tuple[F64, F64]:
     """Values of sessions (S,) and totals of users (U,) on the days after the last, which a line's
     users spend with a policy."""
-    players, door = _after(settings, run, line, policy)
+    players, door = _after(settings, run, line, policy, known)
     values, total = [], np.zeros(settings.users)
     for day in range(settings.n_days, settings.n_days + TRUTH_DAYS):
         played = players.day(day, door)
@@ -118,7 +137,7 @@ def _truth(settings: Settings, run: RunFolder, line: Name, policy: Policy) -> tu
 
 
 def _after(
-    settings: Settings, run: RunFolder, line: Name, policy: Policy
+    settings: Settings, run: RunFolder, line: Name, policy: Policy, known: Mapping[str, User]
 ) -> tuple[Players, EngineDoor]:
     """The users of a line as they are at its end, and what the service remembers of them."""
     clock = SimulatedClock(settings.n_days * DAY)
@@ -126,10 +145,8 @@ def _after(
     folder = day_folder(settings, run, line, settings.n_days - 1)
     with np.load(folder / "players.npz", allow_pickle=False) as state:
         players.restore({name: state[name] for name in state.files})
-    past, sessions = MemoryLog(), MemorySessions(ttl=1e9)
-    for event in _events(settings, run, line, 0):
-        past.append(event)
-    replay(past, sessions, responses=len(policy.serving.response_names))
+    sessions = MemorySessions(ttl=1e9)
+    sessions.put(deepcopy(dict(known)))
     engine = Engine(
         policy,
         Catalogue([str(i) for i in range(policy.serving.n_items)]),

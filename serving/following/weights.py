@@ -14,6 +14,7 @@ EVERY = 8  # of so many tables of probabilities one is read, once the first have
 TUNED_AT = 2_000.0  # weights at which bounds are narrowest
 LEAST = 30  # weights that bounds take
 FEW = 0.1  # effective share of weights below which their mean says nothing from above
+FAR = 0.1  # a smaller weight is of a slate that the other policy hardly ever shows
 ROUNDING = 1e-9
 HEAVIEST = 1e60  # the weight of what was drawn with a chance of 0, as the log says: it is wrong
 
@@ -65,17 +66,19 @@ class FirstPlaceWeights:
 class SlateWeights:
     """Of slates that another policy drew: their probability under the one, by that under the other.
 
-    Nobody knows their variance. Where few of them carry their sum, heavier ones may be missing, and
-    from above the mean is bounded by the heaviest one that was possible alone.
+    Nobody knows their variance. Where few of them carry their sum, or one in ten is next to nothing
+    (two policies that are nearly sure of different slates), heavier ones may be missing, and from
+    above the mean is bounded by the heaviest one that was possible alone.
     """
 
     def __init__(self) -> None:
         self.n, self.total, self.squares, self.most = 0, 0.0, 0.0, 0.0
+        self.far = 0
 
     def add(self, propensity: float, drawn_with: float) -> None:
         """Probabilities of one slate."""
         weight = _ratio(propensity, drawn_with)
-        self.n, self.total = self.n + 1, self.total + weight
+        self.n, self.total, self.far = self.n + 1, self.total + weight, self.far + (weight < FAR)
         self.squares, self.most = self.squares + weight**2, max(self.most, _ratio(1.0, drawn_with))
 
     def bounds(self, level: float) -> Bounds:
@@ -86,7 +89,7 @@ class SlateWeights:
         variance = max(0.0, self.squares - self.n * mean**2) / (self.n - 1)
         radius = float(sequence_radius(self.n / TUNED_AT, 1 - level))
         half = radius * math.sqrt(variance / self.n) + ROUNDING
-        few = self.total**2 < FEW * self.n * self.squares or self.squares == 0
+        few = self.total**2 < FEW * self.n * self.squares or self.far > FEW * self.n
         return mean - half, max(mean + half, self.most) if few else mean + half
 
 

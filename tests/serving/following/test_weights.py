@@ -96,3 +96,17 @@ def test_a_slate_that_was_shown_with_no_chance_by_the_log_leaves_the_weights_fin
     for nth in range(40):
         found.add(0.25, 0.0 if nth == 7 else 0.25)
     assert all(bound is not None and np.isfinite(bound) for bound in found.bounds(LEVEL))
+
+
+def test_a_shadow_that_is_as_sure_of_other_slates_is_not_stopped() -> None:
+    """Both show one slate in 97 of 100 draws, the same one at three of ten states: what is live
+    hardly ever draws the slates that would bring the mean to 1."""
+    rng, found, rare = np.random.default_rng(0), SlateWeights(), 0.03 / 5000
+    for _ in range(560):
+        drawn = 0.97 if rng.random() < 0.97 else rare
+        found.add(drawn if rng.random() < 0.3 else rare, drawn)
+    mean = found.total / found.n
+    assert mean < 0.5
+    _, high = found.bounds(LEVEL)
+    assert high is not None
+    assert high > 1
