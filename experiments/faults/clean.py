@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
-from experiments.faults.day import PAST, Judge, Past, past, quiet
+from experiments.common.quiet import quiet
+from experiments.faults.day import PAST, Judge, Past, past
 from experiments.faults.service.hearing import Hearing
 from experiments.faults.service.parts import Parts
 from experiments.faults.service.readings import joined
@@ -19,10 +21,10 @@ from experiments.live.users.crowd import DAY
 Record = dict[str, Any]
 
 
+@quiet(logging.CRITICAL)
 def clean_days(seed: int, days: int, *, judge: Judge | None = None) -> list[Record]:
     """So many days of one seed, one after another, each with the day before as its reference and a
     canary that is as good as what is live; `judge` is asked on the first."""
-    quiet()
     known, records = past(seed), list[Record]()
     for day in range(PAST, PAST + days):
         with closing(Parts(seed, now=day * DAY, users=known.users)) as parts:

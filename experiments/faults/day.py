@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.common.quiet import quiet
 from experiments.faults.service.fault import Fault
 from experiments.faults.service.hearing import Hearing, Slis
 from experiments.faults.service.parts import Parts
@@ -48,9 +49,9 @@ class Past(NamedTuple):
 
 
 @lru_cache(maxsize=2)
+@quiet(logging.CRITICAL)  # failures are meant
 def past(seed: int, make: Callable[..., Parts] = Parts) -> Past:
     """Days without a rollout: everybody becomes known, and the last day is the reference."""
-    quiet()
     with closing(make(seed, now=0.0)) as parts:
         for day in range(PAST - 1):
             parts.players.day(day, parts)
@@ -65,10 +66,10 @@ def past(seed: int, make: Callable[..., Parts] = Parts) -> Past:
         return Past(parts.players.state(), users, hearing.kept, slow, reference)
 
 
+@quiet(logging.CRITICAL)
 def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, Any]:
     """One run: what fired before the fault, and after it at how many decisions; what the controller
     did; and, by `judge`, what the log is worth afterwards."""
-    quiet()
     known = past(seed, fault.make)
     with closing(fault.make(seed, now=PAST * DAY, users=known.users)) as parts:
         parts.players.restore(known.players)
@@ -111,11 +112,6 @@ def play(fault: Fault, seed: int, *, judge: Judge | None = None) -> dict[str, An
             "steps": hearing.steps,
             "judged": {} if judge is None or log is None else judge(parts, known.reference),
         }
-
-
-def quiet() -> None:
-    """Changes of versions and failures that are meant are in the records."""
-    logging.getLogger("serving").setLevel(logging.CRITICAL)
 
 
 def seeds(first: int, runs: int) -> list[int]:

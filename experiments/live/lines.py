@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from experiments.common.quiet import quiet
 from experiments.common.run_folder import RunFolder
 from experiments.live.forging import worse_version
 from experiments.live.learning import Known, learn, promote_at_once
@@ -75,18 +75,6 @@ def play(settings: Settings, folder: Path, line: Name) -> int:
             for day in left:
                 run.stage(stage_of(line, day), partial(one.day, day))
     return len(left)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Changes of versions are not logged: they are in the records."""
-    logger = logging.getLogger("serving")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 class Line:

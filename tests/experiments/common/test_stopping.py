@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,24 +35,21 @@ def test_a_job_that_fails_is_told_and_the_others_go_on(
         next(coming)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes begun here mind SIGINT, also where this one was begun to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_ends_with_its_workers(
-    number: signal.Signals, status: int, tmp_path: Path
+    number: signal.Signals, status: int, interruptible: None, tmp_path: Path
 ) -> None:
     """SIGINT reaches the whole group, as from a terminal; SIGTERM the run alone."""
-    sizes = [
-        "--seeds",
-        "8",
-        "--rounds",
-        "3",
-        "--sessions",
-        "40",
-        "--truth-sessions",
-        "400000",
-        "--workers",
-        "2",
-    ]
-    command = [sys.executable, "-m", "experiments", "climb", *sizes, "--out", str(tmp_path)]
+    sizes = "--seeds 8 --rounds 3 --sessions 40 --truth-sessions 400000 --workers 2"
+    command = [sys.executable, "-m", "experiments", "climb", *sizes.split(), "--out", str(tmp_path)]
     with subprocess.Popen(
         command, start_new_session=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},

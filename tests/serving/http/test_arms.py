@@ -100,7 +100,7 @@ def test_users_keep_their_arms_as_the_pointer_moves(registry: Registry, tmp_path
         registry.rollback(why="complaints")
         until(caller, lambda now: now["canary"] is None)
         assert policies(caller, numbers) == [a] * USERS
-        registry.canary(b, weight=0.6, **ROLLOUT)
+        registry.canary(b, weight=0.6, rollout="again", salt="salt")
         until(caller, lambda now: now["canary"] == b)
         registry.promote("canary")
         until(caller, lambda now: now["policy"] == b and now["canary"] is None)

@@ -143,8 +143,12 @@ def test_every_number_by_hand() -> None:
         ("first_place_entropy_nats_count", served, 3),
         ("unknown_items_total", {}, 2),
         ("histories_total", served | {"history": "new"}, 1),
-        ("indicator_missed", {"indicator": "violations", "metric": ""} | served, 0),
-        ("indicator_high", {"indicator": "within_50ms", "metric": ""} | served, share(3, 4).high),
+        ("indicator_missed", {"indicator": "violations", "metric": "", "subject": ""} | served, 0),
+        (
+            "indicator_high",
+            {"indicator": "within_50ms", "metric": "", "subject": ""} | served,
+            share(3, 4).high,
+        ),
     ):
         assert found[f"longplay_{name}", frozenset(labels.items())] == pytest.approx(value), name
 
