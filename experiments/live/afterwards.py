@@ -12,6 +12,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -91,11 +92,13 @@ def compare(settings: Settings, run: RunFolder) -> Record:
         "learnt_from": log.n_sessions,
         "values": {name: bounds(values, level) for name, (values, _) in mine.items()},
         **{
-            f"{name}_of_comparator": ratio(total, against, level)
+            f"{name}_of_comparator": asdict(ratio(total, against, level))
             for name, (_, total) in mine.items()
             if name != "comparator"
         },
-        "loop_of_comparator_elsewhere": ratio(there["loop"][1], there["comparator"][1], level),
+        "loop_of_comparator_elsewhere": asdict(
+            ratio(there["loop"][1], there["comparator"][1], level)
+        ),
         "compare_cpu": time.process_time() - began,
     }
 
