@@ -64,31 +64,31 @@ def turn(parts: Parts) -> None:
 def wave(parts: Parts) -> None:
     """Most sessions are of people whom nobody knows."""
     now = parts.clock.now
-    stand_before(parts, lambda door: Wave(door, now, WAVE, parts.seed, now))
+    stand_before(parts, lambda door: Wave(door, now, WAVE, parts.seed, now=now))
 
 
 def bots(parts: Parts) -> None:
     """Accounts that take what stands first, and say that it was worth much."""
     now = parts.clock.now
-    stand_before(parts, lambda door: Bots(door, now, BOTS, PAY, STEPS, now))
+    stand_before(parts, lambda door: Bots(door, now, BOTS, PAY, STEPS, now=now))
 
 
 def again(parts: Parts) -> None:
     """Each outcome is sent three times, under its own id."""
     now = parts.clock.now
-    stand_before(parts, lambda door: Reports(door, now, sent_again(TIMES, APART), now))
+    stand_before(parts, lambda door: Reports(door, now, sent_again(TIMES, APART), now=now))
 
 
 def twice(parts: Parts) -> None:
     """Each outcome is sent twice, under two ids."""
     now = parts.clock.now
-    stand_before(parts, lambda door: Reports(door, now, under_other_ids, now))
+    stand_before(parts, lambda door: Reports(door, now, under_other_ids, now=now))
 
 
 def late(parts: Parts) -> None:
     """Outcomes come when their time is over."""
     now = parts.clock.now
-    stand_before(parts, lambda door: Reports(door, now, late_by(LATE), now))
+    stand_before(parts, lambda door: Reports(door, now, late_by(LATE), now=now))
 
 
 CALLERS = (

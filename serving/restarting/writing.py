@@ -9,7 +9,6 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from offpolicy.storage.claims import claimed
@@ -76,12 +75,7 @@ class SnapshotWriter:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def write(self, *, rest: float = 0.0) -> bool:

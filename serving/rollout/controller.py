@@ -6,7 +6,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from policies.rules.constraints import Rule
@@ -72,12 +71,7 @@ class Controller:
         self.lease.take()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -8,41 +8,26 @@ from typing import Any
 
 import numpy as np
 
+from experiments.faults.service.doors import Before
 from experiments.live.users.messages import PAID
-from experiments.live.users.players import Door
 from serving import Outcome, Request
 
 NEW = "newcomer of "
 
 
 @dataclass(slots=True)
-class Wave:
+class Wave(Before):
     """A door through which, from `since` (s) on, a share of the sessions that begin comes under ids
     that the service has never seen: people who behave like all others, without a history.
 
     A visit is one of the wave or not by its user and session alone.
     """
 
-    door: Door
-    since: float
     share: float
     seed: int
-    now: float = 0.0
     new: dict[tuple[str, str], str] = field(default_factory=dict)  # by user and session
     decided: dict[str, str] = field(default_factory=dict)  # user of a decision of the wave, by id
     began: set[tuple[str, str]] = field(default_factory=set)
-
-    @property
-    def names(self) -> Sequence[str]:
-        return self.door.names
-
-    @property
-    def response_names(self) -> Sequence[str]:
-        return self.door.response_names
-
-    def at(self, now: float) -> None:
-        self.now = now
-        self.door.at(now)
 
     def decide(self, requests: Sequence[Request]) -> Sequence[Any]:
         return self.door.decide([self._renamed(one) for one in requests])
@@ -65,31 +50,16 @@ class Wave:
 
 
 @dataclass(slots=True)
-class Bots:
+class Bots(Before):
     """A door through which, from `since` (s) on, `bots` accounts send a request whenever people do.
     They take what stands first, refuse nothing, respond always alike, and report `value` as what
     the first place was worth. A session of theirs has `steps` decisions.
     """
 
-    door: Door
-    since: float
     bots: int
     value: float
     steps: int = 12
-    now: float = 0.0
     asked: int = 0
-
-    @property
-    def names(self) -> Sequence[str]:
-        return self.door.names
-
-    @property
-    def response_names(self) -> Sequence[str]:
-        return self.door.response_names
-
-    def at(self, now: float) -> None:
-        self.now = now
-        self.door.at(now)
 
     def decide(self, requests: Sequence[Request]) -> Sequence[Any]:
         if self.now < self.since or not requests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.faults.service.parts import Parts
@@ -20,6 +20,33 @@ class Behind:
     at: Callable[[float], None]
     decide: Callable[[Sequence[Request]], Sequence[Any]]
     report: Callable[[Sequence[Outcome]], None]
+
+
+@dataclass(slots=True)
+class Before:
+    """What stands before a door, changes something from `since` (s) on, and passes on the rest."""
+
+    door: Door
+    since: float
+    now: float = field(default=0.0, kw_only=True)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.door.names
+
+    @property
+    def response_names(self) -> Sequence[str]:
+        return self.door.response_names
+
+    def at(self, now: float) -> None:
+        self.now = now
+        self.door.at(now)
+
+    def decide(self, requests: Sequence[Request]) -> Sequence[Any]:
+        return self.door.decide(requests)
+
+    def report(self, outcomes: Sequence[Outcome]) -> None:
+        self.door.report(outcomes)
 
 
 def stand_before(parts: Parts, make: Callable[[Door], Door]) -> None:

@@ -5,33 +5,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from experiments.live.users.players import Door
-from serving import Outcome, Request
+from experiments.faults.service.doors import Before
+from serving import Outcome
 
 Change = Callable[[float, Outcome], list[tuple[float, Outcome]]]  # when (s) what is reported
 
 
 @dataclass(slots=True)
-class Reports:
+class Reports(Before):
     """A door through which, from `since` (s) on, each outcome is reported as `change` says. What is
     reported later is so when the clock next stands there or beyond."""
 
-    door: Door
-    since: float
     change: Change
-    now: float = 0.0
     _due: list[tuple[float, int, Outcome]] = field(default_factory=list)
     _count: int = 0
-
-    @property
-    def names(self) -> Sequence[str]:
-        return self.door.names
-
-    @property
-    def response_names(self) -> Sequence[str]:
-        return self.door.response_names
 
     def at(self, now: float) -> None:
         self.now = now
@@ -43,9 +31,6 @@ class Reports:
             self.door.at(at)
             self.door.report(some)
         self.door.at(now)
-
-    def decide(self, requests: Sequence[Request]) -> Sequence[Any]:
-        return self.door.decide(requests)
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
         if self.now < self.since:

@@ -50,7 +50,9 @@ def test_which_signals_see_a_fault_and_what_becomes_of_the_rollout(
     day = play(BY_NAME[name], SEED)
     n = BY_NAME[name].detection(day["fired"])
     assert n is not None
-    assert n <= 400
+    assert n <= (300 if name == "nan-scores" else 250), (
+        "a quarter of the decisions are the canary's"
+    )
     assert set(signals.split()) <= day["fired"].keys()
     assert day["steps"][-1]["phase"] == phase
     assert not [key for key in day["before"] if key.startswith("Longplay")]
