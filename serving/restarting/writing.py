@@ -16,7 +16,7 @@ from policies.validation import POSITIVE
 from serving.engine import Engine, Rest
 from serving.registry.durable import sync_folder
 from serving.restarting.reading import meaning_of, snapshot_file
-from serving.sessions.memory import MemorySessions
+from serving.sessions.memory import MemorySessions, User
 from serving.sessions.restoring import Restored
 from serving.sessions.snapshot import Header, encode, write_header, write_part
 
@@ -106,8 +106,9 @@ class SnapshotWriter:
                     if now.forgotten != began.forgotten:
                         return False
                     number = max(self._start, now.latest)
-                    part = self.store.read(names[start : start + TOGETHER], encode)
-                write_part(file, nth, number, part)
+                    part = self.store.read(names[start : start + TOGETHER], _encoded)
+                if part is not None:
+                    write_part(file, nth, number, part)
                 self._ending.wait(rest * (time.perf_counter() - worked))
             header = Header(
                 writer=self.writer, first=first, meaning=self.meaning, others=self._others
@@ -136,6 +137,11 @@ class SnapshotWriter:
                 self.write(rest=0.0 if ended else PACE)
             except Exception:  # a restart then reads more events
                 logger.exception("the snapshot of sessions could not be written")
+
+
+def _encoded(users: dict[str, User]) -> tuple[bytes, bytes] | None:
+    """None where all of them are forgotten by now."""
+    return encode(users) if users else None
 
 
 def snapshots_of(

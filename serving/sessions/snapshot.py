@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,6 @@ class Header:
 
     def __post_init__(self) -> None:
         check(self)
-
-
-class Part(NamedTuple):
-    """Users as they were after the event of a number."""
-
-    number: int
-    users: dict[str, User]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -179,6 +179,27 @@ def test_nothing_is_written_where_nothing_happened(tmp_path: Path) -> None:
     engine.events.close()
 
 
+def test_users_who_are_unseen_for_long_may_go_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of one part, while the part before is written."""
+    monkeypatch.setattr(writing, "TOGETHER", 5)
+    engine, found = opened(tmp_path)
+    serve(engine, USERS)
+    names = engine.sessions.names()  # type: ignore[attr-defined]
+
+    def expiring(*given: Any) -> None:
+        write_part(*given)
+        engine.sessions.forget(names[5:10])
+
+    monkeypatch.setattr(writing, "write_part", expiring)
+    assert writer_of(engine, found).write()
+    snapshot = read_snapshot(tmp_path / f"main{SNAPSHOT}")
+    assert snapshot is not None
+    assert list(snapshot.users) == names[:5] + names[10:]
+    engine.events.close()
+
+
 def test_the_last_snapshot_is_of_all(tmp_path: Path) -> None:
     engine, found = opened(tmp_path)
     with writer_of(engine, found):
