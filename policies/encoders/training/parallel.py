@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 
@@ -19,11 +20,16 @@ class ProcessGroup:
 
     @classmethod
     def join(cls) -> ProcessGroup:
-        """The processes that torchrun started, over gloo; alone where there are none."""
+        """The processes that torchrun started, over gloo; alone where there are none.
+
+        The group is left when the interpreter ends: its threads abort a process that exits
+        with them running.
+        """
         if "RANK" not in os.environ:
             return cls()
         if not dist.is_initialized():
             dist.init_process_group("gloo")
+            atexit.register(_leave)
         return cls(dist.get_rank(), dist.get_world_size())
 
     def sum(self, value: float) -> float:
@@ -46,3 +52,8 @@ class ProcessGroup:
         parts = torch.split(flat, [g.numel() for g in grads])
         for p, part in zip(network.parameters(), parts, strict=True):
             p.grad = part.view_as(p).clone()
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
