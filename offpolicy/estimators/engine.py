@@ -125,11 +125,14 @@ def _estimate_forms(t: Terms, forms: Mapping[str, FormOf]) -> dict[str, Estimate
     found = {}
     for name in forms:
         lost, value = sums[name].lost, float(sum(r.sum() for r in ratios[name]))
-        own, ends = psi[name] * units.n, None
+        own, ends = psi.pop(name), None
+        own *= units.n  # in place: a column of units more for each estimator is memory
         if lost.rows:
+            for side in sides[name]:
+                side *= units.n
+                side += own
             low, high = (
-                End(value + gap, own + side * units.n)
-                for gap, side in zip(lost.gaps(), sides[name], strict=True)
+                End(value + gap, side) for gap, side in zip(lost.gaps(), sides[name], strict=True)
             )
             ends = (low, high)
         found[name] = Estimate(value, own, ids, lost.bounds(), name, t.horizon, ends)
