@@ -58,6 +58,8 @@ RUNS = (
     Run("plans", "benchmark plans"),
     Run("serving", "benchmark serving --parts load plain kill"),
     Run("rollout", "benchmark rollout --parts rollouts"),
+    Run("rollout-faults", "benchmark rollout --parts faults clean"),
+    Run("hybrid", "benchmark hybrid"),
     Run("live", "live --scenario drift --seed 0 --no-baselines"),
     Run("fitted-world", "benchmark fitted-world"),
     Run("published-digits", "published digits"),

@@ -26,7 +26,7 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 PACKAGES = ("recsim_env", "policies", "offpolicy", "experiments", "serving")
 LINK = r"\]\(([^)#]+)\)"
 FIGURE = r"\d+\.\d+"
-BY_HAND = ("encoders.md", "improve.md", "rollout-faults.md")  # pages with a command for each table
+BY_HAND = ("encoders.md", "improve.md")  # pages with a command for each table
 
 
 def run_screen(nth: int) -> dict[str, Any]:
