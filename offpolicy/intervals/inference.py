@@ -36,6 +36,10 @@ def interval(
     An estimator that clips or shrinks its weights is biased: its bounds are moved out by the bound
     on that bias, which is estimated itself and counts with its own noise, and the interval says so.
 
+    A t interval holds less than its level where few events or heavy weights carry the value: .83 of
+    .95 was measured at rewards of .5 % from three loggers. `evaluate` and the gate use
+    `gamma_interval`, with room for units that the log missed (`offpolicy.intervals.unseen`).
+
     Raises:
         ValueError: fewer than 2 independent units, or a level outside (0, 1).
     """
