@@ -39,6 +39,7 @@ from offpolicy.streaming.compaction import compact
 from offpolicy.streaming.merging import merge, partial
 from offpolicy.streaming.moments import Moments
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
+from offpolicy.uplift import value_interval
 from offpolicy.weighting.balancing import balanced_terms
 from offpolicy.weighting.censoring import first_steps
 from offpolicy.weighting.continuous import kernel_terms
@@ -136,5 +137,6 @@ __all__ = [
     "stream_estimates",
     "terms",
     "trial_uplift",
+    "value_interval",
     "write_log",
 ]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from offpolicy.diagnostics import ENOUGH, JUDGED, mean_and_error
-from offpolicy.estimators import ESTIMATORS, hyper_parameters
+from offpolicy.estimators import ESTIMATORS, estimate, hyper_parameters
 from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Rows, is_staged
 from offpolicy.estimators.formulas import ips, martingale, pdis
@@ -86,6 +86,25 @@ def _pairs(
     if key not in shared:
         shared[key] = pairs(t, model=record.needs_model)
     return shared[key]
+
+
+def value_interval(
+    t: Terms, name: str, level: float = 0.95, *, settings: Mapping[str, float] | None = None
+) -> Interval:
+    """The value of one estimator on terms of one's own, within the bounds that `evaluate` gives:
+    they follow the skew of the influences and leave room for units that the log missed.
+
+    `settings` are hyper-parameters of the estimator. Gamma bounds: Fay & Feuer (1997).
+
+    Raises:
+        ValueError: no such estimator or setting, fewer than 2 units, a level outside (0, 1).
+        NoOverlapError: a self-normalised estimator finds no weight at all.
+    """
+    used = hyper_parameters(name) | dict(settings or {})
+    e = estimate(t, name, **used)
+    if ESTIMATORS[name].model_only:
+        return gamma_interval(e, level)
+    return gamma_interval(e, level, unseen=unseen(e, _pairs(t, name, used, {}), against=0.0))
 
 
 def same_policy(t: Terms) -> bool:

@@ -37,8 +37,8 @@ def interval(
     on that bias, which is estimated itself and counts with its own noise, and the interval says so.
 
     A t interval holds less than its level where few events or heavy weights carry the value: .83 of
-    .95 was measured at rewards of .5 % from three loggers. `evaluate` and the gate use
-    `gamma_interval`, with room for units that the log missed (`offpolicy.intervals.unseen`).
+    .95 was measured at rewards of .5 % from three loggers. `evaluate` and the gate leave room for
+    units that the log missed, and so does `value_interval` for terms of one's own.
 
     Raises:
         ValueError: fewer than 2 independent units, or a level outside (0, 1).

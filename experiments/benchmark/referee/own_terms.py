@@ -17,11 +17,10 @@ from offpolicy import (
     Interval,
     Terms,
     diagnose,
-    estimate,
-    interval,
     logger_terms,
     mips_terms,
     offcem_terms,
+    value_interval,
 )
 
 Lines = dict[str, tuple[Interval, float]]  # a value and the effective sample of its terms
@@ -78,7 +77,7 @@ def by_pairs(bandit: Bandit, drawn: Draw) -> Lines:
 
 
 def _line(t: Terms, name: str) -> tuple[Interval, float]:
-    return interval(estimate(t, name)), diagnose(t).ess
+    return value_interval(t, name), diagnose(t).ess
 
 
 def paired_arms() -> Bandit:
