@@ -6,7 +6,7 @@ from a random stream of its own, so that the users are those of the undisturbed 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
@@ -16,6 +16,11 @@ from recsim_env.kernel.sizes import check_whole
 
 Obs = dict[str, NDArray[Any]]
 
+if TYPE_CHECKING:
+    Wrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:  # Gymnasium before 1.4 has a wrapper that takes no types
+    Wrapper = VectorWrapper
+
 
 def check_chance(name: str, chance: float) -> None:
     """Raise ValueError where a share or rate is outside 0..1."""
@@ -23,7 +28,7 @@ def check_chance(name: str, chance: float) -> None:
         raise ValueError(f"{name} = {chance} must lie in 0..1")
 
 
-class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
+class Disturbance(Wrapper):
     """Counts steps and owns schedule and random stream; what it does is in the subclasses."""
 
     def __init__(
