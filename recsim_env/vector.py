@@ -244,8 +244,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return Advance(view, outcome, invalid, counts)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Stop the helping threads."""
-        self.engine.close()
+        """Stop the helping threads, which a world whose making failed does not have."""
+        if "engine" in self.__dict__:
+            self.engine.close()
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which choices (N, C) may be served now; drawn candidates always may."""
