@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from recsim_env.kernel.sizes import check_whole
+from recsim_env.observations import final_info
 
 Obs = dict[str, NDArray[Any]]
 
@@ -67,7 +68,9 @@ class Disturbance(Wrapper):
         begun = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
         self._ended[begun] = False
         self.forget(begun)
-        return self.observations(obs, begun), infos
+        obs = self.observations(obs, begun)
+        self._mask(obs, infos)
+        return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Serve what becomes of the actions, and return what becomes of the answer."""
@@ -80,10 +83,16 @@ class Disturbance(Wrapper):
         self.clock += 1
         self._finals(ended, infos)
         obs = self.observations(obs, self._fresh(ended))
-        if "action_mask" in obs:
-            infos["action_mask"] = obs["action_mask"].astype(np.bool_)
-            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
+        self._mask(obs, infos)
+        if "final_info" in infos:
+            infos["final_info"] = final_info(infos, ended)
         return obs, reward, terminated, truncated, infos
+
+    def _mask(self, obs: Obs, infos: dict[str, Any]) -> None:
+        """Infos say of availability what the observation does."""
+        if "action_mask" in obs:
+            infos["action_mask"] = obs["action_mask"].astype(np.int8)
+            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
 
     def _fresh(self, ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which rows (N,) of what a step observed are the first of a session."""
