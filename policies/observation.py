@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.log.dataset import LoggedDataset
+from policies.wrapped import attribute
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -94,12 +95,13 @@ def columns_of(obs: Observation, slate: I32) -> I32:
 
 
 def serving_of(env: Any) -> Serving:
-    """Read the sizes off any vector environment that has Longplay's attribute names, itself or
-    under Gymnasium's wrappers; a Serving is itself."""
+    """Read the sizes off any environment that has Longplay's attribute names, of one user or a
+    vector, itself or under Gymnasium's wrappers; a Serving is itself."""
     if isinstance(env, Serving):
         return env
     try:
-        spaces, drawn = env.single_observation_space, attribute(env, "n_candidates")
+        single, drawn = hasattr(env, "single_observation_space"), attribute(env, "n_candidates")
+        spaces = env.single_observation_space if single else env.observation_space
         return Serving(
             n_items=int(attribute(env, "n_items")),
             slate_size=int(attribute(env, "slate_size")),
@@ -161,11 +163,6 @@ def serving_of_log(
     )
 
 
-def attribute(env: Any, name: str) -> Any:
-    """What an environment says of itself: Gymnasium's wrappers hand on its methods alone."""
-    return getattr(env, name) if hasattr(env, name) else getattr(env.unwrapped, name)
-
-
 def sizes(serving: Serving) -> dict[str, Any]:
     """All that a Serving says but the items' features."""
     return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name != "item_features"}
@@ -200,9 +197,12 @@ def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
     An item may be shown where `action_mask` allows it, if there is one, and its place is not empty.
     """
     mask, candidates = obs.get("action_mask"), obs.get("candidates")
+    items, responses = obs["history_items"], obs["history_responses"]
+    if responses.ndim == 2:  # of environments of one user each, whose tables are flat
+        responses = responses.reshape(*items.shape, responses.shape[1] // max(items.shape[1], 1))
     return Observation(
-        history_items=obs["history_items"],
-        history_responses=obs["history_responses"],
+        history_items=items,
+        history_responses=responses,
         user=obs["user"],
         candidates=candidates,
         eligible=eligible(None if mask is None else mask.astype(bool), candidates),

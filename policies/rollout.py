@@ -14,6 +14,7 @@ from policies.observation import Observation, check_same_world, observation_of, 
 from policies.rules.constrained import left_by_rules
 from policies.slates.distributions import RandomSource
 from policies.validation import COUNT
+from policies.wrapped import attribute, fixed_slates, happened, vectorised
 
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv
@@ -49,9 +50,13 @@ def collect(
     Candidates that a rule of the policy closed for the user are -1 in the log, as empty places are.
     Rows that the environment marks in infos["lost"] (a pipeline that drops events) are not written.
 
-    Raises ValueError if the policy was built for other sizes, and if the environment's autoreset
-    would put dead rows into the log.
+    env: a vector environment, or one of a single user, under any wrappers that keep observations
+    and infos. Wrapped rewards are the log's rewards; `position_reward` is what the world paid.
+
+    Raises ValueError if the policy was built for other sizes, if the environment's autoreset would
+    put dead rows into the log, and if the environment changed a slate before it showed it.
     """
+    env = vectorised(env)
     _check(env, n_steps, n_sessions)
     check_same_world(policy.serving, serving_of(env))
     quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
@@ -67,19 +72,19 @@ def collect(
         action = chosen.action[:, 0] if chosen.action.shape[1] == 1 else chosen.action
         obs, reward, terminated, truncated, info = env.step(action)
         keep = np.arange(env.num_envs) if quota is None else np.flatnonzero(started < quota)
+        done = terminated | truncated
+        told = happened(info, done)
+        _check_shown(info, done, chosen)
         outcome = {
             "reward": np.asarray(reward, np.float64),
-            "position_reward": np.asarray(info["position_reward"], np.float64),
             "terminated": terminated,
             "truncated": truncated,
-            "consumed": info["consumed"],
-            "responses": info["responses"],
             "lost": np.asarray(info.get("lost", nothing_lost)),
+            **told,
         }
         left = left_by_rules(chosen.distribution, seen, policy.serving.n_items)
         row = _rows(seen, offered(left), chosen, outcome | {"session": started, "step": step}, keep)
         parts.append(row)
-        done = terminated | truncated
         started += done
         step = np.where(done, 0, step + 1).astype(np.int32)
         if progress is not None:
@@ -89,8 +94,23 @@ def collect(
     if quota is None:
         parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
     log = _to_log(parts, n_items=policy.serving.n_items, logger=logger)
-    limit = getattr(env.unwrapped, "max_steps", None)
+    try:
+        limit = attribute(env, "max_steps")
+    except AttributeError:
+        return log
     return log.with_max_steps(limit) if isinstance(limit, int) else log
+
+
+def _check_shown(info: dict[str, Any], ended: NDArray[np.bool_], chosen: Decision) -> None:
+    """Raise ValueError where users saw other slates than the policy drew."""
+    fixed = fixed_slates(info, ended)
+    if fixed.any():
+        slot = int(np.argmax(fixed))
+        raise ValueError(
+            f"slate {chosen.action[slot].tolist()} of slot {slot} repeats an item or holds an "
+            "unavailable one, and the environment showed another: its propensity would be wrong. "
+            "Draw slates without replacement from the observation's `eligible` columns."
+        )
 
 
 def _check(env: VectorEnv[Any, Any, Any], n_steps: int | None, n_sessions: int | None) -> None:

@@ -7,6 +7,7 @@ So none of them may make an array; scratch comes from the caller.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -14,6 +15,10 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+NOWHERE = (
+    "machine code is kept nowhere, so that every process compiles it anew ({}); set "
+    "NUMBA_CACHE_DIR to a folder that can be written to"
+)
 _numba: Any = numba.njit  # numba's own stubs do not name the option `_nrt`
 
 
@@ -37,8 +42,14 @@ def njit_whole(function: Function) -> Function:
 
 
 def njit_cached(function: Function) -> Function:
-    """As `njit`, kept on disk, and other threads may run meanwhile: for the loops over users."""
-    compiled = _numba(
-        error_model="numpy", nogil=True, cache=True, _nrt=False, no_cfunc_wrapper=True
-    )(function)
+    """As `njit`, kept on disk, and other threads may run meanwhile: for the loops over users.
+
+    Where no folder takes the machine code, it is compiled in every process, and a warning says so.
+    """
+    options = {"error_model": "numpy", "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+    try:
+        compiled = _numba(cache=True, **options)(function)
+    except RuntimeError as error:  # of numba, which finds nowhere to write
+        warnings.warn(NOWHERE.format(error), RuntimeWarning, stacklevel=2)
+        compiled = _numba(**options)(function)
     return cast(Function, compiled)

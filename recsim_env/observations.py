@@ -26,16 +26,30 @@ def observation_dict(view: View, responses: int) -> Observation:
     return obs
 
 
-def info_dict(outcome: Outcome) -> dict[str, Any]:
-    """What happened beside the reward, and masks (N,) that say it is there for every slot."""
+def info_dict(outcome: Outcome, invalid: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+    """What happened beside the reward, which slates (N,) were fixed where slates are, and masks
+    (N,) that say it is there for every slot."""
+    every = np.ones((4, len(outcome.consumed)), np.bool_)
     infos: dict[str, Any] = {
         "consumed": outcome.consumed,
         "responses": outcome.responses,
         "position_reward": outcome.position_reward,
+        "_consumed": every[0],
+        "_responses": every[1],
+        "_position_reward": every[2],
     }
-    masks = np.ones((3, len(outcome.consumed)), np.bool_)
-    infos["_consumed"], infos["_responses"], infos["_position_reward"] = masks
+    if invalid is not None:
+        infos["invalid"], infos["_invalid"] = invalid, every[3]
     return infos
+
+
+def final_info(infos: dict[str, Any], ended: NDArray[np.bool_]) -> dict[str, Any]:
+    """What happened at the last decision of the sessions that ended (N,): the same arrays, whose
+    masks say that they stand there for these sessions alone."""
+    last = {name: ended if name[0] == "_" else value for name, value in infos.items()}
+    for name in ("final_info", "_final_info", "final_obs", "_final_obs"):
+        last.pop(name, None)
+    return last
 
 
 def final_observations(rows: NDArray[np.int64], last: Observation, n: int) -> NDArray[np.object_]:

@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from recsim_env.observations import Observation
+from recsim_env.render import MODES, Scene, check_render_mode, picture, text
 from recsim_env.spaces import flat
 from recsim_env.vector import RecVectorEnv
 
@@ -22,12 +23,18 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
     libraries for one environment, Stable-Baselines3 among them, take vectors and images only.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 - gymnasium declares it so
+    metadata = {"render_modes": MODES, "render_fps": 4}  # noqa: RUF012 - gymnasium declares it so
 
-    def __init__(self, render_mode: None = None, **parameters: Any) -> None:
-        self.vector = RecVectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **parameters)
+    def __init__(self, render_mode: str | None = None, **parameters: Any) -> None:
+        check_render_mode(render_mode)
+        one = RecVectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **parameters)
+        self.vector, self.n_items, self.item_features = one, one.n_items, one.item_features
+        self.slate_size, self.n_candidates = one.slate_size, one.n_candidates
+        self.history_length, self.max_steps = one.history_length, one.max_steps
+        self.response_names = one.response_names
         self.render_mode = render_mode
         self._over = False
+        self._scene: Scene | None = None
         self.observation_space = flat(self.vector.single_observation_space)
         self.action_space = self.vector.single_action_space
 
@@ -37,8 +44,10 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         """Start the next session; a seed starts again at session 0. options: RecVectorEnv's."""
         super().reset(seed=seed)
         obs, _ = self.vector.reset(seed=seed, options=options)
-        self._over = False
-        return _flattened(obs), {}
+        self._over, obs = False, _flattened(obs)
+        if self.render_mode is not None:
+            self._look(obs, np.full(self.slate_size, -1, np.int32), -1, 0.0)
+        return obs, _mask_of(obs)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which choices may be served now: (C,), or (K * C,) for the K positions of a slate."""
@@ -48,21 +57,51 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         """Serve one slate (K,) of candidate indices, or one index when K = 1."""
         if self._over:
             raise RuntimeError("the session has ended: call reset() before step()")
-        view, out, invalid, _ = self.vector.advance(np.asarray(action)[None])
+        view, out, invalid, _, shown = self.vector.advance(np.asarray(action)[None])
         info: dict[str, Any] = {
             "consumed": int(out.consumed[0]),
             "responses": out.responses[0],
             "position_reward": out.position_reward[0],
         }
-        if self.vector.on_invalid == "penalise":
-            info["invalid"] = invalid[0]
+        if self.vector.on_invalid != "raise":
+            info["invalid"] = bool(invalid[0])
         self._over = bool(out.terminated[0] or out.truncated[0])
         obs = _flattened(self.vector.observed(view))
-        if "action_mask" in obs:
-            info["action_mask"] = obs["action_mask"].astype(np.bool_)
+        info |= _mask_of(obs)
+        if self.render_mode is not None:
+            self._look(obs, shown[0], info["consumed"], float(out.reward[0]))
         return obs, float(out.reward[0]), bool(out.terminated[0]), bool(out.truncated[0]), info
+
+    def render(self) -> Any:
+        """The session so far: a line of text ("ansi"), a picture ("rgb_array"), or None; in mode
+        "human" every step prints its line by itself.
+
+        Raises RuntimeError before the first reset.
+        """
+        if self.render_mode is None:
+            return None
+        if self._scene is None:
+            raise RuntimeError("call reset() before render()")
+        if self.render_mode == "rgb_array":
+            items = self.vector.catalogue
+            return picture(self._scene, items.topics, items.n_topics)
+        return text(self._scene) if self.render_mode == "ansi" else None
+
+    def _look(
+        self, obs: Observation, shown: NDArray[np.int32], consumed: int, reward: float
+    ) -> None:
+        """Keep what is to be seen now."""
+        step = int(obs["user"][-3])
+        self._scene = Scene(step, obs["history_items"].copy(), shown, consumed, reward)
+        if self.render_mode == "human":
+            print(text(self._scene))
 
 
 def _flattened(obs: Observation) -> Observation:
     """The one row of each array, as a vector."""
     return {name: array.reshape(-1) for name, array in obs.items()}
+
+
+def _mask_of(obs: Observation) -> dict[str, Any]:
+    """For infos: which choices (C,) may be served now, where items come and go."""
+    return {"action_mask": obs["action_mask"].copy()} if "action_mask" in obs else {}

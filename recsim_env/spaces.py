@@ -89,10 +89,24 @@ def _distinct(allowed: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[n
 
 
 class SlateSpace(spaces.MultiDiscrete):
-    """Slates (K,), or (N, K) of them: MultiDiscrete([C] * K) whose samples repeat no item."""
+    """Slates (K,), or (N, K) of them: MultiDiscrete([C] * K) whose samples repeat no item.
 
-    def __init__(self, nvec: NDArray[np.integer], seed: int | np.random.Generator | None = None):
+    It contains what a step of its environment takes: with `distinct` slates of different items,
+    without it all indices below C, since the environment then fixes repeats itself.
+    """
+
+    distinct = False
+
+    def __init__(
+        self,
+        nvec: NDArray[np.integer],
+        seed: int | np.random.Generator | None = None,
+        *,
+        distinct: bool = False,
+    ):
         super().__init__(nvec, seed=seed)
+        if distinct:
+            self.distinct = distinct
         if self.nvec.shape[-1] > self.nvec.min():
             raise ValueError(
                 f"a slate of {self.nvec.shape[-1]} from {self.nvec.min()} items must repeat one; "
@@ -117,21 +131,88 @@ class SlateSpace(spaces.MultiDiscrete):
         slates = masked_slates(keys, allowed, k, self.np_random)
         return slates.reshape(self.nvec.shape).astype(np.int64)
 
+    def contains(self, x: Any) -> bool:
+        """Whether `step` takes it: whole numbers of this shape in 0..C-1, where `distinct` no item
+        twice in a slate."""
+        if not _whole_below(x, self.nvec):
+            return False
+        slates = np.sort(np.asarray(x).reshape(-1, self.nvec.shape[-1]), axis=1)
+        return not self.distinct or bool((slates[:, 1:] != slates[:, :-1]).all())
+
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same slates."""
-        return isinstance(other, SlateSpace) and np.array_equal(self.nvec, other.nvec)
+        return (
+            isinstance(other, SlateSpace)
+            and np.array_equal(self.nvec, other.nvec)
+            and self.distinct == other.distinct
+        )
+
+
+class ItemSpace(spaces.Discrete):
+    """One item to show: Discrete(C), which also takes masks of 0 and 1 of any type."""
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        """An item uniformly among those that a mask (C,) allows, or by a probability (C,).
+
+        Raises ValueError for another mask, and for one that allows no item.
+        """
+        if mask is None or probability is not None:
+            return super().sample(mask, probability)
+        keys = self.np_random.random((1, int(self.n)))
+        allowed = allowed_items(mask, 1, 1, int(self.n))
+        return np.int64(masked_slates(keys, allowed, 1, self.np_random)[0, 0])
+
+    def contains(self, x: Any) -> bool:
+        """Whether `step` takes it: a whole number in 0..C-1."""
+        return _whole_below(x, np.array(self.n))
+
+
+class ItemBatchSpace(spaces.MultiDiscrete):
+    """An item for each of N users: MultiDiscrete([C] * N), which also takes masks of all users."""
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        """Items (N,), each uniformly among those that a mask (C,) or (N, C) allows.
+
+        Raises ValueError for another mask, and for one that allows some user no item.
+        """
+        if mask is None or probability is not None:
+            return super().sample(mask, probability)
+        n, c = len(self.nvec), int(self.nvec.min())
+        allowed = allowed_items(mask, n, 1, c)
+        return masked_slates(self.np_random.random((n, c)), allowed, 1, self.np_random)[:, 0]
+
+    def contains(self, x: Any) -> bool:
+        """Whether `step` takes it: whole numbers (N,) in 0..C-1."""
+        return _whole_below(x, self.nvec)
+
+
+def _whole_below(x: Any, nvec: NDArray[np.integer]) -> bool:
+    """Whether it is an array (or a list) of whole numbers from 0 on, each below `nvec`."""
+    try:
+        given = np.asarray(x)
+    except ValueError:
+        return False
+    if given.shape != nvec.shape or given.dtype.kind not in "iu":
+        return False
+    return bool((given >= 0).all() and (given < nvec).all())
 
 
 @batch_space.register(SlateSpace)
 def _batch_slates(space: SlateSpace, n: int = 1) -> SlateSpace:
-    return SlateSpace(np.tile(space.nvec, (n, 1)), seed=space.np_random.spawn(1)[0])
+    rng = space.np_random.spawn(1)[0]
+    return SlateSpace(np.tile(space.nvec, (n, 1)), seed=rng, distinct=space.distinct)
 
 
-def action_space(slate_size: int, size: int) -> spaces.Discrete | SlateSpace:
-    """What to show one user: an index below `size`, or K distinct ones."""
+@batch_space.register(ItemSpace)
+def _batch_items(space: ItemSpace, n: int = 1) -> ItemBatchSpace:
+    return ItemBatchSpace(np.full(n, space.n), seed=space.np_random.spawn(1)[0])
+
+
+def action_space(slate_size: int, size: int, *, distinct: bool = False) -> ItemSpace | SlateSpace:
+    """What to show one user: an index below `size`, or K of them, `distinct` or not."""
     if slate_size == 1:
-        return spaces.Discrete(size)
-    return SlateSpace(np.full(slate_size, size))
+        return ItemSpace(size)
+    return SlateSpace(np.full(slate_size, size), distinct=distinct)
 
 
 def span_box(span: Span, extra: Span | None = None) -> spaces.Box:

@@ -10,13 +10,20 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from recsim_env.actions import OnInvalid, refusal, whole_slates
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.kernel.engine import Engine
 from recsim_env.kernel.sizes import autoreset_of, check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
 from recsim_env.kernel.streams import name_sessions, reset_mask, seed_users
 from recsim_env.model import check_config, load_model, user_dtype
-from recsim_env.observations import Observation, final_observations, info_dict, observation_dict
+from recsim_env.observations import (
+    Observation,
+    final_info,
+    final_observations,
+    info_dict,
+    observation_dict,
+)
 from recsim_env.random import members
 from recsim_env.spaces import SESSION, action_space, observation_space
 
@@ -28,6 +35,7 @@ class Advance(NamedTuple):
     outcome: Outcome
     invalid: NDArray[np.bool_]  # (N,) the slate was fixed
     counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
+    slates: NDArray[np.int32]  # (N, K) items that were shown
 
 
 class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
@@ -49,9 +57,10 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     history_length: H items remembered in the observation.
     max_steps: sessions are truncated after so many decisions; None lets users end them.
     offer: candidates drawn "uniform", or in proportion to "popularity".
-    on_invalid: a slate that repeats an item or holds an unavailable one raises ("raise"), or
-        is filled with the first choices that are neither, at the price of `penalty` off the reward,
-        shared by the positions, and a mark in infos["invalid"] ("penalise").
+    on_invalid: what becomes of a slate that repeats an item or holds an unavailable one. "fix"
+        (default): from the top, each such position gets the first choice that is neither, and
+        infos["invalid"] marks the row. "penalise": the same at the price of `penalty` off the
+        reward, shared by the positions. "raise": ValueError. An index outside 0..C-1 raises always.
     session_ticks: ticks of the catalogue's calendar from the start of a slot's session to the start
         of its next; a decision takes one. Availability goes by it, not by how long sessions last.
     threads: threads that share the users of a step; results are the same for every number of them.
@@ -73,7 +82,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         history_length: int = 20,
         max_steps: int | Literal["model"] | None = "model",
         offer: Literal["uniform", "popularity"] = "uniform",
-        on_invalid: Literal["raise", "penalise"] = "raise",
+        on_invalid: OnInvalid = "fix",
         penalty: float = 1.0,
         session_ticks: int = 20,
         threads: int = 1,
@@ -81,6 +90,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         render_mode: None = None,
         **settings: Any,
     ) -> None:
+        if render_mode is not None:
+            raise ValueError(f"render_mode = {render_mode!r}: only one user can be looked at")
         self.model_name, self.offer = model, offer  # what it takes to make the same world again
         self.model = load_model(model)
         if config is not None and settings:
@@ -88,15 +99,13 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.config = self.model.config(**settings) if config is None else config
         check_config(self.config)
         self.catalogue = catalogue or self.model.catalogue(self.config)
-        self.population = population
-        self.num_envs = num_envs
+        self.num_envs, self.population = num_envs, population
         default_size = self.model.defaults.get("slate_size") or 1
         self.slate_size = default_size if slate_size is None else slate_size
         self.n_candidates = self._default("n_candidates", n_candidates)
         self.max_steps = self._default("max_steps", max_steps)
-        self.history_length = history_length
-        self.on_invalid, self.penalty = on_invalid, penalty
-        self.session_ticks, self.threads = session_ticks, threads
+        self.history_length, self.session_ticks = history_length, session_ticks
+        self.on_invalid, self.penalty, self.threads = on_invalid, penalty, threads
         self.n_items = len(self.catalogue)
         self.item_features = self.model.features(self.catalogue)
         self.response_names = self.model.responses.names
@@ -128,7 +137,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         span = self.model.user(self.config, self.catalogue)
         self.user_names = (*span.names, *SESSION.names)
         self.n_choices = self.n_items if self.n_candidates is None else self.n_candidates
-        self.single_action_space = action_space(self.slate_size, self.n_choices)
+        strict = self.on_invalid == "raise"
+        self.single_action_space = action_space(self.slate_size, self.n_choices, distinct=strict)
         self.single_observation_space = observation_space(
             catalogue=self.catalogue,
             features=self.item_features,
@@ -201,26 +211,24 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         view = self.engine.view()
         self.engine.begin(mask, view)
         self._ended[mask] = False
-        return self.observed(view), {}
+        return self.observed(view), self._masks() if self.catalogue.ruled else {}
 
     def step(
         self, actions: NDArray[Any]
     ) -> tuple[Observation, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Serve one slate (N, K) of candidate indices (item ids without candidates) to every user.
 
-        Raises ValueError when a slate holds an unknown index or repeats one, and leaves the state
-        as it was.
+        Raises ValueError for an unknown index, under on_invalid="raise" also for a slate that
+        repeats an item or holds an unavailable one; the state is left as it was.
         """
-        view, outcome, invalid, counts = self.advance(actions)
-        infos = info_dict(outcome)
-        if self.on_invalid == "penalise":
-            infos["invalid"], infos["_invalid"] = invalid, np.ones(self.num_envs, np.bool_)
+        view, outcome, invalid, counts, _ = self.advance(actions)
+        infos = info_dict(outcome, None if self.on_invalid == "raise" else invalid)
         if any(counts):
             ended = outcome.terminated | outcome.truncated
+            infos["final_info"], infos["_final_info"] = final_info(infos, ended), ended
             infos["final_obs"], infos["_final_obs"] = self._last(ended, counts), ended
         if self.catalogue.ruled:
-            infos["action_mask"] = self.action_masks()
-            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
+            infos |= self._masks()
         return self.observed(view), outcome.reward, outcome.terminated, outcome.truncated, infos
 
     def advance(self, actions: NDArray[Any]) -> Advance:
@@ -241,15 +249,21 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             outcome.position_reward[invalid] -= self.penalty / self.slate_size
         if mode is not AutoresetMode.SAME_STEP:
             np.logical_or(outcome.terminated, outcome.truncated, out=self._ended)
-        return Advance(view, outcome, invalid, counts)
+        return Advance(view, outcome, invalid, counts, slates)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Stop the helping threads."""
-        self.engine.close()
+        """Stop the helping threads, which a world whose making failed does not have."""
+        if "engine" in self.__dict__:
+            self.engine.close()
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which choices (N, C) may be served now; drawn candidates always may."""
         return self._open_at(self.live.users["clock"], self.live.users["group"])
+
+    def _masks(self) -> dict[str, Any]:
+        """For infos: which choices may be served now (N, C), where items come and go."""
+        every = np.ones(self.num_envs, np.bool_)
+        return {"action_mask": self.action_masks().astype(np.int8), "_action_mask": every}
 
     def _open_at(self, ticks: NDArray[np.int64], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which choices (n, C) may be served at these ticks (n,) to these groups (n,)."""
@@ -258,21 +272,11 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         return self.catalogue.open_to(groups, ticks)
 
     def _slates(self, actions: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        given = np.asarray(actions)
-        shape = (self.num_envs, self.slate_size)
-        if given.shape != shape and not (self.slate_size == 1 and given.shape == shape[:1]):
-            raise ValueError(f"actions have shape {given.shape}, slates of this world {shape}")
-        if given.dtype.kind not in "iu":
-            raise ValueError(f"actions are {given.dtype}: give integer candidate indices")
-        chosen = np.ascontiguousarray(given, dtype=np.int64).reshape(shape)
-        fix = self.on_invalid == "penalise"
+        chosen = whole_slates(actions, self.num_envs, self.slate_size)
+        fix = self.on_invalid != "raise"
         slates, invalid, bad = self.engine.resolve(chosen, self.n_choices, fix)
         if bad >= 0:
-            raise ValueError(
-                f"slate {chosen[bad].tolist()} of slot {bad}: positions must hold "
-                f"{self.slate_size} different available indices in 0..{self.n_choices - 1}; draw "
-                "slates without replacement from the choices that action_masks() allows"
-            )
+            raise refusal(chosen[bad], bad, self.n_choices, self.on_invalid)
         return slates, invalid
 
     def _last(self, ended: NDArray[np.bool_], counts: list[int]) -> NDArray[np.object_]:

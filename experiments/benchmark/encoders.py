@@ -155,6 +155,6 @@ def _data(settings: Settings) -> Sequences:
 def _cpu() -> str:
     """The processor's own name, where the system tells it."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from io import TextIOBase
+from io import TextIOBase, TextIOWrapper
 from typing import TextIO
 
 
@@ -60,6 +60,11 @@ class PatientOutput(TextIOBase):
 
 
 def patient_stdout() -> None:
-    """Make stdout a `PatientOutput`, where it is a stream of the system."""
+    """Make stdout a `PatientOutput`, where it is a stream of the system.
+
+    Letters that its encoding does not have are written as escapes, as stderr has them already.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stdout is sys.__stdout__ and sys.__stdout__ is not None:
         sys.stdout = PatientOutput(sys.__stdout__)

@@ -160,7 +160,8 @@ def item_vectors(seq: Sequences, *, size: int = 16, seed: int = 0) -> F32:
     row = np.repeat(np.arange(len(seq)), np.diff(matrix.indptr))
     length = np.sqrt(np.bincount(row, matrix.data**2, len(seq)))
     matrix.data /= length[row]
-    _, scale, right = svds(matrix, k=size, rng=np.random.default_rng(seed))
+    start = np.random.default_rng(seed).standard_normal(min(matrix.shape))
+    _, scale, right = svds(matrix, k=size, v0=start)
     return unit(right.T * np.sqrt(scale))
 
 

@@ -178,7 +178,7 @@ def _amazon_beauty(folder: Path) -> Interactions:
     """Amazon Beauty, 5-core, 12,101 items; attributes (brand, categories) are the topics."""
     lists = [one[1:] for one in _id_lines(folder / "Beauty.txt")]  # a line starts with its user
     size = 1 + max(int(one.max()) for one in lists)
-    attributes = json.loads(_need(folder / "Beauty_item2attributes.json").read_text())
+    attributes = json.loads(_need(folder / "Beauty_item2attributes.json").read_text("utf-8"))
     wide = max(max(some) for some in attributes.values() if some)
     topics = np.zeros((size, wide), np.bool_)
     for item, some in attributes.items():
@@ -222,7 +222,7 @@ def _id_lines(path: Path) -> list[NDArray[np.int64]]:
     """One array of 0-based ids for each line of 1-based ids."""
     try:
         return [
-            np.array(line.split(), np.int64) - 1 for line in _need(path).read_text().splitlines()
+            np.array(line.split(), np.int64) - 1 for line in _need(path).read_text("utf-8").splitlines()
         ]
     except ValueError as error:
         raise ValueError(

@@ -74,7 +74,7 @@ def impressions(root: Path, campaign: str, policy: str) -> Impressions:
 def thompson_shares(prior: Path, campaign: str) -> F64:
     """(3, A) probability of each item at each place under Beta priors, by simulation. The file is
     JSON or YAML: campaign -> alpha, beta lists."""
-    text = prior.read_text()
+    text = prior.read_text("utf-8")
     if prior.suffix == ".json":
         priors = json.loads(text)
     else:

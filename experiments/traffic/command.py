@@ -61,7 +61,7 @@ def run(settings: Settings) -> int:
     from serving.catalogue import Catalogue
 
     names = () if settings.items is None else Catalogue.from_file(settings.items).names
-    token = None if settings.token_file is None else settings.token_file.read_text().strip()
+    token = None if settings.token_file is None else settings.token_file.read_text("utf-8").strip()
     plan = Plan(
         phases=(Phase(settings.rps, settings.seconds),),
         arrivals=settings.arrivals,

@@ -43,7 +43,7 @@ def write_report(
             ),
         ),
         page.section("Rounds", page.table([cells(row) for row in standing.rows])),
-        page.fold("Settings", (run.path / "settings.json").read_text()),
+        page.fold("Settings", (run.path / "settings.json").read_text("utf-8")),
         page.paragraph(
             "best/ is the policy of the best point: policies.load reads it. The best of several "
             "points flatters itself on the held-out users; the test users chose nothing."

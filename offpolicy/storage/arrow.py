@@ -1,4 +1,9 @@
-"""Between a LoggedDataset and Arrow tables: matrices are fixed-size lists, widths are metadata."""
+"""Between a LoggedDataset and Arrow tables: matrices are fixed-size lists, widths are metadata.
+
+Prior histories stand on the first row of their session and are null elsewhere. They are lists
+without a size, since pyarrow before 26 neither writes nor reads fixed-size lists with nulls; logs
+that hold the latter are read where pyarrow can.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +64,7 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
     first, *others = [{k: v for k, v in m.items() if k != "provenance"} for m in every]
     if any(metadata != first for metadata in others):
         raise LogError(f"the parts of {source} differ in catalogue or columns; write them anew.")
-    table = pa.concat_tables(tables).combine_chunks()
+    table = pa.concat_tables([_unsized(t) for t in tables]).combine_chunks()
     columns: dict[str, Any] = {}
     for name, shape in first["shapes"].items():
         if name not in (*ROW_COLUMNS, *PRIOR_COLUMNS):
@@ -116,24 +121,37 @@ def _crc32(metadata: dict[str, Any]) -> int:
 
 
 def _column(x: NDArray[Any], rows: NDArray[np.int64] | None, n: int) -> Any:
-    """(n, ...) -> an Arrow array of n rows; `rows` says where x's entries stand."""
+    """(n, ...) -> an Arrow array of n rows; `rows`, which rise, say where x's entries stand."""
     import pyarrow as pa
 
     flat = pa.array(np.ascontiguousarray(x).reshape(-1))
     if x.ndim == 1:
         return flat
-    lists = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(x.shape[1:])))
+    size = int(np.prod(x.shape[1:]))
     if rows is None:
-        return lists
-    take = np.zeros(n, np.int64)
-    take[rows] = np.arange(len(rows))
-    absent = np.ones(n, bool)
+        return pa.FixedSizeListArray.from_arrays(flat, size)
+    absent = np.ones(n, np.bool_)
     absent[rows] = False
-    return lists.take(pa.array(take, mask=absent))
+    ends = np.append(0, np.cumsum(np.where(absent, 0, size)))
+    return pa.LargeListArray.from_arrays(pa.array(ends), flat, mask=pa.array(absent))
+
+
+def _unsized(table: pa.Table) -> pa.Table:
+    """Prior histories as lists without a size, which older logs hold as lists of one size."""
+    import pyarrow as pa
+
+    for name in set(PRIOR_COLUMNS).intersection(table.column_names):
+        kind = table.schema.field(name).type
+        if pa.types.is_fixed_size_list(kind):
+            at, column = table.schema.get_field_index(name), table.column(name)
+            table = table.set_column(at, name, column.cast(pa.large_list(kind.value_type)))
+    return table
 
 
 def _matrix(table: pa.Table, name: str, shape: list[int]) -> NDArray[Any]:
     """A column as an array (n, *shape); nulls (rows that start no session) are left out."""
+    import pyarrow as pa
+
     if name not in table.column_names:
         if int(np.prod(shape)) != 0:
             raise LogError(f"the table has no column {name}, its metadata says so; copy it again.")
@@ -141,8 +159,16 @@ def _matrix(table: pa.Table, name: str, shape: list[int]) -> NDArray[Any]:
     chunk = table.column(name).combine_chunks()
     if not shape:
         return np.asarray(chunk.to_numpy(zero_copy_only=False))
-    if not hasattr(chunk.type, "list_size"):
+    sized = pa.types.is_fixed_size_list(chunk.type)
+    if not (sized or pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type)):
         raise LogError(f"column {name} is {chunk.type}, its metadata says lists; copy it again.")
     if chunk.null_count:
         chunk = chunk.drop_null()
+    if not sized:
+        size = chunk.value_lengths().to_numpy(zero_copy_only=False)
+        if (size != int(np.prod(shape))).any():
+            raise LogError(
+                f"column {name} has lists of {size.min()}..{size.max()} entries, its metadata says "
+                f"{int(np.prod(shape))}; copy it again."
+            )
     return np.asarray(chunk.flatten().to_numpy(zero_copy_only=False)).reshape(-1, *shape)

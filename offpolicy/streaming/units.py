@@ -132,7 +132,7 @@ def _name(spans: list[UnitSpan], twice: U64) -> None:
     seen: dict[Any, Path] = {}
     for span in spans:
         for heads in _heads(span):
-            for unit in heads[np.isin(_key(heads), twice)].tolist():
+            for unit in heads[np.isin(_key(heads), twice, kind="sort")].tolist():
                 if unit in seen:
                     where = sorted({str(seen[unit]), str(span.path)})
                     raise LogError(

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from policies.compiling import SUMS, njit_cached
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -147,7 +148,7 @@ def triangles(inverse: F64) -> F32:
     return np.ascontiguousarray(inverse[:, row, column] * twice, np.float32)  # rows lie together
 
 
-@njit(cache=True)
+@njit_cached()
 def squares(x: F64) -> F32:
     """(B, d) -> (B, d (d + 1) / 2) products x_i x_j, i <= j, in the order of `triangles`."""
     rows, d = x.shape
@@ -162,7 +163,7 @@ def squares(x: F64) -> F32:
     return out
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit_cached(SUMS)
 def every_product(x: Any, y: Any) -> Any:
     """x y' (B, M) of rows x (B, T) and y (M, T), four rows of each at a time.
 
@@ -191,7 +192,7 @@ def every_product(x: Any, y: Any) -> Any:
     return out
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit_cached(SUMS)
 def upper_bounds(x: F64, arms: I32, theta: F64, packed: F32, alpha: float, out: F64) -> None:
     """Upper confidence bounds into `out` (B, C), blocks of rows at a time."""
     rows, d = x.shape
@@ -213,7 +214,7 @@ def upper_bounds(x: F64, arms: I32, theta: F64, packed: F32, alpha: float, out: 
                 out[b, c] = mean + alpha * np.sqrt(max(variance, np.float32(0.0)))
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit_cached(SUMS)
 def products(x: F64, arms: I32, theta: F64, out: F64) -> None:
     """theta_a.x into `out` (B, C)."""
     for b in range(arms.shape[0]):
@@ -226,7 +227,7 @@ def products(x: F64, arms: I32, theta: F64, out: F64) -> None:
             out[b, c] = mean
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit_cached(SUMS)
 def sherman_morrison(x: F64, arms: I32, reward: F64, inverse: F64, moment: F64) -> None:
     """Add every row to the regressions of its arms, in place: rank-one updates of A_a^-1."""
     d = x.shape[1]

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from policies.compiling import SUMS, njit_cached
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -119,7 +120,7 @@ class _Tied(torch.autograd.Function):
         return d_query, d_bias, None, None
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit_cached(SUMS)
 def products(query: F32, bias: F32, items: F32, ids: I64, out: F32) -> None:
     """The scores into `out` (B, C)."""
     size = query.shape[1]
@@ -135,7 +136,7 @@ def products(query: F32, bias: F32, items: F32, ids: I64, out: F32) -> None:
             out[b, c] = total
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit_cached(SUMS)
 def add_gradients(above: F32, items: F32, ids: I64, d_query: F32, d_bias: F32) -> None:
     """Add the gradients of query (B, D) and bias (A,), given that of the scores (B, C)."""
     size = items.shape[1]

@@ -109,7 +109,7 @@ def cluster(vectors: NDArray[np.float32], n_topics: int, seed: int) -> NDArray[n
 
     different, code = np.unique(vectors, axis=0, return_inverse=True)
     if len(different) <= n_topics:
-        return np.asarray(code, np.int32)
+        return np.asarray(code.ravel(), np.int32)  # a column in numpy 2.0.0
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One of the clusters is empty")  # closed up below
         nearest = kmeans2(vectors, n_topics, seed=seed, minit="++")[1]

@@ -6,15 +6,21 @@ from a random stream of its own, so that the users are those of the undisturbed 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from recsim_env.kernel.sizes import check_whole
+from recsim_env.observations import final_info
 
 Obs = dict[str, NDArray[Any]]
+
+if TYPE_CHECKING:
+    Wrapper = VectorWrapper[Any, Any, Any, Any, Any]
+else:  # Gymnasium before 1.4 has a wrapper that takes no types
+    Wrapper = VectorWrapper
 
 
 def check_chance(name: str, chance: float) -> None:
@@ -23,7 +29,7 @@ def check_chance(name: str, chance: float) -> None:
         raise ValueError(f"{name} = {chance} must lie in 0..1")
 
 
-class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
+class Disturbance(Wrapper):
     """Counts steps and owns schedule and random stream; what it does is in the subclasses."""
 
     def __init__(
@@ -62,7 +68,9 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
         begun = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, np.bool_)))
         self._ended[begun] = False
         self.forget(begun)
-        return self.observations(obs, begun), infos
+        obs = self.observations(obs, begun)
+        self._mask(obs, infos)
+        return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Serve what becomes of the actions, and return what becomes of the answer."""
@@ -75,10 +83,16 @@ class Disturbance(VectorWrapper[Any, Any, Any, Any, Any]):
         self.clock += 1
         self._finals(ended, infos)
         obs = self.observations(obs, self._fresh(ended))
-        if "action_mask" in obs:
-            infos["action_mask"] = obs["action_mask"].astype(np.bool_)
-            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
+        self._mask(obs, infos)
+        if "final_info" in infos:
+            infos["final_info"] = final_info(infos, ended)
         return obs, reward, terminated, truncated, infos
+
+    def _mask(self, obs: Obs, infos: dict[str, Any]) -> None:
+        """Infos say of availability what the observation does."""
+        if "action_mask" in obs:
+            infos["action_mask"] = obs["action_mask"].astype(np.int8)
+            infos["_action_mask"] = np.ones(self.num_envs, np.bool_)
 
     def _fresh(self, ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which rows (N,) of what a step observed are the first of a session."""

@@ -80,9 +80,9 @@ def resolve(
     """Write the item ids of `actions` (N, K) into `slates`; the first bad row, or -1.
 
     A position is bad when its index is outside 0..size-1, repeats one above, or names an item that
-    is not open to the user's group in `groups` (N,) at the tick in `clocks` (N,). With `fix`, bad
-    positions get the first choices that are none of that, rows that had one are marked in `invalid`
-    (N,), and -1 is returned.
+    is not open to the user's group in `groups` (N,) at the tick in `clocks` (N,). With `fix`, only
+    an index outside is bad: the others get the first choices that are none of that, and rows that
+    had one are marked in `invalid` (N,).
     """
     drawn, ruled = candidates.shape[1] > 0, is_ruled(offer)
     for row in range(actions.shape[0]):
@@ -95,11 +95,10 @@ def resolve(
         for k in range(actions.shape[1]):
             a = actions[row, k]
             while True:
-                bad = a < 0 or a >= size
-                item = -1
-                if not bad:
-                    item = candidates[row, a] if drawn else a
-                    bad = not is_open(item, clocks[row], groups[row], offer)
+                if a < 0 or a >= size:
+                    return row
+                item = candidates[row, a] if drawn else a
+                bad = not is_open(item, clocks[row], groups[row], offer)
                 for j in range(k):
                     bad = bad or slates[row, j] == item
                 if not bad:

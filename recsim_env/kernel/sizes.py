@@ -60,8 +60,8 @@ def check_sizes(
     check_whole("session_ticks", session_ticks, 0, "which must not be negative")
     check_whole("threads", threads, 1, "at least one")
     check_finite("penalty", penalty)
-    if on_invalid not in ("raise", "penalise"):
-        raise ValueError(f"on_invalid = {on_invalid!r}: choose 'raise' or 'penalise'")
+    if on_invalid not in ("fix", "penalise", "raise"):
+        raise ValueError(f"on_invalid = {on_invalid!r}: choose 'fix', 'penalise' or 'raise'")
     _check_offer(catalogue, n_candidates, slate_size)
     if offer == "popularity" and n_candidates is not None:
         _check_endless_draws(catalogue, n_candidates)

@@ -49,11 +49,21 @@ def test_candidates_are_drawn_among_the_available() -> None:
         obs = env.step(env.action_space.sample())[0]
 
 
-def test_an_unavailable_item_raises_by_default() -> None:
-    env = made()
+def test_an_unavailable_item_raises_where_that_is_asked_for() -> None:
+    env = made(on_invalid="raise")
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"slot 1.*action_masks"):
         env.step(np.array([[0, 1], [0, 7], [1, 2]]))
+
+
+def test_it_is_replaced_by_default_and_marked() -> None:
+    env, clone = made(), made(on_invalid="raise")
+    env.reset(seed=0), clone.reset(seed=0)
+    _, reward, _, _, infos = env.step(np.array([[0, 1], [0, 7], [4, 4]]))
+    _, clean, _, _, _ = clone.step(np.array([[0, 1], [0, 1], [4, 0]]))
+    assert infos["invalid"].tolist() == [False, True, True]
+    assert infos["_invalid"].all()
+    assert reward.tolist() == clean.tolist()
 
 
 def test_or_is_replaced_at_a_price() -> None:

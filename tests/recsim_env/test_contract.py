@@ -192,7 +192,7 @@ def test_session_sums_are_the_last_three_entries(name: str) -> None:
 
 
 def test_a_slate_that_repeats_or_leaves_the_choices_raises_and_changes_nothing(name: str) -> None:
-    env, clone = made(name, 4), made(name, 4)
+    env, clone = made(name, 4, on_invalid="raise"), made(name, 4)
     action = slates(env, 1)[0]
     env.reset(seed=0), clone.reset(seed=0)
     stray = action.copy()

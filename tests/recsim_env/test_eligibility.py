@@ -69,7 +69,7 @@ def test_candidates_are_drawn_among_the_eligible() -> None:
 
 
 def test_a_forbidden_item_is_refused_or_mended() -> None:
-    env, mends = made(), made(on_invalid="penalise")
+    env, mends = made(on_invalid="raise"), made(on_invalid="penalise")
     env.reset(seed=0), mends.reset(seed=0)
     young = int(np.flatnonzero(env.live.users["group"] == 1)[0])
     slates = np.tile([0, 1], (40, 1))

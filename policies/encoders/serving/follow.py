@@ -9,9 +9,9 @@ histories, to 1e-5.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from policies.compiling import njit_cached
 from policies.encoders.base import Encoder
 from policies.encoders.serving.state import NetworkState
 
@@ -52,7 +52,7 @@ class Follower:
         self._whole = np.ones(users, np.bool_)
 
 
-@njit(cache=True)
+@njit_cached()
 def changes(
     seen: I32, now: I32, whole: NDArray[np.bool_], context_length: int
 ) -> tuple[NDArray[np.int8], I32]:

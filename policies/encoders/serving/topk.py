@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
+
+from policies.compiling import njit_cached
 
 ROWS = 128  # users scored at once
 WIDE = 8_192  # items scored at once: ROWS x WIDE scores stay in the cache
@@ -77,4 +78,4 @@ def _merge_block(score: F32, first: int, items: I32, scores: F32) -> None:
                     best[place], ids[place] = strip[at], first + left + at
 
 
-merge_block: Any = njit(cache=True)(_merge_block)
+merge_block: Any = njit_cached()(_merge_block)

@@ -12,6 +12,7 @@ from policies.features import StateFeatures
 from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
 from policies.rl.data.replay import Transitions, place_of
 from policies.rollout import check_same_step
+from policies.wrapped import happened, vectorised
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -45,6 +46,7 @@ class Collector:
         reward_scale: float,
         seed: int,
     ) -> None:
+        env = vectorised(env)
         check_same_world(features.serving, serving_of(env))
         check_same_step(env)
         self.env, self.features, self.reward_scale = env, features, reward_scale
@@ -60,11 +62,12 @@ class Collector:
         shown = action[:, 0] if action.shape[1] == 1 else action
         obs, reward, terminated, truncated, info = self.env.step(shown)
         self.now = encode(self.features, observation_of(obs))
-        after = self._after(terminated | truncated, info)
+        done = terminated | truncated
+        after, consumed = self._after(done, info), happened(info, done)["consumed"]
         return Transitions(
             before.state,
             slate,
-            place_of(slate, info["consumed"]),
+            place_of(slate, consumed),
             (reward / self.reward_scale).astype(np.float32),
             (~terminated).astype(np.float32),
             *after,

@@ -36,6 +36,7 @@ from policies.saved import Arrays, Saved, prefixed, under
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
 from policies.slates.parts import UNIFORM, Parts, parts_of, parts_of_distribution
 from policies.validation import check_steps
+from policies.wrapped import vectorised
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -177,6 +178,7 @@ class SB3Agent:
         on_steps: called with the decisions so far after every round between updates.
         Raises ValueError for too few decisions to learn from.
         """
+        env = vectorised(env)
         self.check_learn(total_steps, env.num_envs)
         if self.items is None:  # scales from a short log of uniform slates
             self.prepare(collect(env, uniform(self.serving), n_steps=32, seed=seed))

@@ -16,7 +16,6 @@ from policies.features import StateFeatures
 from policies.observation import (
     Observation,
     Serving,
-    attribute,
     check_same_world,
     observation_of,
     offered,
@@ -24,6 +23,7 @@ from policies.observation import (
 )
 from policies.rl.sb3.prior import Prior
 from policies.rollout import check_same_step
+from policies.wrapped import attribute, vectorised
 
 F32 = NDArray[np.float32]
 Decode = Callable[[NDArray[Any], F32], NDArray[Any]]
@@ -78,6 +78,7 @@ class EncodedVecEnv(VecEnv):
         prior: Prior | None = None,
     ) -> None:
         """`decode` makes slates (B, K) of actions in `space`, given the observation they answer."""
+        env = vectorised(env)
         check_same_world(state.serving, serving_of(env), "the agent")
         check_same_step(env)
         self.env, self.state, self.reward_scale = env, state, reward_scale

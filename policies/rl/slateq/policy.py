@@ -44,6 +44,7 @@ from policies.saved import (
 )
 from policies.slates.distributions import SlateDistribution, TopK, explore, masked
 from policies.validation import check_steps
+from policies.wrapped import vectorised
 
 OnSteps = Callable[[int], None]
 
@@ -132,6 +133,7 @@ class SlateQ:
         on_steps: called with the decisions so far after every step of the users.
         Raises ValueError for too few decisions to learn from.
         """
+        env = vectorised(env)
         self.check_learn(total_steps, env.num_envs)
         if self.networks is None:  # scales from a short log of uniform slates
             self.prepare(collect(env, uniform(self.serving), n_steps=64, seed=seed))

@@ -16,7 +16,7 @@ import pytest
 
 from offpolicy import LogError, LoggedDataset, append_log, read_log, write_log
 from offpolicy.storage import claims
-from offpolicy.storage.arrow import table_from_log
+from offpolicy.storage.arrow import log_from_tables, table_from_log
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
 from tests.offpolicy.storage.kills import killed_at_every_step
 
@@ -72,6 +72,28 @@ def test_parts_are_appended_and_writing_replaces(tmp_path: Path) -> None:
         append_log(
             build(3, n_items=12, candidates=None, candidate_propensity=None), tmp_path / "log"
         )
+
+
+def test_prior_histories_of_older_logs_are_read_beside_new_ones() -> None:
+    old, new = table_from_log(build(0)), table_from_log(build(1))
+    for name, width in (("prior_items", 5), ("prior_responses", 15)):
+        at, lists = old.schema.get_field_index(name), old.column(name).combine_chunks()
+        dense = np.zeros((60, width), lists.type.value_type.to_pandas_dtype())
+        dense[:20] = lists.flatten().to_numpy().reshape(20, width)
+        absent = pa.array(np.arange(60) >= 20)
+        sized = pa.FixedSizeListArray.from_arrays(pa.array(dense.ravel()), width, mask=absent)
+        old = old.set_column(at, name, sized)
+    both = log_from_tables([old, new], "log")
+    assert both.hash() == LoggedDataset.concat([build(0), build(1)]).hash()
+
+
+def test_prior_histories_of_another_width_than_said_are_refused() -> None:
+    table = table_from_log(build())
+    lists = [[1, 2], *([None] * 18), *([[1, 2, 3, 4, 5]] * 41)]
+    at = table.schema.get_field_index("prior_items")
+    table = table.set_column(at, "prior_items", pa.array(lists, pa.large_list(pa.int32())))
+    with pytest.raises(LogError, match=r"prior_items has lists of 2..5 entries, .* says 5"):
+        log_from_tables([table], "log")
 
 
 def test_nothing_there() -> None:
