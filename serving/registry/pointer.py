@@ -156,6 +156,11 @@ def read_history(folder: Path) -> list[Change]:
     last = read_pointer(folder).change
     if last is not None and (not changes or changes[-1].revision < last.revision):
         changes.append(last)  # its writer was killed
+    if last is not None and (changes[-1] != last or not _is_cut(_piece(folder), last)):
+        raise ContractError(
+            f"{folder / HISTORY} is damaged: its last change is not that of {POINTER}. Take it "
+            "from a copy, or move the file away: the pointer and the versions do not need it"
+        )
     for before, after in pairwise(changes):
         if after.revision != before.revision + 1:
             raise ContractError(
@@ -211,6 +216,21 @@ def _read(cls: type[T], content: bytes, kind: str, file: Path) -> T:
     except ValueError as error:
         raise ContractError(str(error)) from None
     return message
+
+
+def _piece(folder: Path) -> bytes:
+    """What stands after the history's last whole line."""
+    try:
+        content = (folder / HISTORY).read_bytes()
+    except FileNotFoundError:
+        return b""
+    return content[len(whole_lines(content)) :]
+
+
+def _is_cut(piece: bytes, change: Change) -> bool:
+    """Whether it is the beginning of that change's line."""
+    plain = change.to_json()
+    return plain.startswith(piece) or _kept(plain).startswith(piece)
 
 
 def as_kept(change: Change) -> dict[str, Any]:

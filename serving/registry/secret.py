@@ -33,7 +33,12 @@ def secret_of_environment() -> bytes | None:
 def read_secret(folder: Path) -> bytes:
     """Raises FileNotFoundError where none was made, and ValueError for one that others may read or
     that is damaged."""
-    file = folder / SECRET
+    file, known = folder / SECRET, folder / CHECK
+    if known.is_file() and not file.exists():
+        raise ValueError(
+            f"{file} is gone, and {known} says that there was one: take it from a copy. With "
+            f"another secret every user is new; where that is meant, delete {known}"
+        )
     content = file.read_bytes()
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise ValueError(f"{file} can be read by others: chmod 600 {file}")
@@ -42,7 +47,6 @@ def read_secret(folder: Path) -> bytes:
             f"{file} has {len(content)} bytes instead of {BYTES}: take it from a copy. With "
             "another secret every user is new"
         )
-    known = folder / CHECK
     if known.is_file() and known.read_text(errors="replace").strip() != _check(content):
         raise ValueError(
             f"{file} or {known} was altered after it was made: take both from a copy. With another "
@@ -68,8 +72,8 @@ def kept_secret(folder: Path, alone: Callable[[], AbstractContextManager[None]])
 def make_secret(folder: Path) -> bytes:
     """Write a new one, for the holder of the registry's lock."""
     made = secrets.token_bytes(BYTES)
-    write_durably(folder / CHECK, _check(made).encode() + b"\n", mode=0o600)
     write_durably(folder / SECRET, made, mode=0o600)
+    write_durably(folder / CHECK, _check(made).encode() + b"\n", mode=0o600)
     return made
 
 
