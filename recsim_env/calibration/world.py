@@ -88,7 +88,7 @@ class FittedWorld:
     def _made(cls, meta: Mapping[str, Any], parts: Mapping[str, NDArray[Any]]) -> FittedWorld:
         columns = {n.removeprefix("column "): a for n, a in parts.items() if n[:7] == "column "}
         traits = {n.removeprefix("trait "): a for n, a in parts.items() if n[:6] == "trait "}
-        plain = {name: parts[name] for name in COLUMNS}
+        plain: dict[str, Any] = {name: parts[name] for name in COLUMNS}
         names = None if meta["names"] is None else tuple(meta["names"])
         return cls(
             model=meta["model"],

@@ -95,10 +95,7 @@ def attack(name: str, flips: int, seed: int) -> dict[str, Any]:
                     answer = process.ask(column, nth)
                     became = kind.judged(answer.outcome, column, answer.done)
                     counts[became] += 1
-                    if (
-                        broken({"": {"columns": {"": {became: 1}}}})
-                        and len(record["broken"]) < KEPT
-                    ):
+                    if became not in FINE and len(record["broken"]) < KEPT:
                         record["broken"].append([became, answer.done, answer.said])
                 record["columns"][column] = dict(counts)
     return record | {"seconds": time.monotonic() - began}
