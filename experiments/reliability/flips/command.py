@@ -19,7 +19,7 @@ from experiments.common.workers import results
 from experiments.reliability.flips.asking import worker
 from experiments.reliability.flips.damage import COLUMNS, cases
 from experiments.reliability.flips.kinds import KINDS
-from experiments.reliability.flips.table import broken, page
+from experiments.reliability.flips.table import FINE, broken, page
 
 KEPT = 20  # examples of broken promises in the record of a kind
 
