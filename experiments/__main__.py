@@ -168,6 +168,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.rollout.command",
         "how often a rollout takes back a good version, and lets a bad one through",
     ),
+    "benchmark flips": Command(
+        "experiments.reliability.flips.command",
+        "saved folders with damaged bits: refused, or read with equal contents",
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),

@@ -43,11 +43,13 @@ def table_from_log(log: LoggedDataset) -> pa.Table:
         rows = log.groups.first if name in PRIOR_COLUMNS else None
         arrays.append(_column(x, rows, len(log)))
         names.append(name)
-    for name, column in name_columns(log).items():
+    named = name_columns(log)
+    for name, column in named.items():
         arrays.append(column)
         names.append(name)
     metadata = {"schema_version": SCHEMA_VERSION, "n_items": log.n_items, "shapes": shapes}
     metadata |= {"propensity_source": log.propensity_source} | extra_metadata(log)
+    metadata |= {"named": sorted(named)} if named else {}
     metadata["crc32"] = _crc32(metadata)
     return pa.table(arrays, names=names).replace_schema_metadata({KEY: json.dumps(metadata)})
 
@@ -61,7 +63,14 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
     import pyarrow as pa
 
     every = [read_metadata(t.schema, source) for t in tables]
-    first, *others = [{k: v for k, v in m.items() if k != "provenance"} for m in every]
+    for metadata, one in zip(every, tables, strict=True):
+        lost = sorted(set(metadata.get("named", ())) - set(one.column_names))
+        if lost:
+            raise LogError(
+                f"{source} has no column {lost[0]}, its metadata says so; copy it again."
+            )
+    own = ("provenance", "named")  # of a part
+    first, *others = [{k: v for k, v in m.items() if k not in own} for m in every]
     if any(metadata != first for metadata in others):
         raise LogError(f"the parts of {source} differ in catalogue or columns; write them anew.")
     table = pa.concat_tables([_unsized(t) for t in tables]).combine_chunks()

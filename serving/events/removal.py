@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from offpolicy.storage.sealed import sealed, unsealed
 from serving.events.lines import line_of, lines_of, numbered
 from serving.events.locks import writer_file
-from serving.events.log import REMOVED
+from serving.events.log import REMOVED, EventLogError
 from serving.events.recovery import sync_folder
 
 PARTIAL = ".partial"  # of a file that is being written
@@ -38,10 +39,19 @@ def sweep(folder: Path) -> None:
 
 def next_after_retired(folder: Path, writer: str) -> int:
     """The number that follows the last one of a writer that was retired; 0 where none was."""
+    file = _marker(folder, writer)
     try:
-        return int(json.loads(_marker(folder, writer).read_bytes())["next"])
+        content = file.read_bytes()
     except FileNotFoundError:
         return 0
+    fix = 'take it from a copy, or write {"next": N}, N above all numbers of events, into it'
+    try:
+        after = unsealed(json.loads(content), file, ("next",), fix=fix)["next"]
+    except (ValueError, KeyError, RecursionError) as error:
+        raise EventLogError(f"{file} is damaged ({error}): {fix}") from None
+    if not isinstance(after, int) or after < 0:
+        raise EventLogError(f"{file} is damaged ({after!r} is no number of events): {fix}")
+    return after
 
 
 def retire_segments(
@@ -58,7 +68,7 @@ def retire_segments(
         old.append(count)
         after = first + count
     if old:
-        _replace(_marker(folder, writer), [json.dumps({"next": after}).encode()])
+        _replace(_marker(folder, writer), [json.dumps(sealed({"next": after})).encode()])
     for _, path in segments[: len(old)]:
         path.unlink()
         sync_folder(folder)

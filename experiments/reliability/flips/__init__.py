@@ -1,0 +1,1 @@
+"""Damaged folders: refused, or read with equal contents."""
