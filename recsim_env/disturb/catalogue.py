@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER
 from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
-from recsim_env.kernel.sizes import check_whole
+from recsim_env.columns import check_whole
 from recsim_env.oracles.oracle import bare
 
 
