@@ -67,12 +67,12 @@ def as_ids(name: str, given: Any, least: int, below: int, rows: int | None) -> N
         raise ValueError(f"{name} have shape {column.shape}: give {wanted}")
     if column.dtype.kind not in "iu":
         raise ValueError(f"{name} are {column.dtype}: give whole numbers")
-    outside: NDArray[np.bool_] = np.asarray((column < least) | (column >= below))
+    outside: Any = (column < least) | (column >= below)
     if outside.any():
         i = int(np.argmax(outside))
         raise ValueError(
             f"{name}[{i}] = {column[i]} must lie in {least}..{below - 1} "
-            f"({outside.sum()} of {len(column)} items)"
+            f"({outside.sum()} of {outside.size} items)"
         )
     return np.ascontiguousarray(column, np.int32)
 
