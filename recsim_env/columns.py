@@ -118,7 +118,7 @@ def as_numbers(name: str, given: Any) -> NDArray[Any]:
 
 def check_rows(name: str, bad: NDArray[np.bool_], rule: str, column: NDArray[Any]) -> None:
     """Raise ValueError naming the first row of a column (n, ...) that holds something bad."""
-    rows = bad.reshape(len(bad), -1).any(1)
+    rows = np.asarray(bad.reshape(len(bad), -1).any(1))
     if rows.any():
         i = int(np.argmax(rows))
         value = column[i] if column.ndim == 1 else column[i].ravel()[np.argmax(bad[i].ravel())]

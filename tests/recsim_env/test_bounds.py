@@ -127,7 +127,7 @@ def test_people_and_items_of_another_calibrated_world_are_refused(wrong: dict[st
 def test_sizes_beyond_any_world_are_refused_before_memory_is_asked_for(
     settings: dict[str, Any],
 ) -> None:
-    with pytest.raises(ValueError, match="give|lower|at least|at most|topics"):
+    with pytest.raises(ValueError, match=r"give|lower|at least|at most|topics"):
         RecVectorEnv(**{"num_envs": 2, "model": "longplay"} | settings)
 
 
