@@ -55,7 +55,8 @@ class Catalogue:
     def __post_init__(self) -> None:
         check_whole("n_topics", self.n_topics, 1, "at least one topic", MOST_TOPICS)
         topics = as_ids("topics", self.topics, 0, int(self.n_topics), None)
-        n, kept = len(topics), {"topics": topics, "n_topics": int(self.n_topics)}
+        n = len(topics)
+        kept: dict[str, Any] = {"topics": topics, "n_topics": int(self.n_topics)}
         for name in ("quality", "length", "clickbait"):
             kept[name] = as_reals(name, getattr(self, name), n)
         kept["vectors"] = as_reals("vectors", self.vectors, n, ndim=2)
@@ -76,7 +77,9 @@ class Catalogue:
                 name: as_ids(name, getattr(self, name), FIRST, NEVER + 1, n)
                 for name in ("since", "until")
             }
-            check_rows("until", kept["until"] <= kept["since"], "must come after since", kept["until"])
+            check_rows(
+                "until", kept["until"] <= kept["since"], "must come after since", kept["until"]
+            )
         if (len(self.groups) == 0) != (self.eligible is None):
             raise ValueError("give groups and eligible together: catalogue.with_groups makes both")
         if self.eligible is not None:
@@ -124,7 +127,7 @@ class Catalogue:
 
         return cls(
             topics=codes,
-            vectors=one_hot(codes, width) if vectors is None else vectors,  # type: ignore[arg-type]
+            vectors=one_hot(codes, width) if vectors is None else vectors,
             quality=column(quality, 0.5),
             length=column(length, 4.0),
             clickbait=column(clickbait, 0.0),
@@ -187,7 +190,7 @@ class Catalogue:
     def with_windows(self, since: NDArray[np.integer], until: NDArray[np.integer]) -> Catalogue:
         """The same items, each served only from tick `since` until before `until`."""
         given = {"since": as_numbers("since", since), "until": as_numbers("until", until)}
-        whole = {}
+        whole: dict[str, Any] = {}
         for name, ticks in given.items():
             check_rows(name, ~(ticks == np.round(ticks)), "must be a whole tick", ticks)
             check_rows(name, np.abs(ticks, dtype=np.float64) > NEVER, "is beyond NEVER", ticks)

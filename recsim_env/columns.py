@@ -16,6 +16,7 @@ MOST = 1e15  # size of a number of an item or a user: squares of such numbers ar
 MOST_TOPICS = 2**20
 MOST_ITEMS = 2**31 - 1  # ids are int32
 WIDEST = 2**62  # of a whole number of a config, which is int64 in compiled code
+OF = {"A": "items", "U": "users", "R": "responses"}  # letters of the shapes of columns
 FALLBACK = 2**40  # bytes, where the system does not say how much memory it has
 
 
@@ -66,12 +67,12 @@ def as_ids(name: str, given: Any, least: int, below: int, rows: int | None) -> N
         raise ValueError(f"{name} have shape {column.shape}: give {wanted}")
     if column.dtype.kind not in "iu":
         raise ValueError(f"{name} are {column.dtype}: give whole numbers")
-    outside = (column < least) | (column >= below)
+    outside: Any = (column < least) | (column >= below)
     if outside.any():
         i = int(np.argmax(outside))
         raise ValueError(
             f"{name}[{i}] = {column[i]} must lie in {least}..{below - 1} "
-            f"({outside.sum()} of {len(column)} items)"
+            f"({outside.sum()} of {outside.size} items)"
         )
     return np.ascontiguousarray(column, np.int32)
 
@@ -99,7 +100,7 @@ def as_reals(
 def as_flags(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Booleans, or zeros and ones, of this shape."""
     flags = as_numbers(name, given)
-    if flags.shape != shape or not ((flags == 0) | (flags == 1)).all():
+    if flags.shape != shape or not np.isin(flags, (0, 1)).all():
         raise ValueError(f"{name} is {flags.dtype} {flags.shape}: give true or false {shape}")
     return np.ascontiguousarray(flags, np.bool_)
 
@@ -117,7 +118,7 @@ def as_numbers(name: str, given: Any) -> NDArray[Any]:
 
 def check_rows(name: str, bad: NDArray[np.bool_], rule: str, column: NDArray[Any]) -> None:
     """Raise ValueError naming the first row of a column (n, ...) that holds something bad."""
-    rows = bad.reshape(len(bad), -1).any(1)
+    rows = np.asarray(bad.reshape(len(bad), -1).any(1))
     if rows.any():
         i = int(np.argmax(rows))
         value = column[i] if column.ndim == 1 else column[i].ravel()[np.argmax(bad[i].ravel())]
@@ -141,12 +142,17 @@ def shaped_columns(
     for name, letters in shapes.items():
         array = as_numbers(name, given[name])
         if array.ndim == len(letters):
-            known = {k: n for k, n in zip(letters, array.shape, strict=True) if n and k not in sizes}
+            known = {
+                k: n for k, n in zip(letters, array.shape, strict=True) if n and k not in sizes
+            }
             sizes.update(known)
         wanted = tuple(sizes.get(letter, 1) for letter in letters)
         if array.shape != wanted:
-            rows = len(array) if array.ndim else 0
-            raise ValueError(f"{name} has {rows} rows, shape {array.shape}: {what} needs {wanted}")
+            rows, of = len(array) if array.ndim else 0, OF.get(letters[0], "entries")
+            raise ValueError(
+                f"{name} has {rows} rows for {wanted[0]} {of}, shape {array.shape}: {what} needs "
+                f"{wanted}"
+            )
         check_rows(name, ~np.isfinite(array), "must be finite", array)
         check_rows(name, np.abs(array, dtype=np.float64) > MOST, f"is above {MOST:g}", array)
         out[name] = np.ascontiguousarray(array, np.float64)

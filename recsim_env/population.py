@@ -31,9 +31,7 @@ class Population:
         if given.ndim == 0 or len(given) == 0:
             raise ValueError("a population needs at least one user, got interests of shape (0, D)")
         n = len(given)
-        object.__setattr__(
-            self, "interests", as_reals("interests", given, n, of="users", ndim=2)
-        )
+        object.__setattr__(self, "interests", as_reals("interests", given, n, of="users", ndim=2))
         for name, trait in self.traits.items():
             if not np.isfinite(as_numbers(f"trait {name!r}", trait)).all():
                 raise ValueError(f"trait {name!r} holds a number that is not finite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from recsim_env.catalogue import Catalogue, Population
 from recsim_env.model import load_model
 from recsim_env.vector import RecVectorEnv
 
+SIZES = ("slate_size", "n_candidates", "history_length", "max_steps", "session_ticks", "offer")
 COLUMNS = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
 
 
@@ -90,6 +92,7 @@ class FittedWorld:
         traits = {n.removeprefix("trait "): a for n, a in parts.items() if n[:6] == "trait "}
         plain: dict[str, Any] = {name: parts[name] for name in COLUMNS}
         names = None if meta["names"] is None else tuple(meta["names"])
+        _check_named(meta)
         return cls(
             model=meta["model"],
             config=load_model(meta["model"]).config(**meta["config"]),
@@ -102,3 +105,14 @@ class FittedWorld:
             ),
             serving=meta["serving"],
         )
+
+
+def _check_named(meta: Mapping[str, Any]) -> None:
+    """Raise ValueError where a world's settings name a module that nobody imported, sizes that no
+    world has, or more topics than items can have: a saved folder may come from anybody."""
+    model, serving = meta["model"], meta["serving"]
+    if not isinstance(model, str) or not (model.isidentifier() or model in sys.modules):
+        raise ValueError(f"model = {model!r}: import the module of your own users before `load`")
+    unknown = sorted(set(serving) - {*SIZES, "on_invalid", "penalty", "threads"})
+    if unknown:
+        raise ValueError(f"the world serves with {unknown[0]!r}: sizes are {', '.join(SIZES)}")

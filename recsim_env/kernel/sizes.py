@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
@@ -42,6 +40,8 @@ def check_sizes(
     catalogue: Catalogue,
 ) -> None:
     """Raise ValueError at the first setting that no world can have."""
+    if not isinstance(catalogue, Catalogue):
+        raise ValueError(f"catalogue is a {type(catalogue).__name__}: give a Catalogue")
     check_whole("num_envs", num_envs, 1, "at least one user", MOST_ITEMS)
     check_whole("slate_size", slate_size, 1, "at least one position", MOST_ITEMS)
     check_whole("history_length", history_length, 0, "which must not be negative", MOST_ITEMS)
@@ -70,10 +70,8 @@ def check_fits(
     Raises ValueError naming what is of another world. What else a model reads is checked where its
     world is built, by `columns.shaped_columns`.
     """
-    known = {"catalogue": (catalogue, Catalogue), "population": (population, Population)}
-    for name, (given, wanted) in known.items():
-        if given is not None and not isinstance(given, wanted):
-            raise ValueError(f"{name} is a {type(given).__name__}: give a {wanted.__name__}")
+    if population is not None and not isinstance(population, Population):
+        raise ValueError(f"population is a {type(population).__name__}: give a Population")
     if model.most_topics is not None and catalogue.n_topics > model.most_topics:
         raise ValueError(
             f"the catalogue has {catalogue.n_topics} topics and this model's users know "

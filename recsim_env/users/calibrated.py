@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
-from recsim_env.jit import njit, njit_sums
 from recsim_env.columns import check_rows, shaped_columns
+from recsim_env.jit import njit, njit_sums
 from recsim_env.model import PLAIN_RESPONSES, Row, User, UserModel, World, check_inside, constants
 from recsim_env.random import uniform
 
-# What it reads beside the catalogue's own columns, one letter for each dimension: A items, E factors
-# of the chain, U persons.
+# What it reads beside the catalogue's own columns, one letter for each dimension: A items, E
+# factors of the chain, U persons.
 COLUMNS = {"lead": "AE", "trail": "AE", "fame": "A", "offset": "A"}
 TRAITS = {"pull": "U", "steps": "U"}
 MOST_STEPS = 2**20  # of a person: float32 counts them one by one
