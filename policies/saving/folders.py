@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from policies.adapters.named import imported_class
+from policies.adapters.trust import trusting
 from policies.base import Policy
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
@@ -33,6 +35,10 @@ SHARED: dict[str, str] = {  # classes that several policies of the registry are 
     "path": "policies.improve.path",
     "hybrid": "policies.hybrid.policy",
     "sb3_agent": "policies.rl.sb3.agent",
+    "plain": "policies.adapters.plain",
+    "torch_module": "policies.adapters.torch_module",
+    "classifier": "policies.adapters.classifier",
+    "stock_sb3": "policies.adapters.sb3",
 }
 OWN = "own"  # the key of a class that the registry does not hold
 
@@ -88,7 +94,9 @@ def load(
 
     serving: raise for a policy of another catalogue, slate size or observation than these.
     kinds: classes of your own that are in no module of POLICIES.
-    trust: needed for a Stable-Baselines3 .zip, which can run any code when it is read.
+    trust: needed for what holds pickles, which can run any code when they are read: a
+        Stable-Baselines3 .zip, and folders of stock agents and scikit-learn models. A zip of a
+        stock PPO needs `serving`, too.
 
     Raises:
         FileNotFoundError: no policy there.
@@ -96,7 +104,7 @@ def load(
     """
     folder = Path(folder)
     if folder.suffix == ".zip" and not folder.is_dir():
-        return _from_zip(folder, trust)
+        return _from_zip(folder, trust, serving)
     about, arrays = checkpoint.read_folder(folder, (1, 2, FORMAT), "policies.save")
     if "policy" not in about:
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
@@ -127,9 +135,10 @@ def load(
             parts=tuple(made[part] for part in node["parts"]),
         )
         kind_of = _kind(node["kind"], kinds, folder)
-        made[at] = checkpoint.rebuilt(
-            folder, kind_of.__name__, partial(kind_of.from_saved, saved, saved_for)
-        )
+        with trusting(trust):
+            made[at] = checkpoint.rebuilt(
+                folder, kind_of.__name__, partial(kind_of.from_saved, saved, saved_for)
+            )
     policy: Policy = made[0]
     return policy
 
@@ -206,12 +215,14 @@ def _kind(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
     if named is not None:
         return named
     key, _, cls = name.rpartition("/")
+    if key == OWN and (own := imported_class(cls)) is not None and issubclass(own, Savable):
+        return own
     module = _modules().get(key)
     kind = None if module is None else getattr(import_module(module), cls, None)
     if not isinstance(kind, type) or kind.__module__ != module or not issubclass(kind, Savable):
         raise ValueError(
             f"{folder} holds a {name}, which is in no module of POLICIES. If you know that class, "
-            f"load with kinds=({cls.rpartition('.')[2]},)."
+            f"load with kinds=({cls.rpartition('.')[2]},), or name its module with --import."
         )
     return kind
 
@@ -268,7 +279,7 @@ def _check_same_world(saved_for: Serving, given: Serving, folder: Path) -> None:
         )
 
 
-def _from_zip(file: Path, trust: bool) -> Policy:
+def _from_zip(file: Path, trust: bool, serving: Serving | None) -> Policy:
     if not file.exists():
         raise FileNotFoundError(f"{file} is not there: write it with an agent's model.save(...)")
     if not trust:
@@ -276,6 +287,9 @@ def _from_zip(file: Path, trust: bool) -> Policy:
             f"{file} is a Stable-Baselines3 zip: it holds pickled code that runs when it is read. "
             "If you made it yourself, load it with trust=True; policies.save needs no trust."
         )
-    from policies.rl.sb3.builders import from_zip
+    from policies.adapters.sb3 import from_sb3
+    from policies.rl.sb3.builders import from_zip, is_longplay
 
+    if serving is not None and not is_longplay(file):
+        return from_sb3(file, serving, trust=True)
     return from_zip(file)
