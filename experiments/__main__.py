@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import tyro
 
+from experiments.common.imports import import_own, taken
 from experiments.common.pipes import patient_stdout
 
 
@@ -185,7 +186,8 @@ def usage() -> str:
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:<{width}}  {c.purpose}" for name, c in COMMANDS.items())
     head, foot = "usage: longplay COMMAND [OPTIONS]", "longplay COMMAND --help lists its options."
-    return f"{head}\n\n{rows}\n\n{foot}"
+    own = "--import MODULE, in every command: Python of your own, whose policies then have names."
+    return f"{head}\n\n{rows}\n\n{foot}\n{own}"
 
 
 def split(args: list[str]) -> tuple[str | None, list[str]]:
@@ -203,6 +205,12 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         patient_stdout()
     args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args, own = taken(args)
+        import_own(own)
+    except USER_ERRORS as error:
+        print(f"longplay: {error}", file=sys.stderr)
+        return 2
     name, rest = split(args)
     if name is None:
         help_wanted = bool(args) and args[0] in {"-h", "--help"}

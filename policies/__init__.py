@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from policies.adapters.plain import from_probabilities
 from policies.base import Decision, Learner, Policy, act
-from policies.catalog import POLICIES, build
+from policies.catalog import POLICIES, build, register
 from policies.consumption import consumed_sequences
 from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.improve.path import between
@@ -59,11 +60,13 @@ __all__ = [
     "collect",
     "constrained",
     "consumed_sequences",
+    "from_probabilities",
     "furthest_step",
     "load",
     "observation_of",
     "observation_of_log",
     "recommend",
+    "register",
     "reranked",
     "save",
     "score_log",

@@ -63,7 +63,8 @@ def _told(infos: dict[str, Any], name: str, ended: NDArray[np.bool_]) -> NDArray
         )
     if now is None:
         return np.asarray(last)
-    return np.where(ended.reshape(-1, *[1] * (np.ndim(last) - 1)), last, now)
+    whole: NDArray[Any] = np.where(ended.reshape(-1, *[1] * (np.ndim(last) - 1)), last, now)
+    return whole
 
 
 def fixed_slates(infos: dict[str, Any], ended: NDArray[np.bool_]) -> NDArray[np.bool_]:

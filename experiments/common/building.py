@@ -1,19 +1,67 @@
-"""Policies by name, built with what a command has and their builders take."""
+"""Policies by name: of the registry, of one's own modules, or saved; built with what there is."""
 
 from __future__ import annotations
 
 import inspect
+from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from experiments.common.key_values import labelled, pairs, typed
 from offpolicy import LoggedDataset
-from policies import POLICIES, Policy, build
+from policies import POLICIES, Policy, build, load, serving_of
 
 
 @cache
 def parameters(policy: str) -> frozenset[str]:
     """Names of the settings that a policy's builder takes."""
     return frozenset(inspect.signature(POLICIES[policy].load()).parameters) - {"serving"}
+
+
+class Named(NamedTuple):
+    """A policy as commands are told of it: "[label=]NAME[,key=value ...]"."""
+
+    label: str
+    source: str  # a name of POLICIES, "module:attribute", or the folder of a saved policy
+    settings: dict[str, str]  # as written; of a name's builder
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is a folder (a name of POLICIES comes first)."""
+        return self.source not in POLICIES
+
+
+def named_policy(text: str) -> Named:
+    """What a policy's name on a command line means.
+
+    Raises ValueError for what is neither a policy nor a folder, naming what is close, and for
+    settings of a saved policy.
+    """
+    label, rest = labelled(text)
+    source, *changes = rest.split(",")
+    found = Named(label, source, pairs(tuple(changes)))
+    if found.is_saved:
+        if not Path(source).is_dir():
+            near = get_close_matches(source, POLICIES, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(
+                f"no policy {source!r}{meant} There are {', '.join(sorted(POLICIES))}; or name one "
+                "of your own, module:attribute, or the folder of a saved one"
+            )
+        if changes:
+            raise ValueError(f"{text}: a saved policy takes no settings")
+    return found
+
+
+def policy_of(named: Named, env: Any, offered: dict[str, Any]) -> Policy:
+    """The policy itself, for an environment or its sizes: loaded as it was saved, or built with its
+    settings and whatever is `offered` that its builder takes."""
+    if named.is_saved:
+        return load(named.source, serving=serving_of(env))
+    settings = typed(named.label, named.settings, POLICIES[named.source].load())
+    rest = {name: value for name, value in offered.items() if name not in settings}
+    return build_with(named.source, env, rest, settings)
 
 
 def build_with(policy: str, env: Any, offered: dict[str, Any], settings: dict[str, Any]) -> Policy:

@@ -16,6 +16,14 @@ from tyro.constructors import UnsupportedTypeAnnotationError
 WORDS = {"true": "True", "false": "False", "none": "None"}  # as settings are written elsewhere
 
 
+def labelled(text: str) -> tuple[str, str]:
+    """(label, what it names) of "label=what", or of "what", which is its own label."""
+    label, equals, what = text.partition("=")
+    if equals and label and what and "/" not in label and "," not in label:
+        return label, what
+    return text, text
+
+
 def pairs(changes: tuple[str, ...]) -> dict[str, str]:
     """`key=value` texts by key; ValueError for one that has no key or no value."""
     split = {change: change.partition("=") for change in changes}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from gymnasium.vector import VectorEnv
 
-from experiments.common.building import build_with
+from experiments.common.building import named_policy, policy_of
 from offpolicy import LoggedDataset
 from policies import Encoder, Learner, Policy, Sequences
 
@@ -24,10 +24,11 @@ class Candidate:
     """A row of the table: a policy under a name of its own, with its builder's settings."""
 
     name: str
-    policy: str  # key of policies.POLICIES
+    policy: str  # name of policies.POLICIES, of one's own module, or a folder
     settings: dict[str, Any]
     learns: bool = True  # False: nothing to draw a learning curve of
     acts: bool = False  # learns by acting in the world, which takes longest
+    saved: bool = False  # a folder: it is served as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +71,44 @@ def default_candidates(temperature: float) -> tuple[Candidate, ...]:
 
 
 def pick_candidates(temperature: float, names: Sequence[str]) -> tuple[Candidate, ...]:
-    """The rows asked for, all for no names; ValueError lists the names there are."""
-    every = default_candidates(temperature)
-    unknown = set(names) - {c.name for c in every}
-    if unknown:
-        raise ValueError(
-            f"no row {', '.join(sorted(map(repr, unknown)))}; there are "
-            f"{', '.join(repr(c.name) for c in every)}"
-        )
-    return tuple(c for c in every if not names or c.name in names)
+    """The rows asked for, the usual ones for no names: each is the name of a usual row, or a policy
+    with its settings (see `named_policy`).
+
+    Raises ValueError for another name, and for two rows of one name.
+    """
+    usual = {c.name: c for c in default_candidates(temperature)}
+    if not names:
+        return tuple(usual.values())
+    if twice := sorted({name for name in names if list(names).count(name) > 1}):
+        raise ValueError(f"the row {', '.join(twice)} is asked for twice: give labels, label=name")
+    chosen = tuple(usual.get(name) or _row_of(name, usual) for name in names)
+    labels = [c.name for c in chosen]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"two rows have one name, of {', '.join(labels)}: give other labels")
+    return chosen
+
+
+def _row_of(text: str, usual: Iterable[str]) -> Candidate:
+    try:
+        named = named_policy(text)
+    except ValueError as error:
+        rows = ", ".join(map(repr, usual))
+        raise ValueError(f"no row {text!r}; there are {rows}. {error}") from None
+    return Candidate(
+        name=named.label, policy=text, settings={}, learns=not named.is_saved, saved=named.is_saved
+    )
 
 
 def train(candidate: Candidate, material: Material) -> Iterator[tuple[int, Policy]]:
-    """Learn in rounds; yields (decisions learned from so far, the policy) before and after each."""
+    """Learn in rounds; yields (decisions learned from so far, the policy) before and after each. A
+    saved policy is what it was saved as."""
     m = material
     offered = {"encoder": m.encoder, "sequences": m.sequences, "seed": m.seed}
-    policy = build_with(candidate.policy, m.env, offered, candidate.settings)
+    named = named_policy(candidate.policy)
+    policy = policy_of(named, m.env, offered | candidate.settings)
+    if candidate.saved:
+        yield 0, policy
+        return
     yield from _in_world(policy, m) if isinstance(policy, Learner) else _from_log(policy, m)
 
 

@@ -37,7 +37,9 @@ class Settings:
     """Of the logging policy, a softmax over mean ratings, in standard deviations of them; higher
     = closer to uniform slates, from which a log can speak about more policies."""
     policies: tuple[str, ...] = ()
-    """Rows of the table to compute; all by default."""
+    """Rows of the table; the usual ones by default. A row is a usual one ("top rated, sharper"), or
+    a policy: a name of policies.POLICIES with settings (linucb,alpha=0.5), one of your own
+    (mymodule:MyPolicy), or the folder of a saved one; label=... before it names the row."""
 
     warm_sessions: int = 4000
     """Sessions under uniform slates, for the logging policy's ratings and, where there are no real

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -153,8 +155,9 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
     """All rows, in the order of `names`; several processes work at the same time."""
     left = [n for n in names if not job.run.has(stage_name(n))]
     # those that act in the world take longest: first, so that no process waits for one at the end
-    chosen = sorted(pick_candidates(job.settings.temperature, left), key=lambda c: not c.acts)
-    jobs = [(job.settings, job.run, c.name) for c in chosen if left]
+    rows = pick_candidates(job.settings.temperature, job.settings.policies)
+    chosen = sorted((c for c in rows if c.name in left), key=lambda c: not c.acts)
+    jobs = [(job.settings, job.run, c.name) for c in chosen]
     title = f"{len(left)} candidates: train, evaluate from the log, run in the world"
     with show.stage(title) as update:
         finished = results(candidate_stage, jobs, job.settings.workers if len(left) > 1 else 1)
@@ -166,7 +169,10 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
 
 def stage_name(name: str) -> str:
     """A candidate's name as part of a file name."""
-    return "candidate-" + name.lower().replace(" ", "-")
+    plain = re.sub(r"[^\w.+-]", "-", name.lower())
+    if plain != name.lower().replace(" ", "-"):  # names that differ in signs alone stay apart
+        plain += f"-{zlib.crc32(name.encode()):08x}"
+    return f"candidate-{plain}"
 
 
 def candidate_stage(settings: Settings, run: RunFolder, name: str) -> None:
@@ -184,7 +190,7 @@ def reward_data(path: Path, seed: int) -> RewardData:
 def compare_one(job: Job, name: str) -> dict[str, Any]:
     """One row of the table and its learning curve, as plain data."""
     s = job.settings
-    (candidate,) = pick_candidates(s.temperature, (name,))
+    candidate = next(c for c in pick_candidates(s.temperature, s.policies) if c.name == name)
     material = Material(
         env=job.world.make(min(max(s.users // 2, 1), ACTING_USERS)),
         encoder=job.encoder(),

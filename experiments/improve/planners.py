@@ -28,7 +28,9 @@ from policies import ENCODERS, POLICIES, Encoder, build, collect, consumed_seque
 
 BEHAVIOUR = "behaviour"
 OVER = " + encoder"  # after a policy's name: it stands on the supervised encoder
-ROW = re.compile(r"(?P<name>\w+)(?P<over> \+ encoder)?(?: @(?P<temperature>\d*\.?\d+))?")
+ROW = re.compile(
+    r"(?P<name>\w[\w.]*(?::\w[\w.]*)?)(?P<over> \+ encoder)?(?: @(?P<temperature>\d*\.?\d+))?"
+)
 EMBEDDED = tuple(name for name, world in WORLDS.items() if not world.real)
 ROWS = (
     BEHAVIOUR, "greedy_reward", "linucb", "bc", "reinforce", "cql", "snqn", "one_step", "fitted_q",
@@ -69,11 +71,12 @@ class Settings:
     def __post_init__(self) -> None:
         for kind, names, known in (
             ("world", self.worlds, tuple(WORLDS)),
-            ("row", [parse(row).name for row in self.rows], (BEHAVIOUR, *POLICIES)),
+            ("row", [n for r in self.rows if (n := parse(r).name) not in POLICIES], (BEHAVIOUR,)),
             ("encoder", [self.encoder], tuple(ENCODERS)),
         ):
             if unknown := sorted(set(names) - set(known)):
-                raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
+                there = (*known, *POLICIES) if kind == "row" else known
+                raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(there)}")
         if min(len(self.worlds), len(self.rows), len(self.seeds), self.workers, self.users) < 1:
             raise ValueError("at least one world, row, seed, worker and user")
         if min(self.warm_sessions, self.truth_sessions, self.sessions or 2) < 2:

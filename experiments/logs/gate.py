@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from experiments.common.key_values import labelled
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import column_of, scores_of
 from offpolicy import GateRule, LoggedDataset, Outcome
@@ -28,8 +29,9 @@ class Settings:
     log: tyro.conf.Positional[Path]
     """A log (folder or file), or any table (.parquet, .csv, .jsonl) with --columns."""
     target: tuple[str, ...]
-    """Candidates: folders of saved policies (policies.save), files of target scores (.npz, .npy,
-    .csv, .parquet), or `uniform`."""
+    """Candidates: folders of saved policies (policies.save), policies of your own
+    (mymodule:my_policy), files of target scores (.npz, .npy, .csv, .parquet), or `uniform`;
+    label=... before one names it."""
     horizon: Horizon
     """The estimand: one_step, per_decision, trajectory, or marginal (with --state)."""
     state: str | None = None
@@ -97,15 +99,18 @@ def run(settings: Settings) -> int:
 
 
 def named(targets: tuple[str, ...]) -> dict[str, str]:
-    """Candidates by a short name; where two would share one, by what was written.
+    """Candidates by their labels ("label=target") or a short name; where two would share one, by
+    what was written.
 
     Raises:
         ValueError: a candidate is named twice.
     """
     if len(set(targets)) < len(targets):
         raise ValueError(f"a candidate is named twice: {' '.join(targets)}")
-    short = [Path(t).stem for t in targets]
-    return {s if short.count(s) == 1 else t: t for s, t in zip(short, targets, strict=True)}
+    pairs = [labelled(t) for t in targets]
+    short = [Path(t).stem if label == t else label for label, t in pairs]
+    names = [s if short.count(s) == 1 else t for s, t in zip(short, targets, strict=True)]
+    return {name: target for name, (_, target) in zip(names, pairs, strict=True)}
 
 
 def show(report: GateReport) -> None:

@@ -61,8 +61,9 @@ def scores_of(
     target: str, log: LoggedDataset, *, seed: int = 0, columns: Sequence[str] = ()
 ) -> TargetScores:
     """What a target policy says of the log: a folder that `policies.save` wrote, a file of scores,
-    or `uniform` over what was offered. `seed` is of a saved policy's draws for reward models;
-    `columns` are the log's, whose names for session and step the file may use too.
+    a policy of one's own as "module:attribute", or `uniform` over what was offered. `seed` is of a
+    saved policy's draws for reward models; `columns` are the log's, whose names for session and
+    step the file may use too.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -70,6 +71,10 @@ def scores_of(
     """
     if target == "uniform":
         return _uniform(log)
+    if ":" in target and not Path(target).exists():
+        from policies import build, score_log, serving_of_log
+
+        return score_log(build(target, serving_of_log(log)), log, seed=seed)
     if Path(target).is_dir():
         from policies import load, score_log
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -47,12 +47,12 @@ REPLAYS = 2  # how often SlateQ looks at a decision, as often as in `benchmark a
 def check(settings: Settings) -> None:
     """Raise ValueError for a name that is not in its registry, before anything is written."""
     tuned = [TUNED + name for name, e in ENCODERS.items() if issubclass(e.load(), NeuralEncoder)]
-    wanted: Iterable[tuple[str, Iterable[str], Iterable[str]]] = (
+    wanted: Iterable[tuple[str, Iterable[str], Collection[str]]] = (
         ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS, *tuned)),
         ("agent", [part for name in settings.agents for part in name.split(OVER)], POLICIES),
     )
     for kind, names, known in wanted:
-        if unknown := sorted(set(names) - set(known)):
+        if unknown := sorted({name for name in names if name not in known}):
             raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
     for name in settings.agents:
         agent, over, prior = name.partition(OVER)

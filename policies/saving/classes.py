@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from policies.adapters.named import imported_class
 from policies.catalog import POLICIES
 from policies.saved import Savable
 from policies.saving import format_1
@@ -17,6 +18,10 @@ SHARED: dict[str, str] = {  # classes that several policies of the registry are 
     "reranked": "policies.rules.rerank",
     "path": "policies.improve.path",
     "hybrid": "policies.hybrid.policy",
+    "plain": "policies.adapters.plain",
+    "torch_module": "policies.adapters.torch_module",
+    "classifier": "policies.adapters.classifier",
+    "stock_sb3": "policies.adapters.sb3",
     "sb3_agent": "policies.rl.sb3.agent",
 }
 OWN = "own"  # the key of a class that the registry does not hold
@@ -40,11 +45,13 @@ def class_named(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
     if named is not None:
         return named
     key, _, cls = name.rpartition("/")
+    if key == OWN and (own := imported_class(cls)) is not None and issubclass(own, Savable):
+        return own
     module = _modules().get(key)
     kind = None if module is None else getattr(import_module(module), cls, None)
     if not isinstance(kind, type) or kind.__module__ != module or not issubclass(kind, Savable):
         raise ValueError(
             f"{folder} holds a {name}, which is in no module of POLICIES. If you know that class, "
-            f"load with kinds=({cls.rpartition('.')[2]},)."
+            f"load with kinds=({cls.rpartition('.')[2]},), or name its module with --import."
         )
     return kind

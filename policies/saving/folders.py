@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from offpolicy.storage.claims import standing
 from offpolicy.storage.sealed import sealed
+from policies.adapters.trust import trusting
 from policies.base import Policy
 from policies.encoders.base import Encoder
 from policies.observation import Serving, check_same_world, sizes
@@ -83,7 +84,9 @@ def load(
 
     serving: raise for a policy of another catalogue, slate size or observation than these.
     kinds: classes of your own that are in no module of POLICIES.
-    trust: needed for a Stable-Baselines3 .zip, which can run any code when it is read.
+    trust: needed for what holds pickles, which can run any code when they are read: a
+        Stable-Baselines3 .zip, and folders of stock agents and scikit-learn models. A zip of a
+        stock PPO needs `serving`, too.
 
     Raises:
         FileNotFoundError: no policy there.
@@ -91,8 +94,9 @@ def load(
     """
     folder = Path(folder)
     if folder.suffix == ".zip" and not folder.is_dir():
-        return _from_zip(folder, trust)
-    return checkpoint.settled(folder, lambda: _loaded(standing(folder), serving, kinds))
+        return _from_zip(folder, trust, serving)
+    with trusting(trust):
+        return checkpoint.settled(folder, lambda: _loaded(standing(folder), serving, kinds))
 
 
 def _loaded(folder: Path, serving: Serving | None, kinds: Sequence[type[Savable]]) -> Policy:
@@ -264,7 +268,7 @@ def _check_same_world(saved_for: Serving, given: Serving, folder: Path) -> None:
         )
 
 
-def _from_zip(file: Path, trust: bool) -> Policy:
+def _from_zip(file: Path, trust: bool, serving: Serving | None) -> Policy:
     if not file.exists():
         raise FileNotFoundError(f"{file} is not there: write it with an agent's model.save(...)")
     if not trust:
@@ -272,6 +276,9 @@ def _from_zip(file: Path, trust: bool) -> Policy:
             f"{file} is a Stable-Baselines3 zip: it holds pickled code that runs when it is read. "
             "If you made it yourself, load it with trust=True; policies.save needs no trust."
         )
-    from policies.rl.sb3.builders import from_zip
+    from policies.adapters.sb3 import from_sb3
+    from policies.rl.sb3.builders import from_zip, is_longplay
 
+    if serving is not None and not is_longplay(file):
+        return from_sb3(file, serving, trust=True)
     return from_zip(file)

@@ -65,9 +65,7 @@ def test_environments_of_one_user_give_a_log_wrapped_or_not() -> None:
         return gymnasium.wrappers.RecordEpisodeStatistics(env)
 
     plain = uniform_log(singles())
-    wrapped = uniform_log(
-        singles(lambda env: gymnasium.wrappers.RecordEpisodeStatistics(half(env)))
-    )
+    wrapped = uniform_log(singles(wrap))
     np.testing.assert_allclose(wrapped.reward, plain.reward / 2)
     np.testing.assert_array_equal(wrapped.slate, plain.slate)
     assert plain.consumed is not None

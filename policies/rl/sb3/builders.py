@@ -109,6 +109,12 @@ def _actor_critic(
     return agent
 
 
+def is_longplay(file: str | Path) -> bool:
+    """Whether an agent of Longplay wrote the zip. Reading it runs what is pickled in it."""
+    data, _, _ = load_from_zip_file(str(file), device="cpu")
+    return {"about", "metadata"} & set((data or {}).get("policy_kwargs", {})) != set()
+
+
 def from_zip(file: str | Path) -> SB3Agent:
     """The agent whose `model.save(file)` wrote the zip. Reading it runs what is pickled in it."""
     data, parameters, _ = load_from_zip_file(str(file), device="cpu")
@@ -122,7 +128,8 @@ def from_zip(file: str | Path) -> SB3Agent:
     if data is None or not isinstance(metadata, Metadata):
         raise ValueError(
             f"{file} was not trained by a Longplay agent that keeps its features in the zip: "
-            "train ppo, a2c, dqn or qrdqn through policies.build, or use policies.save."
+            "train ppo, a2c, dqn or qrdqn through policies.build, or use policies.save. A stock "
+            "agent needs the sizes that it serves: load it with serving=serving_of(env)."
         )
     config = ALGORITHMS[metadata.name].config(**metadata.config)
     agent = SB3Agent(metadata.name, config, metadata.state, metadata.encoder, metadata.reward_scale)

@@ -1,0 +1,1 @@
+"""Models of other libraries, plain functions and classes: policies with exact propensities."""
