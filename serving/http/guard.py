@@ -7,6 +7,7 @@ PATIENCE = 1.5  # deadlines after which an answer is not worth waiting for
 SMALLEST = 8  # requests that a batch may always have: it has some time of its own
 WEIGHT = 0.1  # of the last batch in the moving averages
 PRIOR = 0.25  # weight, in sizes squared, of the assumption that half of a batch's time is its own
+REST, LONGEST_REST_MS = 0.2, 5.0  # of a deadline, and ms: the longest rest after a batch
 TIMES, MORE_MS = 4.0, 5.0  # what was expected so many times and so much more is what a batch counts
 # for at most
 
@@ -21,6 +22,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._n, self._ms, self._nn, self._n_ms = 1.0, 0.0, 1.0, 0.0  # means
+        self._each = self._own = 0.0  # ms, by the line through them
 
     def took(self, n: int, ms: float) -> None:
         """A batch of `n` requests."""
@@ -29,9 +31,14 @@ class Pace:
         self._ms += WEIGHT * (ms - self._ms)
         self._nn += WEIGHT * (n * n - self._nn)
         self._n_ms += WEIGHT * (n * ms - self._n_ms)
+        self._each = self._slope()
+        self._own = max(self._ms - self._each * self._n, 0.0)
 
     def each_ms(self) -> float:
         """What one more request adds to a batch."""
+        return self._each
+
+    def _slope(self) -> float:
         even = self._ms / self._n
         spread = max(self._nn - self._n**2, 0.0)
         slope = (self._n_ms - self._n * self._ms + PRIOR * 0.5 * even) / (spread + PRIOR)
@@ -39,18 +46,17 @@ class Pace:
 
     def own_ms(self) -> float:
         """What a batch takes beside its requests."""
-        return max(self._ms - self.each_ms() * self._n, 0.0)
+        return self._own
 
     def of(self, n: int, batch: int) -> float:
         """The time of `n` requests, ms, in batches of `batch` at most; 0 of none."""
         if n == 0:
             return 0.0
-        return -(-n // batch) * self.own_ms() + n * self.each_ms()
+        return -(-n // batch) * self._own + n * self._each
 
     def fits(self, ms: float) -> float:
         """How many requests a batch may have to take `ms` at most."""
-        each = self.each_ms()
-        return (ms - self.own_ms()) / each if each > 0 else float("inf")
+        return (ms - self._own) / self._each if self._each > 0 else float("inf")
 
 
 class Guard:
@@ -72,6 +78,16 @@ class Guard:
     def least(self) -> int:
         """Requests of a batch, however slow it is."""
         return min(SMALLEST, self.batch)
+
+    def rest_ms(self, waiting: int) -> float:
+        """How long the worker leaves requests to come in after a batch of the policy: as long as a
+        batch takes beside its requests, which the next one shares among more of them. So the work
+        takes half of the time at most while less than a whole batch is `waiting`, and the sockets
+        are read meanwhile; none where a whole batch waits. A request that comes to a server without
+        work never waits for it."""
+        if waiting >= self.size():
+            return 0.0
+        return min(self.policy.own_ms(), REST * self.deadline_ms, LONGEST_REST_MS)
 
     def late(self, waited_ms: float, deadline_ms: float, n: int) -> bool:
         """Whether the wait of a request, and what its batch of `n` is expected to take, exceed its

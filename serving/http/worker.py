@@ -121,6 +121,7 @@ class Worker:
             self._busy = None
             if requests:
                 self.guard.line.took(len(requests), 1e3 * (self.timer() - began))
+                time.sleep(1e-3 * self.guard.rest_ms(self.queue.requests))
 
     def _taken(self) -> tuple[list[Waiter], list[Waiter]] | None:
         """What waits; while nothing does, the shadow is asked, a little at a time."""
