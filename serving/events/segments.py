@@ -143,7 +143,8 @@ class SegmentLog:
         try:
             written = os.pwrite(self._file, lines, self._end)
             if written < len(lines):
-                raise OSError(f"only {written} of {len(lines)} bytes could be written: a full disk?")
+                said = f"only {written} of {len(lines)} bytes could be written: a full disk?"
+                raise OSError(said)
             if self.sync == 0:
                 os.fdatasync(self._file)
         except OSError:

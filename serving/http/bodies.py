@@ -76,14 +76,17 @@ async def _all(receive: Receive, limits: Limits) -> bytes:
 
 def _check_type(scope: Scope) -> None:
     said = header(scope, b"content-type") or b""
-    given = said.decode("latin-1")
-    kind, _, rest = given.lower().replace(" ", "").partition(";")
-    if said != JSON and kind != "application/json" or rest.replace('"', "") not in ("", "charset=utf-8"):
-        message = f"content-type is {given[:80]!r}; send application/json in UTF-8"
+    if said != JSON and not _is_json(said.decode("latin-1")):
+        message = f"content-type is {said.decode('latin-1')[:80]!r}; send application/json in UTF-8"
         raise HttpError(415, message, field="content-type", headers=CLOSE)
     if (header(scope, b"content-encoding") or b"identity").lower() != b"identity":
         message = "content-encoding is not read; send the body as it is"
         raise HttpError(415, message, field="content-encoding", headers=CLOSE)
+
+
+def _is_json(given: str) -> bool:
+    kind, _, rest = given.lower().replace(" ", "").partition(";")
+    return kind == "application/json" and rest.replace('"', "") in ("", "charset=utf-8")
 
 
 def _too_large(limits: Limits) -> HttpError:

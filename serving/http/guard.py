@@ -7,7 +7,8 @@ PATIENCE = 1.5  # deadlines after which an answer is not worth waiting for
 SMALLEST = 8  # requests that a batch may always have: it has some time of its own
 WEIGHT = 0.1  # of the last batch in the moving averages
 PRIOR = 0.25  # weight, in sizes squared, of the assumption that half of a batch's time is its own
-REST, LONGEST_REST_MS = 0.2, 5.0  # of a deadline, and ms: the longest rest after a batch
+REST, REST_SHARE, REST_MS = 2.0, 0.2, 5.0  # times a batch's own time, of a deadline, and ms: the
+# shortest of them is the longest rest
 TIMES, MORE_MS = 4.0, 5.0  # what was expected so many times and so much more is what a batch counts
 # for at most
 
@@ -80,14 +81,17 @@ class Guard:
         return min(SMALLEST, self.batch)
 
     def rest_ms(self, waiting: int) -> float:
-        """How long the worker leaves requests to come in after a batch of the policy: as long as a
-        batch takes beside its requests, which the next one shares among more of them. So the work
-        takes half of the time at most while less than a whole batch is `waiting`, and the sockets
-        are read meanwhile; none where a whole batch waits. A request that comes to a server without
-        work never waits for it."""
-        if waiting >= self.size():
+        """How long the worker lets requests come in after a batch of the policy, where those that
+        are `waiting` would take less time than a batch does beside its requests: the next one then
+        shares that time among more of them, and the sockets are read meanwhile by a loop that has
+        the interpreter to itself. Work for few at a time costs several times as much for each.
+
+        A request that comes to a server without work never waits for this.
+        """
+        own = self.policy.own_ms()
+        if waiting * self.policy.each_ms() >= own:
             return 0.0
-        return min(self.policy.own_ms(), REST * self.deadline_ms, LONGEST_REST_MS)
+        return min(REST * own, REST_SHARE * self.deadline_ms, REST_MS)
 
     def late(self, waited_ms: float, deadline_ms: float, n: int) -> bool:
         """Whether the wait of a request, and what its batch of `n` is expected to take, exceed its

@@ -38,8 +38,9 @@ class Meter(Protocol):
 
 class Worker:
     """Takes up to `limits.batch` requests and as many calls of outcomes at a time, in the order in
-    which they were read; nothing waits while nothing is being worked on. Of requests it takes no
-    more than the policy is expected to answer in half of a deadline.
+    which they were read. Of requests it takes no more than the policy is expected to answer in half
+    of a deadline. After a batch it may rest for some ms, as `Guard.rest_ms` says, so that the next
+    one is of more requests; what comes to a worker that has nothing to do is taken at once.
 
     A request that waited too long is the fallback's, which answers before the policy does. One that
     would wait longer still, or finds the queue full, is refused with 429. A bad request of a batch
