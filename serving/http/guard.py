@@ -7,7 +7,7 @@ PATIENCE = 1.5  # deadlines after which an answer is not worth waiting for
 SMALLEST = 8  # requests that a batch may always have: it has some time of its own
 WEIGHT = 0.1  # of the last batch in the moving averages
 PRIOR = 0.25  # weight, in sizes squared, of the assumption that half of a batch's time is its own
-REST, REST_SHARE, REST_MS = 2.0, 0.2, 5.0  # times a batch's own time, of a deadline, and ms: the
+REST, REST_SHARE, REST_MS = 0.5, 0.1, 2.5  # times a batch's own time, of a deadline, and ms: the
 # shortest of them is the longest rest
 TIMES, MORE_MS = 4.0, 5.0  # what was expected so many times and so much more is what a batch counts
 # for at most
@@ -81,12 +81,10 @@ class Guard:
         return min(SMALLEST, self.batch)
 
     def rest_ms(self, waiting: int) -> float:
-        """How long the worker lets requests come in after a batch of the policy, where those that
-        are `waiting` would take less time than a batch does beside its requests: the next one then
-        shares that time among more of them, and the sockets are read meanwhile by a loop that has
-        the interpreter to itself. Work for few at a time costs several times as much for each.
-
-        A request that comes to a server without work never waits for this.
+        """How long the worker lets requests come in after a batch in which none was late, where
+        those that are `waiting` would take less time than a batch does beside its requests: the
+        next one then shares that time among more of them. Work for few at a time costs several
+        times as much for each. A request that comes to an idle server never waits for this.
         """
         own = self.policy.own_ms()
         if waiting * self.policy.each_ms() >= own:

@@ -115,14 +115,16 @@ class Worker:
             requests, outcomes = taken
             began = self.timer()
             self._busy = len(requests), began
-            for some, late in self._parts(requests, began):
+            parts = self._parts(requests, began)
+            for some, late in parts:
                 self._settle(some, partial(self._decided, late=late))
             if outcomes:
                 self._settle(outcomes, self._kept)
             self._busy = None
             if requests:
                 self.guard.line.took(len(requests), 1e3 * (self.timer() - began))
-                time.sleep(1e-3 * self.guard.rest_ms(self.queue.requests))
+                if not any(late for _, late in parts):  # else there is no time to lose
+                    time.sleep(1e-3 * self.guard.rest_ms(self.queue.requests))
 
     def _taken(self) -> tuple[list[Waiter], list[Waiter]] | None:
         """What waits; while nothing does, the shadow is asked, a little at a time."""
