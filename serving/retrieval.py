@@ -44,6 +44,8 @@ class TopVectors:
             raise ValueError("item vectors must be finite, and their products too, in float32")
         self.vectors, self.k, self.recent = np.ascontiguousarray(vectors, np.float32), k, recent
         width = vectors.shape[1] + 1
+        self._columns = np.ascontiguousarray(self.vectors.T)  # (D, A): products of few rows are
+        # twice as quick with it
         self._error = width * float(float32.eps * longest + float32.tiny)  # of a product
 
     def __call__(self, histories: I32) -> I32:
@@ -59,7 +61,7 @@ class TopVectors:
     def _best(self, histories: I32) -> I32:
         taken = (row[row >= 0][-self.recent :] for row in histories)
         users = np.stack([self.vectors[items].mean(axis=0) for items in taken])
-        product = users @ self.vectors.T
+        product = users @ self._columns
         last = len(self.vectors) - self.k
         kth = np.partition(product, last, axis=1)[:, last]
         least = kth - 2 * self._error * (1 + np.linalg.norm(users, axis=1))

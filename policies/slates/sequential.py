@@ -6,7 +6,8 @@ logits at each place, so that the probability of the slate shown is exact whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,11 +23,14 @@ from policies.slates.distributions import (
     softmax,
     softmax_at,
 )
+from policies.slates.row_streams import RowStreams
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+
+AT_ONCE = 2**14  # numbers (128 kB) of all places together that are worked on at once
 
 
 class SlateState(Protocol):
@@ -62,9 +66,9 @@ class Sequential:
 
     def drawn(self, rng: RandomSource) -> tuple[I32, F64]:
         """A sample and its `prefix`, in one pass."""
-        chances = list[F64]()
+        chances = np.empty((len(self.base), self.places))
         slate = self._filled(self.places, rng, chances)
-        return slate, np.multiply.accumulate(np.stack(chances, axis=1), axis=1)
+        return slate, np.multiply.accumulate(chances, axis=1)
 
     def ranking(self, places: int) -> I32:
         return self._filled(places, None)
@@ -98,30 +102,43 @@ class Sequential:
         none = np.isneginf(now[np.arange(len(now)), best])
         return ((column == best) & ~none).astype(np.float64), none
 
-    def _filled(
-        self, places: int, rng: RandomSource | None, chances: list[F64] | None = None
-    ) -> I32:
+    def _filled(self, places: int, rng: RandomSource | None, chances: F64 | None = None) -> I32:
         """Slates (B, places): drawn, or the likeliest next column at each place without `rng`. The
-        chance (B,) of each place goes to `chances`."""
+        chance of each place is written to `chances` (B, places)."""
         states, left = [start() for start in self.adjustments], self.base.copy()
         rows, out = np.arange(len(left)), np.empty((len(left), places), np.int32)
+        drawn = rng is not None and not self.greedy
+        noise = gumbels(rng, left.shape, places) if rng is not None and drawn else None
+        at_once = chances is not None and left.size * places <= AT_ONCE
+        seen = list[F64]()
         for place in range(places):
             now = next_logits(left, states, places - place)
-            noisy = now
-            if rng is not None and not self.greedy:
-                noisy = rng.gumbel(size=now.shape)
-                noisy += now
-            column = noisy.argmax(axis=1)
+            column = (now if noise is None else next(noise) + now).argmax(axis=1)
+            if at_once:
+                seen.append(now)
+            elif chances is not None:
+                chances[:, place] = self._chance_of(now, column)[0]
             none = now[rows, column] == -np.inf
-            if chances is not None:
-                chances.append(self._chance_of(now, column)[0])
             if none.any():
                 column[none] = -1
-                if chances is not None:
-                    chances[-1][none] = 1.0
             out[:, place] = column
             place_columns(left, states, column)
+        if chances is not None:
+            if at_once:
+                every = np.maximum(out.T.ravel(), 0)
+                found = self._chance_of(np.concatenate(seen), every)[0]
+                chances[:] = found.reshape(places, -1).T
+            chances[out < 0] = 1.0
         return out
+
+
+def gumbels(rng: RandomSource, shape: tuple[int, ...], places: int) -> Iterator[F64]:
+    """Gumbel noise (B, C) for one place after another. Streams of rows give that of all places at
+    once, the same numbers, where it is not much."""
+    if isinstance(rng, RowStreams) and math.prod(shape) * places <= AT_ONCE:
+        every = rng.gumbel(size=(shape[0], places, *shape[1:]))
+        return (every[:, place] for place in range(places))
+    return (rng.gumbel(size=shape) for _ in range(places))
 
 
 def adjusted(d: SlateDistribution, adjustments: tuple[Adjustment, ...]) -> SlateDistribution:

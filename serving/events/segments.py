@@ -2,7 +2,8 @@
 
 A segment is `WRITER-FIRST.open` while it is written (FIRST is the number of its first event) and
 becomes `WRITER-FIRST.jsonl` by a rename, so that a reader knows what will not change. A line is
-`{"n": number, "event": ...}`. One write(2) an event: what a killed process had appended is there.
+`{"n": number, "event": ...}`. What is appended together is one write(2): what a killed process had
+appended is there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,17 +71,24 @@ class SegmentLog:
         self._next = self._recovered()
 
     def append(self, event: bytes) -> int:
+        return self.append_many([event])[0]
+
+    def append_many(self, events: Sequence[bytes]) -> list[int]:
+        """Keep events in their order by one write(2), all of them or none."""
         with self._one:
             if self._lock is None:
                 raise EventLogError(f"the log of {self.writer} at {self.folder} is closed")
-            number = self._next
+            numbers = [*range(self._next, self._next + len(events))]
+            lines = b"".join(map(line_of, numbers, events))
+            if not numbers:
+                return []
             try:
-                self._written(line_of(number, event))
+                self._written(lines)
             except OSError as error:
-                said = f"event {number} of {self.writer}: {error}"
+                said = f"event {numbers[0]} of {self.writer}: {error}"
                 raise EventLogError(error.errno, said) from error
-            self._next += 1
-            return number
+            self._next += len(numbers)
+            return numbers
 
     def writers(self) -> list[str]:
         return self._segments.writers()
@@ -122,8 +130,8 @@ class SegmentLog:
                 os.close(self._lock)
                 self._lock = None
 
-    def _written(self, line: bytes) -> None:
-        """All of the line, and as far as was promised on the disk, or nothing of it."""
+    def _written(self, lines: bytes) -> None:
+        """All of the lines, and as far as was promised on the disk, or nothing of it."""
         if self._syncing is not None and self._syncing.done():
             self._await_sync()
         if self._file is None or self._end >= self.segment_bytes or self._is_long_open():
@@ -133,15 +141,16 @@ class SegmentLog:
         if os.fstat(self._file).st_size != self._end:  # an earlier failure left a piece
             os.ftruncate(self._file, self._end)
         try:
-            written = os.pwrite(self._file, line, self._end)
-            if written < len(line):
-                raise OSError(f"only {written} of {len(line)} bytes could be written: a full disk?")
+            written = os.pwrite(self._file, lines, self._end)
+            if written < len(lines):
+                said = f"only {written} of {len(lines)} bytes could be written: a full disk?"
+                raise OSError(said)
             if self.sync == 0:
                 os.fdatasync(self._file)
         except OSError:
             os.ftruncate(self._file, self._end)
             raise
-        self._end += len(line)
+        self._end += len(lines)
         if self.sync and self._syncing is None and time.monotonic() >= self._synced + self.sync:
             self._synced = time.monotonic()
             self._syncing = self._aside.submit(os.fdatasync, self._file)

@@ -75,8 +75,11 @@ async def _answer(
 
 
 async def _send(reply: Reply, send: Send) -> None:
-    headers = {"content-type": reply.kind, "content-length": str(len(reply.body))} | reply.headers
-    said = [(name.encode(), value.encode()) for name, value in headers.items()]
+    said = [
+        (b"content-type", reply.kind.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        *[(name.encode(), value.encode()) for name, value in reply.headers.items()],
+    ]
     await send({"type": "http.response.start", "status": reply.status, "headers": said})
     await send({"type": "http.response.body", "body": reply.body})
 

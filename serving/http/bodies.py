@@ -11,6 +11,7 @@ from serving.http.limits import Limits
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+JSON = b"application/json"
 RINSE_BYTES, RINSE_SECONDS = 16 << 20, 2.0  # of a body that is refused, read away before the answer
 
 
@@ -20,7 +21,11 @@ class HangUpError(Exception):
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The first of a name, in lower case."""
-    return next((value for key, value in scope["headers"] if key == name), None)
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
 
 
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
@@ -70,14 +75,18 @@ async def _all(receive: Receive, limits: Limits) -> bytes:
 
 
 def _check_type(scope: Scope) -> None:
-    given = (header(scope, b"content-type") or b"").decode("latin-1")
-    kind, _, rest = given.lower().replace(" ", "").partition(";")
-    if kind != "application/json" or rest.replace('"', "") not in ("", "charset=utf-8"):
-        message = f"content-type is {given[:80]!r}; send application/json in UTF-8"
+    said = header(scope, b"content-type") or b""
+    if said != JSON and not _is_json(said.decode("latin-1")):
+        message = f"content-type is {said.decode('latin-1')[:80]!r}; send application/json in UTF-8"
         raise HttpError(415, message, field="content-type", headers=CLOSE)
     if (header(scope, b"content-encoding") or b"identity").lower() != b"identity":
         message = "content-encoding is not read; send the body as it is"
         raise HttpError(415, message, field="content-encoding", headers=CLOSE)
+
+
+def _is_json(given: str) -> bool:
+    kind, _, rest = given.lower().replace(" ", "").partition(";")
+    return kind == "application/json" and rest.replace('"', "") in ("", "charset=utf-8")
 
 
 def _too_large(limits: Limits) -> HttpError:

@@ -7,6 +7,8 @@ PATIENCE = 1.5  # deadlines after which an answer is not worth waiting for
 SMALLEST = 8  # requests that a batch may always have: it has some time of its own
 WEIGHT = 0.1  # of the last batch in the moving averages
 PRIOR = 0.25  # weight, in sizes squared, of the assumption that half of a batch's time is its own
+REST, REST_SHARE, REST_MS = 0.5, 0.1, 2.5  # times a batch's own time, of a deadline, and ms: the
+# shortest of them is the longest rest
 TIMES, MORE_MS = 4.0, 5.0  # what was expected so many times and so much more is what a batch counts
 # for at most
 
@@ -21,6 +23,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._n, self._ms, self._nn, self._n_ms = 1.0, 0.0, 1.0, 0.0  # means
+        self._each = self._own = 0.0  # ms, by the line through them
 
     def took(self, n: int, ms: float) -> None:
         """A batch of `n` requests."""
@@ -29,9 +32,14 @@ class Pace:
         self._ms += WEIGHT * (ms - self._ms)
         self._nn += WEIGHT * (n * n - self._nn)
         self._n_ms += WEIGHT * (n * ms - self._n_ms)
+        self._each = self._slope()
+        self._own = max(self._ms - self._each * self._n, 0.0)
 
     def each_ms(self) -> float:
         """What one more request adds to a batch."""
+        return self._each
+
+    def _slope(self) -> float:
         even = self._ms / self._n
         spread = max(self._nn - self._n**2, 0.0)
         slope = (self._n_ms - self._n * self._ms + PRIOR * 0.5 * even) / (spread + PRIOR)
@@ -39,18 +47,17 @@ class Pace:
 
     def own_ms(self) -> float:
         """What a batch takes beside its requests."""
-        return max(self._ms - self.each_ms() * self._n, 0.0)
+        return self._own
 
     def of(self, n: int, batch: int) -> float:
         """The time of `n` requests, ms, in batches of `batch` at most; 0 of none."""
         if n == 0:
             return 0.0
-        return -(-n // batch) * self.own_ms() + n * self.each_ms()
+        return -(-n // batch) * self._own + n * self._each
 
     def fits(self, ms: float) -> float:
         """How many requests a batch may have to take `ms` at most."""
-        each = self.each_ms()
-        return (ms - self.own_ms()) / each if each > 0 else float("inf")
+        return (ms - self._own) / self._each if self._each > 0 else float("inf")
 
 
 class Guard:
@@ -72,6 +79,17 @@ class Guard:
     def least(self) -> int:
         """Requests of a batch, however slow it is."""
         return min(SMALLEST, self.batch)
+
+    def rest_ms(self, waiting: int) -> float:
+        """How long the worker lets requests come in after a batch in which none was late, where
+        those that are `waiting` would take less time than a batch does beside its requests: the
+        next one then shares that time among more of them. Work for few at a time costs several
+        times as much for each. A request that comes to an idle server never waits for this.
+        """
+        own = self.policy.own_ms()
+        if waiting * self.policy.each_ms() >= own:
+            return 0.0
+        return min(REST * own, REST_SHARE * self.deadline_ms, REST_MS)
 
     def late(self, waited_ms: float, deadline_ms: float, n: int) -> bool:
         """Whether the wait of a request, and what its batch of `n` is expected to take, exceed its

@@ -11,6 +11,7 @@ from serving.http.errors import HttpError
 from serving.http.service import Service
 from serving.page.files import BOARD, HEADERS
 
+_PLAIN = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 JSON, PROMETHEUS = "application/json", "text/plain; version=0.0.4; charset=utf-8"
 PAGE = "/page/"  # what follows is a file's name
 
@@ -41,8 +42,7 @@ class Route:
 
 def as_json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
     """An answer in JSON, one line."""
-    said = json.dumps(body, separators=(",", ":"), allow_nan=False) + "\n"
-    return Reply(said.encode(), status, JSON, headers or {})
+    return Reply(_PLAIN.encode(body).encode() + b"\n", status, JSON, headers or {})
 
 
 def page_file(service: Service, path: str) -> Reply:

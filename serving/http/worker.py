@@ -38,8 +38,9 @@ class Meter(Protocol):
 
 class Worker:
     """Takes up to `limits.batch` requests and as many calls of outcomes at a time, in the order in
-    which they were read; nothing waits while nothing is being worked on. Of requests it takes no
-    more than the policy is expected to answer in half of a deadline.
+    which they were read. Of requests it takes no more than the policy is expected to answer in half
+    of a deadline. After a batch it may rest for some ms, as `Guard.rest_ms` says, so that the next
+    one is of more requests; what comes to a worker that has nothing to do is taken at once.
 
     A request that waited too long is the fallback's, which answers before the policy does. One that
     would wait longer still, or finds the queue full, is refused with 429. A bad request of a batch
@@ -114,13 +115,16 @@ class Worker:
             requests, outcomes = taken
             began = self.timer()
             self._busy = len(requests), began
-            for some, late in self._parts(requests, began):
+            parts = self._parts(requests, began)
+            for some, late in parts:
                 self._settle(some, partial(self._decided, late=late))
             if outcomes:
                 self._settle(outcomes, self._kept)
             self._busy = None
             if requests:
                 self.guard.line.took(len(requests), 1e3 * (self.timer() - began))
+                if not any(late for _, late in parts):  # else there is no time to lose
+                    time.sleep(1e-3 * self.guard.rest_ms(self.queue.requests))
 
     def _taken(self) -> tuple[list[Waiter], list[Waiter]] | None:
         """What waits; while nothing does, the shadow is asked, a little at a time."""

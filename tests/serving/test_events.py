@@ -187,6 +187,31 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert all_of(log) == [(0, event(0)), (1, event(1))]
 
 
+def test_what_is_appended_together_is_one_write_and_all_of_it_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = segments(tmp_path, size=10_000)
+    writes, write = list[int](), os.pwrite
+
+    def counted(descriptor: int, data: bytes, offset: int) -> int:
+        room = len(data) if len(writes) != 1 else len(data) - 3  # the second one is cut short
+        writes.append(room)
+        return write(descriptor, data[:room], offset)
+
+    monkeypatch.setattr(os, "pwrite", counted)
+    assert log.append_many([]) == []
+    assert writes == []
+    assert log.append_many([event(0), event(1), event(2)]) == [0, 1, 2]
+    with pytest.raises(EventLogError, match="event 3 of main"):
+        log.append_many([event(3), event(4)])
+    with pytest.raises(ValueError, match="a JSON object on one line"):
+        log.append_many([event(3), b"{\n}"])
+    assert all_of(log) == [(i, event(i)) for i in range(3)]
+    assert log.append_many([event(5), event(6)]) == [3, 4]
+    assert len(writes) == 3
+    assert all_of(log)[3:] == [(3, event(5)), (4, event(6))]
+
+
 def _broken(descriptor: int) -> None:
     raise OSError(errno.EIO, "Input/output error")
 

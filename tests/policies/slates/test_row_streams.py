@@ -10,10 +10,10 @@ import pytest
 from policies import Mixture, PlackettLuce
 from policies.bandits.draws import Draws
 from policies.rules.slate_states import CapState
-from policies.slates import row_streams
+from policies.slates import row_streams, sequential
 from policies.slates.distributions import SlateDistribution
 from policies.slates.row_streams import RowStreams, stream_keys
-from policies.slates.sequential import adjusted
+from policies.slates.sequential import Sequential, adjusted
 
 B, C, K = 40, 7, 3
 LOGITS = np.random.default_rng(0).normal(size=(B, C))
@@ -97,3 +97,23 @@ def test_no_number_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
         u = streams.random(size=(2, 3))
         assert ((u > 0) & (u < 1)).all()
         assert np.isfinite(streams.gumbel(size=(2, 3))).all()
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_all_places_at_once_are_the_same_draws_as_one_after_another(
+    greedy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, with rows that run out of columns before the slate is full."""
+    rng = np.random.default_rng(3)
+    logits = np.where(rng.random((B, C)) < 0.4, -np.inf, LOGITS)
+    logits[2] = -np.inf
+    d = Sequential(logits, K + 2, (lambda: CapState(np.tile(GROUP, (B, 1)), 1),), greedy)
+    keys = stream_keys([f"request {b}" for b in range(B)])
+    slate, prefix = d.drawn(RowStreams(keys))
+    monkeypatch.setattr(sequential, "AT_ONCE", 0)
+    one_by_one, chances = d.drawn(RowStreams(keys))
+    np.testing.assert_array_equal(slate, one_by_one)
+    np.testing.assert_array_equal(prefix, chances)
+    np.testing.assert_array_equal(slate, d.sample(RowStreams(keys)))
+    np.testing.assert_allclose(prefix, d.prefix(slate), rtol=1e-12)
+    assert (slate < 0).any()

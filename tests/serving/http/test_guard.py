@@ -172,3 +172,19 @@ def test_the_first_in_line_is_let_in_and_a_longer_deadline_waits_longer() -> Non
     assert not guard.admits(1, 0.0, None)
     assert not guard.admits(1, 0.0, 1.0)
     assert guard.admits(1, 0.0, 200.0)
+
+
+def test_the_worker_rests_while_few_wait_and_never_for_long() -> None:
+    guard = Guard(32, DEADLINE)
+    assert guard.rest_ms(0) == 0.0, "nothing is known yet"
+    for n in [1, 12] * 60:
+        guard.policy.took(n, 1.0 + 0.25 * n)
+    assert guard.rest_ms(0) == guard.rest_ms(3) == pytest.approx(0.5, rel=0.05)
+    assert guard.rest_ms(5) == 0.0, "five take longer than what a batch takes beside them"
+    for n in [1, 12] * 60:
+        guard.policy.took(n, 50.0 + 0.25 * n)
+    assert guard.rest_ms(0) == 2.5
+    brief = Guard(32, 10.0)
+    for n in [1, 12] * 60:
+        brief.policy.took(n, 50.0 + 0.25 * n)
+    assert brief.rest_ms(0) == pytest.approx(1.0)
