@@ -168,6 +168,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.rollout.command",
         "how often a rollout takes back a good version, and lets a bad one through",
     ),
+    "benchmark fuzz": Command(
+        "experiments.reliability.fuzz.command",
+        "odd and hostile calls of every registry and command: answered or refused, or a fault",
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),

@@ -93,6 +93,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--overload-seconds 0.5 --parts load",
     "benchmark hybrid": "--items 30 --lengths 5 10 --sessions 40 --truth-sessions 10 --users 10 "
     "--max-steps 3 --choice-seeds 0 --seeds 1 --rounds 2",
+    "benchmark fuzz": "--calls 30 --parts logs estimators --workers 1 --out {d}/runs",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
