@@ -64,8 +64,8 @@ def _check_column(name: str, x: Any) -> None:
     plain = isinstance(x, str | bytes | Mapping | Set) or not hasattr(x, "__len__")
     if plain or getattr(x, "ndim", 1) == 0:
         raise LogError(
-            f"{name} has shape (): it is a single {type(x).__name__}, not a column: give an array or a list with an "
-            "entry for each row."
+            f"{name} has shape (): it is a single {type(x).__name__}, not a column. Give an array "
+            "or a list with an entry for each row."
         )
 
 

@@ -190,12 +190,13 @@ def _check_support(below: F64, rows: slice, what: str) -> None:
 
 def _column(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     x = np.asarray(given)
-    if x.shape != shape:
+    if x.shape[:1] != shape[:1]:
         raise ValueError(
-            f"{name} has shape {x.shape}, not {shape}; it is one entry a decision, as reward is"
-            if name != "cluster"
-            else f"cluster has shape {x.shape}; it is (A,), the cluster of each action"
+            f"{name} has {len(x) if x.ndim else 'no'} rows, reward {shape[0]}; both are one entry a "
+            "decision"
         )
+    if x.shape != shape:
+        raise ValueError(f"{name} has shape {x.shape}, not {shape}")
     return x
 
 
