@@ -192,8 +192,8 @@ def _column(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     x = np.asarray(given)
     if x.shape[:1] != shape[:1]:
         raise ValueError(
-            f"{name} has {len(x) if x.ndim else 'no'} rows, reward {shape[0]}; both are one entry a "
-            "decision"
+            f"{name} has {len(x) if x.ndim else 'no'} rows, reward {shape[0]}; both are one entry "
+            "a decision"
         )
     if x.shape != shape:
         raise ValueError(f"{name} has shape {x.shape}, not {shape}")
