@@ -205,7 +205,8 @@ def picked(rows: ArrayLike | slice, n: int) -> NDArray[np.int64]:
             (x < -n) | (x >= n), lambda i: f"rows[{i}] = {x[i]} is none of the log's {n} rows."
         )
         x = x.astype(np.int64)
-    return np.arange(n)[x]
+    rows_of: NDArray[np.int64] = np.arange(n)[x]
+    return rows_of
 
 
 def matrix(x: NDArray[Any]) -> NDArray[Any]:

@@ -86,7 +86,8 @@ def catalogue_size(n_items: int) -> int:
     Raises:
         LogError: it is none.
     """
-    number = isinstance(n_items, Real) and math.isfinite(n_items)
+    given: Any = n_items
+    number = isinstance(given, Real) and math.isfinite(given)
     if not number or int(n_items) != n_items or n_items < 1:
         raise LogError(f"n_items = {n_items!r}; the catalogue has a whole number of items, >= 1.")
     return int(n_items)

@@ -108,8 +108,7 @@ def action_terms(
     row_weight: F64 | None = None,
 ) -> Terms:
     """Plain one-decision terms from full distributions, a block at a time."""
-    if isinstance(n_actions, bool) or not isinstance(n_actions, Integral) or n_actions < 1:
-        raise ValueError(f"n_actions = {n_actions!r}; give a whole number of actions, at least 1")
+    _check_whole("n_actions", n_actions, 1)
     return offcem_terms(
         probabilities,
         action=action,
@@ -142,8 +141,7 @@ def estimated_mips_terms(
     reward = np.asarray(reward, np.float64)
     n = len(reward)
     action = _column("action", action, (n,))
-    if isinstance(folds, bool) or not isinstance(folds, Integral) or not 2 <= folds <= n:
-        raise ValueError(f"folds = {folds!r} of {n} rows; give a whole number, 2 to the rows")
+    _check_whole("folds", folds, 2)
     x = np.concatenate([context, embedding], axis=1)
     if x.shape[:1] != (n,) or x.ndim != 2:
         raise ValueError(f"context and embedding have {x.shape} entries for {n} rows")
@@ -186,6 +184,11 @@ def _check_support(below: F64, rows: slice, what: str) -> None:
             f"row {row}: {what} has probability 0 under the logging policy; check the logging "
             "probabilities, and p(e|a) where there are embeddings"
         )
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} = {value!r}; give a whole number of at least {least}")
 
 
 def _column(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:

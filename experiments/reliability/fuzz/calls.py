@@ -52,14 +52,14 @@ def perform(target: Target, rng: Generator) -> Told:
     try:
         arguments = spoiled(target.given(rng), rng, spared=target.spared)
         answer = target.call(**{name: made(value) for name, value in arguments.items()})
-    except (*REFUSALS, *target.refusals) as error:
+    except Exception as error:  # noqa: BLE001  (it is what is looked for)
+        if isinstance(error, MemoryError):
+            return _fault(target, "memory", error, arguments)
+        if not isinstance(error, (*REFUSALS, *target.refusals)):
+            return _fault(target, "traceback", error, arguments)
         if str(error).strip():
             return Told(target.name, "refused", f"{type(error).__name__}: {error}"[:LONGEST])
         return _fault(target, "no message", error, arguments)
-    except MemoryError as error:
-        return _fault(target, "memory", error, arguments)
-    except Exception as error:  # noqa: BLE001  (it is what is looked for)
-        return _fault(target, "traceback", error, arguments)
     wrong = target.check(answer)
     if wrong is not None:
         return Told(target.name, "wrong answer", wrong, shown(arguments))

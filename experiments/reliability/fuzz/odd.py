@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Arguments = dict[str, Any]
 
 # fmt: off
-AMOUNTS = (
+AMOUNTS: tuple[Any, ...] = (
     0, -1, 1, 2, 3, 0.5, 2.0, math.nan, math.inf, -math.inf, True, "3", "", None, [], [1], (2,),
     {}, np.int64(2), np.float32(1.5), np.nan, 1 + 2j, b"1", -(2**63),
 )
@@ -33,13 +33,13 @@ REALS = (
 )
 # fmt: on
 # fmt: off
-STRANGE = (
+STRANGE: tuple[Any, ...] = (
     None, True, "", "x", "nan", "1", "\0", "é\u202e\U0001f600", "\ud800", b"x", [], [None],
     [[1], [2, 3]], (), {}, {"a": 1}, 1 + 2j,
 )
 # fmt: on
 # fmt: off
-WORDS = (
+WORDS: tuple[Any, ...] = (
     "", " ", "x", "no such", "UNIFORM", "\0", "é\U0001f600", "\ud800", "../..", "a" * 300, "1",
     "nan", None, 3, 0.5, [], b"x",
 )

@@ -69,7 +69,7 @@ def forms() -> tuple[tuple[tuple[str, ...], type[Any]], ...]:
 
 
 @cache
-def options(kind: type[Any]) -> tuple[Option, ...]:
+def options(kind: Any) -> tuple[Option, ...]:
     """The options of settings."""
     hints, found = typing.get_type_hints(kind, include_extras=True), list[Option]()
     for field in fields(kind):
@@ -92,9 +92,9 @@ def options(kind: type[Any]) -> tuple[Option, ...]:
     return tuple(found)
 
 
-def line(command: str, kind: type[Any], rng: Generator) -> Arguments:
+def line(command: str, kind: Any, rng: Generator) -> Arguments:
     """A command line of which a few options are odd, or missing, or given twice."""
-    every = options(kind)
+    every: tuple[Option, ...] = options(kind)
     free = [o for o in every if o.name not in LEFT]
     count = int(rng.choice(4, p=(0.05, 0.55, 0.25, 0.15)))
     names = rng.choice([o.name for o in free], size=min(count, len(free)), replace=False).tolist()

@@ -55,7 +55,7 @@ BROKEN = (
     "/dev/null",
     "utf16.csv",
 )
-FILES = VALID + BROKEN
+FILES: tuple[str, ...] = VALID + BROKEN
 
 
 def make_files(folder: Path) -> None:

@@ -107,7 +107,7 @@ def _events() -> tuple[bytes, bytes]:
     rng = np.random.default_rng(0)
     one.decide(Request.from_json(request_body(rng)))
     one.outcome(Outcome.from_json(outcome_body(rng)))
-    first, second = [entry.event for w in one.events.writers() for entry in one.events.read(w)][:2]  # type: ignore[attr-defined]
+    first, second = [entry.event for w in one.events.writers() for entry in one.events.read(w)][:2]
     return first, second
 
 

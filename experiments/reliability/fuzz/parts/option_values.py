@@ -46,7 +46,7 @@ LONG = frozenset({
     "benchmark fuzz", "benchmark estimators",
 })
 # what any option may be given
-WORDS = (
+WORDS: tuple[str, ...] = (
     "nan", "inf", "-1", "0", "1e400", "abc", "", " ", "é\U0001f600", "9" * 30, "0.5", "None",
     "True", "2", "x=1", "=", "a=b=c", "x=nan", "x=1e999", "x=[", "1,2", "0 0", "-", "--", "1d",
     "-1d", "nand", "end", "@row", "recsim_env/Boredom-v0", "recsim_env/No-v0", "uniform",
