@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from experiments.reliability.fuzz.calls import Told
 
+WORKER = [sys.executable, "-m", "experiments.reliability.fuzz.worker"]
 WALL = 10  # times its CPU limit that a call may take, as it may wait for others
 
 
@@ -64,9 +65,8 @@ def _until_it_ends(
 @contextmanager
 def _process() -> Iterator[subprocess.Popen[bytes]]:
     """A worker, in a session of its own so that it ends with all that it started."""
-    command = [sys.executable, "-m", "experiments.reliability.fuzz.worker"]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     try:
         yield process
