@@ -49,6 +49,7 @@ class TopVectors:
         self._error = width * float(float32.eps * longest + float32.tiny)  # of a product
 
     def __call__(self, histories: I32) -> I32:
+        histories = np.asarray(histories)
         if histories.ndim != 2 or histories.dtype.kind not in "iu":
             raise ValueError(
                 f"histories must be (B, H) item ids, got {histories.dtype} of {histories.shape}"

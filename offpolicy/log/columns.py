@@ -68,6 +68,8 @@ def whole_numbers(name: str, x: ArrayLike, kind: type) -> NDArray[Any]:
 
 def _entry(a: NDArray[Any], row: int) -> Any:
     """What a reader is shown of a row."""
+    if not a.ndim:
+        return a.item()
     return a[row].tolist() if isinstance(a[row], np.ndarray | np.generic) else a[row]
 
 

@@ -25,6 +25,7 @@ from offpolicy.log.names import NameTable
 from offpolicy.log.rectangular import rectangular_tables
 
 IDS = ("session", "user")
+NEEDED = ("session", "step", "slate", "propensity", "reward")
 ITEMS = ("slate", "candidates", "consumed", "prior_items")
 
 
@@ -40,6 +41,9 @@ def typed_columns(
     known = dict(names)
     columns: dict[str, NDArray[Any]] = {}
     present = {k: x for k, x in given.items() if x is not None}
+    missing = [name for name in NEEDED if name not in present]
+    if missing:
+        raise LogError(f"the log has no {', '.join(missing)}: give an entry for each decision.")
     for name, x in present.items():
         _check_column(name, x)
     for name, x in rectangular_tables(present).items():
