@@ -9,9 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from recsim_env.columns import (
+    MOST_TOPICS,
+    as_flags,
+    as_ids,
+    as_numbers,
+    as_reals,
+    check_memory,
+    check_rows,
+    check_whole,
+)
 from recsim_env.eligibility import Group, eligible_items
+from recsim_env.population import Population
+
+__all__ = ["NEVER", "Catalogue", "Population"]
 
 NEVER = 2**31 - 1  # tick at which an item that stays retires
+FIRST = -(2**31)  # tick from which on an item may be there
+ENDLESS = 2**63 - 1  # NEVER in the calendar of compiled code, which counts in int64
+MOST_WEIGHT = float(np.finfo(np.float32).max)  # of popularity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,37 +53,43 @@ class Catalogue:
     # (A, ...) each, by name: what a user model (`calibrated`) or a policy's rule reads of an item
 
     def __post_init__(self) -> None:
-        n = len(self.topics)
-        for name in ("vectors", "quality", "length", "clickbait", "popularity"):
-            column = getattr(self, name)
-            if len(column) != n:
-                raise ValueError(f"{name} has {len(column)} rows and topics {n}: one row per item")
-            self._validate(name, ~np.isfinite(column).reshape(n, -1).all(1), "must be finite")
-        outside = (self.topics < 0) | (self.topics >= self.n_topics)
-        self._validate("topics", outside, f"must lie in 0..{self.n_topics - 1}")
-        self._validate("length", self.length <= 0, "must be above 0 minutes")
-        self._validate("popularity", self.popularity < 0, "must not be negative")
+        check_whole("n_topics", self.n_topics, 1, "at least one topic", MOST_TOPICS)
+        topics = as_ids("topics", self.topics, 0, int(self.n_topics), None)
+        n = len(topics)
+        kept: dict[str, Any] = {"topics": topics, "n_topics": int(self.n_topics)}
+        for name in ("quality", "length", "clickbait"):
+            kept[name] = as_reals(name, getattr(self, name), n)
+        kept["vectors"] = as_reals("vectors", self.vectors, n, ndim=2)
+        kept["popularity"] = as_reals("popularity", self.popularity, n, most=MOST_WEIGHT)
+        for name, wrong, rule in (
+            ("length", kept["length"] <= 0, "must be above 0 minutes"),
+            ("popularity", kept["popularity"] < 0, "must not be negative"),
+        ):
+            check_rows(name, wrong, rule, kept[name])
         for name, column in self.columns.items():
-            if len(column) != n:
-                raise ValueError(f"column {name!r} has {len(column)} rows for {n} items")
+            rows = np.shape(column)[0] if np.ndim(column) else 0
+            if rows != n:
+                raise ValueError(f"column {name!r} has {rows} rows for {n} items")
         if (self.since is None) != (self.until is None):
             raise ValueError("give both since and until, or neither")
         if self.since is not None and self.until is not None:
-            self._validate("until", self.until <= self.since, "must come after since")
+            kept |= {
+                name: as_ids(name, getattr(self, name), FIRST, NEVER + 1, n)
+                for name in ("since", "until")
+            }
+            check_rows(
+                "until", kept["until"] <= kept["since"], "must come after since", kept["until"]
+            )
         if (len(self.groups) == 0) != (self.eligible is None):
             raise ValueError("give groups and eligible together: catalogue.with_groups makes both")
-        if self.eligible is not None and self.eligible.shape != (len(self.groups), n):
-            raise ValueError(
-                f"eligible is {self.eligible.shape} for {len(self.groups)} groups and {n} items"
-            )
+        if self.eligible is not None:
+            kept["eligible"] = as_flags("eligible", self.eligible, (len(self.groups), n))
+            if not np.isfinite(np.sum([group.share for group in self.groups], dtype=np.float64)):
+                raise ValueError("the shares of the groups add up to no finite number: give less")
         if self.names is not None and len(self.names) != n:
             raise ValueError(f"{len(self.names)} names for {n} items: give one each, or None")
-
-    def _validate(self, column: str, bad: NDArray[np.bool_], rule: str) -> None:
-        if bad.any():
-            i = int(np.argmax(bad))
-            value = f"{column}[{i}] = {getattr(self, column)[i]}"
-            raise ValueError(f"{value} {rule} ({bad.sum()} of {len(bad)} items)")
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.topics)
@@ -91,22 +113,21 @@ class Catalogue:
         Plain means vectors = one-hot topics, quality .5, length 4 minutes, clickbait 0 and equal
         popularity.
         """
-        given = np.asarray(topics)
+        given = as_numbers("topics", topics)
         if given.dtype.kind not in "iu" or given.ndim != 1 or not len(given):
             raise ValueError(
                 f"topics are {given.dtype} {given.shape}: give whole numbers (A,), A at least 1"
             )
-        codes = np.ascontiguousarray(given, dtype=np.int32)
-        n, width = len(codes), int(n_topics or codes.max() + 1)
+        width = int(given.max()) + 1 if n_topics is None else n_topics
+        check_whole("n_topics", width, 1, "at least one topic", MOST_TOPICS)
+        codes = as_ids("topics", given, 0, width, None)
 
-        def column(given: NDArray[np.floating] | None, plain: float) -> NDArray[np.float32]:
-            full = np.full(n, plain, np.float32)
-            return full if given is None else np.ascontiguousarray(given, dtype=np.float32)
+        def column(given: Any, plain: float) -> Any:
+            return np.full(len(codes), plain, np.float32) if given is None else given
 
-        one_hot = np.eye(width, dtype=np.float32)[np.clip(codes, 0, width - 1)]
         return cls(
             topics=codes,
-            vectors=one_hot if vectors is None else np.ascontiguousarray(vectors, np.float32),
+            vectors=one_hot(codes, width) if vectors is None else vectors,
             quality=column(quality, 0.5),
             length=column(length, 4.0),
             clickbait=column(clickbait, 0.0),
@@ -117,11 +138,15 @@ class Catalogue:
         )
 
     @property
-    def windows(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """First tick and tick after the last of every item (A,) each; (0,) if all always serve."""
+    def windows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First tick and tick after the last of every item (A,) each; (0,) if all always serve.
+
+        What retires at tick NEVER does so at no tick that an int64 holds.
+        """
         if self.since is None or self.until is None:
-            return np.zeros(0, np.int32), np.zeros(0, np.int32)
-        return self.since, self.until
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        until = np.where(self.until == NEVER, ENDLESS, self.until.astype(np.int64))
+        return self.since.astype(np.int64), until
 
     @property
     def ruled(self) -> bool:
@@ -144,10 +169,11 @@ class Catalogue:
             allowed &= (since <= ticks[:, None]) & (ticks[:, None] < until)
         return allowed if self.eligible is None else allowed & self.eligible[groups]
 
-    def fewest_open(self) -> int:
-        """The fewest items that may be served to any one user at any one tick from 0 on."""
-        everyone = np.ones((1, len(self)), np.bool_)
-        groups = everyone if self.eligible is None else self.eligible
+    def fewest_open(self, among: NDArray[np.bool_] | None = None) -> int:
+        """The fewest items, all or `among` these (A,), that may be served to any one user at any
+        one tick from 0 on."""
+        some = np.ones(len(self), np.bool_) if among is None else among
+        groups = some[None] if self.eligible is None else self.eligible & some
         return min(self._fewest_of(items) for items in groups)
 
     def _fewest_of(self, items: NDArray[np.bool_]) -> int:
@@ -156,14 +182,20 @@ class Catalogue:
             return int(items.sum())
         since, until = since[items], until[items]
         ticks = np.unique(np.concatenate([[0], since, until]))
-        ticks = ticks[(ticks >= 0) & (ticks < NEVER)]
+        ticks = ticks[(ticks >= 0) & (ticks < ENDLESS)]
         opened = np.searchsorted(np.sort(since), ticks, side="right")
         closed = np.searchsorted(np.sort(until), ticks, side="right")
         return int((opened - closed).min())
 
     def with_windows(self, since: NDArray[np.integer], until: NDArray[np.integer]) -> Catalogue:
         """The same items, each served only from tick `since` until before `until`."""
-        return replace(self, since=since.astype(np.int32), until=until.astype(np.int32))
+        given = {"since": as_numbers("since", since), "until": as_numbers("until", until)}
+        whole: dict[str, Any] = {}
+        for name, ticks in given.items():
+            check_rows(name, ~(ticks == np.round(ticks)), "must be a whole tick", ticks)
+            check_rows(name, np.abs(ticks, dtype=np.float64) > NEVER, "is beyond NEVER", ticks)
+            whole[name] = ticks.astype(np.int64)
+        return replace(self, **whole)
 
     def with_groups(
         self,
@@ -180,92 +212,17 @@ class Catalogue:
 
     def one_hot_items(self) -> NDArray[np.float32]:
         """Items as features (A, A): for small catalogues whose items have no others."""
-        return np.eye(len(self), dtype=np.float32)
+        return one_hot(np.arange(len(self)), len(self))
 
     def one_hot_topics(self) -> NDArray[np.float32]:
         """Topics as features (A, T)."""
-        return np.eye(self.n_topics, dtype=np.float32)[self.topics]
+        return one_hot(self.topics, self.n_topics)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Population:
-    """U users to draw sessions from: their interests and what they consumed before.
-
-    `first_items` is padded on the LEFT with -1, most recent last, as histories are.
-    """
-
-    interests: NDArray[np.float32]  # (U, D)
-    first_items: NDArray[np.int32] | None = None  # (U, H0)
-    first_responses: NDArray[np.float32] | None = None  # (U, H0, R)
-    traits: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # what else a model reads
-
-    def __post_init__(self) -> None:
-        n = len(self.interests)
-        if n == 0:
-            raise ValueError("a population needs at least one user, got interests of shape (0, D)")
-        bad = ~np.isfinite(self.interests).all(1)
-        if bad.any():
-            raise ValueError(f"interests[{int(np.argmax(bad))}] is not finite")
-        for name, trait in self.traits.items():
-            if np.asarray(trait).dtype.kind == "f" and not np.isfinite(trait).all():
-                raise ValueError(f"trait {name!r} holds a number that is not finite")
-        if self.first_items is None:
-            if self.first_responses is not None:
-                raise ValueError("first_responses came without first_items; give both or neither")
-            return
-        if self.first_items.ndim != 2 or len(self.first_items) != n:
-            raise ValueError(
-                f"first_items has {len(self.first_items)} rows for {n} users, shape "
-                f"{self.first_items.shape}: one row each, (U, H0)"
-            )
-        if self.first_items.dtype.kind not in "iu":
-            raise ValueError(
-                f"first_items are {self.first_items.dtype}: item ids are whole numbers, -1 = none"
-            )
-        known = self.first_items >= 0
-        gap = known[:, :-1] & ~known[:, 1:]
-        if gap.any():
-            row = int(np.argmax(gap.any(1)))
-            raise ValueError(f"first_items[{row}] has a -1 after an item; pad with -1 on the left")
-        if self.first_responses is not None:
-            shape = self.first_responses.shape[:2]
-            if shape != self.first_items.shape:
-                raise ValueError(
-                    f"first_responses {shape} and first_items {self.first_items.shape} must agree"
-                )
-            bad = ~np.isfinite(self.first_responses).reshape(n, -1).all(1)
-            if bad.any():
-                raise ValueError(f"first_responses[{int(np.argmax(bad))}] are not finite")
-
-    def check_catalogue(self, n_items: int) -> None:
-        """Raise ValueError where a first history holds an item outside a catalogue."""
-        if self.first_items is None:
-            return
-        outside = ((self.first_items < -1) | (self.first_items >= n_items)).any(1)
-        if outside.any():
-            row = int(np.argmax(outside))
-            raise ValueError(
-                f"first_items[{row}] = {self.first_items[row].tolist()} leaves the catalogue: ids "
-                f"are -1 (none) or 0..{n_items - 1} ({outside.sum()} of {len(self)} users)"
-            )
-
-    def __len__(self) -> int:
-        return len(self.interests)
-
-    def first_histories(
-        self, length: int, n_responses: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The last H = `length` items (U, H) and responses (U, H, R), padded on the left."""
-        items = np.full((len(self), length), -1, np.int32)
-        responses = np.zeros((len(self), length, n_responses), np.float32)
-        if self.first_items is None:
-            return items, responses
-        h = min(length, self.first_items.shape[1])
-        if h:
-            items[:, length - h :] = self.first_items[:, -h:]
-        if h and self.first_responses is not None:
-            r = self.first_responses.shape[2]
-            if r != n_responses:
-                raise ValueError(f"first_responses has {r} responses, this world {n_responses}")
-            responses[:, length - h :] = self.first_responses[:, -h:]
-        return items, responses
+def one_hot(codes: NDArray[np.integer], width: int) -> NDArray[np.float32]:
+    """Codes (A,) below `width` as rows (A, width) of one 1 each."""
+    fewer = "have fewer items, or topics numbered from 0 without gaps"
+    check_memory("a table of items and topics", len(codes) * float(width), fewer)
+    table = np.zeros((len(codes), width), np.float32)
+    table[np.arange(len(codes)), codes] = 1.0
+    return table

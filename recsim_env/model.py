@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
+from recsim_env.columns import MOST_ITEMS, WIDEST, check_memory
 from recsim_env.jit import njit
+
+ROWS = ("n_items", "n_skills", "exercises")  # fields of configs: their product is the catalogue's
+WIDTHS = ("n_topics", "n_dims", "n_advertisers", "n_skills")  # numbers that each item has
 
 User: TypeAlias = Any  # one record of the users' structured array: kernel header + model's fields
 World: TypeAlias = Any  # the model's NamedTuple of arrays and constants, the same for all users
@@ -159,6 +163,7 @@ class UserModel:
     user: Callable[[Any, Catalogue], Span] = field(default=lambda config, catalogue: NOTHING)
     defaults: Mapping[str, int | None] = field(default_factory=dict)  # of the environment
     tabular: Callable[[Any, Catalogue], Law] | None = None  # exact law, where states are few
+    most_topics: int | None = None  # that its users know of
 
     def functions(self) -> Functions:
         """The compiled functions; without a look ahead the plan is the worth."""
@@ -176,12 +181,17 @@ def check_inside(config: Any, low: float, high: float, *names: str) -> None:
             raise ValueError(f"{name} = {value} must lie in {low:g}..{high:g}")
 
 
-def check_config(config: Any) -> None:
+def check_config(config: Any, of: type | None = None) -> None:
     """Raise ValueError naming the first field of a config that no world can have: declared a
-    number and not a finite one, or declared a whole number and not one."""
+    number and not a finite one, declared a whole number and not one, or declared true or false and
+    neither. `of`: the config of the model that it is for."""
     where = type(config).__name__
+    if of is not None and not isinstance(config, of):
+        raise ValueError(f"config is a {where}: this model takes a {of.__name__}")
     for f in fields(config):
         value, whole = getattr(config, f.name), f.type in ("int", int)
+        if f.type in ("bool", bool) and not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{f.name} = {value!r} in {where}: give true or false")
         if not (whole or f.type in ("float", float)):
             continue
         number = isinstance(value, Real) and not isinstance(value, bool)
@@ -189,6 +199,20 @@ def check_config(config: Any) -> None:
             raise ValueError(f"{f.name} = {value!r} in {where}: give a number, a finite one")
         if whole and not isinstance(value, Integral):
             raise ValueError(f"{f.name} = {value!r} in {where}: give a whole number")
+        if whole and abs(int(value)) > WIDEST:
+            raise ValueError(f"{f.name} = {value} in {where}: at most {WIDEST} in size")
+    _check_sizes(config)
+
+
+def _check_sizes(config: Any) -> None:
+    """Raise ValueError where the catalogue that a config asks for does not fit into memory."""
+    size = {name: float(getattr(config, name, 1)) for name in (*ROWS, *WIDTHS)}
+    rows, width = math.prod(size[name] for name in ROWS), sum(size[name] for name in WIDTHS)
+    fewer = f"lower {' or '.join(n for n in size if hasattr(config, n)) or 'its sizes'}"
+    check_memory("the catalogue", 2.0 * rows * width, fewer, size=8)
+    for name in size:
+        if size[name] > MOST_ITEMS:
+            raise ValueError(f"{name} = {size[name]:g}: at most {MOST_ITEMS}")
 
 
 def constants(config: Any) -> Any:
@@ -198,8 +222,9 @@ def constants(config: Any) -> Any:
     compiled anew for it, and divide otherwise. `check_config` has seen to it that they are numbers.
     """
     numbers = {f: getattr(config, f.name) for f in fields(config)}
-    numbers = {f: v for f, v in numbers.items() if isinstance(v, bool | int | float)}
-    real = {f: isinstance(v, float) or f.type in ("float", float) for f, v in numbers.items()}
+    numbers = {f: v for f, v in numbers.items() if isinstance(v, Real | np.bool_)}
+    whole = {f: isinstance(v, Integral | np.bool_) for f, v in numbers.items()}
+    real = {f: not whole[f] or f.type in ("float", float) for f in numbers}
     dtype = [(f.name, "f8" if real[f] else "i8") for f in numbers]
     return np.array([tuple(numbers.values())], dtype=dtype)[0]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.kernel.engine import Engine
-from recsim_env.kernel.sizes import autoreset_of, check_sizes
+from recsim_env.kernel.sizes import autoreset_of, check_fits, check_room, check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
-from recsim_env.kernel.streams import name_sessions, reset_mask, seed_users
+from recsim_env.kernel.streams import name_sessions, named_sessions, reset_mask, seed_users
 from recsim_env.model import check_config, load_model, user_dtype
 from recsim_env.observations import Observation, final_observations, info_dict, observation_dict
 from recsim_env.random import members
@@ -86,8 +86,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if config is not None and settings:
             raise ValueError(f"give config= or its fields {sorted(settings)}, not both")
         self.config = self.model.config(**settings) if config is None else config
-        check_config(self.config)
-        self.catalogue = catalogue or self.model.catalogue(self.config)
+        check_config(self.config, self.model.config)
+        self.catalogue = self.model.catalogue(self.config) if catalogue is None else catalogue
         self.population = population
         self.num_envs = num_envs
         default_size = self.model.defaults.get("slate_size") or 1
@@ -98,23 +98,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self.on_invalid, self.penalty = on_invalid, penalty
         self.session_ticks, self.threads = session_ticks, threads
         self.n_items = len(self.catalogue)
-        self.item_features = self.model.features(self.catalogue)
         self.response_names = self.model.responses.names
         check_sizes(
-            num_envs=num_envs,
-            slate_size=self.slate_size,
-            n_candidates=self.n_candidates,
-            history_length=history_length,
-            max_steps=self.max_steps,
-            session_ticks=session_ticks,
-            threads=threads,
-            on_invalid=on_invalid,
-            penalty=penalty,
-            offer=offer,
+            num_envs=num_envs, slate_size=self.slate_size, n_candidates=self.n_candidates,
+            history_length=history_length, max_steps=self.max_steps, session_ticks=session_ticks,
+            threads=threads, on_invalid=on_invalid, penalty=penalty, offer=offer,
             catalogue=self.catalogue,
-        )
-        if population is not None:
-            population.check_catalogue(self.n_items)
+        )  # fmt: skip
+        self.item_features = check_fits(self.model, self.catalogue, population)
         self.autoreset_mode = autoreset_of(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
@@ -128,6 +119,12 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         span = self.model.user(self.config, self.catalogue)
         self.user_names = (*span.names, *SESSION.names)
         self.n_choices = self.n_items if self.n_candidates is None else self.n_candidates
+        check_room(
+            num_envs=self.num_envs, slate_size=self.slate_size, history_length=self.history_length,
+            n_candidates=self.n_candidates or 0, features=self.item_features,
+            widths=(len(self.user_names), len(self.response_names)),
+            record=user_dtype(self.model, self.config, self.catalogue).itemsize,
+        )  # fmt: skip
         self.single_action_space = action_space(self.slate_size, self.n_choices)
         self.single_observation_space = observation_space(
             catalogue=self.catalogue,
@@ -154,7 +151,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
                 offer_cdf(self.catalogue, offer),
                 *self.catalogue.windows,
                 *self.catalogue.rules,
-                self.session_ticks,
+                int(self.session_ticks),
                 *first_histories(self.population, h, r),
             ),
             world=self.model.world(self.config, self.catalogue, self.population),
@@ -190,13 +187,13 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         in the slot of that number, as under this seed any environment of this world would.
         """
         mask = reset_mask(self.num_envs, options)
+        sessions = named_sessions(self.num_envs, self.session_ticks, options)
         if seed is not None or not self._seeded:
             known = seed_users(self.live.users, seed, every=not self._seeded)
             if known is not None:
                 self._np_random, self._np_random_seed = known
             self._seeded = True
-        if options and "sessions" in options:
-            sessions = np.asarray(options["sessions"])
+        if sessions is not None:
             name_sessions(self.live.users, sessions, self._np_random_seed)
         view = self.engine.view()
         self.engine.begin(mask, view)

@@ -17,8 +17,10 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.arrow import SCHEMA_VERSION, log_from_tables, read_metadata
 from offpolicy.storage.atomic import write_text
 from offpolicy.storage.claims import held, standing
+from offpolicy.storage.sealed import sealed, unsealed
 
 MANIFEST = "manifest.json"
+KEYS = ("schema_version", "n_items", "parts")
 JOURNAL = ".writing.json"  # names of parts that come or go while the manifest is replaced
 NAME = re.compile(r"part-(\d{5,})\.parquet")
 
@@ -62,21 +64,24 @@ def read_manifest(folder: Path) -> Manifest:
         for part in parts:
             if Path(part["file"]).name != part["file"] or not isinstance(part["rows"], int):
                 raise ValueError(f"a part {part['file']!r} of {part['rows']!r} rows")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LogError(f"{file} is not a log's manifest ({error}); copy it again.") from error
     if version != SCHEMA_VERSION:
         raise LogError(
             f"{folder} has log schema {version}, this version reads {SCHEMA_VERSION}. "
             "Write the log again with this version."
         )
+    try:
+        unsealed(said, file, KEYS)
+    except ValueError as error:
+        raise LogError(str(error)) from error
     return Manifest(n_items, tuple(parts))
 
 
 def write_manifest(folder: Path, n_items: int, parts: tuple[Mapping[str, Any], ...]) -> None:
     """Replace the manifest: from now on these are the parts."""
-    text = json.dumps(
-        {"schema_version": SCHEMA_VERSION, "n_items": n_items, "parts": parts}, indent=1
-    )
+    said = {"schema_version": SCHEMA_VERSION, "n_items": n_items, "parts": parts}
+    text = json.dumps(sealed(said), indent=1)
     write_text(folder / MANIFEST, text + "\n")
 
 

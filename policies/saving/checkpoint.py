@@ -21,13 +21,16 @@ from numpy.typing import NDArray
 
 from offpolicy.storage.atomic import atomic_folder
 from offpolicy.storage.claims import standing
+from offpolicy.storage.sealed import sealed, unsealed
 from policies.encoders import ENCODERS, Encoder
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2  # 1: without a digest of config.json
+UNSEALED = (1,)  # formats without it
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
+KEYS = ("format", "encoder", "config", "catalogue", "policy", "serving")  # that the digest covers
 AGAIN = "delete the folder and save, or fit, again."
 
 
@@ -76,8 +79,8 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
         "encoder": encoder.name,
         "config": dataclasses.asdict(encoder.config),
         "catalogue": dataclasses.asdict(catalogue),
-        "sha256": digest(arrays),
     }
+    about = sealed(about) | {"sha256": digest(arrays)}
     with whole_folder(folder, ENCODER) as aside:
         save_file(arrays, aside / WEIGHTS)
         (aside / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
@@ -92,15 +95,24 @@ def load(folder: str | os.PathLike[str], *, catalogue: Catalogue | None = None) 
         ValueError: a wrong catalogue, an unknown encoder or format, or weights that were altered.
     """
     folder = Path(folder)
-    about, arrays = read_folder(folder, (FORMAT,), "policies.saving.checkpoint.save")
-    if about["encoder"] not in ENCODERS:
+    return settled(folder, lambda: _loaded(folder, catalogue))
+
+
+def _loaded(folder: Path, catalogue: Catalogue | None) -> Encoder:
+    about, arrays = read_folder(folder, (*UNSEALED, FORMAT), "policies.saving.checkpoint.save")
+    name = str(about.get("encoder"))
+    if name not in ENCODERS:
         names = ", ".join(sorted(ENCODERS))
-        raise ValueError(f"{folder} holds an encoder {about['encoder']!r}; there are {names}")
+        raise ValueError(f"{folder} holds an encoder {name!r}; there are {names}")
+    check_unaltered(about, folder, UNSEALED)
     if catalogue is not None:
-        catalogue.validate(Catalogue(**about["catalogue"]), folder)
-    kind = ENCODERS[about["encoder"]]
-    cls, config = kind.load(), kind.config(about["config"])
-    made: Encoder = rebuilt(folder, cls.__name__, lambda: cls.from_arrays(config, arrays))
+        trained_on = rebuilt(folder, "catalogue", lambda: Catalogue(**about["catalogue"]))
+        catalogue.validate(trained_on, folder)
+    kind = ENCODERS[name]
+    cls = kind.load()
+    made: Encoder = rebuilt(
+        folder, cls.__name__, lambda: cls.from_arrays(kind.config(about["config"]), arrays)
+    )
     return made
 
 
@@ -167,6 +179,7 @@ def read_folder(
     folder: Path, forms: tuple[int, ...], writer: str
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What config.json says, and the arrays that it was written with; `writer` makes such folders.
+    `check_unaltered` looks at the rest of what it says.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -179,11 +192,37 @@ def read_folder(
     about = _about(folder, forms, writer)
     try:
         arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / WEIGHTS} cannot be read ({error}): {AGAIN}") from None
-    if digest(arrays) != about["sha256"]:
+    if digest(arrays) != about.get("sha256"):
         raise ValueError(f"{folder / WEIGHTS} is not the file that {CONFIG} was written with")
     return about, arrays
+
+
+def settled(folder: Path, read: Callable[[], T]) -> T:
+    """What `read` makes of a folder; once more where a writer replaced the folder meanwhile."""
+    while True:
+        before = _content(folder)
+        try:
+            return read()
+        except (ValueError, FileNotFoundError):
+            if _content(folder) == before:
+                raise
+
+
+def _content(folder: Path) -> bytes | None:
+    file = standing(folder) / CONFIG
+    return file.read_bytes() if file.is_file() else None
+
+
+def check_unaltered(about: dict[str, Any], folder: Path, unsealed_forms: tuple[int, ...]) -> None:
+    """Raise ValueError unless config.json says what its writer did; formats without a digest pass.
+
+    The weights' hash stands beside the digest: each is compared with what it is of.
+    """
+    if about["format"] not in unsealed_forms:
+        said = {key: value for key, value in about.items() if key != "sha256"}
+        unsealed(said, folder / CONFIG, KEYS, needed=True, fix=AGAIN)
 
 
 def _about(folder: Path, forms: tuple[int, ...], writer: str) -> dict[str, Any]:
@@ -193,11 +232,13 @@ def _about(folder: Path, forms: tuple[int, ...], writer: str) -> dict[str, Any]:
             f"{folder} is not a checkpoint: {' and '.join(missing)} missing. "
             f"Write one with {writer}."
         )
+    file = folder / CONFIG
     try:
-        about: dict[str, Any] = json.loads((folder / CONFIG).read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{folder / CONFIG} is not JSON ({error}): {AGAIN}") from None
-    if about.get("format") not in forms:
+        about = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is not JSON ({error}): {AGAIN}") from None
+    form = about.get("format") if isinstance(about, dict) else None
+    if form not in forms:
         reads = " and ".join(map(str, forms))
-        raise ValueError(f"{folder / CONFIG} has format {about.get('format')}, this reads {reads}")
-    return about
+        raise ValueError(f"{file} has format {form}, this reads {reads}")
+    return dict(about)

@@ -12,29 +12,24 @@ import json
 import os
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from offpolicy.storage.claims import standing
+from offpolicy.storage.sealed import sealed
 from policies.base import Policy
-from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
 from policies.observation import Serving, check_same_world, sizes
 from policies.saved import Arrays, Savable, Saved, under
 from policies.saving import checkpoint, format_1
+from policies.saving.classes import class_name, class_named
 
-FORMAT = 3  # 2: a chain of classes, each inside of the one before; 1: by module paths
-SHARED: dict[str, str] = {  # classes that several policies of the registry are made of
-    "score_policy": "policies.score_policy",
-    "constrained": "policies.rules.constrained",
-    "reranked": "policies.rules.rerank",
-    "path": "policies.improve.path",
-    "hybrid": "policies.hybrid.policy",
-    "sb3_agent": "policies.rl.sb3.agent",
-}
-OWN = "own"  # the key of a class that the registry does not hold
+FORMAT = 4  # 3: without a digest of config.json; 2: a chain of classes, each inside of the one
+# before; 1: by module paths
+UNSEALED = (1, 2, 3)  # formats without a digest of config.json
 
 
 def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
@@ -70,8 +65,8 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
             "policy": described,
             "serving": sizes(serving),
             "catalogue": catalogue_hash(serving),
-            "sha256": checkpoint.digest(arrays),
         }
+        about = sealed(about) | {"sha256": checkpoint.digest(arrays)}
         text = json.dumps(about, indent=2, allow_nan=False) + "\n"
         (fresh / checkpoint.CONFIG).write_text(text)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -97,24 +92,54 @@ def load(
     folder = Path(folder)
     if folder.suffix == ".zip" and not folder.is_dir():
         return _from_zip(folder, trust)
-    about, arrays = checkpoint.read_folder(folder, (1, 2, FORMAT), "policies.save")
+    return checkpoint.settled(folder, lambda: _loaded(standing(folder), serving, kinds))
+
+
+def _loaded(folder: Path, serving: Serving | None, kinds: Sequence[type[Savable]]) -> Policy:
+    """The policy of a folder."""
+    about, arrays = checkpoint.read_folder(folder, (*UNSEALED, FORMAT), "policies.save")
     if "policy" not in about:
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
-    saved_for = Serving(
-        **about["serving"] | {"response_names": tuple(about["serving"]["response_names"])},
-        item_features=arrays["items"],
+    of = checkpoint.rebuilt(folder, "policy", lambda: _classes(folder, about, kinds))
+    checkpoint.check_unaltered(about, folder, UNSEALED)
+    saved_for = checkpoint.rebuilt(
+        folder, "sizes", lambda: _serving(about["serving"], arrays["items"])
     )
     if serving is not None:
         _check_same_world(saved_for, serving, folder)
+    return checkpoint.rebuilt(folder, "policy", lambda: _made(folder, about, arrays, saved_for, of))
+
+
+def _serving(sizes: dict[str, Any], items: NDArray[Any]) -> Serving:
+    names = tuple(sizes["response_names"])
+    return Serving(**sizes | {"response_names": names}, item_features=items)
+
+
+def _classes(folder: Path, about: dict[str, Any], kinds: Sequence[type[Savable]]) -> list[Any]:
+    """The class of each node, in their order. Raises ValueError for one that is not known, or where
+    a node stands around what does not come after it."""
+    nodes = about["policy"]
+    for at, node in enumerate(nodes):
+        if about["format"] in (1, 2):
+            after = at + 1 if at + 1 < len(nodes) else None
+            node |= {"inner": after, "parts": [], "encoder_at": at}
+        within = [*node["parts"], *([] if node["inner"] is None else [node["inner"]])]
+        if not set(within) <= {*range(at + 1, len(nodes))}:
+            raise ValueError(f"{folder / checkpoint.CONFIG} was altered: part {at} holds {within}")
+    return [class_named(node["kind"], kinds, folder) for node in nodes]
+
+
+def _made(
+    folder: Path,
+    about: dict[str, Any],
+    arrays: Arrays,
+    saved_for: Serving,
+    classes: Sequence[Any],
+) -> Policy:
+    """All classes of a policy, from the inside to the outside."""
     made: dict[int, Any] = {}
     encoders: dict[int, Encoder] = {}
     for at, node in reversed(list(enumerate(about["policy"]))):
-        if about["format"] != FORMAT:
-            after = at + 1 if at + 1 < len(about["policy"]) else None
-            node |= {"inner": after, "parts": [], "encoder_at": at}
-        within = [*node["parts"], *([] if node["inner"] is None else [node["inner"]])]
-        if not set(within) <= made.keys():
-            raise ValueError(f"{folder / checkpoint.CONFIG} was altered: part {at} holds {within}")
         config, mine = node["config"], under(f"{at}.", arrays)
         if about["format"] == 1:
             kind = format_1.CLASSES.get(node["kind"], node["kind"])
@@ -126,9 +151,8 @@ def load(
             inner=made.get(node["inner"]),
             parts=tuple(made[part] for part in node["parts"]),
         )
-        kind_of = _kind(node["kind"], kinds, folder)
         made[at] = checkpoint.rebuilt(
-            folder, kind_of.__name__, partial(kind_of.from_saved, saved, saved_for)
+            folder, classes[at].__name__, partial(classes[at].from_saved, saved, saved_for)
         )
     policy: Policy = made[0]
     return policy
@@ -177,7 +201,7 @@ def _nodes(policy: Any) -> list[_Node]:
         heads.append(1 + len(below))
         below += _moved(_nodes(one), heads[-1])
     inner = None if saved.inner is None else heads.pop()
-    return [_Node(_name(kind), saved, inner, heads), *below]
+    return [_Node(class_name(kind), saved, inner, heads), *below]
 
 
 def _moved(nodes: list[_Node], by: int) -> list[_Node]:
@@ -186,34 +210,6 @@ def _moved(nodes: list[_Node], by: int) -> list[_Node]:
         n._replace(inner=None if n.inner is None else n.inner + by, parts=[p + by for p in n.parts])
         for n in nodes
     ]
-
-
-def _modules() -> dict[str, str]:
-    """Every key under which a class may be saved, and the module it lives in."""
-    return SHARED | {key: entry.module for key, entry in POLICIES.items()}
-
-
-def _name(kind: type) -> str:
-    """`key/Class`: the first key of the registry that lives in the class's module."""
-    keys = (key for key, module in _modules().items() if module == kind.__module__)
-    return f"{next(keys, OWN)}/{kind.__qualname__}"
-
-
-def _kind(name: str, kinds: Sequence[type[Savable]], folder: Path) -> Any:
-    """The class of that name, if the registry or `kinds` holds it; runs nothing else."""
-    name = format_1.CLASSES.get(name, name)
-    named = next((k for k in kinds if name in (_name(k), format_1.path(k))), None)
-    if named is not None:
-        return named
-    key, _, cls = name.rpartition("/")
-    module = _modules().get(key)
-    kind = None if module is None else getattr(import_module(module), cls, None)
-    if not isinstance(kind, type) or kind.__module__ != module or not issubclass(kind, Savable):
-        raise ValueError(
-            f"{folder} holds a {name}, which is in no module of POLICIES. If you know that class, "
-            f"load with kinds=({cls.rpartition('.')[2]},)."
-        )
-    return kind
 
 
 def _save_encoder(

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 from numpy.typing import NDArray
 
+from recsim_env.calibration.files import read_files, write_files
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.model import load_model
 from recsim_env.vector import RecVectorEnv
 
+SIZES = ("slate_size", "n_candidates", "history_length", "max_steps", "session_ticks", "offer")
 COLUMNS = ("topics", "vectors", "quality", "length", "clickbait", "popularity")
-FILES = ("config.json", "arrays.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,14 +53,13 @@ class FittedWorld:
         return env_id
 
     def save(self, folder: Path) -> None:
-        """Write config.json and arrays.npz; each appears whole or not at all, the arrays first.
+        """Write config.json and arrays.npz: a reader finds the world that was there or this one.
 
         Raises ValueError on a catalogue with windows or groups, which the files do not keep.
         """
         c, p = self.catalogue, self.population
         if c.ruled:
             raise ValueError("windows and groups are not saved: add them to what `load` returns")
-        folder.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {name: getattr(c, name) for name in COLUMNS}
         arrays |= {f"column {name}": column for name, column in c.columns.items()}
         arrays |= {f"trait {name}": trait for name, trait in p.traits.items()}
@@ -69,29 +68,31 @@ class FittedWorld:
             arrays["first_items"] = p.first_items
         if p.first_responses is not None:
             arrays["first_responses"] = p.first_responses
-        with (folder / "arrays.npz.part").open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
         said = {"model": self.model, "serving": dict(self.serving), "n_topics": c.n_topics}
-        text = json.dumps(said | {"names": c.names, "config": asdict(self.config)}, indent=2)
-        (folder / "config.json.part").write_text(text, encoding="utf-8")
-        (folder / "arrays.npz.part").replace(folder / "arrays.npz")
-        (folder / "config.json.part").replace(folder / "config.json")
+        write_files(folder, said | {"names": c.names, "config": asdict(self.config)}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> FittedWorld:
-        """Read what `save` wrote; raises FileNotFoundError naming the missing file."""
-        for name in FILES:
-            if not (folder / name).exists():
-                raise FileNotFoundError(f"{folder / name} is missing: calibrate the world again")
-        meta = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if "model" not in meta:
-            raise ValueError(f"{folder} was written by an older version: calibrate the world again")
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-            parts = dict(arrays)
+        """Read what `save` wrote.
+
+        Raises FileNotFoundError naming a missing file, and ValueError for one that was altered.
+        """
+        meta, parts = read_files(folder)
+        try:
+            return cls._made(meta, parts)
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{folder} was altered, or is of another version: its world cannot be made "
+                f"({type(error).__name__}: {error})"
+            ) from error
+
+    @classmethod
+    def _made(cls, meta: Mapping[str, Any], parts: Mapping[str, NDArray[Any]]) -> FittedWorld:
         columns = {n.removeprefix("column "): a for n, a in parts.items() if n[:7] == "column "}
         traits = {n.removeprefix("trait "): a for n, a in parts.items() if n[:6] == "trait "}
-        plain = {name: parts[name] for name in COLUMNS}
+        plain: dict[str, Any] = {name: parts[name] for name in COLUMNS}
         names = None if meta["names"] is None else tuple(meta["names"])
+        _check_named(meta)
         return cls(
             model=meta["model"],
             config=load_model(meta["model"]).config(**meta["config"]),
@@ -104,3 +105,14 @@ class FittedWorld:
             ),
             serving=meta["serving"],
         )
+
+
+def _check_named(meta: Mapping[str, Any]) -> None:
+    """Raise ValueError where a world's settings name a module that nobody imported, sizes that no
+    world has, or more topics than items can have: a saved folder may come from anybody."""
+    model, serving = meta["model"], meta["serving"]
+    if not isinstance(model, str) or not (model.isidentifier() or model in sys.modules):
+        raise ValueError(f"model = {model!r}: import the module of your own users before `load`")
+    unknown = sorted(set(serving) - {*SIZES, "on_invalid", "penalty", "threads"})
+    if unknown:
+        raise ValueError(f"the world serves with {unknown[0]!r}: sizes are {', '.join(SIZES)}")

@@ -10,8 +10,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER
+from recsim_env.columns import check_whole
 from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
-from recsim_env.kernel.sizes import check_whole
 from recsim_env.oracles.oracle import bare
 
 
@@ -50,7 +50,7 @@ class Churn(Disturbance):
     ) -> None:
         check_chance("share", share)
         check_whole("every", every, 1, "need 1 <= every <= ticks")
-        check_whole("ticks", ticks, 1, "need 1 <= every <= ticks")
+        check_whole("ticks", ticks, 1, "need 1 <= every <= ticks", 2**30)
         if not 1 <= every <= ticks:
             raise ValueError(f"every = {every}, ticks = {ticks}: need 1 <= every <= ticks")
         super().__init__(env, **schedule)
@@ -63,8 +63,8 @@ class Churn(Disturbance):
         self.since, self.until = churning(
             core.n_items, share=share, every=every, ticks=ticks, seed=self.seed
         )
-        needed, ages = core.n_candidates or core.slate_size, range(0, 2 * ticks + 1, every)
-        fewest = min(int(self._there(age).sum()) for age in ages)
+        needed, ages = core.n_candidates or core.slate_size, np.unique([*self.since, *self.until])
+        fewest = min(int(self._there(int(age)).sum()) for age in ages[ages < NEVER])
         if fewest < needed:
             raise ValueError(
                 f"at some step only {fewest} items would be there and {needed} are offered; lower "

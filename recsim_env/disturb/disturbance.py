@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from recsim_env.kernel.sizes import check_whole
+from recsim_env.columns import check_whole
 
 Obs = dict[str, NDArray[Any]]
 

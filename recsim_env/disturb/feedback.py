@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsim_env.columns import check_finite, check_whole
 from recsim_env.disturb.disturbance import Disturbance, Obs, check_chance
-from recsim_env.kernel.sizes import check_finite, check_whole
 from recsim_env.oracles.oracle import bare
 
 

@@ -55,7 +55,7 @@ class Engine:
         self.kernel = compiled(model)
         self.live, self.offer, self.world = live, offer, lined_up(world)
         self.widths, self.history_length, self.slate_size = widths, history_length, slate_size
-        self.max_steps, self.autoreset = FOREVER if max_steps is None else max_steps, autoreset
+        self.max_steps, self.autoreset = FOREVER if max_steps is None else int(max_steps), autoreset
         self.n = len(live.users)
         self.shares = shares(self.n, threads)
         items = len(offer.features) if live.candidates.size else 0

@@ -67,11 +67,14 @@ def remember(row: int, head: int, items: Any, responses: Any, item: int, respons
 @njit
 def recall(row: int, person: int, offer: Any, items: Any, responses: Any) -> None:
     """A session's first history: the person's own, or none."""
-    people = offer.past_items.shape[0]
-    for h in range(offer.past_items.shape[1]):
-        items[row, h] = offer.past_items[person, h] if people else -1
-    for h in range(offer.past_responses.shape[1]):
-        responses[row, h] = offer.past_responses[person, h] if people else 0.0
+    length, had = items.shape[1] - SLACK, offer.past_items.shape[1]
+    for h in range(length):
+        items[row, h] = offer.past_items[person, h - length + had] if h >= length - had else -1
+    if length > 0:
+        entries, had = responses.shape[1] // items.shape[1] * length, offer.past_responses.shape[1]
+        for r in range(entries):
+            known = r >= entries - had
+            responses[row, r] = offer.past_responses[person, r - entries + had] if known else 0.0
 
 
 @njit

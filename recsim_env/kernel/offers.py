@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from recsim_env.jit import njit, njit_cached
-from recsim_env.random import OFFER, block, integer_at, weighted_at
+from recsim_env.random import GOLDEN, OFFER, UNIT, block, integer_at, mixed, weighted_at
+
+TRIES, TRIES_PER_ITEM = 4096, 32  # numbers drawn for an offer before its items are sought by mass
 
 
 @njit
@@ -27,7 +29,12 @@ def is_ruled(offer: Any) -> Any:
 def draw(
     candidates: Any, key: Any, step: int, clock: int, group: int, offer: Any, seen: Any
 ) -> None:
-    """Draw distinct candidates (C,) for a decision; `seen` (A,) is zero, and is again after."""
+    """Draw distinct candidates (C,) for a decision; `seen` (A,) is zero, and is again after.
+
+    Items are drawn until one is new and open. Where that takes long, the rest are drawn by `sought`
+    from the same distribution. Raises RuntimeError where there are too few: a world is checked for
+    that when it is made.
+    """
     cdf, distinct, counter = offer.cdf, False, block(step, OFFER)
     if cdf.size == 0 and not is_ruled(offer):  # mostly the first numbers are distinct items already
         distinct = True
@@ -40,10 +47,15 @@ def draw(
             seen[candidates[c]] = False
     if distinct:
         return
+    left = TRIES + TRIES_PER_ITEM * seen.size
     for c in range(candidates.size):
         item = -1
         while item < 0 or seen[item] or not is_open(item, clock, group, offer):
             counter += np.uint64(1)
+            left -= 1
+            if left < 0:
+                item = sought(key, counter, clock, group, offer, seen)
+                break
             if cdf.size:
                 item = weighted_at(key, counter, cdf)
             else:
@@ -52,6 +64,34 @@ def draw(
         candidates[c] = item
     for c in range(candidates.size):
         seen[candidates[c]] = False
+
+
+@njit
+def mass(item: int, offer: Any) -> float:
+    """Chance of an item to be drawn, up to a factor."""
+    if offer.cdf.size == 0:
+        return 1.0
+    return offer.cdf[item] - (offer.cdf[item - 1] if item > 0 else 0.0)  # type: ignore[no-any-return]
+
+
+@njit
+def sought(key: Any, counter: Any, clock: int, group: int, offer: Any, seen: Any) -> int:
+    """An item that is open and not `seen` (A,), in proportion to its mass: what drawing until one
+    comes up gives."""
+    total, found = 0.0, -1
+    for item in range(seen.size):
+        if not seen[item] and is_open(item, clock, group, offer):
+            total += mass(item, offer)
+    rest = float(mixed(key + counter * GOLDEN) >> np.uint64(11)) * UNIT * total
+    for item in range(seen.size):
+        if not seen[item] and is_open(item, clock, group, offer) and mass(item, offer) > 0.0:
+            found = item
+            rest -= mass(item, offer)
+            if rest < 0.0:
+                break
+    if found < 0:
+        raise RuntimeError("too few items are open to fill an offer: was the catalogue changed?")
+    return found
 
 
 @njit
@@ -82,7 +122,7 @@ def resolve(
     A position is bad when its index is outside 0..size-1, repeats one above, or names an item that
     is not open to the user's group in `groups` (N,) at the tick in `clocks` (N,). With `fix`, bad
     positions get the first choices that are none of that, rows that had one are marked in `invalid`
-    (N,), and -1 is returned.
+    (N,), and -1 is returned; the row is bad where there are too few of them.
     """
     drawn, ruled = candidates.shape[1] > 0, is_ruled(offer)
     for row in range(actions.shape[0]):
@@ -108,6 +148,8 @@ def resolve(
                     return row
                 invalid[row] = True
                 spare += 1
+                if spare >= size:
+                    return row
                 a = spare
             slates[row, k] = item
     return -1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 
+LEAST = 1e-300  # of the popularity of all items together: no float32 above 0 is less
 SLACK = 8  # steps a history may move on before it is copied back to the front of its buffer
 SERVE, START, LOOK = 0, 1, 2  # what a step does with a user: a row that ended (True) is to START
 
@@ -32,13 +33,13 @@ class Offer(NamedTuple):
 
     features: NDArray[np.float32]  # (A, F)
     cdf: NDArray[np.float64]  # (A,) cumulative popularity, or (0,): uniform
-    since: NDArray[np.int32]  # (A,) first tick of an item, or (0,): always available
-    until: NDArray[np.int32]  # (A,) tick after its last
+    since: NDArray[np.int64]  # (A,) first tick of an item, or (0,): always available
+    until: NDArray[np.int64]  # (A,) tick after its last
     eligible: NDArray[np.bool_]  # (G, A) what a group may be served, or (0, 0): all, everything
     members: NDArray[np.float64]  # (G,) cumulated shares of the groups, or (0,)
     session_ticks: int  # ticks from the start of a slot's session to the start of its next
-    past_items: NDArray[np.int32]  # (U, H) first histories; U = 0 when there is no population
-    past_responses: NDArray[np.float32]  # (U, H * R)
+    past_items: NDArray[np.int32]  # (U, h) first histories, h <= H; U = 0 without a population
+    past_responses: NDArray[np.float32]  # (U, h * R)
 
 
 class View(NamedTuple):
@@ -128,21 +129,23 @@ def offer_cdf(catalogue: Catalogue, offer: str) -> NDArray[np.float64]:
     if offer == "uniform":
         return np.zeros(0)
     cdf = np.cumsum(catalogue.popularity, dtype=np.float64)
-    return np.asarray(cdf / cdf[-1])
+    return np.asarray(cdf / max(float(cdf[-1]), LEAST))
 
 
 def first_histories(
     population: Population | None, length: int, responses: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """What the people of a population consumed before: (U, H) and (U, H * R); U = 0 of none."""
+    """What the people of a population consumed before: (U, h) and (U, h * R), h <= `length`;
+    U = 0 of none."""
     if population is None:
-        return np.zeros((0, length), np.int32), np.zeros((0, length * responses), np.float32)
+        return np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32)
     items, seen = population.first_histories(length, responses)
-    return items, seen.astype(np.float32).reshape(len(items), length * responses)
+    return items, seen.reshape(len(items), items.shape[1] * responses)
 
 
 def shares(n: int, threads: int) -> list[tuple[int, int]]:
     """Ranges first..last-1 of users, one per thread and as equal as can be; fewer when n is."""
+    threads = min(threads, n)
     cuts = [n * i // threads for i in range(threads + 1)]
     return [(a, b) for a, b in pairwise(cuts) if b > a]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
+from recsim_env.columns import as_numbers
 from recsim_env.random import slot_keys, stream_keys
+
+LAST_TICK = 2**62  # of the calendar, which counts in int64
 
 
 def seed_users(
@@ -35,10 +39,12 @@ def seed_users(
 
 def reset_mask(n: int, options: dict[str, Any] | None) -> NDArray[np.bool_]:
     """Which of N slots (N,) a reset begins anew; ValueError for options that it does not take."""
+    if options is not None and not isinstance(options, Mapping):
+        raise ValueError(f"options are a {type(options).__name__}: give reset a dictionary")
     known = options or {}
-    if unknown := sorted(known.keys() - {"reset_mask", "sessions"}):
+    if unknown := sorted(map(str, known.keys() - {"reset_mask", "sessions"})):
         raise ValueError(f"reset has no option {unknown[0]!r}: it takes reset_mask and sessions")
-    mask = np.asarray(known.get("reset_mask", np.ones(n, np.bool_)))
+    mask = as_numbers("reset_mask", known.get("reset_mask", np.ones(n, np.bool_)))
     if mask.shape != (n,) or mask.dtype != np.bool_ or not mask.any():
         raise ValueError(
             f"reset_mask must be ({n},) bool with a True, got {mask.dtype} {mask.shape}"
@@ -46,14 +52,30 @@ def reset_mask(n: int, options: dict[str, Any] | None) -> NDArray[np.bool_]:
     return mask
 
 
-def name_sessions(users: NDArray[Any], sessions: NDArray[np.int64], seed: int | None) -> None:
-    """Make the next sessions of N users those of (slot, session) pairs (N, 2) under a seed."""
-    whole = sessions.dtype.kind in "iu"
-    if not whole or sessions.shape != (len(users), 2) or (sessions < 0).any():
+def named_sessions(
+    n: int, session_ticks: int, options: dict[str, Any] | None
+) -> NDArray[np.integer] | None:
+    """The (slot, session) pairs (N, 2) that a reset's options name, or None; ValueError for pairs
+    that no environment plays."""
+    if not options or "sessions" not in options:
+        return None
+    sessions = as_numbers("sessions", options["sessions"])
+    if sessions.dtype.kind not in "iu" or sessions.shape != (n, 2) or (sessions < 0).any():
         raise ValueError(
             f"sessions are {sessions.dtype} {sessions.shape} and must be whole numbers "
-            f"({len(users)}, 2): a slot and the number of its session, both from 0"
+            f"({n}, 2): a slot and the number of its session, both from 0"
         )
+    last = LAST_TICK // max(session_ticks, 1)
+    if int(sessions[:, 1].max()) > last or int(sessions[:, 0].max()) > LAST_TICK:
+        raise ValueError(
+            f"sessions reach {sessions.max()}: slots are at most {LAST_TICK}, and numbers of "
+            f"sessions {last}, so that the calendar of {session_ticks} ticks each goes so far"
+        )
+    return sessions
+
+
+def name_sessions(users: NDArray[Any], sessions: NDArray[np.integer], seed: int | None) -> None:
+    """Make the next sessions of N users those of (slot, session) pairs (N, 2) under a seed."""
     if seed is None:
         raise ValueError("sessions are named under one int seed: give it to reset(seed=...)")
     users["stream"] = slot_keys(seed, sessions[:, 0])

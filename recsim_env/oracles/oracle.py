@@ -85,16 +85,16 @@ def best_slate(
     guess of the ratio the best slate is the top K of w (v - ratio), and the guess only rises.
     """
     rest = none * (np.zeros_like(none) if none_value is None else none_value)
-    ratio = rest / none
+    ratio = np.where(none > 0, rest / np.where(none > 0, none, 1.0), value.min(axis=1))
     while True:
         gain = weight * (value - ratio[:, None])
         slate = np.argpartition(-gain, slate_size - 1, axis=1)[:, :slate_size]
         w = np.take_along_axis(weight, slate, axis=1)
         v = np.take_along_axis(value, slate, axis=1)
         better = (rest + (w * v).sum(1)) / (none + w.sum(1))
-        if (better <= ratio + 1e-12 * np.abs(ratio) + 1e-15).all():
+        if not (better > ratio + 1e-12 * np.abs(ratio) + 1e-15).any():  # nor where it is no number
             return slate
-        ratio = np.maximum(ratio, better)
+        ratio = np.fmax(ratio, better)
 
 
 def random_slates(env: Any, obs: Observation, rng: np.random.Generator) -> NDArray[np.int64]:

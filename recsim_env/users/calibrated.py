@@ -27,11 +27,16 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit
+from recsim_env.columns import check_rows, shaped_columns
 from recsim_env.jit import njit, njit_sums
-from recsim_env.model import Row, User, UserModel, World, check_inside, constants
+from recsim_env.model import PLAIN_RESPONSES, Row, User, UserModel, World, check_inside, constants
 from recsim_env.random import uniform
 
-NEEDED = ("lead", "trail", "fame", "offset", "pull", "steps")
+# What it reads beside the catalogue's own columns, one letter for each dimension: A items, E
+# factors of the chain, U persons.
+COLUMNS = {"lead": "AE", "trail": "AE", "fame": "A", "offset": "A"}
+TRAITS = {"pull": "U", "steps": "U"}
+MOST_STEPS = 2**20  # of a person: float32 counts them one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,30 +81,26 @@ def build_world(
     """Arrays for the compiled functions; ValueError names what a calibrated world lacks."""
     if population is None:
         raise ValueError("a calibrated world needs the population that it was fitted to")
-    columns = dict(catalogue.columns) | dict(population.traits)
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
-        raise ValueError(f"a calibrated world needs {', '.join(missing)}: calibrate it again")
-    lead, trail, fame, offset, pull, steps = (
-        np.ascontiguousarray(columns[name], np.float32) for name in NEEDED
-    )
-    for name in NEEDED:
-        owner, of = (population, "users") if name in population.traits else (catalogue, "items")
-        if len(columns[name]) != len(owner):
-            raise ValueError(f"{name} has {len(columns[name])} rows for {len(owner)} {of}")
-    if population.interests.shape[1] != catalogue.vectors.shape[1]:
-        raise ValueError(
-            f"interests have {population.interests.shape[1]} dimensions and item vectors "
-            f"{catalogue.vectors.shape[1]}"
-        )
+    n, width = catalogue.vectors.shape
+    population.check_fits(n_items=n, width=width, n_responses=len(PLAIN_RESPONSES.names))
+    what, sizes = "a calibrated world", {"A": n, "U": len(population)}
+    arrays = shaped_columns(what, catalogue.columns, COLUMNS, sizes)
+    arrays |= shaped_columns(what, population.traits, TRAITS, sizes)
+    attention = {"attention": np.zeros(0)}
+    if np.size(population.traits.get("attention", ())):
+        attention = shaped_columns(what, population.traits, {"attention": "K"}, sizes)
+    steps = arrays["steps"]
+    few = ~((steps >= 1) & (steps <= MOST_STEPS))
+    check_rows("steps", few, f"must lie in 1..{MOST_STEPS}", steps)
     past = population.first_items
-    attention = np.asarray(population.traits.get("attention", np.zeros(0)), np.float32)
     return CalibratedWorld(
-        unit(catalogue.vectors), lead, trail, fame, offset, catalogue.topics,
-        unit(population.interests), pull, steps,
-        np.zeros((len(population), 0), np.int32) if past is None else past,
-        attention, constants(config),
-    )  # fmt: skip
+        vectors=unit(catalogue.vectors),
+        topics=catalogue.topics,
+        people=unit(population.interests),
+        past=np.zeros((len(population), 0), np.int32) if past is None else past.astype(np.int32),
+        cfg=constants(config),
+        **{name: array.astype(np.float32) for name, array in (arrays | attention).items()},
+    )
 
 
 def unit(rows: NDArray[Any]) -> NDArray[np.float32]:

@@ -43,6 +43,11 @@ class InterestEvolutionConfig:
     def __post_init__(self) -> None:
         check_inside(self, 0, 1, "drift")
         check_inside(self, 0, math.inf, "budget", "step_penalty", "quality_sd", "no_click")
+        if self.no_click < self.normaliser:
+            raise ValueError(
+                f"no_click = {self.no_click}, normaliser = {self.normaliser}: the weight of no "
+                "click, their difference, must not be negative"
+            )
         if self.n_items % TOPICS or self.n_items <= 0:
             raise ValueError(f"n_items = {self.n_items} must be a multiple of the {TOPICS} topics")
 

@@ -108,5 +108,6 @@ MODEL = UserModel(
     advance=advance,
     score=score,
     none=none,
+    most_topics=2,
     defaults={"slate_size": 2, "n_candidates": 5, "max_steps": 100},
 )

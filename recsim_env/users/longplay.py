@@ -90,7 +90,7 @@ def belong(user: User, world: World) -> None:
     user.cohort = 0
     if world.cohorts.shape[0] > 1:
         u = uniform(user)
-        while u >= world.cohorts[user.cohort, 0]:
+        while user.cohort + 1 < world.cohorts.shape[0] and u >= world.cohorts[user.cohort, 0]:
             user.cohort += 1
     row = world.cohorts[user.cohort]
     user.minutes = world.cfg.budget * row[1]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsim_env.catalogue import NEVER, Catalogue, Population
-from recsim_env.model import Span, check_inside, constants
+from recsim_env.model import PLAIN_RESPONSES, Span, check_inside, constants
 
 # Who comes: share of users, minutes per visit and impatience (a logit) against the default user's,
 # and how much more than the default user they fall for clickbait.
@@ -157,10 +157,8 @@ def build_world(
     np.add.at(sums, catalogue.topics, vectors)
     people = np.zeros((0, d), np.float32)
     if population is not None:
-        if population.interests.shape[1] != d:
-            raise ValueError(
-                f"interests have {population.interests.shape[1]} dimensions and item vectors {d}"
-            )
+        n_responses = len(PLAIN_RESPONSES.names)
+        population.check_fits(n_items=len(catalogue), width=d, n_responses=n_responses)
         people = _unit(population.interests).astype(np.float32)
     cohorts = np.array(list(cohorts_of(config).values()))
     cohorts[:, 0] = cohorts[:, 0].cumsum()

@@ -24,6 +24,8 @@ from recsim_env.jit import njit, njit_sums
 from recsim_env.model import Row, Span, User, UserModel, World, check_inside, plain_world
 from recsim_env.random import normal, uniform
 
+RAREST = 1e-3  # chance of a recommendation after an organic view: users browse until there is one
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganicBanditConfig:
@@ -48,8 +50,11 @@ class OrganicBanditConfig:
             leave = [getattr(self, name) for name in chances if name.startswith(one)]
             if sum(leave) > 1:
                 raise ValueError(f"{one}_to_... = {leave}: chances of one step add up to at most 1")
-        if self.organic_to_bandit == 0:
-            raise ValueError("organic_to_bandit = 0: nobody would ever be recommended anything")
+        if self.organic_to_bandit < RAREST:
+            raise ValueError(
+                f"organic_to_bandit = {self.organic_to_bandit}: hardly anybody would ever be "
+                f"recommended anything; give at least {RAREST}"
+            )
 
 
 class OrganicBanditWorld(NamedTuple):

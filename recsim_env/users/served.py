@@ -31,14 +31,18 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.choice import multinomial_logit, sigmoid
+from recsim_env.columns import as_reals, shaped_columns
 from recsim_env.jit import njit, njit_sums
 from recsim_env.model import Row, Span, User, UserModel, World, check_inside, constants
 from recsim_env.random import normal, uniform
 
 MOST = 1e6  # bound of a response; no log that is fitted comes near it
-ITEM_COLUMNS = ("appeal", "pay", "departure", "response")
-PERSON_TRAITS = ("level", "purse", "patience")
-SHARED_TRAITS = ("position", "slope", "spread", "low", "high")
+RESPONSES = Span(("click", "watch_time", "quality"), -MOST, MOST)
+# What it reads beside the catalogue's own columns, one letter for each dimension: A items, R
+# responses, U persons, K positions.
+COLUMNS = {"appeal": "A", "pay": "A", "departure": "A", "response": "AR"}
+PERSONS = {"level": "U", "purse": "U", "patience": "U"}
+TRAITS = PERSONS | {"position": "K", "slope": "R", "spread": "R", "low": "R", "high": "R"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +107,16 @@ def build_world(
     """Arrays for the compiled functions; ValueError names what a served world lacks."""
     if population is None:
         raise ValueError("a served world needs the population that it was fitted to")
-    columns, traits = dict(catalogue.columns), dict(population.traits)
-    needed = dict.fromkeys(ITEM_COLUMNS, columns)
-    needed |= dict.fromkeys(PERSON_TRAITS + SHARED_TRAITS, traits)
-    missing = [name for name, where in needed.items() if name not in where]
-    if missing:
-        raise ValueError(f"a served world needs {', '.join(missing)}: calibrate it again")
-    for name in PERSON_TRAITS:
-        if len(traits[name]) != len(population):
-            raise ValueError(f"{name} has {len(traits[name])} rows for {len(population)} users")
-    if population.interests.shape[1] != catalogue.vectors.shape[1]:
-        raise ValueError(
-            f"interests have {population.interests.shape[1]} dimensions and item vectors "
-            f"{catalogue.vectors.shape[1]}"
-        )
-    arrays = {n: np.ascontiguousarray(w[n], np.float64) for n, w in needed.items()}
+    n, width = catalogue.vectors.shape
+    population.check_fits(n_items=n, width=width, n_responses=len(RESPONSES.names))
+    what = "a served world"
+    sizes = {"A": n, "U": len(population), "R": len(RESPONSES.names)}
+    arrays = shaped_columns(what, catalogue.columns, COLUMNS, sizes)
+    arrays |= shaped_columns(what, population.traits, TRAITS, sizes)
     return ServedWorld(
-        features=np.ascontiguousarray(catalogue.vectors, np.float32),
+        features=catalogue.vectors,
         topics=catalogue.topics,
-        taste=np.ascontiguousarray(population.interests, np.float32),
+        taste=population.interests,
         cfg=constants(config),
         **arrays,
     )
@@ -265,7 +260,7 @@ def leaves(user: User, world: World) -> bool:
 def shown_features(catalogue: Catalogue) -> NDArray[np.float32]:
     """The features (A, F) that agents see: those of the log's own items, where it had any."""
     shown = catalogue.columns.get("shown", catalogue.vectors)
-    return np.ascontiguousarray(shown, np.float32)
+    return as_reals("column 'shown'", shown, len(catalogue), ndim=2)
 
 
 def no_default(config: ServedConfig) -> Catalogue:
@@ -293,6 +288,6 @@ MODEL = UserModel(
     respond=respond,
     advance=advance,
     leaves=leaves,
-    responses=Span(("click", "watch_time", "quality"), -MOST, MOST),
+    responses=RESPONSES,
     defaults={"slate_size": 3, "n_candidates": 20},
 )

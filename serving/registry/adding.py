@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from serving.registry.versions import (
     files_of,
     policy_files,
     policy_name,
+    to_json,
 )
 
 F32 = NDArray[np.float32]
@@ -112,14 +113,14 @@ def write_contents(given: Prepared, folder: Path) -> None:
         retrieval=given.retrieval,
         files=files_of(folder, kept),
     )
-    (folder / CONTENTS).write_text(json.dumps(asdict(contents), indent=1) + "\n")
+    (folder / CONTENTS).write_text(to_json(contents, given.sha256))
 
 
-def write_evidence(folder: Path, evidence: Evidence, report: bytes | None) -> None:
-    """Keep what is known of a version, and the gate's report if there is a new one."""
+def write_evidence(folder: Path, evidence: Evidence, sha256: str, report: bytes | None) -> None:
+    """Keep what is known of a version of that sha256, and the gate's report if there is one."""
     if report is not None:
         write_durably(folder / GATE, report)
-    write_durably(folder / EVIDENCE, json.dumps(asdict(evidence), indent=1).encode() + b"\n")
+    write_durably(folder / EVIDENCE, to_json(evidence, sha256).encode())
 
 
 def write_beside(folder: Path, beside: Mapping[str, bytes]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from offpolicy.storage.sealed import DIGEST, sealed, unsealed
 from serving.arms import Split
 from serving.contracts.fields import (
     ContractError,
@@ -21,11 +23,14 @@ from serving.contracts.fields import (
     maybe,
     number,
     of,
+    parse_json,
     text,
     to_json,
     whole,
 )
 from serving.registry.durable import append_line, whole_lines, write_durably
+
+T = TypeVar("T", "Pointer", "Change")
 
 POINTER, HISTORY = "pointer.json", "history.jsonl"
 
@@ -125,7 +130,7 @@ def read_pointer(folder: Path) -> Pointer:
 def parse_pointer(content: bytes, file: Path) -> Pointer:
     """A pointer of a file's content."""
     try:
-        pointer = from_json(Pointer, content, "pointer")
+        pointer = _read(Pointer, content, "pointer", file)
         _ = pointer.change
     except ContractError as error:
         raise ContractError(
@@ -138,19 +143,26 @@ def write_pointer(folder: Path, pointer: Pointer) -> None:
     """Replace the pointer, and write its change into the history; the last one's first, where it
     is missing there. For the holder of the registry's lock."""
     _complete(folder, read_pointer(folder))
-    write_durably(folder / POINTER, pointer.to_json() + b"\n")
+    write_durably(folder / POINTER, _kept(pointer.to_json()) + b"\n")
     _complete(folder, pointer)
 
 
 def read_history(folder: Path) -> list[Change]:
     """All changes, the oldest first; a piece of a line at the end is left out.
 
-    Raises ContractError, which names the file and the line, for one that is damaged.
+    Raises ContractError, which names the file and the line, for one that is damaged or not there.
     """
     changes = _written(folder)
     last = read_pointer(folder).change
     if last is not None and (not changes or changes[-1].revision < last.revision):
         changes.append(last)  # its writer was killed
+    for before, after in pairwise(changes):
+        if after.revision != before.revision + 1:
+            raise ContractError(
+                f"{folder / HISTORY} is damaged: after change {before.revision} comes "
+                f"{after.revision}. Take it from a copy, or move the file away: the pointer and "
+                "the versions do not need it"
+            )
     return changes
 
 
@@ -162,7 +174,7 @@ def next_revision(folder: Path, pointer: Pointer) -> int:
 def _complete(folder: Path, pointer: Pointer) -> None:
     change, written = pointer.change, _written(folder, last=True)
     if change is not None and (not written or written[0].revision < change.revision):
-        append_line(folder / HISTORY, change.to_json())
+        append_line(folder / HISTORY, _kept(change.to_json()))
 
 
 def _written(folder: Path, *, last: bool = False) -> list[Change]:
@@ -176,13 +188,29 @@ def _written(folder: Path, *, last: bool = False) -> list[Change]:
     lines = [*enumerate(whole_lines(content).splitlines(), 1)]
     for number_of, line in lines[-1:] if last else lines:
         try:
-            changes.append(from_json(Change, line, "change"))
+            changes.append(_read(Change, line, "change", file))
         except ContractError as error:
             raise ContractError(
                 f"{file} is damaged at line {number_of}: {error}. Move the file away: the pointer "
                 "and the versions do not need it"
             ) from None
     return changes
+
+
+def _kept(content: bytes) -> bytes:
+    """A message with a digest of it, as it stands in a file."""
+    return json.dumps(sealed(json.loads(content)), separators=(",", ":")).encode()
+
+
+def _read(cls: type[T], content: bytes, kind: str, file: Path) -> T:
+    """What `_kept` was given. Raises ContractError, for an altered one, too."""
+    given = parse_json(content)
+    message = from_json(cls, {k: v for k, v in given.items() if k != DIGEST}, kind)
+    try:
+        unsealed(given, file, tuple(given))
+    except ValueError as error:
+        raise ContractError(str(error)) from None
+    return message
 
 
 def as_kept(change: Change) -> dict[str, Any]:

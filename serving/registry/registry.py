@@ -109,11 +109,11 @@ class Registry(Pointing):
             if known is None:
                 with durable_folder(self._versions / version) as fresh:
                     write_contents(given, fresh)
-                    write_evidence(fresh, evidence, report)
+                    write_evidence(fresh, evidence, given.sha256, report)
                     write_beside(fresh, beside or {})
             else:
                 both = with_evidence(known.evidence, evidence)
-                write_evidence(known.folder, both, report)
+                write_evidence(known.folder, both, given.sha256, report)
                 write_beside(known.folder, beside or {})
         return version
 

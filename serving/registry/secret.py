@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -13,6 +14,7 @@ from serving.keys import SHORTEST
 from serving.registry.durable import write_durably
 
 SECRET, VARIABLE, BYTES = "secret", "LONGPLAY_SECRET", 32
+CHECK = "secret.sha256"  # of the secret, which it does not tell
 
 
 def secret_of_environment() -> bytes | None:
@@ -40,6 +42,12 @@ def read_secret(folder: Path) -> bytes:
             f"{file} has {len(content)} bytes instead of {BYTES}: take it from a copy. With "
             "another secret every user is new"
         )
+    known = folder / CHECK
+    if known.is_file() and known.read_text(errors="replace").strip() != _check(content):
+        raise ValueError(
+            f"{file} or {known} was altered after it was made: take both from a copy. With another "
+            f"secret every user is new; where that is meant, delete {known}"
+        )
     return content
 
 
@@ -60,5 +68,10 @@ def kept_secret(folder: Path, alone: Callable[[], AbstractContextManager[None]])
 def make_secret(folder: Path) -> bytes:
     """Write a new one, for the holder of the registry's lock."""
     made = secrets.token_bytes(BYTES)
+    write_durably(folder / CHECK, _check(made).encode() + b"\n", mode=0o600)
     write_durably(folder / SECRET, made, mode=0o600)
     return made
+
+
+def _check(secret: bytes) -> str:
+    return hashlib.sha256(b"longplay secret " + secret).hexdigest()

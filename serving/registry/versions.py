@@ -10,12 +10,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from offpolicy.storage.sealed import sealed, unsealed
 from policies.observation import Serving
 from policies.saving.checkpoint import CONFIG, ENCODER, WEIGHTS
 
@@ -23,6 +25,7 @@ SCHEMA = 1
 SHORT, LONGER, HEX = 12, 4, 64  # digits of a name, more where two versions would share it
 CONTENTS, EVIDENCE, GATE = "version.json", "evidence.json", "gate.json"
 POLICY, ITEMS = "policy", "items.json"
+OF = "of"  # key of the version in its evidence
 GOLDEN, VECTORS = "golden.safetensors", "retrieval.safetensors"
 FIX = "add the policy again, which mends it, or promote another version"
 
@@ -94,14 +97,17 @@ class Version:
 
 def read_version(folder: Path) -> Version:
     """Raises ValueError, which names the file, for what is no version or damaged."""
-    about = _json(folder / CONTENTS)
+    about = _json(folder / CONTENTS, Contents)
     if about.get("schema") != SCHEMA:
         raise ValueError(
             f"{folder / CONTENTS} has schema {about.get('schema')!r}; this version of Longplay "
             f"reads {SCHEMA}"
         )
-    known = _json(folder / EVIDENCE)
-    log = known.pop("log", None)
+    known = _json(folder / EVIDENCE, Evidence)
+    log, of = known.pop("log", None), known.pop(OF, about.get("sha256"))
+    if not str(about.get("sha256")).startswith(folder.name) or of != about.get("sha256"):
+        which = CONTENTS if of == about.get("sha256") else EVIDENCE
+        raise ValueError(f"{folder / which} is of another version: {FIX}")
     try:
         evidence = Evidence(**known, log=None if log is None else LogCut(**log))
         return Version(
@@ -230,7 +236,7 @@ def file_hash(path: Path) -> str:
 
 def policy_name(folder: Path) -> str:
     """The classes of a saved policy, the outermost first."""
-    nodes = _json(folder / CONFIG)["policy"]
+    nodes = json.loads((folder / CONFIG).read_bytes())["policy"]
     return " > ".join(str(node["kind"]).rpartition("/")[2].rpartition(".")[2] for node in nodes)
 
 
@@ -253,13 +259,17 @@ def with_evidence(old: Evidence, new: Evidence) -> Evidence:
     return replace(old, **given)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def to_json(said: Contents | Evidence, of: str) -> str:
+    """A file's content, with a digest and with the sha256 of the version that it is of."""
+    beside = {} if isinstance(said, Contents) else {OF: of}
+    return json.dumps(sealed(asdict(said) | beside), indent=1) + "\n"
+
+
+def _json(path: Path, kind: type[Contents | Evidence]) -> dict[str, Any]:
+    keys = [*(field.name for field in fields(kind)), OF]
     try:
-        found = json.loads(path.read_bytes())
+        return unsealed(json.loads(path.read_bytes()), path, keys, fix=FIX)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: {FIX}") from None
-    except ValueError as error:
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}): {FIX}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): {FIX}")
-    return found

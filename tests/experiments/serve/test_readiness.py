@@ -17,6 +17,7 @@ from experiments.serve.ready import events as ready_events
 from experiments.serve.ready import records
 from experiments.serve.ready.versions import subject_of
 from offpolicy import write_log
+from offpolicy.storage.sealed import sealed as with_digest
 from serving import MemoryLog, Outcome, Registry, Request, SegmentLog, open_engine
 from serving.contracts.decisions import Decision
 from serving.contracts.events import read_event
@@ -104,7 +105,8 @@ def test_what_was_broken_is_crossed(
     version = made.find("live").folder
     (registry / "secret").chmod(0o644)
     gate = json.loads((version / "evidence.json").read_text())
-    (version / "evidence.json").write_text(json.dumps(gate | {"verdicts": {"x": "cannot tell"}}))
+    said = with_digest(gate | {"verdicts": {"x": "cannot tell"}})
+    (version / "evidence.json").write_text(json.dumps(said))
     weights = next(version.glob("policy/*.safetensors"))
     body = bytearray(weights.read_bytes())
     body[-1] ^= 1

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from offpolicy.storage.sealed import sealed
 from policies import Exploration, ScorePolicy, build, save
 from policies.baselines.popularity import Popularity
 from serving import Catalogue, MemoryLog, Registry, Request, TopVectors, open_engine
@@ -163,7 +164,8 @@ def test_what_is_too_large_is_neither_added_nor_loaded(tmp_path: Path) -> None:
         small.load(version)
     # a policy that is small on disk and large in memory
     file = small.folder / "versions" / version / "evidence.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"load_bytes": 3_000_000_000}))
+    known = json.loads(file.read_text()) | {"load_bytes": 3_000_000_000}
+    file.write_text(json.dumps(sealed(known)))
     with pytest.raises(ValueError, match=r"3,000\.0 MB of memory while it is loaded; the limit is"):
         Registry(small.folder).load(version)
 
