@@ -162,7 +162,8 @@ def _names(folder: Path) -> set[str]:
         f"{at}/{name}"
         for at, _, files in os.walk(folder)
         for name in files
-        if not name.endswith(".lock") and not name.startswith(("cut-", "relearning."))
+        if not name.endswith((".lock", ".controller"))
+        and not name.startswith(("cut-", "relearning."))
     }
 
 

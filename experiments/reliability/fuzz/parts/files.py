@@ -18,7 +18,7 @@ from experiments.reliability.fuzz.parts.live import (
 from experiments.reliability.fuzz.parts.material import A
 from offpolicy import LoggedDataset, write_log
 from policies import build, save, serving_of_log
-from serving import Outcome, Registry, Request, SegmentLog
+from serving import MemoryLog, Outcome, Registry, Request, SegmentLog, open_engine
 
 VALID = (
     "log",
@@ -83,6 +83,7 @@ def _valid(folder: Path) -> None:
     save(build("popularity", serving_of_log(log), temperature=1.0), folder / "policy")
     registry = Registry(folder / "registry")
     registry.promote(registry.add(folder / "policy"))
+    open_engine(registry, MemoryLog())  # the first use of a registry makes its secret
     rows = [
         f"{u},{i},{t}" for u in range(30) for t, i in enumerate(rng.permutation(20)[: 6 + u % 4])
     ]
