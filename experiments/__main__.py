@@ -173,6 +173,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.reliability.flips.command",
         "saved folders with damaged bits: refused, or read with equal contents",
     ),
+    "benchmark fuzz": Command(
+        "experiments.reliability.fuzz.command",
+        "odd and hostile calls of every registry and command: answered or refused, or a fault",
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),

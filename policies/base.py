@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log import LoggedDataset
+from policies.learning import observed
 from policies.observation import (
     Observation,
     Serving,
-    check_known_items,
     items_of,
     observation_of,
     observation_of_log,
@@ -94,8 +94,8 @@ class Decision(NamedTuple):
 
 def act(policy: Policy, obs: Observation, rng: RandomSource) -> Decision:
     """Draw a slate for each user and read its propensity off the same distribution; ValueError for
-    an item outside the policy's catalogue."""
-    check_known_items(obs, policy.serving.n_items)
+    an item outside the policy's catalogue, and what `observed` refuses besides."""
+    obs = observed(obs, policy.serving)
     d = policy.distribution(obs)
     action, prefix = drawn(d, rng)
     return Decision(action, items_of(obs, action), prefix[:, -1], conditional(prefix), d)

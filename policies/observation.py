@@ -179,18 +179,6 @@ def check_same_world(built: Serving, given: Serving, who: str = "the policy") ->
         )
 
 
-def check_known_items(obs: Observation, n_items: int) -> None:
-    """Raise ValueError where a candidate or a history's item is outside -1..n_items-1."""
-    for name, ids in (("candidates", obs.candidates), ("history_items", obs.history_items)):
-        if ids is None or (ids.min(initial=0) >= -1 and ids.max(initial=0) < n_items):
-            continue
-        row, column = np.argwhere((ids < -1) | (ids >= n_items))[0]
-        raise ValueError(
-            f"{name}[{row}, {column}] = {ids[row, column]} is outside -1..{n_items - 1}: give ids "
-            f"of the policy's catalogue of {n_items} items, and -1 for an empty place"
-        )
-
-
 def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
     """The record from an environment's observation dict.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.learning import learning_log
+from policies.learning import learning_log, observed
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -78,6 +78,7 @@ class ScorePolicy:
         return self.score_model
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = observed(obs, self.serving)
         scores = masked(self.score_model.scores(obs), obs.eligible)
         places, t = self.serving.slate_size, self.exploration.temperature
         best: SlateDistribution = (

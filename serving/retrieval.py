@@ -36,7 +36,9 @@ class TopVectors:
     def __init__(self, vectors: F32, k: int, *, recent: int = 10) -> None:
         COUNT.check("k", k)
         COUNT.check("recent", recent)
-        float32 = np.finfo(np.float32)
+        float32, vectors = np.finfo(np.float32), np.asarray(vectors)
+        if vectors.dtype.kind not in "fiu":
+            raise ValueError(f"item vectors are {vectors.dtype}; give numbers (A, D)")
         if vectors.ndim != 2 or not k <= len(vectors):
             raise ValueError(f"{k} of {vectors.shape} item vectors cannot be retrieved")
         longest = np.linalg.norm(vectors.astype(np.float64), axis=1).max()
@@ -49,6 +51,16 @@ class TopVectors:
         self._error = width * float(float32.eps * longest + float32.tiny)  # of a product
 
     def __call__(self, histories: I32) -> I32:
+        histories = np.asarray(histories)
+        if histories.ndim != 2 or histories.dtype.kind not in "iu":
+            raise ValueError(
+                f"histories must be (B, H) item ids, got {histories.dtype} of {histories.shape}"
+            )
+        if histories.max(initial=-1) >= len(self.vectors):
+            raise ValueError(
+                f"histories hold item {histories.max()}, and there are vectors of items "
+                f"0..{len(self.vectors) - 1}"
+            )
         found = np.empty((len(histories), self.k), np.int32)
         found[:] = np.arange(self.k)
         known = np.flatnonzero((histories >= 0).any(axis=1))

@@ -114,7 +114,14 @@ def train_speeds(model: str, data: Sequences, settings: Settings) -> list[float]
         dim=settings.dim, length=settings.length, epochs=settings.repeats + 1
     )
     built.fit(data, report=lines.append)
-    return [line.targets / line.cpu_seconds for line in lines[1:]]
+    return [rate(line.targets, line.cpu_seconds) for line in lines[1:]]
+
+
+def rate(count: float, seconds: float) -> float:
+    """Of so many CPU-seconds; ValueError where the clock saw none."""
+    if seconds <= 0:
+        raise ValueError("it is too quick to be timed: give more --events and a larger --batch")
+    return count / seconds
 
 
 def serve_speeds(model: str, data: Sequences, settings: Settings) -> tuple[list[float], int]:
@@ -131,7 +138,7 @@ def serve_speeds(model: str, data: Sequences, settings: Settings) -> tuple[list[
         begun = time.process_time()
         state = made.step(state, items)
         made.state_top(state, settings.top)
-        speeds.append(batch / (time.process_time() - begun))
+        speeds.append(rate(batch, time.process_time() - begun))
     return speeds, int(state.nbytes)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from offpolicy import LogError, LoggedDataset, TargetScores, check_log
 from offpolicy.doctor.log_check import LogCheck
+from policies.validation import COUNT
 
 F64 = NDArray[np.float64]
 K, DIM, SHARP = 20, 5, 0.6
@@ -196,6 +197,9 @@ class Settings:
 
     logs: int = 30
     clean_logs: int = 60
+
+    def __post_init__(self) -> None:
+        COUNT.check_all(self, "logs", "clean_logs")
 
 
 def run(settings: Settings) -> int:

@@ -65,8 +65,10 @@ class RunFolder:
 def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> RunFolder:
     """A new folder `root/<time>-<command>` with settings.json, or the one to go on with.
 
-    Raises ValueError when the folder to resume was made with other settings.
+    Raises ValueError when the folder to resume was made with other settings, or for a seed below 0.
     """
+    if getattr(settings, "seed", 0) < 0:
+        raise ValueError(f"--seed is {settings.seed}; give a whole number of 0 or more")
     chosen = plain(dataclasses.asdict(settings))
     if resume is None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

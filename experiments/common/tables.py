@@ -9,7 +9,7 @@ from offpolicy.tables import markdown
 
 def text_table(lines: Sequence[Mapping[str, str]]) -> str:
     """Aligned columns, the first to the left."""
-    names = list(lines[0])
+    names = list(lines[0]) if lines else []
     width = {n: max(len(n), *(len(line[n]) for line in lines)) for n in names}
     rows = [{n: n for n in names}, *lines]
     return "\n".join(
@@ -20,4 +20,4 @@ def text_table(lines: Sequence[Mapping[str, str]]) -> str:
 
 def markdown_table(lines: Sequence[Mapping[str, str]]) -> str:
     """The same table in Markdown."""
-    return markdown(list(lines[0]), [list(line.values()) for line in lines]) + "\n"
+    return markdown(list(lines[0]) if lines else [], [list(line.values()) for line in lines]) + "\n"

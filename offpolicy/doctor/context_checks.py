@@ -32,6 +32,10 @@ def sample_ratio(log: LoggedDataset, expected: Mapping[str, float]) -> Finding:
 
     if log.logger is None:
         raise ValueError("expected_shares needs the column `logger`")
+    if not isinstance(expected, Mapping):
+        raise ValueError(
+            f"expected_shares is {expected!r}; give each logger its share, {{'a': 0.5}}"
+        )
     heads = group(log.unit).first
     served = log.logger[heads].astype("U")
     count = np.array([(served == str(k)).sum() for k in expected], np.float64)

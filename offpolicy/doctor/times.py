@@ -89,7 +89,7 @@ def _check_unit(x: F64) -> None:
     Raises:
         LogError: they are.
     """
-    if not len(x) or not np.isfinite(x).all():
+    if not x.size or not np.isfinite(x).all():
         return
     low, middle, high = np.quantile(x, [0.05, 0.5, 0.95])
     span = (high - low) / DAY

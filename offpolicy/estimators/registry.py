@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from offpolicy.estimators.engine import Estimate, estimate_forms
 from offpolicy.estimators.forms import Form
 from offpolicy.estimators.likelihood import cr
 from offpolicy.estimators.magic import magic
-from offpolicy.estimators.terms import Terms
+from offpolicy.estimators.terms import LARGEST, Terms
 
 Weighting = Literal["joint", "marginal", "cascade", "pseudo_inverse", "adaptive"]  # of slates
 ONE, SLATE = ("one_step",), ("slate",)
@@ -230,6 +231,10 @@ def estimator(name: str, **hyper: float) -> Callable[..., Any]:
         if not (value > 0 or (value == 0 and ESTIMATORS[name].from_zero)):
             least = "0 or more" if ESTIMATORS[name].from_zero else "above 0"
             raise ValueError(f"{key} = {value} of {name} must be {least}")
+        if LARGEST < value < math.inf:
+            raise ValueError(
+                f"{key} = {value} of {name} overflows; give at most {LARGEST:g}, or inf"
+            )
     return partial(ESTIMATORS[name].form, **hyper)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.log.groups import Groups, group, in_group_order, rank_in_group
 
 LARGEST = 1e120  # size whose square, summed, is still a number
+MOST_STRATA = 1 << 22
 LEAST = 1 / LARGEST  # a weight below it is none: its square is lost to rounding
 NUMBERS = ("weight", "reward", "q_logged", "v_target", "weight_before", "discount")
 F64 = NDArray[np.float64]
@@ -209,6 +210,12 @@ def _check(columns: dict[str, Any]) -> None:
         raise ValueError(
             f"row_weight[{row}] = {kept[row]:.6g}; it is 1 / the chance to be kept, or 0 of a row "
             "that does not count, and not 0 throughout"
+        )
+    steps = columns["stratum"]
+    if steps is not None and not int(steps.max()) - int(steps.min()) < MOST_STRATA:
+        raise ValueError(
+            f"stratum runs from {steps.min()} to {steps.max()}; number them from 0 on, "
+            f"fewer than {MOST_STRATA:,}: sums are kept of each"
         )
     largest = {k: _largest(columns[k]) for k in NUMBERS}
     for name, size in largest.items():

@@ -8,7 +8,7 @@ import numpy as np
 
 from offpolicy.errors import NoOverlapError
 from offpolicy.estimators.forms import FormOf, bound_names
-from offpolicy.estimators.registry import estimate_all
+from offpolicy.estimators.registry import estimate_all, hyper_parameters
 from offpolicy.estimators.terms import F64, Terms
 from offpolicy.estimators.unit_totals import (
     Columns,
@@ -49,6 +49,8 @@ def bootstrap(
             "interval(estimate(terms, name)) counts their error"
         )
     names = list(names)
+    for name in names:
+        hyper_parameters(name)  # it is known
     if terms.weightless:
         return {n: interval(e, level) for n, e in estimate_all(terms, names, hyper).items()}
     keys = {k for name in names for k in (name, *bound_names(name))}

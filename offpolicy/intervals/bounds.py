@@ -144,6 +144,9 @@ def cressie_read(
 
     check_level(level)
     refuse_row_weights(terms, "cressie_read")
+    for name, known in (("weight_range", weight_range), ("reward_range", reward_range)):
+        if isinstance(known, str) or len(known) != 2:
+            raise ValueError(f"{name} = {known!r}; it is two numbers, the least and the largest")
     if not weight_range[0] <= 1 <= weight_range[1]:
         raise ValueError(f"weight_range = {weight_range} must hold 1, the mean of right weights")
     _check_known("weight", terms.weight, weight_range)

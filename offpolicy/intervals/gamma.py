@@ -35,7 +35,7 @@ def gamma_interval(
     if units < 2:
         raise ValueError(f"an interval needs 2 independent units, got {units}; log more sessions")
     check_level(level)
-    if not min(unseen) >= 0:
+    if len(unseen) != 2 or not min(unseen) >= 0:
         raise ValueError(f"unseen = {unseen}; it is two sizes, none below 0")
     if not estimate.psi.any() and not any(unseen):
         return interval(estimate, level)

@@ -86,7 +86,7 @@ def check_level(level: float) -> None:
     Raises:
         ValueError: it is not.
     """
-    if not 0 < level < 1:
+    if not 0.5 > 0.5 - level / 2 > 0:  # the chance to miss at one end, as float64 holds it
         raise ValueError(f"level = {level} is outside (0, 1); 0.95 is usual")
 
 

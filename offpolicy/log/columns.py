@@ -21,6 +21,11 @@ TABLES = {
 def check_shapes(columns: Mapping[str, NDArray[Any]]) -> None:
     """Columns are (N,), tables (N, width): nothing is broadcast by accident."""
     for name, x in columns.items():
+        if not isinstance(x, np.ndarray):
+            raise LogError(
+                f"{name} is {type(x).__name__}, not an array: build logs with "
+                "LoggedDataset.from_columns, which takes lists and tables too."
+            )
         wanted = TABLES.get(name, 1)
         if x.ndim == 1 and wanted == 2:
             raise LogError(
@@ -45,14 +50,14 @@ def whole_numbers(name: str, x: ArrayLike, kind: type) -> NDArray[Any]:
         whole = a.astype(np.float64)
     except (TypeError, ValueError):
         raise LogError(
-            f"{name} holds {a.dtype} entries such as {a.ravel()[:1].tolist()[0]!r}; it must hold "
+            f"{name} holds {a.dtype} entries such as {_first(a)!r}; it must hold "
             "whole numbers. Map foreign ids to 0..n_items-1 before logging (items may be names "
             "where item_names gives them in order)."
         ) from None
     checks.validate(
         checks.any_of(~(np.isfinite(whole) & (whole == np.floor(whole)))),
         lambda i: (
-            f"{name}[{i}] = {a[i].tolist()} is not a whole number. Ids and steps are integers; "
+            f"{name}[{i}] = {_entry(a, i)} is not a whole number. Ids and steps are integers; "
             "write -1 for an empty position."
         ),
     )
@@ -61,13 +66,24 @@ def whole_numbers(name: str, x: ArrayLike, kind: type) -> NDArray[Any]:
     return _narrowed(name, whole if a.dtype.kind != "O" else _exact(a, whole), kind)
 
 
+def _entry(a: NDArray[Any], row: int) -> Any:
+    """What a reader is shown of a row."""
+    if not a.ndim:
+        return a.item()
+    return a[row].tolist() if isinstance(a[row], np.ndarray | np.generic) else a[row]
+
+
+def _first(a: NDArray[Any]) -> Any:
+    return _entry(a.ravel(), 0) if a.size else "none"
+
+
 def _check_exact(name: str, a: NDArray[Any], whole: NDArray[np.float64]) -> None:
     """Different whole numbers are different entries of the type that they came in."""
     digits = np.finfo(a.dtype).nmant + 1 if a.dtype.kind == "f" else 53
     checks.validate(
         checks.any_of(np.abs(whole) >= 2.0**digits),
         lambda i: (
-            f"{name}[{i}] = {a[i].tolist()} is a {a.dtype} of 2**{digits} or more, where different "
+            f"{name}[{i}] = {_entry(a, i)} is a {a.dtype} of 2**{digits} or more, where different "
             "ids have become one number. Read the column as int64 or as text (a missing entry "
             "makes many readers turn whole numbers into floats: drop or fill it first)."
         ),
@@ -88,7 +104,7 @@ def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
     checks.validate(
         checks.any_of((a < low) | (a >= high)),
         lambda i: (
-            f"{name}[{i}] = {a[i].tolist()} does not fit {np.dtype(kind)}. Number the ids from 0 "
+            f"{name}[{i}] = {_entry(a, i)} does not fit {np.dtype(kind)}. Number the ids from 0 "
             "on, or pass them as strings where the column takes names."
         ),
     )
@@ -168,6 +184,31 @@ def item_ids(name: str, x: ArrayLike, table: NameTable | None = None) -> NDArray
     if a.dtype.kind == "O" and not any(isinstance(v, str) for v in a.ravel().tolist()):
         return whole_numbers(name, a, np.int32)
     return numbered_items(name, _named(name, a), table)
+
+
+def picked(rows: ArrayLike | slice, n: int) -> NDArray[np.int64]:
+    """The numbers of rows of n that a mask, indices or a slice name.
+
+    Raises:
+        LogError: they are not there.
+    """
+    if isinstance(rows, slice):
+        return np.arange(n)[rows]
+    x = np.asarray(rows)
+    mask = x.dtype == bool
+    if x.ndim != 1 or not (mask or x.dtype.kind in "iu" or not x.size):
+        raise LogError(
+            f"rows is {x.dtype} of shape {x.shape}; give a mask (N,), numbers of rows, or a slice."
+        )
+    if mask and len(x) != n:
+        raise LogError(f"the mask of rows has {len(x)} entries for {n} rows; give one for each.")
+    if not mask:
+        checks.validate(
+            (x < -n) | (x >= n), lambda i: f"rows[{i}] = {x[i]} is none of the log's {n} rows."
+        )
+        x = x.astype(np.int64)
+    rows_of: NDArray[np.int64] = np.arange(n)[x]
+    return rows_of
 
 
 def matrix(x: NDArray[Any]) -> NDArray[Any]:

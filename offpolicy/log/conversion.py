@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Set
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from offpolicy.log.names import NameTable
 from offpolicy.log.rectangular import rectangular_tables
 
 IDS = ("session", "user")
+NEEDED = ("session", "step", "slate", "propensity", "reward")
 ITEMS = ("slate", "candidates", "consumed", "prior_items")
 
 
@@ -37,7 +40,13 @@ def typed_columns(
     """
     known = dict(names)
     columns: dict[str, NDArray[Any]] = {}
-    for name, x in rectangular_tables({k: x for k, x in given.items() if x is not None}).items():
+    present = {k: x for k, x in given.items() if x is not None}
+    missing = [name for name in NEEDED if name not in present]
+    if missing:
+        raise LogError(f"the log has no {', '.join(missing)}: give an entry for each decision.")
+    for name, x in present.items():
+        _check_column(name, x)
+    for name, x in rectangular_tables(present).items():
         if name in IDS:
             columns[name], table = ids_and_names(name, x)
             if table is not None:
@@ -52,6 +61,16 @@ def typed_columns(
         else:
             columns[name] = _measured(name, x)
     return columns, known
+
+
+def _check_column(name: str, x: Any) -> None:
+    """What is one value for all rows, or has no order, is no column."""
+    plain = isinstance(x, str | bytes | Mapping | Set) or not hasattr(x, "__len__")
+    if plain or getattr(x, "ndim", 1) == 0:
+        raise LogError(
+            f"{name} has shape (): it is a single {type(x).__name__}, not a column. Give an array "
+            "or a list with an entry for each row."
+        )
 
 
 def _measured(name: str, x: ArrayLike) -> NDArray[Any]:
@@ -71,6 +90,8 @@ def catalogue_size(n_items: int) -> int:
     Raises:
         LogError: it is none.
     """
-    if int(n_items) != n_items or n_items < 1:
+    given: Any = n_items
+    number = isinstance(given, Real) and math.isfinite(given)
+    if not number or int(n_items) != n_items or n_items < 1:
         raise LogError(f"n_items = {n_items!r}; the catalogue has a whole number of items, >= 1.")
     return int(n_items)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.log import checks, session_checks
-from offpolicy.log.columns import check_shapes
+from offpolicy.log.columns import check_shapes, picked
 from offpolicy.log.conversion import catalogue_size, typed_columns
 from offpolicy.log.groups import Groups, group
 from offpolicy.log.histories import histories
@@ -198,8 +198,11 @@ class LoggedDataset:
 
         Removing rows INSIDE sessions is allowed, but such a log has no histories and no session
         values; asking for them raises LogError.
+
+        Raises:
+            LogError: rows that are not there, or none.
         """
-        pick = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
+        pick = picked(rows, len(self))
         columns: dict[str, Any] = {
             k: v[pick] if k in ROW_COLUMNS else v[_first_codes(self.sessions[pick])]
             for k, v in self.columns().items()
@@ -218,6 +221,9 @@ class LoggedDataset:
         """
         if not logs:
             raise LogError("nothing to join: concat needs at least one log.")
+        for nth, log in enumerate(logs):
+            if not isinstance(log, cls):
+                raise LogError(f"logs[{nth}] is {type(log).__name__}, no LoggedDataset.")
         own = [log.columns() for log in logs]
         columns = join_columns(own, [log.n_items for log in logs])
         sources = {log.propensity_source for log in logs}

@@ -38,9 +38,15 @@ def trial_uplift(returns: ArrayLike, treated: ArrayLike, unit: NDArray[Any]) -> 
     below) what the rule wants; its bounds hold at all looks together.
 
     Raises:
-        ValueError: an arm is empty.
+        ValueError: an arm is empty, or columns differ in shape or are not finite.
     """
     paid, arm = np.asarray(returns, np.float64), np.asarray(treated, np.bool_)
+    unit = np.asarray(unit)
+    if not paid.shape == arm.shape == unit.shape == (paid.size,) or not np.isfinite(paid).all():
+        raise ValueError(
+            f"returns {paid.shape}, treated {arm.shape} and unit {unit.shape} must be (S,), an "
+            "entry for every session, and returns finite"
+        )
     if not 0 < arm.sum() < len(arm):
         raise ValueError(f"{arm.sum()} of {len(arm)} sessions were the target's; a trial has both")
     units = group(unit)

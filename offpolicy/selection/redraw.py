@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from offpolicy.diagnostics import diagnose
 from offpolicy.errors import LogError
-from offpolicy.estimators import ESTIMATORS, Estimate, estimate_all
+from offpolicy.estimators import ESTIMATORS, Estimate, estimate_all, hyper_parameters
 from offpolicy.estimators.terms import F64, Terms, refuse_row_weights
 from offpolicy.intervals.inference import interval
 from offpolicy.log.dataset import LoggedDataset
@@ -217,3 +217,5 @@ def _check_settings(names: Sequence[str], tilt: float, redraws: int) -> None:
             f"names = {list(names)}, redraws = {redraws}, tilt = {tilt}: scoring needs estimators, "
             "a redraw at least and a finite tilt"
         )
+    for name in names:
+        hyper_parameters(name)  # it is known

@@ -143,7 +143,13 @@ def table_columns(source: Any) -> dict[str, NDArray[Any]]:
     if isinstance(source, pa.Table):
         table = source
     elif hasattr(source, "__arrow_c_stream__"):
-        table = pa.table(source)
+        try:
+            table = pa.table(source)
+        except pa.ArrowException as error:  # of a type that Arrow does not hold
+            raise LogError(
+                f"the {type(source).__name__} cannot be read as an Arrow table: {error}. Give its "
+                "columns another type, or a mapping of arrays."
+            ) from None
     elif hasattr(source, "to_arrow"):
         table = source.to_arrow()
     elif hasattr(source, "arrow"):

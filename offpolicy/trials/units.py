@@ -156,6 +156,11 @@ def units_of(
     arm, stage = np.asarray(canary, np.bool_), np.asarray(stratum, np.int64)
     x, count = np.asarray(values, np.float64), np.asarray(sessions, np.float64)
     past = None if covariate is None else np.asarray(covariate, np.float64)
+    user = np.asarray(user)
+    single = {"user": user, "canary": arm, "stratum": stage, "sessions": count, "covariate": past}
+    shapes = {name: x.shape for name, x in single.items() if x is not None}
+    if set(shapes.values()) != {(user.size,)} or x.ndim != 2 or len(x) != user.size:
+        raise ValueError(f"{shapes}, values {x.shape}: each is (N,), an entry a row, values (N, M)")
     users = group(user)
     cell = 2 * (stage - (stage.min() if len(stage) else 0)) + arm
     key = users.code * (int(cell.max()) + 1 if len(cell) else 1) + cell

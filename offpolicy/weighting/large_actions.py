@@ -4,6 +4,8 @@ stored: policies give their probabilities a block of rows at a time."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,9 +35,16 @@ def mips_terms(
     Raises:
         ValueError: a logged embedding is impossible under the logging policy.
     """
-    tables = [np.ascontiguousarray(t.T) for t in embedding_given_action]  # (categories, A)
+    given = [np.asarray(t, np.float64) for t in embedding_given_action]  # (A, categories)
+    if not given or any(t.ndim != 2 or t.shape[0] != len(given[0]) for t in given):
+        raise ValueError(
+            f"embedding_given_action has tables of shapes {[t.shape for t in given]}; one "
+            "(A, categories) for each dimension of the embedding, one at least"
+        )
+    tables = [np.ascontiguousarray(t.T) for t in given]  # (categories, A)
+    reward = np.asarray(reward, np.float64)
     n, n_actions = len(reward), tables[0].shape[1]
-    _check_length("embedding", embedding, n)
+    embedding = _column("embedding", embedding, (n, len(tables)))
     for d, table in enumerate(tables):
         _check_codes(f"embedding[:, {d}]", embedding[:, d], len(table))
         if not ((table >= 0).all() and (np.abs(table.sum(0) - 1) <= ENTIRE).all()):
@@ -68,9 +77,11 @@ def offcem_terms(
     clusters. Saito, Ren & Joachims (2023)."""
     from scipy.sparse import csr_array
 
-    n, n_actions = len(reward), len(cluster)
-    _check_length("action", action, n)
+    cluster, reward = np.asarray(cluster), np.asarray(reward, np.float64)
+    n, n_actions = len(reward), cluster.size
+    action = _column("action", action, (n,))
     _check_codes("action", action, n_actions)
+    _check_codes("cluster", _column("cluster", cluster, (n_actions,)), n_actions)
     member = csr_array((np.ones(n_actions), (np.arange(n_actions), cluster)))
     weight, q, v = np.empty(n), np.zeros(n), np.zeros(n)
     for rows in row_blocks(n, n_actions):
@@ -97,6 +108,7 @@ def action_terms(
     row_weight: F64 | None = None,
 ) -> Terms:
     """Plain one-decision terms from full distributions, a block at a time."""
+    _check_whole("n_actions", n_actions, 1)
     return offcem_terms(
         probabilities,
         action=action,
@@ -126,7 +138,13 @@ def estimated_mips_terms(
     hold at its level: nominal 95 % covered .83 to .95."""
     from sklearn.linear_model import LogisticRegression
 
+    reward = np.asarray(reward, np.float64)
+    n = len(reward)
+    action = _column("action", action, (n,))
+    _check_whole("folds", folds, 2)
     x = np.concatenate([context, embedding], axis=1)
+    if x.shape[:1] != (n,) or x.ndim != 2:
+        raise ValueError(f"context and embedding have {x.shape} entries for {n} rows")
     fold = np.random.default_rng(seed).permutation(len(x)) % folds
     h = np.ones(len(x)) if row_weight is None else row_weight
     models = [
@@ -168,9 +186,21 @@ def _check_support(below: F64, rows: slice, what: str) -> None:
         )
 
 
-def _check_length(name: str, x: NDArray[np.generic], n: int) -> None:
-    if len(x) != n:
-        raise ValueError(f"{name} has {len(x)} rows, reward {n}; both are one entry a decision")
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} = {value!r}; give a whole number of at least {least}")
+
+
+def _column(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    x = np.asarray(given)
+    if x.shape[:1] != shape[:1]:
+        raise ValueError(
+            f"{name} has {len(x) if x.ndim else 'no'} rows, reward {shape[0]}; both are one entry "
+            "a decision"
+        )
+    if x.shape != shape:
+        raise ValueError(f"{name} has shape {x.shape}, not {shape}")
+    return x
 
 
 def _check_codes(name: str, codes: NDArray[np.integer], n: int) -> None:

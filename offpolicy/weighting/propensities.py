@@ -43,6 +43,10 @@ def estimate_propensity(
 
     a = whole_numbers("action", action, np.int64)
     x = matrix(numbers("context", context))
+    if a.ndim != 1:
+        raise ValueError(f"action has shape {a.shape}; it is (N,), the item of each decision")
+    if a.max(initial=0) >= n_items:
+        raise ValueError(f"action {a.max()} is outside the catalogue of {n_items} items")
     if n_items < 2 or len(x) != len(a) or not np.isfinite(x).all():
         raise ValueError(
             f"to estimate propensities of {n_items} items from {len(a)} actions and a context of "

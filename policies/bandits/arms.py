@@ -17,12 +17,12 @@ from policies.bandits.linear import Regressions
 from policies.bandits.scatter import Scatter, best_map, between
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table, place_rewards, state_features
+from policies.learning import observed
 from policies.moments import Moments
 from policies.observation import (
     Observation,
     Serving,
     candidate_items,
-    check_known_items,
     observation_of_log,
 )
 from policies.saved import Saved, prefixed, under
@@ -87,8 +87,8 @@ class LinearArms:
         return self.state.serving
 
     def contexts(self, obs: Observation) -> Contexts:
-        """Every candidate of every row; ValueError for an item outside the catalogue."""
-        check_known_items(obs, self.serving.n_items)  # compiled loops check no bounds
+        """Every candidate of every row; ValueError for what `observed` refuses."""
+        obs = observed(obs, self.serving)  # compiled loops check no bounds
         x, columns = self.state(obs), candidate_items(obs, self.serving.n_items)
         if self.kind == "disjoint":
             return Contexts(with_constant(x), obs.candidates, columns.shape)

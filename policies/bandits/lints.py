@@ -14,7 +14,7 @@ from policies.bandits.draws import Draws
 from policies.bandits.linear import means
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
-from policies.learning import learning_log
+from policies.learning import learning_log, observed
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -56,6 +56,7 @@ class LinTS:
         return self.arms.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = observed(obs, self.serving)
         obs = obs.rows(np.arange(len(obs)))  # a copy: draws are made from it later
         x, arms, shape = self.arms.contexts(obs)
         places = self.serving.slate_size

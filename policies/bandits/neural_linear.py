@@ -20,7 +20,7 @@ from policies.baselines.reward_model import RewardModel, RewardModelConfig, rewa
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
 from policies.features import place_rewards
-from policies.learning import learning_log
+from policies.learning import learning_log, observed
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -71,6 +71,7 @@ class NeuralLinear:
         return self.model.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = observed(obs, self.serving)
         obs = obs.rows(np.arange(len(obs)))  # a copy: draws are made from it later
         columns = candidate_items(obs, self.serving.n_items)
         shape, places = columns.shape, self.serving.slate_size

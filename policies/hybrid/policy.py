@@ -11,6 +11,7 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.base import Policy
 from policies.hybrid.candidates import CandidateTable
 from policies.hybrid.listed import Listed
+from policies.learning import observed
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
 from policies.saved import Saved
@@ -56,6 +57,7 @@ class Hybrid:
         return self.reranker.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = observed(obs, self.serving)
         items = self.table(obs.history_items)
         left = None
         if obs.eligible is not None:

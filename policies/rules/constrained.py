@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Policy
+from policies.learning import observed
 from policies.observation import Observation, Serving, candidate_items, columns_of, items_of
 from policies.one_user import recommend
 from policies.rules.constraints import Rule, check_fits, count, from_parts, to_parts
@@ -131,6 +132,7 @@ class Constrained:
 
     def narrowed(self, obs: Observation) -> tuple[tuple[Observation, ...], Observation]:
         """What each rule sees, where those before it have closed theirs; and what all leave."""
+        obs = observed(obs, self.serving)
         items = candidate_items(obs, self.serving.n_items)
         seen = []
         for rule in self.rules:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Policy
-from policies.learning import learning_log
+from policies.learning import learning_log, observed
 from policies.observation import Observation, Serving, candidate_items
 from policies.one_user import recommend
 from policies.rules.slate_states import Bonus, NearestState, VolumeState
@@ -23,12 +23,16 @@ from policies.saved import Saved, under
 from policies.slates.distributions import SlateDistribution
 from policies.slates.parts import Parts, named_adjustments, parts_of
 from policies.slates.sequential import Adjustment, adjusted
+from policies.validation import whole
 
 Bool = NDArray[np.bool_]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+
+
+LARGEST = 1e30  # what is added to scores stays a number
 
 
 class Objective(Protocol):
@@ -49,7 +53,7 @@ class MMR:
     weight: float
 
     def __post_init__(self) -> None:
-        _finite(self, vectors=self.vectors, weight=self.weight)
+        _numbers(self, vectors=2, weight=0)
 
     def adjustment(self, items: I32) -> Adjustment:
         return partial(NearestState, _unit(self.vectors)[np.maximum(items, 0)], self.weight)
@@ -70,7 +74,7 @@ class Determinantal:
     weight: float
 
     def __post_init__(self) -> None:
-        _finite(self, vectors=self.vectors, weight=self.weight)
+        _numbers(self, vectors=2, weight=0)
 
     def adjustment(self, items: I32) -> Adjustment:
         return partial(VolumeState, _unit(self.vectors)[np.maximum(items, 0)], self.weight)
@@ -88,7 +92,7 @@ class Fresh:
     weight: float
 
     def __post_init__(self) -> None:
-        _finite(self, age=self.age, half_life=self.half_life, weight=self.weight)
+        _numbers(self, age=1, half_life=0, weight=0)
         if self.age.min(initial=0) < 0 or self.half_life <= 0:
             raise ValueError(
                 f"Fresh needs ages >= 0 and a half-life > 0, got ages from {self.age.min()} and a "
@@ -118,9 +122,19 @@ class FairExposure:
     updates: int = 0
 
     def __post_init__(self) -> None:
-        _finite(self, due=self.due, exposure=self.exposure, weight=self.weight)
-        known = self.due.shape == self.exposure.shape == (len(self.due),)
-        if not known or self.due.min(initial=0) < 0 or abs(self.due.sum() - 1) > 1e-6:
+        _numbers(self, due=1, exposure=1, weight=0)
+        whole(0).check("FairExposure.updates", self.updates)
+        self.provider = np.asarray(self.provider)
+        if self.provider.ndim != 1 or self.provider.dtype.kind not in "iu":
+            raise ValueError(
+                f"FairExposure.provider is {self.provider.dtype} of shape {self.provider.shape}: "
+                "give the number of its provider for every item (A,)"
+            )
+        if (
+            self.due.shape != self.exposure.shape
+            or self.due.min(initial=0) < 0
+            or abs(self.due.sum() - 1) > 1e-6
+        ):
             raise ValueError(
                 f"FairExposure needs one due and one exposure for every provider, dues >= 0 that "
                 f"sum to 1, got dues {self.due} and exposure {self.exposure}"
@@ -159,6 +173,7 @@ class Reranked:
         return self.policy.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = observed(obs, self.serving)
         items = candidate_items(obs, self.serving.n_items)
         adjustments = tuple(objective.adjustment(items) for objective in self.objectives)
         return adjusted(self.policy.distribution(obs), adjustments)
@@ -219,21 +234,29 @@ def reranked(policy: Policy, *objectives: Objective) -> Reranked:
         if not hasattr(objective, "update"):
             raise ValueError(f"{name} is no objective; rules go into constrained(policy, ...)")
         for what in ("vectors", "age", "provider"):
-            given = len(getattr(objective, what, ())) or policy.serving.n_items
-            if given != policy.serving.n_items:
+            column = getattr(objective, what, None)
+            if column is not None and len(column) != policy.serving.n_items:
                 raise ValueError(
-                    f"{name}.{what} has entries for {given} items and the catalogue has "
+                    f"{name}.{what} has entries for {len(column)} items and the catalogue has "
                     f"{policy.serving.n_items}: give one entry for every item"
                 )
     return Reranked(policy, objectives)
 
 
-def _finite(objective: Objective, **values: NDArray[Any] | float) -> None:
-    for what, value in values.items():
-        if not np.isfinite(value).all():
+def _numbers(objective: Objective, **axes: int) -> None:
+    """Make fields arrays with so many axes, or numbers where they have none; all must be finite."""
+    for what, wanted in axes.items():
+        value = np.asarray(getattr(objective, what))
+        if value.ndim != wanted or value.dtype.kind not in "fiu":
             raise ValueError(
-                f"{type(objective).__name__}.{what} holds a value that is not finite: scores would "
-                "be ranked by it in silence"
+                f"{type(objective).__name__}.{what} is {value.dtype} of shape {value.shape}: give "
+                f"{('a number', 'numbers (A,)', 'numbers (A, D)')[wanted]}"
+            )
+        setattr(objective, what, value if wanted else value.item())
+        if not (np.abs(value) <= LARGEST).all():
+            raise ValueError(
+                f"{type(objective).__name__}.{what} holds a value that is not finite, or above "
+                f"{LARGEST:g} in size: scores would be ranked by it in silence"
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +56,9 @@ class PlackettLuce:
     logits: F64
     places: int
 
+    def __post_init__(self) -> None:
+        _check_table("logits", self.logits)
+
     def sample(self, rng: RandomSource) -> I32:
         """Gumbel top-K: perturb, sort, exact. Kool et al. (2019)."""
         noise = rng.gumbel(size=self.logits.shape)
@@ -93,6 +97,9 @@ class TopK:
     scores: F64
     places: int
 
+    def __post_init__(self) -> None:
+        _check_table("scores", self.scores)
+
     def sample(self, rng: RandomSource) -> I32:
         return top_places(self.scores, self.places)
 
@@ -118,7 +125,10 @@ class Mixture:
     weights: tuple[float, ...]  # >= 0, sum to 1
 
     def __post_init__(self) -> None:
-        whole = len(self.parts) == len(self.weights) and abs(sum(self.weights) - 1) <= 1e-9
+        numbers = all(isinstance(w, Real) for w in self.weights)
+        whole = (
+            numbers and len(self.parts) == len(self.weights) and abs(sum(self.weights) - 1) <= 1e-9
+        )
         if not whole or min(self.weights) < 0:
             raise ValueError(
                 f"a mixture of {len(self.parts)} needs weights of at least 0 that sum to 1, got "
@@ -139,6 +149,14 @@ class Mixture:
 
     def ranking(self, places: int) -> I32:
         return self.parts[int(np.argmax(self.weights))].ranking(places)
+
+
+def _check_table(name: str, x: F64) -> None:
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or not x.shape[1] or x.dtype.kind != "f":
+        raise ValueError(
+            f"{name} must be an array (B, C) of real numbers, a row for each user and a column for "
+            f"each of 1 or more candidates, got {type(x).__name__} {np.shape(x)}"
+        )
 
 
 def drawn(d: SlateDistribution, rng: RandomSource) -> tuple[I32, F64]:

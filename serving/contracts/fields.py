@@ -223,6 +223,8 @@ def parse_json(body: bytes | str) -> dict[str, Any]:
 
 def read_json(body: bytes | str) -> Any:
     """Any JSON in UTF-8, no name twice in an object; ContractError for anything else."""
+    if not isinstance(body, str | bytes | bytearray):
+        raise ContractError(f"the body is {type(body).__name__}; it must be text or bytes of JSON")
     try:
         said = body if isinstance(body, str) else body.decode()
         return _DECODER.decode(said)

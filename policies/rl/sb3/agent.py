@@ -19,7 +19,7 @@ from offpolicy.log.dataset import LoggedDataset
 from policies.baselines.uniform import uniform
 from policies.encoders.base import Encoder
 from policies.features import StateFeatures, features_of, item_table
-from policies.learning import learning_log
+from policies.learning import learning_log, observed
 from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
@@ -88,6 +88,7 @@ class SB3Agent:
     @torch.no_grad()
     def distribution(self, obs: Observation) -> SlateDistribution:
         """Plackett-Luce over an actor's logits, or the slate of a value's or a vector's choice."""
+        obs = observed(obs, self.serving)
         places = self.serving.slate_size
         if self.model is None:
             flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)

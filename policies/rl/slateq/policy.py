@@ -23,7 +23,7 @@ from policies.baselines.uniform import uniform
 from policies.configured import configured
 from policies.encoders.base import Encoder
 from policies.features import LIVE_CLIP, StateFeatures, features_of, item_table, state_features
-from policies.learning import learning_log
+from policies.learning import learning_log, observed
 from policies.moments import Moments
 from policies.observation import Observation, Serving, candidate_items, observation_of_log
 from policies.one_user import recommend
@@ -68,6 +68,7 @@ class SlateQ:
         return self.state.serving
 
     def distribution(self, obs: Observation) -> SlateDistribution:
+        obs = observed(obs, self.serving)
         places = self.serving.slate_size
         flat = masked(np.zeros(candidate_items(obs, self.serving.n_items).shape), obs.eligible)
         if self.networks is None:

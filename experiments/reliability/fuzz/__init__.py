@@ -1,0 +1,1 @@
+"""Fuzzed calls of every registry and command: each must answer or refuse, and never crash."""
