@@ -13,7 +13,7 @@ from typing import Any
 from experiments.benchmark.agent_learning import Trial, learn
 from experiments.benchmark.agent_targets import TARGETS, Target, name_of, stage_of
 from experiments.common.run_folder import open_run
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,14 @@ class Settings:
     users: int | None = None
     """Parallel users; by default each row's own."""
     workers: int = 2
-    """Processes, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     @property
     def trial(self) -> Trial:
@@ -67,7 +70,7 @@ def run(settings: Settings) -> int:
         for t in rows
         if not folder.has(stage_of(t, s))
     ]
-    for (target, _, seed, _), result in results(learn, todo, settings.workers):
+    for (target, _, seed, _), result in results(learn, todo, executor_of(settings), folder):
         folder.write_json(f"stages/{stage_of(target, seed)}.json", result)
         print(f"  done: {name_of(target)}, seed {seed}", flush=True)
     table = "\n".join(

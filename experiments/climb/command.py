@@ -23,7 +23,7 @@ def run(settings: Settings) -> int:
     from experiments.climb.rounds import climb, left_to_do, seeds_of
     from experiments.common.run_folder import open_run
     from experiments.common.show import Show
-    from experiments.common.workers import results
+    from experiments.common.workers import executor_of, results
 
     check(settings)
     show, folder = Show(), open_run(settings.out, "climb", settings, settings.resume)
@@ -32,7 +32,8 @@ def run(settings: Settings) -> int:
     todo = {seed: len(left) for seed in every if (left := left_to_do(settings, folder, seed))}
     with show.stage(f"{len(todo)} of {len(every)} seeds") as update:
         jobs = [(settings, folder.path, seed) for seed in todo]
-        for done in accumulate(count for _, count in results(climb, jobs, settings.workers)):
+        counts = results(climb, jobs, executor_of(settings), folder)
+        for done in accumulate(count for _, count in counts):
             update(done / sum(todo.values()))
     print(write(settings, world_of(settings).name, folder))
     for name in ("climb.md", "rounds.csv", "climb.png"):

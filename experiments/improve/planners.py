@@ -21,7 +21,7 @@ from experiments.common.run_folder import open_run
 from experiments.common.seeds import purpose_seed
 from experiments.common.tables import markdown_table
 from experiments.common.truth import serve
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.improve.planner_worlds import WORLDS, PlannerWorld
 from offpolicy import LoggedDataset
 from policies import ENCODERS, POLICIES, Encoder, build, collect, consumed_sequences, serving_of
@@ -60,11 +60,14 @@ class Settings:
     level: float = 0.95
     """Of the intervals, over seeds."""
     workers: int = 1
-    """Processes, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         for kind, names, known in (
@@ -163,7 +166,7 @@ def run(settings: Settings) -> int:
         for row in settings.rows
         if not folder.has(stage_of(world, seed, row))
     ]
-    for (_, world, seed, row), result in results(learn, todo, settings.workers):
+    for (_, world, seed, row), result in results(learn, todo, executor_of(settings), folder):
         folder.write_json(f"stages/{stage_of(world, seed, row)}.json", result)
         print(f"  done: {world}, seed {seed}, {row}: {result['value']:.2f}", flush=True)
     text = ""

@@ -50,11 +50,14 @@ class Settings:
     users: int = 128
     level: float = 0.95
     workers: int = 2
-    """Processes, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if min(len(self.worlds), len(self.encoders), len(self.agents), self.workers) < 1:
