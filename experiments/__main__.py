@@ -42,6 +42,13 @@ COMMANDS: dict[str, Command] = {
     "leaderboard": Command(
         "experiments.train.leaderboard", "all encoders on one data set, learning-free rows first"
     ),
+    "sweep": Command(
+        "experiments.sweeps.command", "many runs of compare or train-policy, from one file"
+    ),
+    "tune": Command(
+        "experiments.sweeps.tune", "search the settings of a policy that do best, with Optuna"
+    ),
+    "runs": Command("experiments.sweeps.runs", "run folders: list, compare, prune, join"),
     "study": Command(
         "experiments.study.command", "which supervised encoder pays under which agent, and where"
     ),

@@ -9,8 +9,8 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,6 +143,16 @@ def ended(state: str, error: str | None = None) -> None:
     told = {"state": state} if error is None else {"state": state, "error": error}
     RunFolder(path).write_json(STATE, told)
     os.close(file)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """The run that this process began stays the one it is in, whatever is begun meanwhile."""
+    before = _begun.get()
+    try:
+        yield
+    finally:
+        _begun.set(before)
 
 
 def held(path: Path) -> bool:

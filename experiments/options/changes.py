@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from experiments.options.close import did_you_mean
+from experiments.options.values import texts, typed
 
 OPTION = "--set"
 SUFFIX = "_set"  # of fields that hold the settings of what another field names, as key=value
@@ -40,6 +41,21 @@ def changed(settings: type, before: dict[str, Any], changes: list[str]) -> dict[
         kept = [t for t in _pairs(settings, out, holder) if t.partition("=")[0] != mine]
         out[holder] = [*kept, f"{mine}={text}"]
     return out
+
+
+def settings_of(settings: type, values: dict[str, Any], source: str) -> dict[str, Any]:
+    """Typed values of a mapping by field; a key with a dot (policy.gamma) is put as `--set` does.
+
+    Raises ValueError for a key that is no field, and for a value of another type.
+    """
+    plain = typed(settings, {k: v for k, v in values.items() if "." not in k}, source)
+    changes = [f"{k}={','.join(texts(v))}" for k, v in values.items() if "." in k]
+    if not changes:
+        return plain
+    try:
+        return typed(settings, changed(settings, plain, changes), source)
+    except ValueError as error:
+        raise ValueError(str(error).replace(OPTION, source + ":", 1)) from None
 
 
 def value_of(text: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 import tyro
 
 from experiments.options.changes import OPTION as SET
-from experiments.options.changes import changed
+from experiments.options.changes import changed, settings_of
 from experiments.options.files import settings_in, settings_of_run
 from experiments.options.values import default_of, typed
 
@@ -94,7 +94,7 @@ def read(command: str, settings: Any, args: list[str]) -> Any:
         before = settings_of_run(resume, command)
         values |= typed(settings, before, f"{resume}/settings.json")
     for file in files:
-        values |= typed(settings, settings_in(file, command), str(file))
+        values |= settings_of(settings, settings_in(file, command), str(file))
     values = typed(settings, changed(settings, values, changes), SET) if changes else values
     return tyro.cli(
         settings,
