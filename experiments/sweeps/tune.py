@@ -83,10 +83,11 @@ def run(settings: Settings) -> int:
     if not done:
         raise ValueError(f"every trial failed: see the tracebacks in {folder.path}/failed")
     best = max(done, key=lambda t: (t.value, -t.number))
-    chosen = asdict(search.run_settings(best.params, search.seeds[0], str(file)))
+    params = {name: _chosen(space, best.params[name]) for name, space in search.space.items()}
+    chosen = asdict(search.run_settings(params, search.seeds[0], str(file)))
     kept = {k: v for k, v in plain(chosen).items() if k not in (*HOW, "seed")}
     name = folder.write_text("best.yaml", yaml.safe_dump(kept, sort_keys=False))
-    print(f"best: trial {best.number}, {search.measure} {best.value:.6g} with {best.params}")
+    print(f"best: trial {best.number}, {search.measure} {best.value:.6g} with {params}")
     print(f"written: {name}; run it with: longplay {search.command} --settings {name}")
     return 0 if len(done) == len(study.trials) else 1
 
@@ -123,13 +124,19 @@ def _rounds(
 
 def _suggested(trial: Any, name: str, space: Range | tuple[Any, ...]) -> Any:
     if isinstance(space, tuple):
-        texts = [repr(choice) for choice in space]  # Optuna keeps lists as no choices
-        return space[texts.index(trial.suggest_categorical(name, texts))]
+        return _chosen(space, trial.suggest_categorical(name, [*map(repr, space)]))
     whole = all(type(x) is int for x in (space.low, space.high, space.step or 1))
     if whole:
         step = 1 if space.step is None else space.step
         return trial.suggest_int(name, space.low, space.high, log=space.log, step=step)
     return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step)
+
+
+def _chosen(space: Range | tuple[Any, ...], value: Any) -> Any:
+    """The value behind what Optuna keeps, which has texts for choices: it keeps no lists."""
+    if isinstance(space, Range):
+        return value
+    return next(choice for choice in space if repr(choice) == value)
 
 
 def _values(
