@@ -20,8 +20,9 @@ def run(settings: Settings) -> int:
     """All seeds, then tables and picture; a stopped run goes on with --resume FOLDER."""
     from experiments.climb.job import check, world_of
     from experiments.climb.report import write
-    from experiments.climb.rounds import climb, left_to_do, seeds_of
+    from experiments.climb.rounds import climb, left_to_do
     from experiments.common.run_folder import open_run
+    from experiments.common.seeds import seeds_of
     from experiments.common.show import Show
     from experiments.common.workers import executor_of, results
 

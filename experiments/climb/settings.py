@@ -23,8 +23,9 @@ class Settings:
     resume: Path | None = None
     """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
-    """The first seed; warm-up, logs, learner and test users are made anew with each."""
+    """Of the random numbers; the first of several seeds."""
     seeds: int = 10
+    """How many seeds, from --seed on; everything random is made anew with each."""
 
     slate_size: int = 3
     n_candidates: int = 20

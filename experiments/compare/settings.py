@@ -23,6 +23,7 @@ class Settings:
     resume: Path | None = None
     """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
+    """Of the random numbers."""
 
     slate_size: int = 3
     n_candidates: int = 20

@@ -18,7 +18,7 @@ import torch
 
 from experiments.common.building import build_with, rated
 from experiments.common.run_folder import open_run
-from experiments.common.seeds import purpose_seed
+from experiments.common.seeds import purpose_seed, seeds_of
 from experiments.common.tables import markdown_table
 from experiments.common.truth import serve
 from experiments.common.workers import executor_of, results
@@ -46,7 +46,10 @@ class Settings:
     rows: tuple[str, ...] = ROWS
     """behaviour, names of policies.POLICIES, and such with " + encoder" behind; with " @0.2" at the
     end, slates are drawn by softmax at that temperature, in units of the scores."""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seed: int = 0
+    """Of the random numbers; the first of several seeds."""
+    seeds: int = 5
+    """How many seeds, from --seed on; everything random is made anew with each."""
     warm_sessions: int = 4000
     """Sessions of uniform slates, for the ratings that the logging policy shows by, and the
     encoder."""
@@ -77,7 +80,7 @@ class Settings:
         ):
             if unknown := sorted(set(names) - set(known)):
                 raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
-        if min(len(self.worlds), len(self.rows), len(self.seeds), self.workers, self.users) < 1:
+        if min(len(self.worlds), len(self.rows), self.seeds, self.workers, self.users) < 1:
             raise ValueError("at least one world, row, seed, worker and user")
         if min(self.warm_sessions, self.truth_sessions, self.sessions or 2) < 2:
             raise ValueError("every number of sessions must be at least 2")
@@ -162,7 +165,7 @@ def run(settings: Settings) -> int:
     todo = [
         (settings, world, seed, row)
         for world in settings.worlds
-        for seed in settings.seeds
+        for seed in seeds_of(settings)
         for row in settings.rows
         if not folder.has(stage_of(world, seed, row))
     ]
@@ -174,7 +177,7 @@ def run(settings: Settings) -> int:
         read = [
             [
                 folder.read_json(f"stages/{stage_of(world, seed, row)}.json")
-                for seed in settings.seeds
+                for seed in seeds_of(settings)
             ]
             for row in settings.rows
         ]

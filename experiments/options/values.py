@@ -43,7 +43,7 @@ def default_of(settings: type, values: dict[str, Any]) -> Any:
 
     It is not checked: the settings that come of it and of the command line are.
     """
-    out = object.__new__(settings)
+    out: Any = object.__new__(settings)
     for field in dataclasses.fields(settings):
         if field.name in values:
             value = values[field.name]

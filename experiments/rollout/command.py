@@ -39,6 +39,7 @@ class Settings:
     only: tuple[str, ...] = ()
     """Rows to play, by parts of their names; all by default."""
     seed: int = 2
+    """Of the random numbers."""
     workers: int = 2
     """Processes of this computer, one thread each; short for --executor processes:N."""
     executor: str | None = None

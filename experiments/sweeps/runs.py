@@ -155,9 +155,11 @@ def _prune(settings: Prune) -> int:
         age = timedelta()
         if settings.older_than is not None:
             age = timedelta(seconds=seconds_of("--older-than", settings.older_than))
-        states = settings.state or tuple(state for state in STATES if state != "running")
+        states: tuple[str, ...] = settings.state or STATES
         before = datetime.now(UTC) - age
         runs = [r for r in runs_in(settings.root) if r.state in states and r.begun <= before]
+        if not settings.state:  # what still runs is not meant by its age
+            runs = [r for r in runs if r.state != "running"]
     if working := [str(run.path) for run in runs if run.state == "running"]:
         raise ValueError(f"a process works in {', '.join(working)}: stop it first")
     if not runs:

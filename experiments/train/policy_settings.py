@@ -46,6 +46,7 @@ class Settings:
     """Rounds without a better point before stopping."""
     level: float = 0.95
     seed: int = 0
+    """Of the random numbers."""
     threads: int = 1
     """Torch threads."""
     tensorboard: bool = True

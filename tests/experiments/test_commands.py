@@ -83,11 +83,11 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
     "benchmark plans": "--worlds Longplay --runs 4 --plans 2 --candidates 2 --sessions 150 "
     "--pool 200 --warm-sessions 40 --max-steps 4 --users 16",
-    "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
+    "benchmark agents": "--only Boredom/PPO --seeds 1 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
-    "benchmark planners": "--worlds Longplay --rows behaviour one_step bc --seeds 100 101 "
+    "benchmark planners": "--worlds Longplay --rows behaviour one_step bc --seed 100 --seeds 2 "
     "--warm-sessions 30 --sessions 40 --truth-sessions 20 --users 16 --out {d}/runs",
-    "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
+    "benchmark organic": "--products 20 --decisions 1600 --seeds 1 --sessions 20 --users 8 "
     "--epochs 1 --hidden 4",
     "benchmark fitted-world": "--warm-sessions 40 --sessions 120 --encoder {encoder} "
     "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
@@ -95,7 +95,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--users 200 --rps 40 --seconds 0.5 --plain-seconds 0.5 --probe-seconds 0.3 "
     "--overload-seconds 0.5 --parts load",
     "benchmark hybrid": "--items 30 --lengths 5 10 --sessions 40 --truth-sessions 10 --users 10 "
-    "--max-steps 3 --choice-seeds 0 --seeds 1 --rounds 2",
+    "--max-steps 3 --choice-seeds 0 --seed 1 --seeds 1 --rounds 2",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }

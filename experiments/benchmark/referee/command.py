@@ -29,6 +29,7 @@ class Settings:
     """What to measure, by the beginnings of names: rate-1-, marginal, terms-, watch-, clean-,
     fault-; all by default."""
     seed: int = 0
+    """Of the random numbers."""
     workers: int = 2
     """Processes of this computer, one thread each; short for --executor processes:N."""
     executor: str | None = None
