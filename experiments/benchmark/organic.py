@@ -64,7 +64,7 @@ def run(settings: Settings) -> int:
     import torch
 
     from experiments.common.seeds import seeds_of
-from experiments.common.truth import mean
+    from experiments.common.truth import mean
     from policies import Exploration, ScorePolicy, build, serving_of
 
     torch.set_num_threads(1)
