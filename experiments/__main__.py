@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import NamedTuple
 
-import tyro
-
 from experiments.common.imports import import_own, taken
 from experiments.common.pipes import patient_stdout
 
@@ -45,6 +43,13 @@ COMMANDS: dict[str, Command] = {
     "leaderboard": Command(
         "experiments.train.leaderboard", "all encoders on one data set, learning-free rows first"
     ),
+    "sweep": Command(
+        "experiments.sweeps.command", "many runs of compare or train-policy, from one file"
+    ),
+    "tune": Command(
+        "experiments.sweeps.tune", "search the settings of a policy that do best, with Optuna"
+    ),
+    "runs": Command("experiments.sweeps.runs", "run folders: list, compare, prune, join"),
     "study": Command(
         "experiments.study.command", "which supervised encoder pays under which agent, and where"
     ),
@@ -217,30 +222,52 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     name, rest = split(args)
     if name is None:
-        help_wanted = bool(args) and args[0] in {"-h", "--help"}
-        print(usage(), file=sys.stdout if help_wanted else sys.stderr)
-        if args and not help_wanted:
-            print(f"\nlongplay: there is no command {args[0]!r}", file=sys.stderr)
-        return 0 if help_wanted else 2
+        return _without_command(args)
     try:
         module = import_module(COMMANDS[name].module)
         try:
-            settings = tyro.cli(module.Settings, args=rest, prog=f"longplay {name}")
+            read = import_module("experiments.options.reading").read
+            settings = read(name, module.Settings, rest)
         except SystemExit as stop:  # --help, or options that it has explained on stderr
             return stop.code if isinstance(stop.code, int) else 2
+        if (executor := getattr(settings, "executor", None)) is not None:
+            import_module("offpolicy.executors.running").parse(executor)
         with _told_of_terminations():
             status = int(module.run(settings))
+        _ended("done")
         if name.startswith("benchmark") and status == 0:
             print(import_module("experiments.benchmark.machine_reference").measure(), flush=True)
         return status
     except USER_ERRORS as error:
+        _ended("failed", str(error))
         if os.environ.get("LONGPLAY_TRACEBACK"):
             raise
         print(f"longplay {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"longplay {name}: {_stopped()}", file=sys.stderr)
+        _ended("stopped")
         return 143 if isinstance(stop, TerminatedError) else 130
+    except Exception as error:
+        _ended("failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _without_command(args: list[str]) -> int:
+    """--help, --version, or words that name no command."""
+    if args and args[0] == "--version":
+        print(f"longplay {import_module('importlib.metadata').version('longplay')}")
+        return 0
+    help_wanted = bool(args) and args[0] in {"-h", "--help"}
+    print(usage(), file=sys.stdout if help_wanted else sys.stderr)
+    if help_wanted:
+        return 0
+    if args:
+        did_you_mean = import_module("experiments.options.close").did_you_mean
+        words = args[0] if args[0] != "benchmark" else " ".join(args[:2])
+        near = did_you_mean(words, COMMANDS)
+        print(f"\nlongplay: there is no command {words!r}{near}", file=sys.stderr)
+    return 2
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -270,6 +297,13 @@ def _stopped() -> str:
 
     folder = begun()
     return "stopped" if folder is None else f"stopped; go on with --resume {folder}"
+
+
+def _ended(state: str, error: str | None = None) -> None:
+    """Write how the run ended into its folder, where it has one."""
+    from experiments.common.run_folder import ended
+
+    ended(state, error)
 
 
 if __name__ == "__main__":

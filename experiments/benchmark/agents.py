@@ -13,7 +13,8 @@ from typing import Any
 from experiments.benchmark.agent_learning import Trial, learn
 from experiments.benchmark.agent_targets import TARGETS, Target, name_of, stage_of
 from experiments.common.run_folder import open_run
-from experiments.common.workers import results
+from experiments.common.seeds import seeds_of
+from experiments.common.workers import executor_of, results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,10 @@ class Settings:
 
     only: tuple[str, ...] = ()
     """Rows to compute, as WORLD/AGENT; all by default."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seed: int = 0
+    """Of the random numbers; the first of several seeds."""
+    seeds: int = 3
+    """How many seeds, from --seed on; everything random is made anew with each."""
     sessions: int = 500
     """Held-out sessions that choose the best round."""
     test_sessions: int = 1000
@@ -35,11 +39,14 @@ class Settings:
     users: int | None = None
     """Parallel users; by default each row's own."""
     workers: int = 2
-    """Processes, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     @property
     def trial(self) -> Trial:
@@ -52,7 +59,7 @@ class Settings:
         known = [name_of(t) for t in TARGETS]
         if unknown := sorted(set(self.only) - set(known)):
             raise ValueError(f"no row {', '.join(unknown)}; there are {'; '.join(known)}")
-        if not self.seeds or min(self.sessions, self.test_sessions) < 2:
+        if self.seeds < 1 or min(self.sessions, self.test_sessions) < 2:
             raise ValueError("at least one seed, and at least 2 sessions")
 
 
@@ -63,15 +70,15 @@ def run(settings: Settings) -> int:
     rows = [t for t in TARGETS if not settings.only or name_of(t) in settings.only]
     todo = [
         (t, settings.trial, s, folder.path)
-        for s in settings.seeds
+        for s in seeds_of(settings)
         for t in rows
         if not folder.has(stage_of(t, s))
     ]
-    for (target, _, seed, _), result in results(learn, todo, settings.workers):
+    for (target, _, seed, _), result in results(learn, todo, executor_of(settings), folder):
         folder.write_json(f"stages/{stage_of(target, seed)}.json", result)
         print(f"  done: {name_of(target)}, seed {seed}", flush=True)
     table = "\n".join(
-        line(t, [folder.read_json(f"stages/{stage_of(t, s)}.json") for s in settings.seeds])
+        line(t, [folder.read_json(f"stages/{stage_of(t, s)}.json") for s in seeds_of(settings)])
         for t in rows
     )
     print(table)

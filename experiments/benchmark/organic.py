@@ -32,8 +32,10 @@ class Settings:
     products: int = 100
     decisions: int = 600_000
     """Of the uniform traffic that views are read from."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Traffic and network are made anew with each."""
+    seed: int = 0
+    """Of the random numbers; the first of several seeds."""
+    seeds: int = 3
+    """How many seeds, from --seed on; everything random is made anew with each."""
     sessions: int = 10_000
     """Of other users, behind every rate."""
     users: int = 512
@@ -42,7 +44,7 @@ class Settings:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        if min(self.products, self.users, self.epochs, self.hidden) < 1 or not self.seeds:
+        if min(self.products, self.users, self.epochs, self.hidden) < 1 or self.seeds < 1:
             raise ValueError("products, users, epochs and hidden at least 1, and at least one seed")
         if self.sessions < 2 or self.decisions < self.users * STEPS:
             raise ValueError(
@@ -61,6 +63,7 @@ def run(settings: Settings) -> int:
     """A line for each policy, and for each seed of the one that learns."""
     import torch
 
+    from experiments.common.seeds import seeds_of
     from experiments.common.truth import mean
     from policies import Exploration, ScorePolicy, build, serving_of
 
@@ -76,7 +79,7 @@ def run(settings: Settings) -> int:
         return f"{name}: {cells}, {times:.2f} times uniform"
 
     print(line("uniform", uniform), line("last viewed", plain), sep="\n", flush=True)
-    for seed in settings.seeds:
+    for seed in seeds_of(settings):
         mine = served(settings, learnt(settings, env, seed))
         gain = mean(values(mine) - values(plain), settings.level)
         paired = f"{gain.value:+.5f} [{gain.low:+.5f}, {gain.high:+.5f}] against last viewed"

@@ -58,6 +58,7 @@ class Settings:
     depth: int = 25
     """Decisions that a rollout lasts."""
     seed: int = 0
+    """Of the random numbers."""
     out: Path | None = None
     """Also write the rows as JSON."""
 

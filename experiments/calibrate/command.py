@@ -68,6 +68,7 @@ class Settings:
     simulated: int = 1000
     """Users to simulate at most, for the report."""
     seed: int = 0
+    """Of the random numbers."""
 
 
 def lists_of(sequences: Sequences) -> Lists:

@@ -38,6 +38,7 @@ class Fit:
     simulated: int = 1000  # sessions
     take_rate: float | None = None
     seed: int = 0
+    """Of the random numbers."""
 
 
 class Logger(NamedTuple):

@@ -20,10 +20,11 @@ def run(settings: Settings) -> int:
     """All seeds, then tables and picture; a stopped run goes on with --resume FOLDER."""
     from experiments.climb.job import check, world_of
     from experiments.climb.report import write
-    from experiments.climb.rounds import climb, left_to_do, seeds_of
+    from experiments.climb.rounds import climb, left_to_do
     from experiments.common.run_folder import open_run
+    from experiments.common.seeds import seeds_of
     from experiments.common.show import Show
-    from experiments.common.workers import results
+    from experiments.common.workers import executor_of, results
 
     check(settings)
     show, folder = Show(), open_run(settings.out, "climb", settings, settings.resume)
@@ -32,7 +33,8 @@ def run(settings: Settings) -> int:
     todo = {seed: len(left) for seed in every if (left := left_to_do(settings, folder, seed))}
     with show.stage(f"{len(todo)} of {len(every)} seeds") as update:
         jobs = [(settings, folder.path, seed) for seed in todo]
-        for done in accumulate(count for _, count in results(climb, jobs, settings.workers)):
+        counts = results(climb, jobs, executor_of(settings), folder)
+        for done in accumulate(count for _, count in counts):
             update(done / sum(todo.values()))
     print(write(settings, world_of(settings).name, folder))
     for name in ("climb.md", "rounds.csv", "climb.png"):

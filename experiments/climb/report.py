@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.climb.pictures import climb_picture
-from experiments.climb.rounds import behaviour_stage, round_stage, seeds_of
+from experiments.climb.rounds import behaviour_stage, round_stage
 from experiments.climb.settings import Settings
 from experiments.common.run_folder import RunFolder
+from experiments.common.seeds import seeds_of
 from experiments.study.tables import over_seeds
 from offpolicy.intervals.binomial import exact_bounds
 from offpolicy.pictures import png

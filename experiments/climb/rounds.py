@@ -34,11 +34,6 @@ def round_stage(seed: int, nth: int) -> str:
     return f"seed-{seed}-round-{nth:03d}"
 
 
-def seeds_of(settings: Settings) -> range:
-    """The seeds of a run."""
-    return range(settings.seed, settings.seed + settings.seeds)
-
-
 def left_to_do(settings: Settings, run: RunFolder, seed: int) -> list[str]:
     """Stages of a seed that the run folder lacks, in order."""
     rounds = [round_stage(seed, nth) for nth in range(settings.rounds)]

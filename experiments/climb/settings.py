@@ -21,10 +21,11 @@ class Settings:
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
-    """The first seed; warm-up, logs, learner and test users are made anew with each."""
+    """Of the random numbers; the first of several seeds."""
     seeds: int = 10
+    """How many seeds, from --seed on; everything random is made anew with each."""
 
     slate_size: int = 3
     n_candidates: int = 20
@@ -71,7 +72,10 @@ class Settings:
     level: float = 0.95
     """Of the intervals over seeds and over sessions in truth."""
     workers: int = 2
-    """Seeds worked on at the same time, a process each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
 
     def __post_init__(self) -> None:
         if min(self.rounds, self.users, self.workers, self.max_steps, self.slate_size) < 1:

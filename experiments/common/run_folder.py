@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 import platform
+import shutil
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +21,10 @@ from typing import Any
 
 from offpolicy.storage.atomic import write_bytes
 
+SETTINGS, STATE, LOCK, FAILED = "settings.json", "state.json", ".lock", "failed"
+HOW = ("resume", "out", "workers", "executor", "shard")  # say how a run is done, not what it finds
 _begun: ContextVar[Path | None] = ContextVar("begun", default=None)
+_locks: dict[Path, int] = {}  # folder -> the open file by which this process holds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +71,117 @@ class RunFolder:
 def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> RunFolder:
     """A new folder `root/<time>-<command>` with settings.json, or the one to go on with.
 
-    Raises ValueError when the folder to resume was made with other settings, or for a seed below 0.
+    Raises ValueError when the folder to resume was made with other settings, when another process
+    works in it, or for a seed below 0.
     """
     if getattr(settings, "seed", 0) < 0:
         raise ValueError(f"--seed is {settings.seed}; give a whole number of 0 or more")
-    chosen = plain(dataclasses.asdict(settings))
     if resume is None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         path = new_folder(root, f"{stamp}-{command.replace(' ', '-')}")
-        run = RunFolder(path)
-        _begun.set(path)
-        run.write_json(
-            "settings.json", {"command": command, "settings": chosen, "made": made_with()}
-        )
-        return run
-    run = RunFolder(resume)
-    if not (resume / "settings.json").exists():
-        raise FileNotFoundError(f"{resume} is no run folder: it has no settings.json")
-    _begun.set(resume)
-    before = run.read_json("settings.json")
-    before = before.get("settings") if isinstance(before, dict) else None
-    if not isinstance(before, dict):
-        raise ValueError(f"{resume}/settings.json names no settings: start a new run")
-    changed = [
-        k for k in chosen if k != "resume" and before.get(k) != json.loads(json.dumps(chosen[k]))
-    ]
+        return begin(path, command, settings)
+    run, chosen = RunFolder(resume), plain(dataclasses.asdict(settings))
+    before = recorded(resume)["settings"]
+    usual = {f.name: plain(f.default) for f in dataclasses.fields(settings)}
+    was = {k: before.get(k, usual[k]) for k in chosen if k not in HOW}  # a setting that is newer
+    # than the folder had its default
+    changed = [k for k, value in was.items() if value != json.loads(json.dumps(chosen[k]))]
     if changed:
+        told = ", ".join(f"{k}: {was[k]!r}, now {chosen[k]!r}" for k in changed)
         raise ValueError(
-            f"{resume} was started with other settings ({', '.join(changed)}): give the same ones "
-            "to resume, or start a new run"
+            f"{resume} was started with other settings ({', '.join(changed)}): {told}. --resume "
+            f"{resume} alone goes on with its own; other settings are a new run"
         )
+    _hold(resume)
+    shutil.rmtree(resume / FAILED, ignore_errors=True)  # what failed is tried again
     return run
+
+
+def begin(path: Path, command: str, settings: Any) -> RunFolder:
+    """A new run in an empty folder that is there."""
+    run = RunFolder(path)
+    _hold(path)
+    chosen = plain(dataclasses.asdict(settings))
+    run.write_json(SETTINGS, {"command": command, "settings": chosen, "made": made_with()})
+    return run
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """What settings.json of a run folder says: command, settings, made.
+
+    Raises:
+        FileNotFoundError: no run folder.
+        ValueError: settings.json is none.
+    """
+    if not (path / SETTINGS).is_file():
+        raise FileNotFoundError(f"{path} is no run folder: it has no {SETTINGS}")
+    record = RunFolder(path).read_json(SETTINGS)
+    if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
+        raise ValueError(f"{path}/{SETTINGS} names no settings: start a new run")
+    return record
+
+
+def _hold(path: Path) -> None:
+    """This process works in the folder until it ends or has `ended`."""
+    _begun.set(path)
+    if path.resolve() in _locks:
+        return
+    file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    if not _locked(file):
+        os.close(file)
+        _begun.set(None)
+        raise ValueError(f"another process works in {path}: wait for it, or stop it")
+    _locks[path.resolve()] = file
+    RunFolder(path).write_json(STATE, {"state": "stopped"})  # it stays where it is killed outright
+
+
+def ended(state: str, error: str | None = None) -> None:
+    """Write how the run that this process began ended (done, failed, stopped), and let its folder
+    go; nothing where it began none."""
+    path = _begun.get()
+    file = None if path is None else _locks.pop(path.resolve(), None)
+    if path is None or file is None:
+        return
+    told = {"state": state} if error is None else {"state": state, "error": error}
+    RunFolder(path).write_json(STATE, told)
+    os.close(file)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """The run that this process began stays the one it is in, whatever is begun meanwhile."""
+    before = _begun.get()
+    try:
+        yield
+    finally:
+        _begun.set(before)
+
+
+def held(path: Path) -> bool:
+    """Whether a process works in a run folder."""
+    if path.resolve() in _locks:
+        return True
+    try:
+        file = os.open(path / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    free = _locked(file)
+    os.close(file)
+    return not free
+
+
+def _locked(file: int) -> bool:
+    """Whether this process holds the lock of an open file now; nobody where there are no locks."""
+    import fcntl  # of POSIX systems only
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            raise
+    return True
 
 
 def begun() -> Path | None:

@@ -1,102 +1,122 @@
-"""Worker processes of long runs, which end when their run does, or when it is stopped."""
+"""The jobs of a run on its executor: failures are recorded, and the other jobs go on."""
 
 from __future__ import annotations
 
-import os
-import signal
+import re
 import sys
-import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
-from threading import Thread
-from typing import TypeVar, TypeVarTuple
+from concurrent.futures import BrokenExecutor
+from typing import Generic, Protocol, TypeVar, TypeVarTuple
 
-GRACE = 5.0  # s that workers have to end
+from experiments.common.run_folder import FAILED, RunFolder
+from offpolicy.executors.running import AHEAD, attempts, parse
+
 Job = TypeVarTuple("Job")
 Result = TypeVar("Result")
+ALONE = "processes:1"
 
 
 class JobsError(ValueError):
     """Some jobs of a run failed; all others are done."""
 
 
-def results(
-    work: Callable[[*Job], Result], jobs: Iterable[tuple[*Job]], workers: int
-) -> Iterator[tuple[tuple[*Job], Result]]:
-    """Each job and what `work` returns of it, as they are done: here, or in so many processes.
+class Parallel(Protocol):
+    """Settings of a command whose jobs may run at the same time."""
 
-    An error in one job is told on stderr at once and the others go on. Whoever stops this, by a
-    signal or by reading no further, stops the processes and all jobs that wait.
+    @property
+    def workers(self) -> int: ...
+    @property
+    def executor(self) -> str | None: ...
+
+
+def executor_of(settings: Parallel) -> str:
+    """The text of the executor: as it was asked for, or `workers` processes of this computer."""
+    return settings.executor or f"processes:{settings.workers}"
+
+
+def results(
+    work: Callable[[*Job], Result],
+    jobs: Iterable[tuple[*Job]],
+    executor: str,
+    folder: RunFolder | None = None,
+) -> Iterator[tuple[tuple[*Job], Result]]:
+    """Each job and what `work` returns of it, as they are done, on an executor of
+    `offpolicy.executors.running`. One process, and one job in processes, is this process.
+
+    An error in one job is told on stderr at once, and written with its traceback into the folder
+    of the run; the others go on. A process that dies takes no other job with it: those that were
+    worked on are tried again, each in a process of its own. Whoever stops this, by a signal or by
+    reading no further, stops the workers and all jobs that wait.
 
     Raises:
         JobsError: jobs failed, after all others are done.
     """
-    todo, failed = [*jobs], list[Exception]()
-    for job, attempt in _attempts(work, todo, workers):
-        try:
-            result = attempt()
-        except Exception as error:  # noqa: BLE001  (raised below, after the others)
-            failed.append(error)
-            said = ", ".join(repr(part) for part in job if isinstance(part, str | int))
-            print(f"failed: {said or work.__name__}: {error}", file=sys.stderr, flush=True)
-        else:
-            yield job, result
+    todo, failed, starred = [*jobs], list[Exception](), _Starred(work)
+    total = len(todo)
+
+    def run(text: str, some: list[tuple[*Job]]) -> Iterator[tuple[tuple[*Job], Result]]:
+        for job, attempt in attempts(text, starred, some):
+            try:
+                result = attempt()
+            except BrokenExecutor:
+                lost.append(job)
+            except Exception as error:  # noqa: BLE001  (raised below, after the others)
+                failed.append(error)
+                _record(error, work, job, len(failed), folder)
+            else:
+                yield job, result
+
+    while todo:
+        lost = list[tuple[*Job]]()
+        text = _here(executor, len(todo))
+        yield from run(text, todo)
+        suspects, todo = lost[: AHEAD * parse(text).workers], lost[AHEAD * parse(text).workers :]
+        for job in suspects:
+            lost = []
+            yield from run(ALONE, [job])
+            if lost:
+                failed.append(BrokenExecutor("its process died: killed from outside, or no memory"))
+                _record(failed[-1], work, job, len(failed), folder)
     if failed:
         raise JobsError(
-            f"{len(failed)} of {len(todo)} jobs failed, the first with: {failed[0]}. What was done "
+            f"{len(failed)} of {total} jobs failed, the first with: {failed[0]}. What was done "
             "is kept"
         ) from failed[0]
 
 
-def _attempts(
-    work: Callable[[*Job], Result], jobs: list[tuple[*Job]], workers: int
-) -> Iterator[tuple[tuple[*Job], Callable[[], Result]]]:
-    """Each job with what returns its result, or raises its error."""
-    if workers == 1:
-        for job in jobs:
-            yield job, lambda job=job: work(*job)  # type: ignore[misc]
-        return
-    with pool(workers) as processes:
-        tasks = {processes.submit(work, *job): job for job in jobs}
-        yield from ((tasks[task], task.result) for task in as_completed(tasks))
+class _Starred(Generic[*Job, Result]):
+    """A function of several arguments as one of their tuple, which can be pickled."""
+
+    def __init__(self, work: Callable[[*Job], Result]) -> None:
+        self.work = work
+
+    def __call__(self, job: tuple[*Job]) -> Result:
+        return self.work(*job)
 
 
-@contextmanager
-def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes; a run that is killed outright leaves none behind, with its memory. When the
-    run is stopped, what waits is cancelled and what is being worked on is broken off."""
-    before = {child.pid for child in active_children()}
-    processes = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
-    try:
-        yield processes
-    except BaseException:
-        processes.shutdown(wait=False, cancel_futures=True)
-        _end({child.pid for child in active_children()} - before)
-        raise
-    finally:
-        processes.shutdown()
+def _here(executor: str, jobs: int) -> str:
+    """The executor, with no more processes than there are jobs; a single one is this process."""
+    asked = parse(executor)
+    if asked.kind != "processes":
+        return executor
+    workers = min(asked.workers, jobs)
+    return f"processes:{workers}" if workers > 1 else "serial"
 
 
-def _end(pids: set[int | None]) -> None:
-    """End processes that belong to nobody any more; kill those that do not end in time."""
-    until = time.monotonic() + GRACE
-    while left := [child for child in active_children() if child.pid in pids]:
-        for child in left:
-            child.terminate() if time.monotonic() < until else child.kill()
-        left[0].join(0.1)
-
-
-def _begin() -> None:
-    """In a worker: the run it belongs to decides when it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the run, too
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
+def _record(
+    error: Exception,
+    work: Callable[..., object],
+    job: tuple[object, ...],
+    nth: int,
+    folder: RunFolder | None,
+) -> None:
+    """Tell of a failed job; its traceback is written where there is a run folder."""
+    said = ", ".join(repr(part) for part in job if isinstance(part, str | int))
+    where = ""
+    if folder is not None:
+        name = re.sub(r"[^\w.=-]+", "-", said).strip("-")[:80]
+        text = "".join(traceback.format_exception(error))
+        where = f" (traceback: {folder.write_text(f'{FAILED}/{nth:03d}-{name}.txt', text)})"
+    told = f"failed: {said or work.__name__}: {error}{where}"
+    print(told, file=sys.stderr, flush=True)

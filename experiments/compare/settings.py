@@ -21,8 +21,9 @@ class Settings:
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
+    """Of the random numbers."""
 
     slate_size: int = 3
     n_candidates: int = 20
@@ -62,7 +63,10 @@ class Settings:
     """Effective sessions below which the gate says that it cannot tell."""
     level: float = 0.95
     workers: int = 2
-    """Candidates worked on at the same time, a process each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     threads: int = 1
     """Torch threads of a process."""
 

@@ -17,7 +17,7 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.common.worlds import EnvFactory, named_world
 from experiments.compare.candidates import ACTING_USERS, Material, pick_candidates, train
 from experiments.compare.row import judge
@@ -160,7 +160,7 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
     jobs = [(job.settings, job.run, c.name) for c in chosen]
     title = f"{len(left)} candidates: train, evaluate from the log, run in the world"
     with show.stage(title) as update:
-        finished = results(candidate_stage, jobs, job.settings.workers if len(left) > 1 else 1)
+        finished = results(candidate_stage, jobs, executor_of(job.settings), job.run)
         for done, ((_, _, name), _) in enumerate(finished, start=1):
             show.note(f"  {name} done ({done} of {len(left)})")
             update(done / len(left))

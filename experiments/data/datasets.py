@@ -222,7 +222,8 @@ def _id_lines(path: Path) -> list[NDArray[np.int64]]:
     """One array of 0-based ids for each line of 1-based ids."""
     try:
         return [
-            np.array(line.split(), np.int64) - 1 for line in _need(path).read_text("utf-8").splitlines()
+            np.array(line.split(), np.int64) - 1
+            for line in _need(path).read_text("utf-8").splitlines()
         ]
     except ValueError as error:
         raise ValueError(

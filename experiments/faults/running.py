@@ -23,7 +23,7 @@ TOGETHER = 10  # days of one seed
 JUDGED = 5  # runs of a fault whose log is judged, too: that takes longer than the day
 
 
-def faults_part(folder: RunFolder, *, runs: int, seed: int, workers: int) -> str:
+def faults_part(folder: RunFolder, *, runs: int, seed: int, executor: str) -> str:
     """Play what is left to play of all faults; the table, as Markdown."""
     todo = {
         one: [name for name in BY_NAME if not folder.has(_stage(name, one))]
@@ -31,7 +31,7 @@ def faults_part(folder: RunFolder, *, runs: int, seed: int, workers: int) -> str
     }
     jobs = [(one, names, one < seed + JUDGED) for one, names in todo.items() if names]
     with Show().stage(f"{sum(len(names) for _, names, _ in jobs)} faults") as update:
-        for done, (_, records) in enumerate(results(work, jobs, workers), 1):
+        for done, (_, records) in enumerate(results(work, jobs, executor, folder), 1):
             for record in records:
                 name = _stage(record["fault"], record["seed"])
                 folder.write_json(f"stages/{name}.json", record)
@@ -62,7 +62,7 @@ def work(seed: int, names: Sequence[str], judged: bool) -> list[Record]:
     return records
 
 
-def clean_part(folder: RunFolder, *, days: int, seed: int, workers: int) -> str:
+def clean_part(folder: RunFolder, *, days: int, seed: int, executor: str) -> str:
     """Play what is left to play of the days without a fault; the table, as Markdown."""
     jobs = [
         (one, min(TOGETHER, days - first))
@@ -70,7 +70,7 @@ def clean_part(folder: RunFolder, *, days: int, seed: int, workers: int) -> str:
         if not folder.has(f"clean-{one}")
     ]
     with Show().stage(f"{sum(n for _, n in jobs)} days without a fault") as update:
-        for done, (job, records) in enumerate(results(clean_work, jobs, workers), 1):
+        for done, (job, records) in enumerate(results(clean_work, jobs, executor, folder), 1):
             folder.write_json(f"stages/clean-{job[0]}.json", records)
             update(done / len(jobs))
     seeds = range(seed, seed - (-days // TOGETHER))

@@ -58,6 +58,7 @@ class Settings:
     dims: int = 16
     """Of users' preferences in the fitted world."""
     seed: int = 0
+    """Of the random numbers."""
     out: Path | None = None
     """Save the fitted world here, and rows.json beside it."""
 

@@ -18,10 +18,10 @@ import torch
 
 from experiments.common.building import build_with, rated
 from experiments.common.run_folder import open_run
-from experiments.common.seeds import purpose_seed
+from experiments.common.seeds import purpose_seed, seeds_of
 from experiments.common.tables import markdown_table
 from experiments.common.truth import serve
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.improve.planner_worlds import WORLDS, PlannerWorld
 from offpolicy import LoggedDataset
 from policies import ENCODERS, POLICIES, Encoder, build, collect, consumed_sequences, serving_of
@@ -48,7 +48,10 @@ class Settings:
     rows: tuple[str, ...] = ROWS
     """behaviour, names of policies.POLICIES, and such with " + encoder" behind; with " @0.2" at the
     end, slates are drawn by softmax at that temperature, in units of the scores."""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seed: int = 0
+    """Of the random numbers; the first of several seeds."""
+    seeds: int = 5
+    """How many seeds, from --seed on; everything random is made anew with each."""
     warm_sessions: int = 4000
     """Sessions of uniform slates, for the ratings that the logging policy shows by, and the
     encoder."""
@@ -62,11 +65,14 @@ class Settings:
     level: float = 0.95
     """Of the intervals, over seeds."""
     workers: int = 1
-    """Processes, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         for kind, names, known in (
@@ -77,7 +83,7 @@ class Settings:
             if unknown := sorted(set(names) - set(known)):
                 there = (*known, *POLICIES) if kind == "row" else known
                 raise ValueError(f"no {kind} {', '.join(unknown)}; there are {', '.join(there)}")
-        if min(len(self.worlds), len(self.rows), len(self.seeds), self.workers, self.users) < 1:
+        if min(len(self.worlds), len(self.rows), self.seeds, self.workers, self.users) < 1:
             raise ValueError("at least one world, row, seed, worker and user")
         if min(self.warm_sessions, self.truth_sessions, self.sessions or 2) < 2:
             raise ValueError("every number of sessions must be at least 2")
@@ -162,11 +168,11 @@ def run(settings: Settings) -> int:
     todo = [
         (settings, world, seed, row)
         for world in settings.worlds
-        for seed in settings.seeds
+        for seed in seeds_of(settings)
         for row in settings.rows
         if not folder.has(stage_of(world, seed, row))
     ]
-    for (_, world, seed, row), result in results(learn, todo, settings.workers):
+    for (_, world, seed, row), result in results(learn, todo, executor_of(settings), folder):
         folder.write_json(f"stages/{stage_of(world, seed, row)}.json", result)
         print(f"  done: {world}, seed {seed}, {row}: {result['value']:.2f}", flush=True)
     text = ""
@@ -174,7 +180,7 @@ def run(settings: Settings) -> int:
         read = [
             [
                 folder.read_json(f"stages/{stage_of(world, seed, row)}.json")
-                for seed in settings.seeds
+                for seed in seeds_of(settings)
             ]
             for row in settings.rows
         ]

@@ -50,6 +50,7 @@ class Settings:
     max_steps: int = 30
     users: int = 512
     seed: int = 0
+    """Of the random numbers."""
     out: Path | None = None
     """Write the table (.md) or the rows (.json) here."""
 

@@ -18,7 +18,7 @@ def run(settings: Settings) -> int:
     """All lines, then the page; a stopped run goes on with --resume FOLDER."""
     from experiments.common.run_folder import open_run
     from experiments.common.show import Show
-    from experiments.common.workers import results
+    from experiments.common.workers import executor_of, results
     from experiments.live.afterwards import compare
     from experiments.live.learning import recipe_of
     from experiments.live.lines import left_to_do, play
@@ -36,8 +36,8 @@ def run(settings: Settings) -> int:
             continue
         with show.stage(f"days of {', '.join(lines)}") as update:
             jobs = [(settings, folder.path, line) for line in lines]
-            workers = min(settings.workers, len(jobs))
-            for nth, _ in enumerate(results(play, jobs, workers), 1):
+            played = results(play, jobs, executor_of(settings), folder)
+            for nth, _ in enumerate(played, 1):
                 update(nth / len(jobs))
     after = None
     if settings.scenario == "drift":

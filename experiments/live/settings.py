@@ -27,7 +27,7 @@ class Settings:
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
     """Of users, their visits, and what is learnt."""
     days: int | None = None
@@ -92,7 +92,10 @@ class Settings:
     level: float = 0.95
     """Of the intervals."""
     workers: int = 2
-    """Lines played at the same time, a process each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
 
     def __post_init__(self) -> None:
         if min(self.n_days, self.users, self.workers, self.max_steps, self.slate_size) < 1:

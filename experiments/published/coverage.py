@@ -31,6 +31,7 @@ class Settings:
     """Logs of a smaller effective sample are set aside: there the gate would not judge."""
     level: float = 0.95
     seed: int = 0
+    """Of the random numbers."""
     out: Path | None = None
     """Markdown file to write the table to."""
 

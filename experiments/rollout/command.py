@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.common.run_folder import RunFolder, open_run
 from experiments.common.show import Show
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.rollout.planning import planned, pool_of_returns
 from experiments.rollout.report import page, to_csv
 from experiments.rollout.scenarios import BY_ID, RULE, SCENARIOS, TRAFFICS, work
@@ -39,12 +39,16 @@ class Settings:
     only: tuple[str, ...] = ()
     """Rows to play, by parts of their names; all by default."""
     seed: int = 2
+    """Of the random numbers."""
     workers: int = 2
-    """Processes of the computer, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if self.rollouts < 1 or self.sessions < 50:
@@ -79,10 +83,10 @@ def _part(part: str, settings: Settings, folder: RunFolder) -> str:
         return _rollouts(settings, folder)
     from experiments.faults.running import clean_part, faults_part
 
-    seed, workers = settings.seed, settings.workers
+    seed, executor = settings.seed, executor_of(settings)
     if part == "faults":
-        return faults_part(folder, runs=settings.runs, seed=seed, workers=workers)
-    return clean_part(folder, days=settings.clean_days, seed=seed, workers=workers)
+        return faults_part(folder, runs=settings.runs, seed=seed, executor=executor)
+    return clean_part(folder, days=settings.clean_days, seed=seed, executor=executor)
 
 
 def _rollouts(settings: Settings, folder: RunFolder) -> str:
@@ -93,7 +97,7 @@ def _rollouts(settings: Settings, folder: RunFolder) -> str:
     todo = [p for p in pieces if not folder.has(_file(p))]
     jobs = [(name, first, n, settings.seed, pool, _tuned(plans, name)) for name, first, n in todo]
     with show.stage(f"{sum(n for _, _, n in todo)} rollouts") as update:
-        for done, (job, record) in enumerate(results(work, jobs, settings.workers), 1):
+        for done, (job, record) in enumerate(results(work, jobs, executor_of(settings), folder), 1):
             folder.write_json(f"stages/{_file(job[:3])}.json", record)
             update(done / len(jobs))
     records: dict[str, list[Any]] = defaultdict(list)

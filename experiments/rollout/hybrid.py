@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.common.seeds import purpose_seed
+from experiments.common.seeds import purpose_seed, seeds_of
 from experiments.common.tables import markdown_table
 from experiments.common.truth import mean, ratio, serve
 from experiments.common.worlds import env_id, make_env
@@ -55,8 +55,10 @@ class Settings:
     """In which each policy is played, for each seed; the same users for all."""
     choice_seeds: tuple[int, ...] = (0, 1)
     """On which the length is chosen."""
-    seeds: tuple[int, ...] = (100, 101, 102)
-    """On which everything is reported."""
+    seed: int = 100
+    """Of the random numbers; the first of several seeds."""
+    seeds: int = 3
+    """How many seeds, from --seed on; everything random is made anew with each."""
     users: int = 128
     """Parallel users."""
     rounds: int = 15
@@ -65,11 +67,11 @@ class Settings:
     """Of the intervals."""
 
     def __post_init__(self) -> None:
-        if set(self.choice_seeds) & set(self.seeds):
+        if set(self.choice_seeds) & set(seeds_of(self)):
             raise ValueError("choice-seeds and seeds share one: what is chosen there looks better")
         if not self.lengths or max(self.lengths) > self.items:
             raise ValueError(f"lengths are {self.lengths}; give some of at most {self.items} items")
-        if min(self.truth_sessions, self.rounds) < 2 or not self.seeds or not self.choice_seeds:
+        if min(self.truth_sessions, self.rounds) < 2 or self.seeds < 1 or not self.choice_seeds:
             raise ValueError("give at least 2 truth-sessions, 2 rounds and a seed of each kind")
 
 
@@ -122,9 +124,9 @@ def hybrid_table(settings: Settings) -> HybridTable:
         if name not in (FULL, CHEAP)
     }
     chosen = chosen_of(choice)
-    values, rewards = _shares(settings, settings.seeds)
+    values, rewards = _shares(settings, seeds_of(settings))
     env = world_of(settings)
-    policies, log = learnt(settings, env, settings.seeds[0])
+    policies, log = learnt(settings, env, settings.seed)
     costs = cpu_of(policies, log, settings.rounds)
     rows, full = [], rewards[FULL]
     for name in policies:
@@ -133,7 +135,7 @@ def hybrid_table(settings: Settings) -> HybridTable:
         half = earned.high - earned.value
         cost = cost_share(costs[name], costs[FULL], settings.level)
         length = policies[name].table.length if isinstance(policies[name], Hybrid) else None
-        by_seed = (r.reshape(len(settings.seeds), -1), full.reshape(len(settings.seeds), -1))
+        by_seed = (r.reshape(settings.seeds, -1), full.reshape(settings.seeds, -1))
         least = float((by_seed[0].mean(axis=1) / by_seed[1].mean(axis=1)).min())
         ms = median(costs[name])
         rows.append(Row(name, length, ms, cost, values[name], least, earned.value, half))
@@ -218,7 +220,7 @@ def world_of(settings: Settings) -> Any:
 def markdown(table: HybridTable) -> str:
     """The table and what was chosen."""
     s = table.settings
-    sessions = s.truth_sessions * len(s.seeds)
+    sessions = s.truth_sessions * s.seeds
     rows = [
         {
             "policy": f"**{row.name}**" if row.name == table.chosen else row.name,
@@ -240,7 +242,7 @@ def markdown(table: HybridTable) -> str:
             "turns, the median ratio and its order-statistic interval; what a server does beside "
             f"it is the same for all. Value: {sessions:,} sessions of {s.max_steps} decisions in "
             f"{s.world}, the same users for every policy, models learnt from {s.sessions:,} "
-            f"sessions of each of the seeds {_said(s.seeds)}; intervals at {s.level:.0%} over "
+            f"sessions of each of the seeds {_said(seeds_of(s))}; intervals at {s.level:.0%} over "
             "sessions, given the logs that were learnt from.",
         ]
     )

@@ -74,9 +74,22 @@ def seed_of(cell: Cell, purpose: str) -> int:
 
 
 def compute_all(settings: Settings, cells: list[Cell], folder: Path) -> int:
-    """A column's cells, each written to the run folder when it is done; how many they were."""
+    """A column's cells, each written to the run folder when it is done; how many they were.
+
+    Raises ExceptionGroup with the error of every cell that failed, after the others.
+    """
+    errors = list[Exception]()
     for cell in cells:
-        RunFolder(folder).write_json(f"stages/{cell.stage}.json", compute(settings, cell))
+        try:
+            record = compute(settings, cell)
+        except Exception as error:  # noqa: BLE001  (raised below, after the others)
+            error.add_note(f"cell: {cell.stage}")
+            errors.append(error)
+        else:
+            RunFolder(folder).write_json(f"stages/{cell.stage}.json", record)
+    if errors:
+        notes = ", ".join(note for error in errors for note in error.__notes__)
+        raise ExceptionGroup(f"{errors[0]} ({notes})", errors)
     return len(cells)
 
 

@@ -11,7 +11,7 @@ from itertools import accumulate, groupby
 
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.study.settings import Cell, Settings, cells
 
 __all__ = ["Settings", "run"]
@@ -29,7 +29,7 @@ def run(settings: Settings) -> int:
     todo = [cell for cell in every if not folder.has(cell.stage)]
     with show.stage(f"{len(todo)} of {len(every)} cells") as update:
         jobs = [(settings, column, folder.path) for column in columns(todo)]
-        counts = (count for _, count in results(compute_all, jobs, settings.workers))
+        counts = (count for _, count in results(compute_all, jobs, executor_of(settings), folder))
         for done in accumulate(counts):
             update(done / len(todo))
     computed = {cell: folder.read_json(f"stages/{cell.stage}.json") for cell in every}

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from experiments.common.building import parameters
+from experiments.common.seeds import seeds_of
 
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
@@ -37,8 +38,10 @@ class Settings:
     agents: tuple[str, ...] = AGENTS
     """Of policies.POLICIES; those that act in a world learn there, the others from a log. With
     "ppo over one_step" the planner is fitted to the encoders' log, and the agent starts as it."""
+    seed: int = 0
+    """Of the random numbers; the first of several seeds."""
     seeds: int = 5
-    """Encoder, log and agent are made anew with each."""
+    """How many seeds, from --seed on; everything random is made anew with each."""
     steps: int = 300_000
     """Decisions that every agent learns from, in the world or in uniform logs."""
     warm_sessions: int = 4000
@@ -50,11 +53,14 @@ class Settings:
     users: int = 128
     level: float = 0.95
     workers: int = 2
-    """Processes, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if min(len(self.worlds), len(self.encoders), len(self.agents), self.workers) < 1:
@@ -83,7 +89,7 @@ def cells(settings: Settings) -> list[Cell]:
     s = settings
     return [
         Cell(world, encoder, agent, seed)
-        for seed, world, encoder, agent in product(range(s.seeds), s.worlds, s.encoders, s.agents)
+        for seed, world, encoder, agent in product(seeds_of(s), s.worlds, s.encoders, s.agents)
         if sensible(encoder, agent)
     ]
 

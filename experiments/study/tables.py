@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.common.seeds import seeds_of
 from experiments.study.aggregate import Interval, improvement, interquartile_mean, stratified
 from experiments.study.settings import END_TO_END, NONE, Cell, Settings, sensible
 from offpolicy.tables import markdown
@@ -28,7 +29,7 @@ def tables(settings: Settings, results: Results) -> str:
 
 def returns(settings: Settings, results: Results, world: str, encoder: str, agent: str) -> F64:
     """Return of every test session (seeds, sessions)."""
-    seeds = range(settings.seeds)
+    seeds = seeds_of(settings)
     return np.array([results[Cell(world, encoder, agent, s)]["returns"] for s in seeds])
 
 
@@ -98,7 +99,7 @@ def repeat_table(settings: Settings, results: Results, world: str) -> str:
     lines = []
     for agent in s.agents:
         for encoder in (e for e in s.encoders if sensible(e, agent)):
-            cells = [results[Cell(world, encoder, agent, n)] for n in range(s.seeds)]
+            cells = [results[Cell(world, encoder, agent, n)] for n in seeds_of(s)]
             strict = np.array([cell["no_repeat"]["returns"] for cell in cells]).mean(axis=1)
             cost = strict - np.array([cell["returns"] for cell in cells]).mean(axis=1)
             value = over_seeds(strict, s.level)
@@ -137,9 +138,7 @@ def aggregate_table(settings: Settings, results: Results) -> str:
         if encoder != NONE and (NONE, agent) in means:
             better = shown(stratified(improvement, table, means[NONE, agent], seed=0), "{:.0%}")
         seen = [
-            results[Cell(w, encoder, agent, n)]["coverage"]
-            for w in s.worlds
-            for n in range(s.seeds)
+            results[Cell(w, encoder, agent, n)]["coverage"] for w in s.worlds for n in seeds_of(s)
         ]
         row = [f"{encoder}, {agent}", shown(score, "{:+.2f}"), better, f"{np.mean(seen):.0%}"]
         lines.append(row)

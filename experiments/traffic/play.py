@@ -37,6 +37,7 @@ class Plan:
     connections: int = 1_000
     drain: float = 5.0  # s to wait for the last answers
     seed: int = 0
+    """Of the random numbers."""
 
     def __post_init__(self) -> None:
         COUNT.check("connections", self.connections)

@@ -46,6 +46,7 @@ class Settings:
     """Rounds without a better point before stopping."""
     level: float = 0.95
     seed: int = 0
+    """Of the random numbers."""
     threads: int = 1
     """Torch threads."""
     tensorboard: bool = True
@@ -53,7 +54,7 @@ class Settings:
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if min(self.rounds, self.users, self.patience, self.threads) < 1:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from offpolicy.errors import LogError
 from offpolicy.estimators.registry import ESTIMATORS, fitting
 from offpolicy.estimators.terms import check_gamma
+from offpolicy.executors.running import run_on
 from offpolicy.intervals.inference import Interval
 from offpolicy.storage.manifest import Part, damage, unreadable, verify_part
 from offpolicy.storage.parquet import parquet_parts
-from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.merging import merge, partial
 from offpolicy.streaming.moments import Moments
 from offpolicy.streaming.raw_terms import raw_terms, unit_column

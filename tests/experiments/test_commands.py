@@ -40,6 +40,9 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "leaderboard": "--data {d}/plays.csv --models popularity markov --out {d}/board",
     "study": "--worlds Boredom --encoders none --agents linucb --seeds 2 --steps 320 "
     "--warm-sessions 20 --sessions 20 --max-steps 5 --users 16 --workers 1 --out {d}/runs",
+    "sweep": "{d}/sweep.yaml --executor serial --out {d}/runs",
+    "tune": "{d}/tune.yaml --trials 2 --executor serial --out {d}/runs",
+    "runs": "list {d}/runs",
     "climb": "--seeds 2 --rounds 2 --sessions 60 --warm-sessions 20 --truth-sessions 20 "
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
@@ -80,11 +83,11 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "benchmark estimators": "--logs 2 --choices 0 --worlds waves --seed 1",
     "benchmark plans": "--worlds Longplay --runs 4 --plans 2 --candidates 2 --sessions 150 "
     "--pool 200 --warm-sessions 40 --max-steps 4 --users 16",
-    "benchmark agents": "--only Boredom/PPO --seeds 0 --sessions 10 --test-sessions 10 "
+    "benchmark agents": "--only Boredom/PPO --seeds 1 --sessions 10 --test-sessions 10 "
     "--steps 1024 --rounds 1 --users 32 --workers 1 --out {d}/runs",
-    "benchmark planners": "--worlds Longplay --rows behaviour one_step bc --seeds 100 101 "
+    "benchmark planners": "--worlds Longplay --rows behaviour one_step bc --seed 100 --seeds 2 "
     "--warm-sessions 30 --sessions 40 --truth-sessions 20 --users 16 --out {d}/runs",
-    "benchmark organic": "--products 20 --decisions 1600 --seeds 0 --sessions 20 --users 8 "
+    "benchmark organic": "--products 20 --decisions 1600 --seeds 1 --sessions 20 --users 8 "
     "--epochs 1 --hidden 4",
     "benchmark fitted-world": "--warm-sessions 40 --sessions 120 --encoder {encoder} "
     "--env-steps 1024 --learners 16 --truth-sessions 40 --users 16 --max-steps 5 --out {d}/world",
@@ -92,14 +95,19 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--users 200 --rps 40 --seconds 0.5 --plain-seconds 0.5 --probe-seconds 0.3 "
     "--overload-seconds 0.5 --parts load",
     "benchmark hybrid": "--items 30 --lengths 5 10 --sessions 40 --truth-sessions 10 --users 10 "
-    "--max-steps 3 --choice-seeds 0 --seeds 1 --rounds 2",
+    "--max-steps 3 --choice-seeds 0 --seed 1 --seeds 1 --rounds 2",
     "benchmark flips": "--flips 20 --kinds log world --workers 1 --out {d}/runs",
     "benchmark fuzz": "--calls 30 --parts logs estimators --workers 1 --out {d}/runs",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }
-BEFORE = dict.fromkeys(("explain", "serve", "retrain"), "release")  # command -> the one that makes
-# what it reads
+BEFORE = dict.fromkeys(("explain", "serve", "retrain"), "release") | {"runs": "study"}  # command ->
+# the one that makes what it reads
+EXTRAS = {"tune": "optuna"}  # command -> what it needs beside the project
+LEARN = (
+    "settings: {policy: popularity, rounds: 1, steps: 64, users: 16, sessions: 10, "
+    "test_sessions: 10, tensorboard: false}\n"
+)
 
 
 @pytest.fixture
@@ -122,6 +130,8 @@ def folder(tmp_path: Path) -> Path:
         for t, item in enumerate(rng.permutation(40)[: 8 + u % 4])
     ]
     (tmp_path / "plays.csv").write_text("\n".join(["user,item,timestamp", *plays]) + "\n")
+    (tmp_path / "sweep.yaml").write_text(f"command: train-policy\n{LEARN}over: {{seed: [0, 1]}}\n")
+    (tmp_path / "tune.yaml").write_text(f"{LEARN}search: {{policy.temperature: [1.0, 2.0]}}\n")
     _serve(tmp_path)
     return tmp_path
 
@@ -161,6 +171,8 @@ def test_a_command_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(folder)
+    if command in EXTRAS:
+        pytest.importorskip(EXTRAS[command])
     if command in BEFORE:
         assert main(options(BEFORE[command], folder)) == 0
     status = main(options(command, folder, server=server))

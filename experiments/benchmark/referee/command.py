@@ -14,7 +14,7 @@ from experiments.benchmark.referee.jobs import JOBS, work
 from experiments.benchmark.referee.tables import page, to_csv
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +29,16 @@ class Settings:
     """What to measure, by the beginnings of names: rate-1-, marginal, terms-, watch-, clean-,
     fault-; all by default."""
     seed: int = 0
+    """Of the random numbers."""
     workers: int = 2
-    """Processes of the computer, one thread each."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if self.replicates < 2:
@@ -58,7 +62,8 @@ def run(settings: Settings) -> int:
         (job, settings.replicates, settings.seed) for job in settings.jobs if not folder.has(job)
     ]
     with show.stage(f"{len(todo)} of {len(settings.jobs)} measurements") as update:
-        for done, ((job, _, _), record) in enumerate(results(work, todo, settings.workers), 1):
+        coming = results(work, todo, executor_of(settings), folder)
+        for done, ((job, _, _), record) in enumerate(coming, 1):
             folder.write_json(f"stages/{job}.json", record)
             update(done / len(todo))
             show.note(f"  done: {job}, {record['cpu_seconds']:.1f} CPU-seconds")

@@ -43,6 +43,7 @@ class Settings:
     dim: int = 64
     users: int = 20_000
     seed: int = 0
+    """Of the random numbers."""
     folder: Path | None = None
     """Where registry, logs and the server's errors are kept; a temporary folder by default."""
 

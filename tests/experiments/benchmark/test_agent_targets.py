@@ -53,7 +53,7 @@ def test_a_row_runs_and_a_resumed_one_is_not_learnt_again(
     target = next(t for t in TARGETS if t.against)
     small = replace(target, steps=512, rounds=1, users=16, against=(0.3, 0.6))
     monkeypatch.setattr(agents, "TARGETS", (small,))
-    settings = {"seeds": (0,), "sessions": 20, "test_sessions": 20, "workers": 1}
+    settings = {"seeds": 1, "sessions": 20, "test_sessions": 20, "workers": 1}
     assert run(Settings(**settings, out=tmp_path)) == 0  # type: ignore[arg-type]
     folder = next(tmp_path.iterdir())
     table = (folder / "table.txt").read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.common.run_folder import new_folder
+from experiments.common.run_folder import RunFolder, new_folder
 from experiments.common.workers import JobsError, results
 
 
@@ -23,16 +23,38 @@ def tripled(x: int) -> int:
     return 3 * x
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.filterwarnings("ignore")  # of the clusters' own libraries
+@pytest.mark.parametrize("executor", ["serial", "processes:2", "ray", "dask"])
 def test_a_job_that_fails_is_told_and_the_others_go_on(
-    workers: int, capsys: pytest.CaptureFixture[str]
+    executor: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    coming = results(tripled, [(x,) for x in range(5)], workers)
+    """Its traceback, with the line that raised, is in the run folder."""
+    if executor in ("ray", "dask"):
+        pytest.importorskip({"dask": "distributed"}.get(executor, executor))
+    coming = results(tripled, [(x,) for x in range(5)], executor, RunFolder(tmp_path))
     done = [next(coming) for _ in range(4)]
     assert sorted(done) == [((0,), 0), ((1,), 3), ((3,), 9), ((4,), 12)]
-    assert workers == 2 or "failed: 2: two is no good" in capsys.readouterr().err, "told at once"
     with pytest.raises(JobsError, match="1 of 5 jobs failed, the first with: two is no good"):
         next(coming)
+    (file,) = (tmp_path / "failed").iterdir()
+    assert 'raise RuntimeError("two is no good")' in file.read_text()
+    told = capsys.readouterr().err
+    assert f"failed: 2: two is no good (traceback: {file})" in told
+
+
+def dies(x: int) -> int:
+    if x == 2:
+        os._exit(9)
+    return 3 * x
+
+
+def test_a_process_that_dies_takes_no_other_job_with_it(tmp_path: Path) -> None:
+    coming = results(dies, [(x,) for x in range(12)], "processes:2", RunFolder(tmp_path))
+    done = [next(coming) for _ in range(11)]
+    with pytest.raises(JobsError, match="1 of 12 jobs failed, the first with: its process died"):
+        next(coming)
+    assert sorted(done) == [((x,), 3 * x) for x in range(12) if x != 2]
+    assert [f.name for f in (tmp_path / "failed").iterdir()] == ["001-2.txt"]
 
 
 @pytest.fixture

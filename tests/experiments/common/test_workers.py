@@ -12,7 +12,7 @@ import pytest
 
 RUN = """
 import os, time
-from experiments.common.workers import pool
+from offpolicy.executors.pools import pool
 
 if __name__ == "__main__":
     with pool(1) as processes:

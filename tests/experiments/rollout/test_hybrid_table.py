@@ -17,7 +17,7 @@ from experiments.rollout.shares import cost_share
 
 TINY = Settings(
     items=30, lengths=(5, 30), sessions=60, truth_sessions=30, users=10, max_steps=3,
-    choice_seeds=(0,), seeds=(1,), rounds=3,
+    choice_seeds=(0,), seed=1, seeds=1, rounds=3,
 )  # fmt: skip
 
 
@@ -49,6 +49,6 @@ def test_the_shortest_list_that_is_good_enough_is_chosen() -> None:
 
 def test_the_seeds_of_the_choice_are_others() -> None:
     with pytest.raises(ValueError, match="share one"):
-        Settings(seeds=(0, 1))
+        Settings(seed=0, seeds=2)
     with pytest.raises(ValueError, match="lengths"):
         Settings(items=20)

@@ -20,8 +20,8 @@ from offpolicy import (
     terms,
     write_log,
 )
+from offpolicy.executors.running import run_on
 from offpolicy.streaming.compaction import compact
-from offpolicy.streaming.executors import run_on
 from offpolicy.streaming.stream import StreamSpec, stream_estimates
 from tests.offpolicy.factories import STREAM, raw_files, sessions_log, target
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from offpolicy.streaming.executors import run_on
+from offpolicy.executors.running import attempts, run_on
 from offpolicy.streaming.stream import stream_estimates
 from tests.offpolicy.factories import STREAM, raw_files
 
@@ -28,7 +29,7 @@ def test_a_cluster_gives_the_numbers_of_one_reading(tmp_path: Path, executor: st
             assert theirs.low == pytest.approx(mine.low, abs=1e-9)
 
 
-@pytest.mark.parametrize("executor", ["threads:1", "threads:3"])
+@pytest.mark.parametrize("executor", ["serial", "threads:1", "threads:3"])
 def test_results_come_in_order_and_do_not_pile_up(executor: str) -> None:
     begun: list[int] = []
 
@@ -62,3 +63,34 @@ def test_a_missing_extra_says_what_to_install(
     monkeypatch.setitem(sys.modules, CLUSTERS[executor], None)
     with pytest.raises(ImportError, match=r"pip install 'longplay\["):
         run_on(executor, len, [[1]])
+
+
+@pytest.mark.parametrize(
+    ("executor", "says"),
+    [
+        ("boats", "no executor 'boats'; there are serial, threads:N"),
+        ("serial:2", "no executor 'serial:2'"),
+        ("processes", "needs a number of workers, such as processes:2"),
+        ("processes:0", "needs a number of workers"),
+        ("threads:-1", "needs a number of workers"),
+    ],
+)
+def test_an_executor_that_is_none_is_refused_before_anything_runs(executor: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        run_on(executor, len, [[1]])
+
+
+def test_whoever_is_first_is_read_first() -> None:
+    """The slow item holds no other up, where order is not asked for."""
+    held = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            held.wait(30)
+        return item
+
+    coming = attempts("threads:2", work, range(6))
+    first = [next(coming)[1]() for _ in range(3)]
+    held.set()
+    assert first == [1, 2, 3]
+    assert sorted([*first, *(attempt() for _, attempt in coming)]) == [*range(6)]
