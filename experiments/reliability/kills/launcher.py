@@ -17,7 +17,8 @@ from experiments.__main__ import main as longplay
 from experiments.reliability.kills.jobs import WRITERS, Step
 
 PRELOADED = (
-    "torch", "pandas", "pyarrow.parquet", "scipy.stats", "gymnasium", "recsim_env", "policies.rollout",
+    "torch", "pandas", "pyarrow.parquet", "scipy.stats", "gymnasium", "recsim_env",
+    "policies.rollout",
     "experiments.compare.command", "experiments.study.command", "experiments.train.train_encoder",
     "experiments.train.train_policy", "experiments.logs.compact", "experiments.serve.serve",
     "experiments.serve.release.command", "policies.encoders.models.gru4rec",

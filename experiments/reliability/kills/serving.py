@@ -19,6 +19,7 @@ from serving.events.folder import SegmentFolder
 from serving.events.log import REMOVED
 
 URL = re.compile(r"serving on (http://\S+)")
+ENDS = {signal.SIGKILL: -9, signal.SIGTERM: 0, signal.SIGINT: 130}  # exit status
 PAUSE = 0.03  # s between requests
 LONGEST, PATIENCE = 1.5, 120.0  # s under load, and for a start
 
@@ -69,8 +70,7 @@ class Stopped:
                 time.sleep(PAUSE)
         finally:
             ended = self.launcher.end(process, out, sent, 0.0)
-        status = -9 if sent == signal.SIGKILL else 0
-        if ended.status != status or "Traceback" in ended.errors:
+        if ended.status != ENDS[sent] or "Traceback" in ended.errors:
             raise BrokenPromiseError(f"status {ended.status}: {ended.errors[-300:]}")
         check_end(ended._replace(status=0), sent)
         return told
@@ -106,7 +106,7 @@ def _decisions(folder: Path) -> dict[str, tuple[str, ...]]:
                 continue
             event = read_event(entry.event)
             if isinstance(event, Decision):
-                if event.request_id in found:
-                    raise ValueError(f"{event.request_id} is there twice")
-                found[event.request_id] = tuple(event.items)
+                if event.decision_id in found:
+                    raise ValueError(f"{event.decision_id} is there twice")
+                found[event.decision_id] = tuple(event.items)
     return found
