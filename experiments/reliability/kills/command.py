@@ -20,7 +20,7 @@ from experiments.reliability.kills.attack import BROKEN, LATE, NAMES, SIGNALS, S
 NOTES = """\
 *Stopped*: the signal came while it ran, and then: what stood on the disk could be read, the run
 that was resumed or done again ended with the same bytes, nothing temporary and no process was left,
-and SIGTERM and SIGINT ended it with status 143 and 130 and a word (a server: with status 0 and 130).
+and SIGTERM and SIGINT ended it with status 143 and 130 and a word (a server: SIGTERM with 0).
 *Compared*: of the files that a run leaves, those in which two undisturbed runs agree byte for byte;
 the others tell times. *Broken* must be 0."""
 
