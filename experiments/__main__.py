@@ -182,6 +182,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.reliability.fuzz.command",
         "odd and hostile calls of every registry and command: answered or refused, or a fault",
     ),
+    "benchmark kills": Command(
+        "experiments.reliability.kills.command",
+        "runs that are killed at random moments and gone on with: the same bytes, nothing left",
+    ),
     "benchmark encoders": Command(
         "experiments.benchmark.encoders", "training and serving speed of the encoders"
     ),
@@ -276,19 +280,29 @@ class TerminatedError(KeyboardInterrupt):
 
 @contextmanager
 def _told_of_terminations() -> Iterator[None]:
-    """SIGTERM raises inside; servers set handlers of their own."""
+    """SIGTERM raises inside; servers set handlers of their own. What a broken-off import raises in
+    its place is not told: that it was stopped is."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminated)
+    stops = list[KeyboardInterrupt]()
+
+    def stop(number: int, frame: object) -> None:
+        stops.append(TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise stops[-1]
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, stop)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, stop)
     try:
         yield
+    except Exception as error:
+        if stops:
+            raise stops[-1] from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise TerminatedError
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stopped() -> str:

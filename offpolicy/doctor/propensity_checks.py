@@ -32,7 +32,8 @@ def structure(log: LoggedDataset, event_id: NDArray[np.generic] | None) -> Findi
     if log.candidate_propensity is None:
         return Finding("structure", Level.PASS, "ranges, order and items hold", rule)
     total = log.candidate_propensity.sum(1)
-    off = (total > 1 + ENTRY) | ((total < 1 - ENTRY) & not bool((log.slate[:, 0] < 0).any()))
+    whole = not bool((log.slate[:, 0] < 0).any())  # else nothing shown has the rest
+    off = (total > 1 + ENTRY) | ((total < 1 - ENTRY) & whole)
     if off.any():
         return _structural(off, f"sum to {total[off][0]:.4f} and the like, not 1", rule, ADVICE)
     off = propensity_mismatch(log)

@@ -16,7 +16,7 @@ from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.arrow import SCHEMA_VERSION, log_from_tables, read_metadata
 from offpolicy.storage.atomic import write_text
-from offpolicy.storage.claims import held, standing
+from offpolicy.storage.claims import held, standing, sweep
 from offpolicy.storage.sealed import sealed, unsealed
 
 MANIFEST = "manifest.json"
@@ -92,6 +92,7 @@ def one_writer(folder: Path) -> Iterator[Manifest]:
     Parts of a writer that was killed, or that failed here, are removed.
     """
     with held(folder, wait=True):
+        sweep(folder)
         _remove_unlisted(folder)
         try:
             yield read_manifest(folder)

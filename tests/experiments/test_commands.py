@@ -98,6 +98,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--max-steps 3 --choice-seeds 0 --seed 1 --seeds 1 --rounds 2",
     "benchmark flips": "--flips 20 --kinds log world --workers 1 --out {d}/runs",
     "benchmark fuzz": "--calls 30 --parts logs estimators --workers 1 --out {d}/runs",
+    "benchmark kills": "--kills 2 --terms 1 --interrupts 1 --jobs release --workers 1 "
+    "--out {d}/runs",
     "benchmark encoders": "--models gru4rec --length 10 --serve-length 5 --dim 4 --batch 64 "
     "--top 2 --events 400 --repeats 1",
 }

@@ -1,0 +1,1 @@
+"""Runs that are killed or stopped at random moments, and started again."""
