@@ -4,13 +4,19 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo test check format lint types acceptance
+.PHONY: demo test test-minimums check format lint types acceptance
 
 demo: .venv/core ## install, then the main job on its own world
 	$(BIN)/longplay compare
 
 test: .venv/dev ## install what testing needs, then every test
 	$(BIN)/python -m pytest -n 2
+
+test-minimums: ## the tests of logs, worlds and policies at the declared lower bounds
+	$(PYTHON) -m venv .venv-minimums
+	.venv-minimums/bin/pip install --quiet --disable-pip-version-check --constraint constraints-minimums.txt torch
+	.venv-minimums/bin/pip install --quiet --disable-pip-version-check --constraint constraints-minimums.txt --editable '.[dev]'
+	.venv-minimums/bin/python -m pytest -n 2 -m "not slow" tests/offpolicy tests/recsim_env tests/policies
 
 check: .venv/dev lint types test ## the gate: format, lint, types, tests
 

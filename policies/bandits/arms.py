@@ -185,7 +185,9 @@ def linear_arms(serving: Serving, config: ArmsConfig, encoder: Encoder | None) -
         return LinearArms(config.arms, state, own, *none, ridge=config.ridge)
     table = item_table(serving, encoder).astype(np.float64)
     lead = table @ directions(table, config.rank)
-    lead /= np.maximum(lead.std(axis=0), 1e-9)
+    spread = lead.std(axis=0)
+    apart = spread > 1e-6 * spread.max(initial=1e-3)  # rounding, divided, would be a constant
+    lead = np.where(apart, lead / np.where(apart, spread, 1.0), 0.0)
     items = np.concatenate([np.ones((len(table), 1)), lead], axis=1)
     axes = np.eye(state.size)[:, : min(config.rank, state.size)]
     joint = Regressions.empty(1, (axes.shape[1] + 1) * items.shape[1], config.ridge)

@@ -86,6 +86,13 @@ def test_it_finds_what_users_take(name: str, settings: dict[str, Any]) -> None:
     assert good.mean() > 0.85
 
 
+def test_directions_in_which_items_do_not_differ_say_nothing() -> None:
+    """Six items differ in five directions; the sixth would be rounding, divided by its spread."""
+    bandit = POLICIES["linucb"].load()(SERVING, arms="shared").score_model
+    np.testing.assert_allclose(bandit.arms.items.std(axis=0), [0, 1, 1, 1, 1, 1, 0], atol=1e-9)
+    np.testing.assert_array_equal(bandit.arms.items[:, 6], 0.0)
+
+
 def test_draws_come_from_the_posterior() -> None:
     """Mean theta, covariance width^2 A^-1, within 4 standard errors of 20,000 draws."""
     rng = np.random.default_rng(0)
