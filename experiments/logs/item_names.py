@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.logs.log_files import column_names, open_log
-from experiments.logs.tables import FORMATS, read_table
+from offpolicy.storage.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, read_log
 from offpolicy.storage.foreign import ITEMS, table_columns
 from offpolicy.storage.manifest import MANIFEST

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.logs.seen import warn
-from experiments.logs.tables import FORMATS, read_table
+from offpolicy.storage.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
 from offpolicy.storage.foreign import table_columns
 from offpolicy.storage.manifest import MANIFEST, log_parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +21,8 @@ from offpolicy.log.columns import (
     whole_numbers,
 )
 from offpolicy.log.names import NameTable
-from offpolicy.log.rectangular import rectangular_tables
+from offpolicy.log.rectangular import column_array, rectangular_tables
+from offpolicy.vocabulary import Vocabulary
 
 IDS = ("session", "user")
 ITEMS = ("slate", "candidates", "consumed", "prior_items")
@@ -52,6 +54,45 @@ def typed_columns(
         else:
             columns[name] = _measured(name, x)
     return columns, known
+
+
+def coded_items(
+    given: Mapping[str, Any], *, large: bool = False
+) -> tuple[dict[str, Any], tuple[str, ...] | None]:
+    """Columns, items as codes where some are names; and the names of the codes, sorted, None where
+    items are codes as they come. `large`: whole numbers that fit no code are names, too."""
+    items = {n: x for n, x in given.items() if n in ITEMS and x is not None}
+    if not any(_names(x, large) for x in items.values()):
+        return dict(given), None
+    filled = {n: x for n, x in given.items() if x is not None}
+    tables = rectangular_tables(filled)
+    arrays = {n: _as_names(tables[n]) for n in items}
+    flat = [a.ravel().astype(object) for a in arrays.values()]
+    names = Vocabulary.of(np.concatenate(flat))
+    return tables | {n: names.codes(a, n).astype(np.int32) for n, a in arrays.items()}, names.names
+
+
+def _names(x: Any, large: bool) -> bool:
+    """Whether entries are text, ids of other kinds, or whole numbers beyond 31 bits."""
+    a = column_array(x)
+    if a.dtype.kind in "iu":
+        return large and bool(a.size) and int(a.max()) > np.iinfo(np.int32).max
+    if a.dtype.kind != "O":
+        return a.dtype.kind in "UT"
+    flat = a.ravel().tolist()
+    if any(isinstance(row, list | tuple | np.ndarray) for row in flat):
+        return any(_names(row, large) for row in flat if row is not None and len(row))
+    return any(
+        isinstance(v, str | UUID)
+        or (large and isinstance(v, int | np.integer) and v > np.iinfo(np.int32).max)
+        for v in flat
+    )
+
+
+def _as_names(x: Any) -> NDArray[Any]:
+    """The array; text stays text."""
+    a = column_array(x)
+    return a if a.dtype.kind in "iuf" else a.astype(object)
 
 
 def _measured(name: str, x: ArrayLike) -> NDArray[Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 FORMATS = (".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".json")
+TEXT = FORMATS[2:]
+TEXT_IDS = ("session", "user")  # columns of a log that text formats are read as text
 
 
 def read_table(path: Path, *, text: Sequence[str] = ()) -> Any:
