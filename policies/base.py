@@ -12,13 +12,13 @@ from offpolicy.log import LoggedDataset
 from policies.observation import (
     Observation,
     Serving,
-    check_known_items,
     items_of,
     observation_of,
     observation_of_log,
     serving_of,
 )
 from policies.slates.distributions import RandomSource, SlateDistribution, drawn
+from policies.validation import check_known_items
 
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv

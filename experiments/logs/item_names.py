@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.logs.log_files import column_names, open_log
-from offpolicy.storage.tables import FORMATS, read_table
+from experiments.data.mapping import column_names
+from experiments.logs.log_files import open_log
 from offpolicy import LoggedDataset, read_log
 from offpolicy.storage.foreign import ITEMS, table_columns
 from offpolicy.storage.manifest import MANIFEST
+from offpolicy.storage.tables import FORMATS, read_table
 
 OF_LOG = "log"
 NAMES = "items.txt"  # in the folder that holds a policy

@@ -10,13 +10,12 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.mapping import column_names
 from experiments.logs.seen import warn
-from offpolicy.storage.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
 from offpolicy.storage.foreign import table_columns
 from offpolicy.storage.manifest import MANIFEST, log_parts
-
-Columns = dict[str, str | Sequence[str]]
+from offpolicy.storage.tables import FORMATS, read_table
 
 
 def open_log(
@@ -39,22 +38,6 @@ def _opened(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDa
         return read_log(path)
     source = read_table(path) if text else path
     return read_log(source, columns=column_names(columns), n_items=n_items)
-
-
-def column_names(columns: Sequence[str]) -> Columns:
-    """slate=item_id -> {"slate": "item_id"}; slate=a,b -> {"slate": ["a", "b"]}.
-
-    Raises:
-        ValueError: an entry is written otherwise.
-    """
-    named: Columns = {}
-    for entry in columns:
-        ours, equals, theirs = entry.partition("=")
-        if not equals:
-            raise ValueError(f"--columns {entry}: write ours=theirs, such as slate=item_id")
-        parts = theirs.split(",")
-        named[ours] = parts if len(parts) > 1 else theirs
-    return named
 
 
 def scores_of(

@@ -39,10 +39,10 @@ def log_from_table(
     are matrices already (lists of different length are padded), and what is not named keeps its own
     name; text that holds lists ("[a, b]", "a|b") is read as lists. `n_items` defaults to the
     largest item id and one. Items may be names: `item_names` names the items 0, 1, 2 … in order, by
-    default those that the table holds, sorted. Two columns need not be a log's: `time`, which gives the
-    steps of sessions where there are none, and `clicked`, a list of what was clicked of each slate
-    (0 and 1 for each place, or items), which gives position_reward, consumed and, where there is
-    none, the reward, the number of clicks.
+    default those that the table holds, sorted. Two columns need not be a log's: `time`, which gives
+    the steps of sessions where there are none, and `clicked`, a list of what was clicked of each
+    slate (0 and 1 for each place, or items), which gives position_reward, consumed and, where there
+    is none, the reward, the number of clicks.
 
     A table without a session is read as single decisions, one a row, and has no session values. If
     it has steps, ends or users, that must be said: {"session": "@row"}.

@@ -22,11 +22,10 @@ from policies.observation import (
     Observation,
     Serving,
     candidate_items,
-    check_known_items,
     observation_of_log,
 )
 from policies.saved import Saved, prefixed, under
-from policies.validation import COUNT, POSITIVE
+from policies.validation import COUNT, POSITIVE, check_known_items
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from offpolicy.vocabulary import Vocabulary
 from policies.base import Policy
 from policies.catalog import POLICIES
 from policies.encoders.base import Encoder
@@ -49,6 +50,8 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
     nodes = _nodes(policy)
     serving = policy.serving
     arrays: Arrays = {"items": serving.item_features}
+    if serving.item_names is not None:
+        arrays[checkpoint.NAMES] = Vocabulary(serving.item_names).to_bytes()
     for at, node in enumerate(nodes):
         arrays |= {f"{at}.{name}": value for name, value in node.saved.arrays.items()}
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
@@ -103,6 +106,7 @@ def load(
     saved_for = Serving(
         **about["serving"] | {"response_names": tuple(about["serving"]["response_names"])},
         item_features=arrays["items"],
+        item_names=_names(arrays),
     )
     if serving is not None:
         _check_same_world(saved_for, serving, folder)
@@ -153,6 +157,12 @@ def catalogue_hash(serving: Serving) -> str:
     """A short hash of the items' features in the order of their ids: what ids 0..A-1 stand for."""
     features = np.ascontiguousarray(serving.item_features, dtype=np.float32)
     return hashlib.sha256(repr(features.shape).encode() + features.tobytes()).hexdigest()[:16]
+
+
+def _names(arrays: Arrays) -> tuple[str, ...] | None:
+    """Of the items, where they were saved."""
+    names = arrays.get(checkpoint.NAMES)
+    return None if names is None else Vocabulary.from_bytes(names).names
 
 
 class _Node(NamedTuple):
