@@ -54,6 +54,14 @@ COMMANDS: dict[str, Command] = {
         "experiments.live.command",
         "serve, log, join, learn, gate, roll out: the loop closed in a simulator, with a timeline",
     ),
+    "inspect": Command(
+        "experiments.doors.inspect_table",
+        "what a table seems to hold: guess its columns, show its rows, say what is missing",
+    ),
+    "recommend": Command(
+        "experiments.doors.recommend",
+        "what to show one user, in your ids, from a policy or encoder",
+    ),
     "check": Command("experiments.logs.check", "is this log fit to be weighed? the log doctor"),
     "drift": Command(
         "experiments.logs.drift", "has traffic changed since a reference log, and what to do"

@@ -66,10 +66,11 @@ class Vocabulary:
         distinct, at = distinct_names(values)
         unknown = [name for name in distinct if name and name not in self._codes]
         if unknown:
-            row = int(np.flatnonzero(at.ravel() == distinct.index(unknown[0]))[0])
-            where = f"{column}[{row // max(int(np.prod(at.shape[1:])), 1)}]" if column else "input"
+            place = int(np.flatnonzero(at.ravel() == distinct.index(unknown[0]))[0])
+            row = place // max(int(np.prod(at.shape[1:])), 1)
+            where = f"{column}[{row}]: " if column else ""
             raise LogError(
-                f"{where} holds {unknown[0]!r}, which is none of the {len(self):,} {self.kind}"
+                f"{where}{unknown[0]!r} is none of the {len(self):,} {self.kind}"
                 f"{self._like(unknown[0])}. ({len(unknown)} such names)"
             )
         codes = np.array([self._codes.get(name, -1) for name in distinct], np.int64)

@@ -165,8 +165,8 @@ def run_data(settings: Settings) -> int:
     """A world of consumption."""
     show = Show()
     data = load(settings.data, settings.data_root, settings.columns)
-    for said in data.notes if isinstance(data, Interactions) else ():
-        show.note(said)
+    for note in data.notes if isinstance(data, Interactions) else ():
+        show.note(note)
     lists, seen = users_of(settings, data), attention_of(settings)
     topics, n_items = topics_of(data), data.sequences.n_items
     order = np.random.default_rng(settings.seed).permutation(len(lists))

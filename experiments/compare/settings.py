@@ -14,7 +14,7 @@ class Settings:
     """Real interactions to build the world from (ml-100k, ml-1m, amazon-beauty, coat, or a file of
     user, item, timestamp); the embedded world otherwise."""
     columns: tuple[str, ...] = ()
-    """What the columns of a file of interactions are called, ours=theirs:
+    """What the columns of a file of interactions are called, ours=theirs: item=track_id
     timestamp=played_at reward=completed; or a .yaml that longplay inspect wrote."""
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""

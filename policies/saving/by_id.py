@@ -55,23 +55,24 @@ def recommend_items(
     Raises ValueError for an unknown id, too few items to choose among, or an array of another
     shape; FileNotFoundError where nothing is saved.
     """
+    served: Any = model
     if isinstance(model, str | os.PathLike):
-        names = names or checkpoint.item_names(model)
-        model = saved_model(Path(model))
-    n_items = model.n_items if isinstance(model, Encoder) else model.serving.n_items
-    own = None if isinstance(model, Encoder) else model.serving.item_names
+        names, served = names or checkpoint.item_names(model), saved_model(Path(model))
+    encoder = isinstance(served, Encoder)
+    n_items = served.n_items if encoder else served.serving.n_items
+    own = None if encoder else served.serving.item_names
     known = names or Vocabulary(own or tuple(map(str, range(n_items))))
     if len(known) != n_items:
         raise ValueError(f"there are {len(known)} names for {n_items} items: give one each")
     past = codes_of(known, history, "history")
     among = None if candidates is None else codes_of(known, candidates, "candidates")
-    if isinstance(model, Encoder):
-        return _by_encoder(model, known, past, k, repeats, among)
+    if encoder:
+        return _by_encoder(served, known, past, k, repeats, among)
     chosen = None if among is None else among.tolist()
-    obs = observation_of_user(model.serving, past, responses, user, chosen)
+    obs = observation_of_user(served.serving, past, responses, user, chosen)
     lacks, filled = obs.lacks, _without_lacks(obs)
-    best = ranked(model, filled, k, exclude=None if repeats else past)
-    return _by_policy(model, filled, known, best, lacks)
+    best = ranked(served, filled, k, exclude=None if repeats else past)
+    return _by_policy(served, filled, known, best, lacks)
 
 
 def saved_model(folder: Path) -> Any:

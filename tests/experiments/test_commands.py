@@ -44,6 +44,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
     "--shadow-decisions 10 --workers 1 --out {d}/runs",
+    "inspect": "{d}/plays.csv --out {d}/plays.yaml",
+    "recommend": "--policy {d}/policy --history 0 -k 2",
     "check": "{d}/log --users",
     "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",

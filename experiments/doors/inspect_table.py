@@ -50,7 +50,8 @@ def run(settings: Settings) -> int:
     found = merged(guess(table), column_names(settings.columns), table.column_names)
     kind = "interactions" if found.kind == "interactions" else "a log of decisions"
     print(f"{settings.file}: {table.num_rows:,} rows, as {kind} (for {OF[found.kind]})\n")
-    print(text_table(["here", "in the file", "type"], _lines(found, table)))
+    if found.columns:
+        print(text_table(_lines(found, table)))
     print(f"\nnot used: {', '.join(found.unused) or 'nothing'}")
     for line in lacking(found):
         print(line)
@@ -112,12 +113,13 @@ def lacking(found: Guess) -> list[str]:
     return lines
 
 
-def _lines(found: Guess, table: Any) -> list[list[str]]:
-    lines = []
+def _lines(found: Guess, table: Any) -> list[dict[str, str]]:
+    lines: list[dict[str, str]] = []
     for ours, theirs in found.columns.items():
         first = theirs if isinstance(theirs, str) else theirs[0]
         kind = str(table.schema.field(first).type) if first in table.column_names else ""
-        lines.append([ours, theirs if isinstance(theirs, str) else ", ".join(theirs), kind])
+        called = theirs if isinstance(theirs, str) else ", ".join(theirs)
+        lines.append({"here": ours, "in the file": called, "type": kind})
     return lines
 
 
@@ -131,12 +133,12 @@ def _rows(file: Path, found: Guess) -> str:
     who = users.of_codes(np.asarray(events.users)[events.owner[:SHOWN]])
     rows = []
     for at, user in enumerate(who):
-        cells = [user, data.item_names[events.items[at]]]
-        cells.append("" if events.times is None else _instant(float(events.times[at])))
-        cells.append("" if events.rewards is None else f"{events.rewards[at]:g}")
-        rows.append(cells)
+        row = {"user": user, "item": data.item_names[events.items[at]]}
+        row["time"] = "" if events.times is None else _instant(float(events.times[at]))
+        row["reward"] = "" if events.rewards is None else f"{events.rewards[at]:g}"
+        rows.append(row)
     total = f"{len(users):,} users, {events.n_items:,} items, {events.n_events:,} events"
-    return text_table(["user", "item", "time", "reward"], rows) + f"\n\n{total}"
+    return text_table(rows) + f"\n\n{total}"
 
 
 def _source(file: Path) -> Any:
@@ -154,8 +156,8 @@ def _decisions(log: LoggedDataset) -> str:
     if log.consumed is not None:
         taken = log.consumed
         heads.append(("consumed", lambda i: " ".join(_named(log, taken[i : i + 1])) or "-"))
-    rows = [[cell(i) for _, cell in heads] for i in range(min(SHOWN, len(log)))]
-    return text_table([name for name, _ in heads], rows) + f"\n\n{log}"
+    rows = [{name: cell(i) for name, cell in heads} for i in range(min(SHOWN, len(log)))]
+    return text_table(rows) + f"\n\n{log}"
 
 
 def _named(log: LoggedDataset, items: NDArray[Any]) -> list[str]:
