@@ -68,9 +68,10 @@ class Vocabulary:
         if unknown:
             place = int(np.flatnonzero(at.ravel() == distinct.index(unknown[0]))[0])
             row = place // max(int(np.prod(at.shape[1:])), 1)
-            where = f"{column}[{row}]: " if column else ""
+            name = repr(unknown[0])
+            what = f"{column}[{row}] holds {name}, which is" if column else f"{name} is"
             raise LogError(
-                f"{where}{unknown[0]!r} is none of the {len(self):,} {self.kind}"
+                f"{what} none of the {len(self):,} {self.kind}"
                 f"{self._like(unknown[0])}. ({len(unknown)} such names)"
             )
         codes = np.array([self._codes.get(name, -1) for name in distinct], np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -57,19 +57,28 @@ def typed_columns(
 
 
 def coded_items(
-    given: Mapping[str, Any], *, large: bool = False
+    given: Mapping[str, Any],
+    *,
+    large: bool = False,
+    names: Sequence[str] | None = None,
+    every: bool = False,
 ) -> tuple[dict[str, Any], tuple[str, ...] | None]:
     """Columns, items as codes where some are names; and the names of the codes, sorted, None where
-    items are codes as they come. `large`: whole numbers that fit no code are names, too."""
+    items are codes as they come. `large`: whole numbers that fit no code are names, too; `every`:
+    all are. `names`: those of the codes, where they are known.
+
+    Raises:
+        LogError: an item that `names` does not hold.
+    """
     items = {n: x for n, x in given.items() if n in ITEMS and x is not None}
-    if not any(_names(x, large) for x in items.values()):
-        return dict(given), None
+    if not (every or any(_names(x, large) for x in items.values())):
+        return dict(given), None if names is None else tuple(names)
     filled = {n: x for n, x in given.items() if x is not None}
     tables = rectangular_tables(filled)
     arrays = {n: _as_names(tables[n]) for n in items}
     flat = [a.ravel().astype(object) for a in arrays.values()]
-    names = Vocabulary.of(np.concatenate(flat))
-    return tables | {n: names.codes(a, n).astype(np.int32) for n, a in arrays.items()}, names.names
+    known = Vocabulary.of(np.concatenate(flat)) if names is None else Vocabulary(tuple(names))
+    return tables | {n: known.codes(a, n).astype(np.int32) for n, a in arrays.items()}, known.names
 
 
 def _names(x: Any, large: bool) -> bool:

@@ -30,6 +30,7 @@ def log_from_table(
     columns: Mapped | None = None,
     n_items: int | None = None,
     item_names: Sequence[str] | None = None,
+    numbers_are_names: bool = False,
 ) -> LoggedDataset:
     """A table of decisions as a checked log.
 
@@ -39,10 +40,11 @@ def log_from_table(
     are matrices already (lists of different length are padded), and what is not named keeps its own
     name; text that holds lists ("[a, b]", "a|b") is read as lists. `n_items` defaults to the
     largest item id and one. Items may be names: `item_names` names the items 0, 1, 2 … in order, by
-    default those that the table holds, sorted. Two columns need not be a log's: `time`, which gives
-    the steps of sessions where there are none, and `clicked`, a list of what was clicked of each
-    slate (0 and 1 for each place, or items), which gives position_reward, consumed and, where there
-    is none, the reward, the number of clicks.
+    default those that the table holds, sorted; whole numbers are codes, unless
+    `numbers_are_names`. Two columns need not be a log's: `time`, which gives the steps of sessions
+    where there are none, and `clicked`, a list of what was clicked of each slate (0 and 1 for each
+    place, or items), which gives position_reward, consumed and, where there is none, the reward,
+    the number of clicks.
 
     A table without a session is read as single decisions, one a row, and has no session values. If
     it has steps, ends or users, that must be said: {"session": "@row"}.
@@ -54,6 +56,10 @@ def log_from_table(
     present, rows = in_order(_present(there, dict(columns or {})))
     moved = rows is not None and bool((np.diff(rows) < 0).any())
     read = Provenance(reordered=moved or is_reordered(getattr(source, "schema", None)))
+    if item_names is None or numbers_are_names:
+        present, item_names = coded_items(
+            present, large=n_items is None, names=item_names, every=numbers_are_names
+        )
     return LoggedDataset.from_columns(**_filled(present, n_items, item_names, list(there), read))
 
 
@@ -129,8 +135,11 @@ def _filled(
             'which column holds the time: columns={"time": "played_at"}.'
         )
     present |= rectangular_tables({n: present[n] for n in ("slate", "candidates") if n in present})
-    if item_names is None:
-        present, item_names = coded_items(present, large=n_items is None)
+    if n_items is not None and item_names is not None and n_items < len(item_names):
+        raise LogError(
+            f"--n-items {n_items}: the log names {len(item_names)} items; leave n_items out, or "
+            "give the size of the whole catalogue."
+        )
     if n_items is None:
         n_items = _largest(present, item_names)
         read = replace(read, inferred_items=item_names is None)

@@ -79,7 +79,7 @@ def test_what_was_consumed_comes_again_only_where_it_is_asked_for(
 
 def test_an_unknown_id_is_told(ring: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recommend", "--encoder", str(ring / "run"), "--history", "trk_3,trk_99"]) == 2
-    assert "history[1]: 'trk_99' is none of the 12 items" in capsys.readouterr().err
+    assert "history[1] holds 'trk_99', which is none of the 12 items" in capsys.readouterr().err
 
 
 def test_items_that_the_model_has_not_seen_are_left_out_and_counted(

@@ -41,7 +41,9 @@ def test_codes_and_names_are_inverse_in_any_shape() -> None:
 
 
 def test_an_unknown_name_is_told_with_its_row_and_one_like_it() -> None:
-    with pytest.raises(LogError, match=r"slate\[1\]: 'trk_99' is none of the 2 items.*'trk_9'"):
+    with pytest.raises(
+        LogError, match=r"slate\[1\] holds 'trk_99', which is none of the 2 items.*'trk_9'"
+    ):
         Vocabulary(("abc", "trk_9")).codes(["abc", "trk_99"], "slate")
 
 
