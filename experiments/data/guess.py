@@ -92,7 +92,18 @@ def _found(
         theirs = folded.get(name)
         if theirs is not None and theirs not in used and _fits(ours, there[theirs]):
             return theirs
+    if ours in ("timestamp", "time"):  # or the one column of dates, whatever its name
+        dates = [name for name, x in there.items() if name not in used and _are_dates(x)]
+        return dates[0] if len(dates) == 1 else None
     return None
+
+
+def _are_dates(column: NDArray[Any]) -> bool:
+    """Dates, or text that is dates; no numbers."""
+    texts = column.ndim == 1 and _are_texts(column) and not _lists(column)
+    if texts and all(str(x).isdigit() for x in column[:100].tolist()):
+        return False
+    return column.dtype.kind == "M" or (texts and _are_times(column))
 
 
 def _fits(ours: str, column: NDArray[Any]) -> bool:
