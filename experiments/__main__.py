@@ -58,6 +58,10 @@ COMMANDS: dict[str, Command] = {
         "experiments.doors.inspect_table",
         "what a table seems to hold: guess its columns, show its rows, say what is missing",
     ),
+    "import": Command(
+        "experiments.doors.convert",
+        "a file of another project (obp, dsjson, rllib, d3rlpy, kuairand, recbole, finn) as ours",
+    ),
     "recommend": Command(
         "experiments.doors.recommend",
         "what to show one user, in your ids, from a policy or encoder",

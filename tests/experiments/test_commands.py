@@ -45,6 +45,7 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
     "--shadow-decisions 10 --workers 1 --out {d}/runs",
     "inspect": "{d}/plays.csv --out {d}/plays.yaml",
+    "import": "recbole {d}/plays.inter --out {d}/imported.parquet",
     "recommend": "--policy {d}/policy --history 0 -k 2",
     "check": "{d}/log --users",
     "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
