@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -47,7 +48,7 @@ def write_interactions(data: Interactions, file: Path) -> None:
         raise ValueError(f"--out {file}: interactions are written to a .parquet file")
     events, users = data.sequences, data.users
     who = events.owner if events.users is None else np.asarray(events.users)[events.owner]
-    columns = {
+    columns: dict[str, Any] = {
         "user": list(map(str, who.tolist())) if users is None else users.of_codes(who),
         "item": data.items.of_codes(events.items),
         "timestamp": np.arange(events.n_events) if events.times is None else events.times,

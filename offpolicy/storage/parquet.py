@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.appending import check_fits
-from offpolicy.storage.arrow import KEY, log_from_tables, read_metadata, table_from_log
+from offpolicy.storage.arrow import log_from_tables, read_metadata, table_from_log
 from offpolicy.storage.atomic import atomic_file, atomic_folder
 from offpolicy.storage.manifest import (
     MANIFEST,
@@ -28,6 +28,7 @@ from offpolicy.storage.manifest import (
     verify_part,
     write_manifest,
 )
+from offpolicy.storage.tables import KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa

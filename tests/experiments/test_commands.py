@@ -123,6 +123,11 @@ def folder(tmp_path: Path) -> Path:
         for t, item in enumerate(rng.permutation(40)[: 8 + u % 4])
     ]
     (tmp_path / "plays.csv").write_text("\n".join(["user,item,timestamp", *plays]) + "\n")
+    typed = [
+        "user_id:token\titem_id:token\ttimestamp:float",
+        *(p.replace(",", "\t") for p in plays),
+    ]
+    (tmp_path / "plays.inter").write_text("\n".join(typed) + "\n")
     _serve(tmp_path)
     return tmp_path
 

@@ -64,8 +64,8 @@ def test_dsjson_numbers_actions_from_one_and_costs_are_negative_rewards(tmp_path
 def test_rllib_batches_are_episodes(tmp_path: Path) -> None:
     batch = {
         "type": "SampleBatch", "eps_id": [7, 7, 9], "obs": [[0.0], [1.0], [2.0]],
-        "actions": [1, 0, 1], "rewards": [0.5, 1, 2], "action_logp": np.log([0.5, 0.25, 1]).tolist(),
-        "terminateds": [False, True, True],
+        "actions": [1, 0, 1], "rewards": [0.5, 1, 2], "terminateds": [False, True, True],
+        "action_logp": np.log([0.5, 0.25, 1]).tolist(),
     }  # fmt: skip
     (tmp_path / "it.json").write_text(json.dumps(batch) + "\n")
     log = log_of("rllib", tmp_path / "it.json")
@@ -79,8 +79,8 @@ def test_rllib_batches_are_episodes(tmp_path: Path) -> None:
 
 def test_d3rlpy_episodes_end_at_terminals_and_timeouts(tmp_path: Path) -> None:
     arrays = {
-        "observations": np.zeros((4, 2)), "actions": np.array([0, 1, 1, 0]), "rewards": np.arange(4),
-        "terminals": np.array([0, 1, 0, 0]), "timeouts": np.array([0, 0, 0, 1]),
+        "observations": np.zeros((4, 2)), "actions": np.array([0, 1, 1, 0]),
+        "rewards": np.arange(4), "terminals": np.array([0, 1, 0, 0]), "timeouts": np.array([0, 0, 0, 1]),
     }  # fmt: skip
     np.savez(tmp_path / "bare.npz", **arrays)
     with pytest.raises(ValueError, match="lacks propensity"):
