@@ -80,7 +80,8 @@ def test_rllib_batches_are_episodes(tmp_path: Path) -> None:
 def test_d3rlpy_episodes_end_at_terminals_and_timeouts(tmp_path: Path) -> None:
     arrays = {
         "observations": np.zeros((4, 2)), "actions": np.array([0, 1, 1, 0]),
-        "rewards": np.arange(4), "terminals": np.array([0, 1, 0, 0]), "timeouts": np.array([0, 0, 0, 1]),
+        "rewards": np.arange(4), "terminals": np.array([0, 1, 0, 0]),
+        "timeouts": np.array([0, 0, 0, 1]),
     }  # fmt: skip
     np.savez(tmp_path / "bare.npz", **arrays)
     with pytest.raises(ValueError, match="lacks propensity"):
