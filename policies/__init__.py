@@ -24,6 +24,7 @@ from policies.rules.constraints import Banned, Cap, Quota, Repeats
 from policies.rules.rerank import reranked
 from policies.saved import Savable, Saved
 from policies.saving import checkpoint
+from policies.saving.by_id import Recommendation, recommend_items
 from policies.saving.folders import load, save
 from policies.score_policy import Exploration, ScoreModel, ScorePolicy
 from policies.scoring import score_log
@@ -43,6 +44,7 @@ __all__ = [
     "PlackettLuce",
     "Policy",
     "Quota",
+    "Recommendation",
     "Repeats",
     "Savable",
     "Saved",
@@ -66,6 +68,7 @@ __all__ = [
     "observation_of",
     "observation_of_log",
     "recommend",
+    "recommend_items",
     "register",
     "reranked",
     "save",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offpolicy.log.dataset import LoggedDataset
+from policies.validation import check_same_names
 from policies.wrapped import attribute
 
 F32 = NDArray[np.float32]
@@ -60,6 +61,7 @@ class Serving:
     item_features: F32  # (A, F)
     user_size: int
     response_names: tuple[str, ...]
+    item_names: tuple[str, ...] | None = None  # (A,) the items' ids as their owner knows them
 
     @property
     def columns(self) -> int:
@@ -110,6 +112,7 @@ def serving_of(env: Any) -> Serving:
             item_features=np.asarray(attribute(env, "item_features"), dtype=np.float32),
             user_size=int(spaces["user"].shape[0]),
             response_names=tuple(attribute(env, "response_names")),
+            item_names=_names_of(env),
         )
     except (AttributeError, KeyError, TypeError) as missing:
         raise ValueError(
@@ -160,12 +163,25 @@ def serving_of_log(
         item_features=features,
         user_size=0 if log.context is None else log.context.shape[1],
         response_names=tuple(names),
+        item_names=item_names_of(log),
     )
 
 
+def item_names_of(log: LoggedDataset) -> tuple[str, ...] | None:
+    """The ids of a log's items, where they were given by name."""
+    return tuple(log.names_of("item", np.arange(log.n_items))) if "item" in log.names else None
+
+
+def _names_of(env: Any) -> tuple[str, ...] | None:
+    """The ids of an environment's items, where it has a catalogue that names each otherwise."""
+    names = getattr(getattr(env.unwrapped, "catalogue", None), "names", None) or ()
+    return tuple(names) if names and len({*names, ""}) == len(names) + 1 else None
+
+
 def sizes(serving: Serving) -> dict[str, Any]:
-    """All that a Serving says but the items' features."""
-    return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name != "item_features"}
+    """All that a Serving says but the items' features and names."""
+    large = ("item_features", "item_names")
+    return {f.name: getattr(serving, f.name) for f in fields(serving) if f.name not in large}
 
 
 def check_same_world(built: Serving, given: Serving, who: str = "the policy") -> None:
@@ -177,6 +193,7 @@ def check_same_world(built: Serving, given: Serving, who: str = "the policy") ->
             f"{who} was built for another world: {'; '.join(other)}. Use the environment it was "
             "trained in, or train a policy in this one."
         )
+    check_same_names(built.item_names, given.item_names, who)
 
 
 def observation_of(obs: dict[str, NDArray[Any]]) -> Observation:
@@ -201,8 +218,7 @@ def eligible(mask: Bool | None, candidates: I32 | None) -> Bool | None:
     """(B, C) where a mask allows it and the candidate's place is not empty (-1); None = all."""
     if candidates is None or candidates.min(initial=0) >= 0:
         return mask
-    filled: Bool = candidates >= 0
-    return filled if mask is None else filled & mask
+    return np.asarray(candidates >= 0 if mask is None else mask & (candidates >= 0))
 
 
 def candidate_items(obs: Observation, n_items: int) -> I32:
@@ -230,20 +246,15 @@ def observation_of_log(log: LoggedDataset, serving: Serving) -> Observation:
     that the policy's observation is made of.
     """
     _check_same_world(log, serving)
-    items, responses = log.histories(serving.history_length)
-    if log.responses is None:
-        responses = np.zeros((*items.shape, len(serving.response_names)), np.float32)
-    context = log.context
-    if context is None:
-        context = np.zeros((len(log), serving.user_size), np.float32)
-    candidates = log.candidates
-    allowed = eligible(None, candidates)
+    items, seen = log.histories(serving.history_length)
+    none = np.zeros((*items.shape, len(serving.response_names)), np.float32)
+    empty = np.zeros((len(log), serving.user_size), np.float32)
     return Observation(
         history_items=items,
-        history_responses=responses,
-        user=context,
-        candidates=None if serving.n_candidates is None else candidates,
-        eligible=allowed,
+        history_responses=none if log.responses is None else seen,
+        user=empty if log.context is None else log.context,
+        candidates=None if serving.n_candidates is None else log.candidates,
+        eligible=eligible(None, log.candidates),
         lacks=tuple(n for n in ("consumed", "responses", "context") if getattr(log, n) is None),
     )
 
@@ -252,14 +263,15 @@ def check_catalogue(log: LoggedDataset, serving: Serving) -> None:
     """Raise ValueError for a log of another number of items than the policy's."""
     if log.n_items != serving.n_items:
         raise ValueError(
-            f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
-            "item ids would not mean the same. Build the policy for the catalogue of the log."
+            f"the log's catalogue has {log.n_items} items and the policy's {serving.n_items}: item "
+            "ids would not mean the same. Build the policy for the catalogue of the log."
         )
 
 
 def _check_same_world(log: LoggedDataset, serving: Serving) -> None:
     """Raise unless rows of the log are decisions of the kind the policy takes."""
     check_catalogue(log, serving)
+    check_same_names(serving.item_names, item_names_of(log))
     if log.candidates is None and serving.n_candidates is not None:
         raise ValueError(
             f"the policy chooses among {serving.n_candidates} candidates but the log has no "

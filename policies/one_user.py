@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,24 +36,35 @@ def recommend(
     Raises ValueError for an unknown item, too few items to choose among, an array of another shape,
     and where the policy reads responses or a user that were not given.
     """
-    serving = policy.serving
-    wanted = serving.slate_size if k is None else k
+    wanted = policy.serving.slate_size if k is None else k
+    obs = observation_of_user(policy.serving, history, responses, user, candidates)
+    seen = np.asarray(history, np.int64) if exclude_history else None
+    return ranked(policy, obs, wanted, exclude=seen)
+
+
+def ranked(
+    policy: Policy, obs: Observation, wanted: int, *, exclude: NDArray[Any] | None = None
+) -> I32:
+    """(wanted,) item ids that a policy favours for one row, best first, none of `exclude`.
+
+    Raises ValueError where there are fewer.
+    """
     if not isinstance(wanted, int | np.integer) or wanted < 1:
         raise ValueError(f"k is {wanted!r}: give a whole number of items, at least 1")
-    obs = _observation(serving, history, responses, user, candidates)
-    if exclude_history:
-        obs = _without(obs, np.asarray(history, np.int64), serving.n_items)
+    serving = policy.serving
+    if exclude is not None and len(exclude):
+        obs = _without(obs, exclude, serving.n_items)
     width = serving.n_items if obs.candidates is None else obs.candidates.shape[1]
-    ranked: I32 = items_of(obs, policy.distribution(obs).ranking(min(wanted, width)))[0]
-    if (available := int((ranked >= 0).sum())) < wanted:
+    best: I32 = items_of(obs, policy.distribution(obs).ranking(min(wanted, width)))[0]
+    if (available := int((best >= 0).sum())) < wanted:
         raise ValueError(
             f"k is {wanted} and {available} items can be shown: "
             "ask for no more than there are candidates"
         )
-    return ranked
+    return best
 
 
-def _observation(
+def observation_of_user(
     serving: Serving,
     history: ArrayLike,
     responses: ArrayLike | None,
@@ -88,7 +100,7 @@ def _observation(
     )
 
 
-def _without(obs: Observation, seen: NDArray[np.int64], n_items: int) -> Observation:
+def _without(obs: Observation, seen: NDArray[Any], n_items: int) -> Observation:
     """The same row, where what was seen must not be shown."""
     return obs.with_eligible(~np.isin(candidate_items(obs, n_items), seen))
 

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.base import Decision, Policy, act
-from policies.observation import Observation, check_same_world, observation_of, offered, serving_of
+from policies.observation import (
+    Observation,
+    Serving,
+    check_same_world,
+    observation_of,
+    offered,
+    serving_of,
+)
 from policies.rules.constrained import left_by_rules
 from policies.slates.distributions import RandomSource
 from policies.validation import COUNT
@@ -93,7 +100,7 @@ def collect(
             break
     if quota is None:
         parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
-    log = _to_log(parts, n_items=policy.serving.n_items, logger=logger)
+    log = _to_log(parts, serving_of(env), logger)
     try:
         limit = attribute(env, "max_steps")
     except AttributeError:
@@ -177,7 +184,7 @@ def _rows(
     }
 
 
-def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
+def _to_log(parts: list[Rows], serving: Serving, logger: str) -> LoggedDataset:
     """Time-major parts to one log whose sessions are contiguous, ordered by (slot, session)."""
     columns: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts])
@@ -193,7 +200,8 @@ def _to_log(parts: list[Rows], *, n_items: int, logger: str) -> LoggedDataset:
     prior_items, prior_responses = _priors(parts, slot[new], nth[new])
     whole = LoggedDataset.from_columns(
         session=session,
-        n_items=n_items,
+        n_items=serving.n_items,
+        item_names=serving.item_names,
         logger=np.full(len(session), logger),
         prior_items=prior_items,
         prior_responses=prior_responses,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Rule(NamedTuple):
@@ -57,4 +59,29 @@ def check_steps(total_steps: int, users: int, least: int, fix: str) -> None:
         raise ValueError(
             f"total_steps is {total_steps:,}: nothing would be learnt, since the first update "
             f"needs {least:,} decisions of this call. Take at least {least:,} in a call, or {fix}."
+        )
+
+
+def check_known_items(obs: Any, n_items: int) -> None:
+    """Raise ValueError where a candidate or a history's item is outside -1..n_items-1."""
+    for name, ids in (("candidates", obs.candidates), ("history_items", obs.history_items)):
+        if ids is None or (ids.min(initial=0) >= -1 and ids.max(initial=0) < n_items):
+            continue
+        row, column = np.argwhere((ids < -1) | (ids >= n_items))[0]
+        raise ValueError(
+            f"{name}[{row}, {column}] = {ids[row, column]} is outside -1..{n_items - 1}: give ids "
+            f"of the policy's catalogue of {n_items} items, and -1 for an empty place"
+        )
+
+
+def check_same_names(
+    own: Sequence[str] | None, given: Sequence[str] | None, who: str = "the policy"
+) -> None:
+    """Raise ValueError where the names of items are known on both sides, and one differs."""
+    pairs = enumerate(zip(own or (), given or (), strict=False))
+    other = next((f"{i} is {a!r}, not {b!r}" for i, (a, b) in pairs if a != b), "")
+    if other:
+        raise ValueError(
+            f"to {who} item {other}: its ids mean other items. Read the log, or the data, with the "
+            "policy's own names (--items, item_names=)."
         )

@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from recsim_env.actions import OnInvalid, refusal, whole_slates
 from recsim_env.catalogue import Catalogue, Population
+from recsim_env.kernel.actions import OnInvalid, refusal, whole_slates
 from recsim_env.kernel.engine import Engine
 from recsim_env.kernel.sizes import autoreset_of, check_fits, check_room, check_sizes
 from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf

@@ -38,8 +38,9 @@ class Settings:
     """A log of served slates (folder or file), or any table with --columns: a world with a utility
     of nothing, rewards and users who leave. It takes the place of --data."""
     columns: tuple[str, ...] = ()
-    """Foreign column names of the log, ours=theirs: slate=item_id consumed=clicked_id; responses
-    are the click, the watch time and the quality of what was taken, in this order."""
+    """Column names of the table, ours=theirs, or a .yaml that longplay inspect wrote. Of --data:
+    item=track_id timestamp=played_at. Of --log: slate=item_id consumed=clicked_id; responses are
+    the click, the watch time and the quality of what was taken, in this order."""
     n_items: int | None = None
     """Size of the catalogue of a foreign log."""
     items: str | None = None
@@ -56,7 +57,8 @@ class Settings:
     take_rate: float | None = None
     """Set the utility of nothing so that users take something of this share of uniform slates."""
     data: str = "ml-100k"
-    """ml-100k, ml-1m, amazon-beauty, coat, or a .csv or .parquet file of interactions."""
+    """ml-100k, ml-1m, amazon-beauty, coat, or a table (.csv, .parquet, .jsonl) of user, item,
+    timestamp; ids of any kind."""
     data_root: Path | None = None
     """Folder that holds the data; LONGPLAY_DATA by default."""
     out: Path = Path("results/world")
@@ -163,7 +165,9 @@ def missing_responses(columns: int) -> str:
 def run_data(settings: Settings) -> int:
     """A world of consumption."""
     show = Show()
-    data = load(settings.data, settings.data_root)
+    data = load(settings.data, settings.data_root, settings.columns)
+    for note in data.notes if isinstance(data, Interactions) else ():
+        show.note(note)
     lists, seen = users_of(settings, data), attention_of(settings)
     topics, n_items = topics_of(data), data.sequences.n_items
     order = np.random.default_rng(settings.seed).permutation(len(lists))
@@ -171,9 +175,10 @@ def run_data(settings: Settings) -> int:
 
     def fitted(users: Lists) -> FittedWorld:
         share = None if seen is None else seen[0]
-        return calibrate(
+        world = calibrate(
             users, n_items, topics=topics, dims=settings.dims, attention=share, seed=settings.seed
         )
+        return world.named(data.items.names)
 
     with show.stage(f"fit to half of {len(lists)} users"):
         judged = fitted(half[0])

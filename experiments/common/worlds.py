@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,6 +85,8 @@ class Named(Protocol):
     @property
     def data(self) -> str | None: ...
     @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
     def data_root(self) -> Path | None: ...
     @property
     def slate_size(self) -> int: ...
@@ -101,10 +103,12 @@ def named_world(settings: Named) -> EnvFactory:
     sizes = WorldSizes(**{f.name: getattr(settings, f.name) for f in fields(WorldSizes)})
     if settings.data is None:
         return make_world(settings.env, sizes)
-    return from_data(settings.data, settings.data_root, sizes)
+    return from_data(settings.data, settings.data_root, sizes, settings.columns)
 
 
-def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
+def from_data(
+    name: str, root: Path | None, sizes: WorldSizes, columns: Sequence[str] = ()
+) -> EnvFactory:
     """The Longplay world on real items and users.
 
     Item vectors are a truncated SVD of who consumed what, topics and popularity the data's own;
@@ -112,7 +116,7 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
     last events. Quality is the shrunk mean rating's rank, clickbait how far an item's popularity
     runs ahead of its quality: a modelling choice, not something the data says.
     """
-    data = load(name, root)
+    data = load(name, root, columns)
     if not isinstance(data, Interactions):
         raise ValueError(f"{name} holds logged decisions, not sequences: use longplay evaluate")
     seq = data.sequences
@@ -127,7 +131,7 @@ def from_data(name: str, root: Path | None, sizes: WorldSizes) -> EnvFactory:
         clickbait=np.clip(0.28 + 0.5 * (rank_share(counts) - good), 0, 1),
         popularity=counts,
         n_topics=n_topics,
-        names=data.item_names,
+        names=data.items.names,
     )
     population = Population(
         interests=interests(seq, vectors), first_items=seq.histories(sizes.history_length)

@@ -13,6 +13,9 @@ class Settings:
     data: str | None = None
     """Real interactions to build the world from (ml-100k, ml-1m, amazon-beauty, coat, or a file of
     user, item, timestamp); the embedded world otherwise."""
+    columns: tuple[str, ...] = ()
+    """What the columns of a file of interactions are called, ours=theirs: item=track_id
+    timestamp=played_at reward=completed; or a .yaml that longplay inspect wrote."""
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     env: str = "recsim_env/Longplay-v0"

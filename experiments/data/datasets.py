@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args, overload
@@ -17,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.data.event_files import read_events
+from experiments.data.mapping import column_names
 from experiments.data.open_bandit import load_open_bandit
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.storage.tables import FORMATS
+from offpolicy.vocabulary import Vocabulary
 from policies.encoders.data.sequences import Sequences
 from policies.encoders.data.splits import Heldout, Split, development, global_time, leave_one_out
 from policies.saving.checkpoint import Catalogue
@@ -40,6 +44,15 @@ class Interactions:
         None  # the users' ratings of items drawn at random, where the files have them
     )
     published: Split | None = None  # where the files fix the held-out part themselves
+    users: Vocabulary | None = None  # the names of users, where the file has them
+    notes: tuple[str, ...] = ()  # what a reader should know of the file
+
+    @property
+    def items(self) -> Vocabulary:
+        """The items' names; where several items share one, each with its code."""
+        shared = {n for n, count in Counter(self.item_names).items() if count > 1}
+        each = enumerate(self.item_names)
+        return Vocabulary(tuple(f"{n} ({i})" if n in shared or not n else n for i, n in each))
 
     @property
     def catalogue(self) -> Catalogue:
@@ -62,30 +75,34 @@ class Interactions:
 
 @overload
 def load(  # type: ignore[overload-overlap]
-    name: Literal["open-bandit"], root: Root = None
+    name: Literal["open-bandit"], root: Root = None, columns: Sequence[str] = ()
 ) -> LoggedDataset: ...
 @overload
-def load(name: str, root: Root = None) -> Interactions: ...
-def load(name: str, root: Root = None) -> Interactions | LoggedDataset:
-    """A named data set from its folder, or any CSV or Parquet file of interactions by its path.
+def load(name: str, root: Root = None, columns: Sequence[str] = ()) -> Interactions: ...
+def load(name: str, root: Root = None, columns: Sequence[str] = ()) -> Interactions | LoggedDataset:
+    """A named data set from its folder, or any CSV, Parquet or JSON-lines file of interactions.
 
-    A file needs the columns user, item, timestamp (seconds; ties keep the file's order) and may
-    have reward. `open-bandit` is a decision log (campaign all, uniform policy); see
+    A file needs the columns user, item (ids of any kind), timestamp (ties keep the file's order)
+    and may have reward; `columns` says what they are called there (item=track_id, or a .yaml of
+    `longplay inspect`). `open-bandit` is a decision log (campaign all, uniform policy); see
     `experiments.data.open_bandit.load_open_bandit` for the others.
 
     Raises:
         FileNotFoundError: the folder or file is missing; says where it is looked for.
         ValueError: no such name, or a file that breaks its format.
     """
+    if columns and (name == "open-bandit" or name in LOADERS):
+        raise ValueError(f"--columns names columns of a file; {name} has columns of its own")
     if name == "open-bandit":
         return load_open_bandit(data_root(root), campaign="all", policy="random")
     if name in LOADERS:
         return LOADERS[name](folder_of(name, root))
-    if Path(name).suffix in {".csv", ".parquet", ".pq"}:
+    if Path(name).suffix in FORMATS:
         path = Path(name)
-        return _file(path if path.exists() or root is None else Path(root) / path)
+        place = path if path.exists() or root is None else Path(root) / path
+        return of_file(place, column_names(columns))
     names = ", ".join([*LOADERS, "open-bandit"])
-    raise ValueError(f"no data set {name!r}; there are {names}, or the path of a .csv or .parquet")
+    raise ValueError(f"no data set {name!r}; there are {names}, or a path of {', '.join(FORMATS)}")
 
 
 def data_root(root: Root) -> Path:
@@ -205,17 +222,18 @@ def _coat(folder: Path) -> Interactions:
     return Interactions("coat", chosen, names, features, of_topics, unbiased=drawn)
 
 
-def _file(path: Path) -> Interactions:
-    """Any file with user, item, timestamp[, reward]."""
-    events = read_events(_need(path))
+def of_file(path: Path, columns: Mapping[str, str | Sequence[str]]) -> Interactions:
+    """Any file with user, item, timestamp[, reward], under the names that `columns` gives them."""
+    events = read_events(_need(path), columns)
     sequences = Sequences.from_events(
         events.user,
         events.item,
         time=events.time,
         reward=events.reward,
-        n_items=len(events.item_names),
+        n_items=len(events.items),
     )
-    return Interactions(path.stem, sequences, events.item_names)
+    names = events.items.names
+    return Interactions(path.stem, sequences, names, users=events.users, notes=events.notes)
 
 
 def _id_lines(path: Path) -> list[NDArray[np.int64]]:

@@ -2,72 +2,132 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.guess import guess
+from experiments.data.mapping import as_options
+from offpolicy.errors import LogError
+from offpolicy.storage.foreign import table_columns
+from offpolicy.storage.instants import instants
+from offpolicy.storage.tables import read_table
+from offpolicy.vocabulary import Vocabulary, distinct_names
+
+OURS = ("user", "item", "timestamp", "reward")
+
 
 class Events(NamedTuple):
-    """N rows. Items are coded in order of their names."""
+    """N rows. Users and items are coded in the order of their names, whole numbers by size."""
 
     user: NDArray[np.int64]  # (N,)
     item: NDArray[np.int64]  # (N,)
-    item_names: tuple[str, ...]
-    time: NDArray[Any]  # (N,) numbers or dates, as they are in the file
+    users: Vocabulary
+    items: Vocabulary
+    time: NDArray[Any]  # (N,) numbers, or dates
     reward: NDArray[np.float64] | None  # (N,)
+    notes: tuple[str, ...]  # what a reader should know: columns that nothing reads
 
 
-def read_events(path: Path) -> Events:
-    """A .csv or .parquet file with user, item, timestamp[, reward].
+def read_events(path: Path, columns: Mapping[str, str | Sequence[str]] | None = None) -> Events:
+    """A .csv, .parquet or JSON-lines file with user, item, timestamp[, reward], which `columns`
+    may call otherwise: {"item": "track_id"}.
 
     Raises ValueError, which names the column, the row and the fix, for one that does not fit.
     """
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
-    import pyarrow.parquet as papq
-
-    try:
-        table = pacsv.read_csv(path) if path.suffix == ".csv" else papq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from None
-    missing = {"user", "item", "timestamp"} - set(table.column_names)
+    named = _named(columns or {}, path)
+    table = read_table(path, text=[named["user"], named["item"]])
+    there = table.column_names
+    missing = [n for n in OURS[:3] if named[n] not in there]
+    absent = sorted(n for n in missing if n in (columns or {}))
+    if absent:
+        raise ValueError(
+            f"{path} has columns {', '.join(there)}; there is no {named[absent[0]]}, which should "
+            f"be its {absent[0]}"
+        )
     if missing:
         raise ValueError(
-            f"{path} has columns {', '.join(table.column_names)}; {', '.join(sorted(missing))} "
-            "missing. Name the columns user, item, timestamp and, if there is one, reward."
+            f"{path} has columns {', '.join(there)}; {', '.join(sorted(missing))} missing. "
+            f"Name the columns user, item, timestamp and, if there is one, reward{_proposal(table)}"
         )
-    _check_columns(table, path)
+    _check_columns(table, path, named)
     if not table.num_rows:
         raise ValueError(f"{path} has no rows below its header: write one row for each event")
-    for name in ("user", "item", "timestamp", "reward"):
-        if name in table.column_names and table[name].null_count:
-            row = int(np.argmax(table[name].is_null().to_numpy()))
-            raise ValueError(f"{path}, row {row}: {name} is empty; fill it or drop the row")
-    user, _ = _coded(table["user"])
-    item, names = _coded(table["item"])
-    reward = _rewards(table["reward"], path) if "reward" in table.column_names else None
-    return Events(user, item, names, _times(table["timestamp"], path), reward)
+    used = {n: theirs for n, theirs in named.items() if theirs in there}
+    for name, theirs in used.items():
+        _check_filled(table[theirs], path, name, theirs)
+    arrays = table_columns(table.select(list(dict.fromkeys(used.values()))))
+    user, users = _coded(arrays[used["user"]], "users", path)
+    item, items = _coded(arrays[used["item"]], "items", path)
+    reward = _rewards(arrays[used["reward"]], path) if "reward" in used else None
+    times = _times(arrays[used["timestamp"]], path)
+    return Events(user, item, users, items, times, reward, _notes(table, used))
 
 
-def _check_columns(table: Any, path: Path) -> None:
+def _named(columns: Mapping[str, str | Sequence[str]], path: Path) -> dict[str, str]:
+    """What each of our columns is called in the file."""
+    given = {("timestamp" if n == "time" else n): theirs for n, theirs in columns.items()}
+    unknown = sorted(set(given) - set(OURS))
+    if unknown:
+        raise ValueError(
+            f"--columns {unknown[0]}=...: a file of interactions ({path}) has {', '.join(OURS)}"
+        )
+    lists = [n for n, theirs in given.items() if not isinstance(theirs, str)]
+    if lists:
+        raise ValueError(f"--columns {lists[0]}: a row has one {lists[0]}; name one column")
+    return {n: str(given.get(n, n)) for n in OURS}
+
+
+def _proposal(table: Any) -> str:
+    found = guess(table)
+    if found.kind != "interactions" or found.missing:
+        return "."
+    return f". They seem to be: {as_options(found.columns)}"
+
+
+def _notes(table: Any, used: Mapping[str, str]) -> tuple[str, ...]:
+    """What nothing reads; whether a reward is among it."""
+    unused = [n for n in table.column_names if n not in used.values()]
+    if not unused:
+        return ()
+    likely = guess(table).columns.get("reward") if "reward" not in used else None
+    hint = f" ({likely} looks like a reward: --columns reward={likely})" if likely else ""
+    return (f"columns that are not used: {', '.join(unused)}{hint}",)
+
+
+def _check_columns(table: Any, path: Path, named: Mapping[str, str]) -> None:
     """Raise ValueError where a column is there twice, or holds lists or records."""
     import pyarrow as pa
 
-    for name in ("user", "item", "timestamp", "reward"):
+    for ours, name in named.items():
         n = table.column_names.count(name)
         if n > 1:
             raise ValueError(f"{path} has {n} columns {name}; keep one")
         if n and pa.types.is_nested(kind := table[name].type):
-            raise ValueError(f"{path}: {name} holds {kind}; a row has one {name}")
+            raise ValueError(f"{path}: {name} holds {kind}; a row has one {ours}")
 
 
-def _rewards(column: Any, path: Path) -> NDArray[np.float64]:
+def _check_filled(column: Any, path: Path, ours: str, theirs: str) -> None:
+    """Raise ValueError at the first row that is empty."""
+    import pyarrow.compute as pc
+
+    gone = column.is_null()
+    if column.type in ("string", "large_string"):
+        gone = pc.or_kleene(gone, pc.equal(column, ""))
+    if column.null_count or pc.any(gone).as_py():
+        row = int(np.argmax(gone.to_numpy()))
+        called = ours if ours == theirs else f"{theirs} ({ours})"
+        raise ValueError(f"{path}, row {row}: {called} is empty; fill it or drop the row")
+
+
+def _rewards(values: NDArray[Any], path: Path) -> NDArray[np.float64]:
     """Finite numbers."""
-    values = column.to_numpy()
     if values.dtype.kind not in "iufb":
-        raise ValueError(f"{path}: reward holds {column.type}, such as {values[0]!r}; need numbers")
+        kind = "string" if isinstance(values[0], str) else type(values[0]).__name__
+        raise ValueError(f"{path}: reward holds {kind}, such as {values[0]!r}; need numbers")
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(
@@ -76,21 +136,24 @@ def _rewards(column: Any, path: Path) -> NDArray[np.float64]:
     return np.asarray(values, np.float64)
 
 
-def _coded(column: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """(codes, names): codes count distinct values in sorted order, whatever the file's order."""
-    encoded = column.combine_chunks().dictionary_encode()
-    values = encoded.dictionary.to_numpy(zero_copy_only=False)
-    order = np.argsort(values, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place[encoded.indices.to_numpy()], tuple(map(str, values[order]))
-
-
-def _times(column: Any, path: Path) -> NDArray[Any]:
-    """Numbers or dates, as they are: `Sequences` puts them in order before they become seconds."""
-    values = column.to_numpy()
-    if values.dtype.kind not in "iufM":
+def _coded(values: NDArray[Any], kind: str, path: Path) -> tuple[NDArray[np.int64], Vocabulary]:
+    """Codes, and the names that they stand for."""
+    try:
+        names, codes = distinct_names(values)
+    except LogError as error:
+        raise ValueError(f"{path}: {kind}: {error}") from None
+    if "" in names:
+        row = int(np.argmax(codes == names.index("")))
         raise ValueError(
-            f"{path}: timestamp holds {column.type}, such as {values[0]!r}; need seconds"
+            f"{path}, row {row}: {values[row]} is no id of {kind}: ids are text, or whole numbers "
+            "from 0 on"
         )
-    return np.asarray(values)
+    return codes, Vocabulary(tuple(names), kind)
+
+
+def _times(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Numbers or dates: `Sequences` puts them in order before they become seconds."""
+    try:
+        return instants("timestamp", values)
+    except LogError as error:
+        raise ValueError(f"{path}: {error} Numbers need seconds, or ms, us or ns.") from None

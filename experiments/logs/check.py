@@ -73,7 +73,7 @@ def shares_of(entries: tuple[str, ...]) -> dict[str, float] | None:
 
 
 def _column(settings: Settings, name: str | None, log: LoggedDataset) -> NDArray[Any] | None:
-    return None if name is None else any_column(name, settings.log, log)
+    return None if name is None else any_column(name, settings.log, log, settings.columns)
 
 
 def run(settings: Settings) -> int:

@@ -80,10 +80,13 @@ class _Parts:
     whole: tuple[LoggedDataset, LoggedDataset]  # as they were read
     paths: tuple[Path, Path]
     rows: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]
+    names: tuple[str, ...]  # of their columns, as settings give them
 
     def column(self, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """(N,) of the reference and of the recent log."""
-        read = [any_column(name, p, w) for p, w in zip(self.paths, self.whole, strict=True)]
+        read = [
+            any_column(name, p, w, self.names) for p, w in zip(self.paths, self.whole, strict=True)
+        ]
         a, b = (x if r is None else x[r] for x, r in zip(read, self.rows, strict=True))
         return a, b
 
@@ -128,11 +131,13 @@ def _opened(settings: Settings) -> _Parts:
     recent = read(settings.recent)
     if settings.reference is not None:
         logs = read(settings.reference), recent
-        return _Parts(logs, logs, (settings.reference, settings.recent), (None, None))
+        return _Parts(
+            logs, logs, (settings.reference, settings.recent), (None, None), settings.columns
+        )
     early = _early(settings, recent)
     rows = np.flatnonzero(early), np.flatnonzero(~early)
     logs = recent.take(rows[0]), recent.take(rows[1])
-    return _Parts(logs, (recent, recent), (settings.recent,) * 2, rows)
+    return _Parts(logs, (recent, recent), (settings.recent,) * 2, rows, settings.columns)
 
 
 def _early(settings: Settings, log: LoggedDataset) -> NDArray[np.bool_]:
@@ -141,7 +146,9 @@ def _early(settings: Settings, log: LoggedDataset) -> NDArray[np.bool_]:
     share = _share(settings.split)
     begun = np.arange(log.n_sessions, dtype=np.float64)
     if settings.time is not None:
-        at = np.asarray(seconds(any_column(settings.time, settings.recent, log)), np.float64)
+        at = np.asarray(
+            seconds(any_column(settings.time, settings.recent, log, settings.columns)), np.float64
+        )
         begun = at[log.groups.first]
     elif share is None:
         raise ValueError(f"--split {settings.split} is a moment: --time names the column of times")

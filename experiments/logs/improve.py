@@ -11,10 +11,10 @@ import tyro
 
 from experiments.common.building import build_with
 from experiments.common.key_values import pairs, typed
+from experiments.data.mapping import column_names
 from experiments.logs.gate import STATUS, guardrail_of
 from experiments.logs.improve_report import CANDIDATE, gate_json, markdown_report
 from experiments.logs.item_names import NAMES, item_names, items_beside, open_named_log
-from experiments.logs.log_files import column_names
 from experiments.logs.seen import I64, SEEN, sessions_seen, warning_of
 from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED

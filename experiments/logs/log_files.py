@@ -10,13 +10,12 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.data.mapping import column_names
 from experiments.logs.seen import warn
-from experiments.logs.tables import FORMATS, read_table
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
-from offpolicy.storage.foreign import table_columns
+from offpolicy.storage.foreign import row_order, table_columns
 from offpolicy.storage.manifest import MANIFEST, log_parts
-
-Columns = dict[str, str | Sequence[str]]
+from offpolicy.storage.tables import FORMATS, read_table
 
 
 def open_log(
@@ -39,22 +38,6 @@ def _opened(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDa
         return read_log(path)
     source = read_table(path) if text else path
     return read_log(source, columns=column_names(columns), n_items=n_items)
-
-
-def column_names(columns: Sequence[str]) -> Columns:
-    """slate=item_id -> {"slate": "item_id"}; slate=a,b -> {"slate": ["a", "b"]}.
-
-    Raises:
-        ValueError: an entry is written otherwise.
-    """
-    named: Columns = {}
-    for entry in columns:
-        ours, equals, theirs = entry.partition("=")
-        if not equals:
-            raise ValueError(f"--columns {entry}: write ours=theirs, such as slate=item_id")
-        parts = theirs.split(",")
-        named[ours] = parts if len(parts) > 1 else theirs
-    return named
 
 
 def scores_of(
@@ -133,9 +116,11 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from None
 
 
-def any_column(name: str, path: Path, log: LoggedDataset) -> NDArray[Any]:
+def any_column(
+    name: str, path: Path, log: LoggedDataset, columns: Sequence[str] = ()
+) -> NDArray[Any]:
     """(N,) a column of the table that the log was read from, whatever it is called there; else of
-    the log ("context.3"). Dates are seconds since 1970.
+    the log ("context.3"). Dates are seconds since 1970. `columns` are the log's.
 
     Raises:
         ValueError: neither has it, or it is no column of one entry per decision.
@@ -145,6 +130,9 @@ def any_column(name: str, path: Path, log: LoggedDataset) -> NDArray[Any]:
     if any(name not in t.column_names for t in tables):
         return column_of(name, log)
     column = np.concatenate([table_columns(t.select([name]))[name] for t in tables])
+    if log.provenance.reordered and not parts and len(tables) == 1:
+        rows = row_order(tables[0], column_names(columns))
+        column = column if rows is None else column[rows]
     if column.shape != (len(log),):
         raise ValueError(f"{name} of {path} has shape {column.shape}; it is one entry a decision")
     if column.dtype.kind == "M":

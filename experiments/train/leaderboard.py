@@ -33,7 +33,11 @@ class Settings:
     """Rank encoders on one data set. What the run folder holds is not trained again."""
 
     data: str
-    """ml-100k, ml-1m, amazon-beauty, coat, or a .csv or .parquet file of user, item, timestamp."""
+    """ml-100k, ml-1m, amazon-beauty, coat, or a table (.csv, .parquet, .jsonl) of user, item,
+    timestamp and, where there is one, reward; ids of any kind."""
+    columns: tuple[str, ...] = ()
+    """What the columns of a file are called, ours=theirs: item=track_id timestamp=played_at
+    reward=completed; or a .yaml that longplay inspect wrote."""
     models: tuple[str, ...] = ("gru4rec", "sasrec", "esasrec", "bert4rec")
     """Networks below the rows that always stand: popularity, recent popularity, skip-Markov."""
     data_root: Path | None = None
@@ -57,11 +61,11 @@ class Entry:
 
 def run(settings: Settings) -> int:
     """Train what is missing, test all, print and write the table."""
-    data = load(settings.data, settings.data_root)
+    data = load(settings.data, settings.data_root, settings.columns)
     split = data.split(settings.split)
     split.check()
     folder = RunFolder(settings.out or Path("results") / f"leaderboard-{data.name}")
-    print(f"{data.name}: {describe(split)}")
+    print("\n".join([*data.notes, f"{data.name}: {describe(split)}"]))
     tested = {}
     for entry in entries(data, settings):
         tested[entry.title] = figures(_trained(entry, data, split, folder.path), split)
@@ -134,7 +138,7 @@ def _trained(entry: Entry, data: Interactions, split: Split, folder: Path) -> En
         if saved.config == wanted:
             return saved
     made = fit(entry.model, entry.settings, split, show=Show(), folder=place / "training")
-    save(made, place / "checkpoint", catalogue=data.catalogue)
+    save(made, place / "checkpoint", catalogue=data.catalogue, items=data.items)
     RunFolder(place).write_json("split.json", split.rule)
     return made
 

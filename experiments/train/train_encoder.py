@@ -31,7 +31,11 @@ class Settings:
     """
 
     data: str
-    """ml-100k, ml-1m, amazon-beauty, coat, or a .csv or .parquet file of user, item, timestamp."""
+    """ml-100k, ml-1m, amazon-beauty, coat, or a table (.csv, .parquet, .jsonl) of user, item,
+    timestamp and, where there is one, reward; ids of any kind."""
+    columns: tuple[str, ...] = ()
+    """What the columns of a file are called, ours=theirs: item=track_id timestamp=played_at
+    reward=completed; or a .yaml that longplay inspect wrote."""
     model: str = "sasrec"
     """popularity, markov, average, gru4rec, sasrec, esasrec or bert4rec."""
     data_root: Path | None = None
@@ -64,7 +68,7 @@ def run(settings: Settings) -> int:
     from policies.encoders.training.parallel import ProcessGroup
 
     world = ProcessGroup.join()
-    data = load(settings.data, settings.data_root)
+    data = load(settings.data, settings.data_root, settings.columns)
     split = data.split(settings.split)
     split.check()
     if settings.known_items:
@@ -72,7 +76,8 @@ def run(settings: Settings) -> int:
     chosen = preset(data.name, settings.model, settings.set)
     folder = settings.out or Path("results") / f"encoder-{data.name}-{settings.model}"
     show = Show(Console(highlight=False, quiet=world.rank > 0))
-    show.note(f"{data.name}: {describe(split)}")
+    for said in (*data.notes, f"{data.name}: {describe(split)}"):
+        show.note(said)
     board = folder / "tensorboard" if settings.tensorboard and world.rank == 0 else None
     encoder = fit(
         settings.model, chosen, split, show=show, folder=folder / "training", board=board,
@@ -180,7 +185,9 @@ def write(
     tested: Tested,
 ) -> None:
     """checkpoint/, report.json and settings.json."""
-    digest = save(encoder, run_folder.path / "checkpoint", catalogue=data.catalogue)
+    digest = save(
+        encoder, run_folder.path / "checkpoint", catalogue=data.catalogue, items=data.items
+    )
     run_folder.write_json(
         "settings.json", {"settings": dataclasses.asdict(settings), "made": made_with()}
     )

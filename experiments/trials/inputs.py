@@ -74,7 +74,7 @@ def trial_of_log(
     if not others:
         raise ValueError(f"{mine} wrote every row: a trial compares two policies")
     theirs = max(others, key=lambda n: others[n]) if control is None else logger_of(log, control)
-    labels = None if stratum is None else any_column(stratum, path, log)
+    labels = None if stratum is None else any_column(stratum, path, log, columns)
     code = None if labels is None else np.unique(labels, return_inverse=True)[1].astype(np.int64)
     return TrialLog(
         log,

@@ -98,7 +98,9 @@ def read(settings: Read) -> tuple[str, Reading]:
     twice = None if trial.log.user is None else multiple_exposure(units)
     parts = None
     if settings.segments is not None:
-        column = any_column(settings.segments, Path(settings.log), trial.log).astype("U")
+        column = any_column(
+            settings.segments, Path(settings.log), trial.log, settings.columns
+        ).astype("U")
         first = group(trial.log.unit).first
         of_user = dict(zip(trial.log.unit[first].tolist(), column[first].tolist(), strict=True))
         parts = segment_differences(units, of_user, "reward", **options)

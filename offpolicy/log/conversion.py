@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from numbers import Real
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,8 @@ from offpolicy.log.columns import (
     whole_numbers,
 )
 from offpolicy.log.names import NameTable
-from offpolicy.log.rectangular import rectangular_tables
+from offpolicy.log.rectangular import column_array, rectangular_tables
+from offpolicy.vocabulary import Vocabulary
 
 IDS = ("session", "user")
 NEEDED = ("session", "step", "slate", "propensity", "reward")
@@ -71,6 +73,54 @@ def _check_column(name: str, x: Any) -> None:
             f"{name} has shape (): it is a single {type(x).__name__}, not a column. Give an array "
             "or a list with an entry for each row."
         )
+
+
+def coded_items(
+    given: Mapping[str, Any],
+    *,
+    large: bool = False,
+    names: Sequence[str] | None = None,
+    every: bool = False,
+) -> tuple[dict[str, Any], tuple[str, ...] | None]:
+    """Columns, items as codes where some are names; and the names of the codes, sorted, None where
+    items are codes as they come. `large`: whole numbers that fit no code are names, too; `every`:
+    all are. `names`: those of the codes, where they are known.
+
+    Raises:
+        LogError: an item that `names` does not hold.
+    """
+    items = {n: x for n, x in given.items() if n in ITEMS and x is not None}
+    if not (every or any(_names(x, large) for x in items.values())):
+        return dict(given), None if names is None else tuple(names)
+    filled = {n: x for n, x in given.items() if x is not None}
+    tables = rectangular_tables(filled)
+    arrays = {n: _as_names(tables[n]) for n in items}
+    flat = [a.ravel().astype(object) for a in arrays.values()]
+    known = Vocabulary.of(np.concatenate(flat)) if names is None else Vocabulary(tuple(names))
+    return tables | {n: known.codes(a, n).astype(np.int32) for n, a in arrays.items()}, known.names
+
+
+def _names(x: Any, large: bool) -> bool:
+    """Whether entries are text, ids of other kinds, or whole numbers beyond 31 bits."""
+    a = column_array(x)
+    if a.dtype.kind in "iu":
+        return large and bool(a.size) and int(a.max()) > np.iinfo(np.int32).max
+    if a.dtype.kind != "O":
+        return a.dtype.kind in "UT"
+    flat = a.ravel().tolist()
+    if any(isinstance(row, list | tuple | np.ndarray) for row in flat):
+        return any(_names(row, large) for row in flat if row is not None and len(row))
+    return any(
+        isinstance(v, str | UUID)
+        or (large and isinstance(v, int | np.integer) and v > np.iinfo(np.int32).max)
+        for v in flat
+    )
+
+
+def _as_names(x: Any) -> NDArray[Any]:
+    """The array; text stays text."""
+    a = column_array(x)
+    return a if a.dtype.kind in "iuf" else a.astype(object)
 
 
 def _measured(name: str, x: ArrayLike) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from offpolicy.errors import LogError
 from offpolicy.log import checks, session_checks
 from offpolicy.log.columns import check_shapes, picked
-from offpolicy.log.conversion import catalogue_size, typed_columns
+from offpolicy.log.conversion import catalogue_size, coded_items, typed_columns
 from offpolicy.log.groups import Groups, group
 from offpolicy.log.histories import histories
 from offpolicy.log.joining import join_columns, join_names
@@ -111,10 +111,11 @@ class LoggedDataset:
     ) -> LoggedDataset:
         """Any array-likes -> a checked log. A slate of one position may be (N,), slates of
         different length may be lists: they are padded. Session and user ids may be strings, whose
-        numbers are their hashes, the same in every log; items may be strings where `item_names`
-        names 0, 1, 2 … in order. Names are kept and printed. `repeats` says that a slate may show
-        an item several times, `max_steps` that sessions end after so many decisions by design: one
-        truncated there is whole. `names` and `provenance` are for readers of stored logs.
+        numbers are their hashes, the same in every log; items may be strings, which `item_names`
+        names in the order of their codes 0, 1, 2 …, by default sorted. Names are kept and printed.
+        `repeats` says that a slate may show an item several times, `max_steps` that sessions end
+        after so many decisions by design: one truncated there is whole. `names` and `provenance`
+        are for readers of stored logs.
 
         Raises:
             LogError: a rule is broken; the message names the row, the rule and the fix.
@@ -135,6 +136,8 @@ class LoggedDataset:
             "prior_items": prior_items, "prior_responses": prior_responses,
         }  # fmt: skip
         size, known = catalogue_size(n_items), dict(names or {})
+        if item_names is None and "item" not in known:
+            given, item_names = coded_items(given)
         if item_names is not None:
             known["item"] = item_table(item_names, size)
         columns, known = typed_columns(given, known)

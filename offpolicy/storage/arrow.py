@@ -23,12 +23,12 @@ from offpolicy.storage.naming import (
     stored_names,
     stored_provenance,
 )
+from offpolicy.storage.tables import KEY  # under it the file carries n_items, schema and shapes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
-KEY = b"longplay"  # under this key the Parquet file carries n_items, schema and shapes
 
 
 def table_from_log(log: LoggedDataset) -> pa.Table:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from offpolicy.errors import LogError
 from offpolicy.log.columns import whole_numbers
+from offpolicy.log.conversion import coded_items
 from offpolicy.log.dataset import PRIOR_COLUMNS, ROW_COLUMNS, LoggedDataset
 from offpolicy.log.provenance import Provenance
 from offpolicy.log.rectangular import column_array, rectangular_tables
+from offpolicy.storage.derived import CLICKED, TIME, of_clicks, order_by_time, with_lists
 from offpolicy.storage.naming import is_reordered
 
 Mapped = Mapping[str, str | Sequence[str]]
@@ -28,6 +30,7 @@ def log_from_table(
     columns: Mapped | None = None,
     n_items: int | None = None,
     item_names: Sequence[str] | None = None,
+    numbers_are_names: bool = False,
 ) -> LoggedDataset:
     """A table of decisions as a checked log.
 
@@ -35,8 +38,13 @@ def log_from_table(
     Arrow's stream protocol, or a mapping of arrays. `columns` says which of its columns is what:
     {"slate": ["item_1", "item_2"], "propensity": "p"}; several names make a matrix, list columns
     are matrices already (lists of different length are padded), and what is not named keeps its own
-    name. `n_items` defaults to the largest item id and one; items may be names where `item_names`
-    names the items 0, 1, 2 … in order.
+    name; text that holds lists ("[a, b]", "a|b") is read as lists. `n_items` defaults to the
+    largest item id and one. Items may be names: `item_names` names the items 0, 1, 2 … in order, by
+    default those that the table holds, sorted; whole numbers are codes, unless
+    `numbers_are_names`. Two columns need not be a log's: `time`, which gives the steps of sessions
+    where there are none, and `clicked`, a list of what was clicked of each slate (0 and 1 for each
+    place, or items), which gives position_reward, consumed and, where there is none, the reward,
+    the number of clicks.
 
     A table without a session is read as single decisions, one a row, and has no session values. If
     it has steps, ends or users, that must be said: {"session": "@row"}.
@@ -45,14 +53,35 @@ def log_from_table(
         LogError: a named column is missing, or a rule of the log is broken.
     """
     there = table_columns(source)
-    present = _present(there, dict(columns or {}))
-    read = Provenance(reordered=is_reordered(getattr(source, "schema", None)))
+    present, rows = in_order(_present(there, dict(columns or {})))
+    moved = rows is not None and bool((np.diff(rows) < 0).any())
+    read = Provenance(reordered=moved or is_reordered(getattr(source, "schema", None)))
+    if item_names is None or numbers_are_names:
+        present, item_names = coded_items(
+            present, large=n_items is None, names=item_names, every=numbers_are_names
+        )
     return LoggedDataset.from_columns(**_filled(present, n_items, item_names, list(there), read))
+
+
+def in_order(present: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.int64] | None]:
+    """The columns, steps by time where sessions have none; and which row of the table stands in
+    each place then, None where all stay."""
+    time = present.pop(TIME, None)
+    if time is None or "step" in present or present.get("session") is None:
+        return present, None
+    step, rows = order_by_time(present["session"], time)
+    moved = {n: np.asarray(x)[rows] for n, x in present.items()}
+    return moved | {"step": step}, rows
+
+
+def row_order(source: Any, columns: Mapped) -> NDArray[np.int64] | None:
+    """Which row of a table stands in each row of the log that is read from it; None: all stay."""
+    return in_order(_present(table_columns(source), dict(columns)))[1]
 
 
 def _present(there: Mapping[str, NDArray[Any]], named: dict[str, Any]) -> dict[str, Any]:
     """The log's columns that the table has, by the log's names for them."""
-    wanted = {name: named.get(name, name) for name in (*ROW_COLUMNS, *PRIOR_COLUMNS)}
+    wanted = {name: named.get(name, name) for name in (*ROW_COLUMNS, *PRIOR_COLUMNS, TIME, CLICKED)}
     unknown = sorted(set(named) - set(wanted))
     if unknown:
         raise LogError(
@@ -72,7 +101,10 @@ def _present(there: Mapping[str, NDArray[Any]], named: dict[str, Any]) -> dict[s
             )
         elif not missing:
             present[name] = there[parts[0]] if len(parts) == 1 else _stacked(there, parts)
-    return present
+    if CLICKED in present and CLICKED not in named:
+        del present[CLICKED]  # some column of the table's own
+    present = with_lists(present)
+    return of_clicks(present) if CLICKED in present else present
 
 
 def _filled(
@@ -91,13 +123,23 @@ def _filled(
             "slate=item_id."
         )
     present.setdefault("propensity", None)
+    for name in ("session", "user"):  # numbers of more than 63 bits are names
+        ids = present.get(name)
+        if ids is not None and ids.dtype.kind == "u" and ids.max(initial=0) > np.iinfo(int).max:
+            present[name] = ids.astype("U")
     if present.get("session") is None:
         present, read = _single_decisions(present), replace(read, single_decisions=True)
     elif "step" not in present:
         raise LogError(
-            "the table names sessions but no step; add each row's position in its session."
+            "the table names sessions but no step; add each row's position in its session, or say "
+            'which column holds the time: columns={"time": "played_at"}.'
         )
     present |= rectangular_tables({n: present[n] for n in ("slate", "candidates") if n in present})
+    if n_items is not None and item_names is not None and n_items < len(item_names):
+        raise LogError(
+            f"--n-items {n_items}: the log names {len(item_names)} items; leave n_items out, or "
+            "give the size of the whole catalogue."
+        )
     if n_items is None:
         n_items = _largest(present, item_names)
         read = replace(read, inferred_items=item_names is None)
@@ -133,7 +175,7 @@ def table_columns(source: Any) -> dict[str, NDArray[Any]]:
         LogError: it is no table.
     """
     if isinstance(source, Mapping):
-        columns = {str(k): column_array(v) for k, v in source.items()}
+        columns = {str(k): _plain(v) for k, v in source.items()}
         for name, x in columns.items():
             if x.ndim == 0:
                 raise LogError(f"{name} is one value; a column has one entry per decision.")
@@ -145,7 +187,9 @@ def table_columns(source: Any) -> dict[str, NDArray[Any]]:
     elif hasattr(source, "__arrow_c_stream__"):
         try:
             table = pa.table(source)
-        except pa.ArrowException as error:  # of a type that Arrow does not hold
+        except (pa.ArrowException, OverflowError) as error:  # Decimal, UUID, large ints: by columns
+            if hasattr(source, "columns"):
+                return table_columns({name: source[name] for name in source.columns})
             raise LogError(
                 f"the {type(source).__name__} cannot be read as an Arrow table: {error}. Give its "
                 "columns another type, or a mapping of arrays."
@@ -163,11 +207,22 @@ def table_columns(source: Any) -> dict[str, NDArray[Any]]:
     return {name: _array(table.column(name), name) for name in table.column_names}
 
 
+def _plain(values: Any) -> NDArray[Any]:
+    """As `column_array`; whole numbers of any size stay what they are."""
+    a = column_array(values)
+    large = a.dtype.kind == "f" and isinstance(values, list | tuple)
+    if large and all(isinstance(x, int) for x in values):
+        return np.array(values, object)
+    return a
+
+
 def _array(column: Any, name: str) -> NDArray[Any]:
     import pyarrow as pa
 
     flat = column.combine_chunks()
     kind = flat.type
+    if str(kind) == "extension<arrow.uuid>":
+        return np.array([None if x is None else str(x) for x in flat.to_pylist()], object)
     if not (
         pa.types.is_list(kind)
         or pa.types.is_fixed_size_list(kind)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from offpolicy.errors import LogError
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.appending import check_fits
-from offpolicy.storage.arrow import KEY, log_from_tables, read_metadata, table_from_log
+from offpolicy.storage.arrow import log_from_tables, read_metadata, table_from_log
 from offpolicy.storage.atomic import atomic_file, atomic_folder
 from offpolicy.storage.manifest import (
     MANIFEST,
@@ -28,6 +28,7 @@ from offpolicy.storage.manifest import (
     verify_part,
     write_manifest,
 )
+from offpolicy.storage.tables import KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,10 +99,11 @@ def read_log(
 ) -> LoggedDataset:
     """A log from what `write_log` wrote, or from any table of decisions.
 
-    `source` is a path (a Longplay log, a Parquet file or folder) or a pandas or polars frame, an
-    Arrow table, a DuckDB relation, a mapping of arrays. `columns`, `n_items` and `item_names` say
-    what foreign columns mean; see `foreign.log_from_table`. Parts are compared with the sha256 of
-    their manifest, unless `verify` is False; checksums of pages are always verified.
+    `source` is a path (a Longplay log, a Parquet file or folder, a CSV or JSON-lines file) or a
+    pandas or polars frame, an Arrow table, a DuckDB relation, a mapping of arrays. `columns`,
+    `n_items` and `item_names` say what foreign columns mean; see `foreign.log_from_table`. Parts
+    are compared with the sha256 of their manifest, unless `verify` is False; checksums of pages are
+    always verified.
 
     Raises:
         LogError: nothing is there, or it is foreign, half-written, damaged or breaks a rule.
@@ -109,10 +111,17 @@ def read_log(
     import pyarrow as pa
 
     from offpolicy.storage.foreign import log_from_table
+    from offpolicy.storage.tables import TEXT, TEXT_IDS
+    from offpolicy.storage.tables import read_table as read_tables
 
     if not isinstance(source, str | os.PathLike):
         return log_from_table(source, columns=columns, n_items=n_items, item_names=item_names)
     path = Path(source)
+    if path.suffix in TEXT and path.is_file():
+        named = {} if columns is None else columns
+        ids = [x for n in TEXT_IDS if isinstance(x := named.get(n, n), str)]
+        table = read_tables(path, text=ids)
+        return log_from_table(table, columns=columns, n_items=n_items, item_names=item_names)
     foreign = not (columns is None and n_items is None and item_names is None)
     tables = _tables(path, parquet_parts if foreign else log_parts, verify)
     if foreign:

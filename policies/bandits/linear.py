@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.compiling import SUMS, njit_cached
+from policies.slates.compiling import SUMS, njit_cached
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

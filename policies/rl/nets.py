@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from policies.compiling import SUMS, njit_cached
+from policies.slates.compiling import SUMS, njit_cached
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

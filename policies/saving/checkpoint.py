@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from offpolicy.storage.atomic import atomic_folder
 from offpolicy.storage.claims import standing
 from offpolicy.storage.sealed import sealed, unsealed
+from offpolicy.vocabulary import Vocabulary
 from policies.encoders import ENCODERS, Encoder
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ T = TypeVar("T")
 FORMAT = 2  # 1: without a digest of config.json
 UNSEALED = (1,)  # formats without it
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+NAMES = "item_names"  # the array that holds them
 ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
 KEYS = ("format", "encoder", "config", "catalogue", "policy", "serving")  # that the digest covers
 AGAIN = "delete the folder and save, or fit, again."
@@ -62,8 +64,15 @@ class Catalogue:
         return f"catalogue {self.name!r} of {self.n_items} items{items}"
 
 
-def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalogue) -> str:
-    """Write a fitted encoder and return its hash. An existing checkpoint is replaced whole.
+def save(
+    encoder: Encoder,
+    folder: str | os.PathLike[str],
+    *,
+    catalogue: Catalogue,
+    items: Vocabulary | None = None,
+) -> str:
+    """Write a fitted encoder, and the names of its items, and return its hash. An existing
+    checkpoint is replaced whole.
 
     Raises:
         FileExistsError: something else stands there; it is left as it is.
@@ -73,7 +82,11 @@ def save(encoder: Encoder, folder: str | os.PathLike[str], *, catalogue: Catalog
 
     if encoder.n_items != catalogue.n_items:
         raise ValueError(f"the encoder knows {encoder.n_items} items, {catalogue} does not match")
+    if items is not None and len(items) != catalogue.n_items:
+        raise ValueError(f"there are {len(items)} names for the items of {catalogue}")
     arrays = {k: np.ascontiguousarray(v) for k, v in encoder.to_arrays().items()}
+    if items is not None:
+        arrays[NAMES] = items.to_bytes()
     about = {
         "format": FORMAT,
         "encoder": encoder.name,
@@ -108,12 +121,25 @@ def _loaded(folder: Path, catalogue: Catalogue | None) -> Encoder:
     if catalogue is not None:
         trained_on = rebuilt(folder, "catalogue", lambda: Catalogue(**about["catalogue"]))
         catalogue.validate(trained_on, folder)
+    arrays.pop(NAMES, None)
     kind = ENCODERS[name]
     cls = kind.load()
     made: Encoder = rebuilt(
         folder, cls.__name__, lambda: cls.from_arrays(kind.config(about["config"]), arrays)
     )
     return made
+
+
+def item_names(folder: str | os.PathLike[str]) -> Vocabulary | None:
+    """The names of the items of a saved encoder or policy, where they were known when it was saved.
+
+    Raises:
+        FileNotFoundError: nothing is saved there.
+        ValueError: another format, or a file that was altered.
+    """
+    folder = Path(folder)
+    _, arrays = read_folder(folder, (FORMAT, 2, 3), "policies.save")
+    return Vocabulary.from_bytes(arrays[NAMES]) if NAMES in arrays else None
 
 
 def rebuilt(folder: Path, name: str, make: Callable[[], T]) -> T:

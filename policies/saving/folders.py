@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from offpolicy.storage.claims import standing
 from offpolicy.storage.sealed import sealed
+from offpolicy.vocabulary import Vocabulary
 from policies.adapters.trust import trusting
 from policies.base import Policy
 from policies.encoders.base import Encoder
@@ -45,6 +45,8 @@ def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
     nodes = _nodes(policy)
     serving = policy.serving
     arrays: Arrays = {"items": serving.item_features}
+    if serving.item_names is not None:
+        arrays[checkpoint.NAMES] = Vocabulary(serving.item_names).to_bytes()
     for at, node in enumerate(nodes):
         arrays |= {f"{at}.{name}": value for name, value in node.saved.arrays.items()}
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
@@ -106,17 +108,19 @@ def _loaded(folder: Path, serving: Serving | None, kinds: Sequence[type[Savable]
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
     of = checkpoint.rebuilt(folder, "policy", lambda: _classes(folder, about, kinds))
     checkpoint.check_unaltered(about, folder, UNSEALED)
-    saved_for = checkpoint.rebuilt(
-        folder, "sizes", lambda: _serving(about["serving"], arrays["items"])
-    )
+    saved_for = checkpoint.rebuilt(folder, "sizes", lambda: _serving(about["serving"], arrays))
     if serving is not None:
         _check_same_world(saved_for, serving, folder)
     return checkpoint.rebuilt(folder, "policy", lambda: _made(folder, about, arrays, saved_for, of))
 
 
-def _serving(sizes: dict[str, Any], items: NDArray[Any]) -> Serving:
-    names = tuple(sizes["response_names"])
-    return Serving(**sizes | {"response_names": names}, item_features=items)
+def _serving(sizes: dict[str, Any], arrays: Arrays) -> Serving:
+    responses = tuple(sizes["response_names"])
+    return Serving(
+        **sizes | {"response_names": responses},
+        item_features=arrays["items"],
+        item_names=_names(arrays),
+    )
 
 
 def _classes(folder: Path, about: dict[str, Any], kinds: Sequence[type[Savable]]) -> list[Any]:
@@ -181,6 +185,12 @@ def catalogue_hash(serving: Serving) -> str:
     """A short hash of the items' features in the order of their ids: what ids 0..A-1 stand for."""
     features = np.ascontiguousarray(serving.item_features, dtype=np.float32)
     return hashlib.sha256(repr(features.shape).encode() + features.tobytes()).hexdigest()[:16]
+
+
+def _names(arrays: Arrays) -> tuple[str, ...] | None:
+    """Of the items, where they were saved."""
+    names = arrays.get(checkpoint.NAMES)
+    return None if names is None else Vocabulary.from_bytes(names).names
 
 
 class _Node(NamedTuple):

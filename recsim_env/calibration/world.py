@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,10 @@ class FittedWorld:
             order_enforce=False,
         )
         return env_id
+
+    def named(self, names: tuple[str, ...]) -> FittedWorld:
+        """The same world, its items known by these names (A,)."""
+        return replace(self, catalogue=replace(self.catalogue, names=names))
 
     def save(self, folder: Path) -> None:
         """Write config.json and arrays.npz: a reader finds the world that was there or this one.

@@ -47,6 +47,9 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "--max-steps 4 --users 16 --min-ess 5 --workers 1 --out {d}/runs",
     "live": "--days 2 --users 60 --max-steps 4 --warm-sessions 20 --new-sessions 20 --min-ess 2 "
     "--shadow-decisions 10 --workers 1 --out {d}/runs",
+    "inspect": "{d}/plays.csv --out {d}/plays.yaml",
+    "import": "recbole {d}/plays.inter --out {d}/imported.parquet",
+    "recommend": "--policy {d}/policy --history 0 -k 2",
     "check": "{d}/log --users",
     "drift": "{d}/log --split 0.5 --segments step --json {d}/drift.json",
     "gate": "{d}/log --target {d}/target.npy --horizon one_step --out {d}/gate.json",
@@ -134,6 +137,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "plays.csv").write_text("\n".join(["user,item,timestamp", *plays]) + "\n")
     (tmp_path / "sweep.yaml").write_text(f"command: train-policy\n{LEARN}over: {{seed: [0, 1]}}\n")
     (tmp_path / "tune.yaml").write_text(f"{LEARN}search: {{policy.temperature: [1.0, 2.0]}}\n")
+    typed = [
+        "user_id:token\titem_id:token\ttimestamp:float",
+        *(p.replace(",", "\t") for p in plays),
+    ]
+    (tmp_path / "plays.inter").write_text("\n".join(typed) + "\n")
     _serve(tmp_path)
     return tmp_path
 

@@ -66,15 +66,15 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str, popu
 
 def test_the_last_events_stand_where_a_log_would_have_them() -> None:
     """Padded on the left, the newest last, responses beside their items."""
-    from policies.one_user import _observation
+    from policies.one_user import observation_of_user
 
     serving = serving_of(make_env())
     r = len(serving.response_names)
     responses = np.arange(2 * r).reshape(2, r)
-    obs = _observation(serving, [4, 5], responses, None, None)
+    obs = observation_of_user(serving, [4, 5], responses, None, None)
     assert obs.history_items.tolist() == [[-1, 4, 5]]
     np.testing.assert_array_equal(obs.history_responses[0, 1:], responses)
-    assert _observation(serving, [1, 2, 3, 4], None, None, None).history_items.tolist() == [
+    assert observation_of_user(serving, [1, 2, 3, 4], None, None, None).history_items.tolist() == [
         [2, 3, 4]
     ]
 

@@ -104,6 +104,8 @@ def _items_of(settings: Add) -> tuple[Catalogue | None, LogCut | None, list[str]
     if names is not None:
         return Catalogue(names), cut, [f"the items are named as in {settings.log}"]
     if beside is not None:
+        if not isinstance(beside, str):
+            return Catalogue(beside.names), cut, ["the items are named as the policy names them"]
         return Catalogue.from_file(beside), cut, [f"the items are named as in {beside}"]
     return None, cut, [
         'the items are named "0", "1" ... by their numbers: give --catalogue FILE for your own ids'

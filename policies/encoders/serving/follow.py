@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.compiling import njit_cached
 from policies.encoders.base import Encoder
 from policies.encoders.serving.state import NetworkState
+from policies.slates.compiling import njit_cached
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from policies.compiling import njit_cached
+from policies.slates.compiling import njit_cached
 
 ROWS = 128  # users scored at once
 WIDE = 8_192  # items scored at once: ROWS x WIDE scores stay in the cache

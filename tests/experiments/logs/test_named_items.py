@@ -78,7 +78,7 @@ def test_policies_of_two_catalogues_are_not_judged_by_one(
     assert items_beside(["uniform", None], None) is None
 
 
-def test_several_items_in_one_cell_are_explained(
+def test_several_items_in_one_cell_are_a_list(
     log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = log.read_text(encoding="utf-8").splitlines()
@@ -86,10 +86,11 @@ def test_several_items_in_one_cell_are_explained(
     both = [f"{line},{pool}" for line, pool in zip(lines, pools, strict=True)]
     (tmp_path / "pool.csv").write_text("\n".join(both), encoding="utf-8")
     columns = ("--columns", *COLUMNS, "candidates=pool")
-    assert main(["check", str(tmp_path / "pool.csv"), *columns]) == 2
-    said = capsys.readouterr().err
-    assert "candidates has shape (3000,); it is (N, width), one row each, but is one" in said
-    assert "--columns candidates=a,b" in said
+    assert main(["check", str(tmp_path / "pool.csv"), *columns]) == 0
+    assert "candidates" in capsys.readouterr().out.splitlines()[0]
+    pooled = open_named_log(tmp_path / "pool.csv", (*COLUMNS, "candidates=pool"), None)
+    assert pooled.candidates is not None
+    assert pooled.names_of("item", pooled.candidates[0]) == SONGS
 
 
 def test_a_catalogue_smaller_than_its_names_is_refused(

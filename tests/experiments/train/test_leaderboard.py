@@ -41,7 +41,7 @@ def test_an_encoder_is_trained_tested_and_saved(
     told = json.loads((out / "report.json").read_text())
     assert (told["split"], told["queries"], told["epochs"]) == ("leave-one-out by user", 40, 2)
     assert "ties at mid-rank" in told["protocol"]
-    names = [str(i) for i in range(30)]  # read as numbers
+    names = [f"{i:02d}" for i in range(30)]  # as they stand in the file
     assert list((out / "tensorboard").glob("events*"))
     assert load(out / "checkpoint", catalogue=Catalogue.of("shop", names)).config.dim == 8
     printed = capsys.readouterr().out

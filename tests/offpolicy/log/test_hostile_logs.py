@@ -162,7 +162,6 @@ def test_estimates_that_do_not_move_are_mixed_evenly() -> None:
     ("table", "said"),
     [
         ({"slate": [0.0, np.nan], "propensity": [0.5, 0.5], "reward": [1, 0]}, r"slate\[1\] = nan"),
-        ({"slate": ["x", "y"], "propensity": [0.5, 0.5], "reward": [1, 0]}, "Map foreign ids"),
         ({"slate": [], "propensity": [], "reward": []}, "the log has no rows"),
         ({"slate": [0, 1], "propensity": 0.5, "reward": [1, 0]}, "propensity is one value"),
     ],

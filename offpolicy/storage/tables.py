@@ -6,7 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+KEY = b"longplay"  # of a log's own metadata
 FORMATS = (".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".json")
+TEXT = FORMATS[2:]
+TEXT_IDS = ("session", "user")  # columns of a log that text formats are read as text
+
+
+def is_log(path: Path) -> bool:
+    """Whether it is a Parquet file that `write_log` wrote."""
+    import pyarrow as pa
+    import pyarrow.parquet as papq
+
+    if path.suffix not in (".parquet", ".pq") or not path.is_file():
+        return False
+    try:
+        return KEY in (papq.read_schema(path).metadata or {})
+    except pa.ArrowException:
+        return True  # a damaged file: who reads it says so
 
 
 def read_table(path: Path, *, text: Sequence[str] = ()) -> Any:

@@ -1,0 +1,1 @@
+"""Doors: tables, ids and formats that users have, inspected, read, and answered in their ids."""

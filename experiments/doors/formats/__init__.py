@@ -1,0 +1,1 @@
+"""Formats that other projects write, each read by one function; `registry` names them."""

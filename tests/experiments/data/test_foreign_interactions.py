@@ -1,0 +1,144 @@
+"""Interactions in columns and ids of their own, and what is said where they cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.data.datasets import load
+from experiments.data.guess import guess
+from experiments.data.mapping import column_names, write_mapping
+from offpolicy.storage.tables import read_table
+
+COLUMNS = ("user=user_id", "item=track_id", "timestamp=played_at", "reward=completed")
+
+
+def plays() -> pd.DataFrame:
+    """Three plays of two users, newest first, the stamps in zones of their own."""
+    return pd.DataFrame(
+        {
+            "user_id": ["u_2", "u_17", "u_2"],
+            "track_id": ["trk_9", "trk_9", "trk_10"],
+            "played_at": [f"2024-03-01T{t}" for t in ("10:00:00Z", "09:00:00Z", "10:30:00+02:00")],
+            "completed": [1, 0, 1],
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_names_of_users_and_items_are_kept(tmp_path: Path, form: str) -> None:
+    file = tmp_path / f"plays.{form}"
+    if form == "csv":
+        plays().to_csv(file, index=False)
+    elif form == "parquet":
+        plays().to_parquet(file)
+    else:
+        plays().to_json(file, orient="records", lines=True)
+    data = load(str(file), columns=COLUMNS)
+    assert data.users is not None
+    assert data.users.names == ("u_17", "u_2")
+    assert data.items.names == ("trk_10", "trk_9")
+    assert [s.tolist() for s in data.sequences] == [[1], [0, 1]]  # 8:30 in UTC before 10:00
+    assert data.sequences.times is not None
+    assert np.diff(data.sequences.times[1:]).tolist() == [5400]
+    assert data.sequences.rewards is not None
+    assert data.sequences.rewards.tolist() == [0, 1, 1]
+    assert data.notes == ()
+
+
+def test_ids_with_leading_zeros_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "it.csv").write_text("user,item,timestamp\n007,010,1\n7,10,2\n")
+    data = load(str(tmp_path / "it.csv"))
+    assert data.users is not None
+    assert (data.users.names, data.item_names) == (("007", "7"), ("010", "10"))
+
+
+@pytest.mark.parametrize(("per", "name"), [(1, "s"), (1e3, "ms"), (1e6, "us"), (1e9, "ns")])
+def test_epochs_of_any_unit_become_seconds(tmp_path: Path, per: float, name: str) -> None:
+    stamps = [int((1_700_000_000 + 3600 * i) * per) for i in range(3)]
+    table = pd.DataFrame({"user": 1, "item": [5, 6, 7], "timestamp": stamps})
+    table.to_csv(tmp_path / f"{name}.csv", index=False)
+    times = load(str(tmp_path / f"{name}.csv")).sequences.times
+    assert times is not None
+    np.testing.assert_allclose(times, 1_700_000_000 + 3600 * np.arange(3))
+
+
+def test_a_file_in_other_columns_is_refused_with_the_options_that_read_it(tmp_path: Path) -> None:
+    plays().to_csv(tmp_path / "plays.csv", index=False)
+    with pytest.raises(
+        ValueError, match="--columns user=user_id item=track_id timestamp=played_at"
+    ):
+        load(str(tmp_path / "plays.csv"))
+
+
+def test_what_is_not_used_is_said_and_a_likely_reward_is_named(tmp_path: Path) -> None:
+    plays().assign(device="tv").to_csv(tmp_path / "plays.csv", index=False)
+    (note,) = load(str(tmp_path / "plays.csv"), columns=COLUMNS[:3]).notes
+    assert note == (
+        "columns that are not used: completed, device (completed looks like a reward: --columns "
+        "reward=completed)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("completed", r"row 1: completed \(reward\) is empty"),
+        ("track_id", r"row 1: track_id \(item\) is empty"),
+        ("played_at", r"row 1: played_at \(timestamp\) is empty"),
+    ],
+)
+def test_a_missing_entry_is_named_by_row_and_both_names(
+    tmp_path: Path, column: str, said: str
+) -> None:
+    table = plays().astype(object)
+    table.loc[1, column] = None
+    table.to_csv(tmp_path / "plays.csv", index=False)
+    with pytest.raises(ValueError, match=said):
+        load(str(tmp_path / "plays.csv"), columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (("item=song",), "there is no song, which should be its item"),
+        (("song=track_id",), "song=.*has user, item, timestamp, reward"),
+        (("item=track_id,completed",), "a row has one item"),
+        (("nowhere.yaml",), "longplay inspect FILE --out nowhere.yaml"),
+    ],
+)
+def test_columns_that_do_not_fit_are_told(
+    tmp_path: Path, columns: tuple[str, ...], said: str
+) -> None:
+    plays().to_csv(tmp_path / "plays.csv", index=False)
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        load(str(tmp_path / "plays.csv"), columns=columns)
+
+
+def test_a_saved_mapping_is_the_same_as_options_and_options_replace_it(tmp_path: Path) -> None:
+    wanted = column_names((*COLUMNS, "slate=a,b"))
+    write_mapping(tmp_path / "it.yaml", wanted, "made by a test")
+    assert column_names((str(tmp_path / "it.yaml"),)) == wanted
+    assert column_names((str(tmp_path / "it.yaml"), "item=song"))["item"] == "song"
+    (tmp_path / "bad.yaml").write_text("columns: [1]\n")
+    with pytest.raises(ValueError, match=r"bad.yaml names no columns"):
+        column_names((str(tmp_path / "bad.yaml"),))
+
+
+def test_a_guess_tells_plays_from_decisions(tmp_path: Path) -> None:
+    plays().to_parquet(tmp_path / "plays.parquet")
+    found = guess(read_table(tmp_path / "plays.parquet"))
+    assert (found.kind, found.missing) == ("interactions", ())
+    assert found.columns == dict(entry.split("=") for entry in COLUMNS)
+    table = (
+        plays().rename(columns={"user_id": "visit_id", "track_id": "rank_list"}).assign(prob=0.5)
+    )
+    table.drop(columns="completed").to_parquet(tmp_path / "log.parquet")
+    found = guess(read_table(tmp_path / "log.parquet"))
+    assert (found.kind, found.missing) == ("log", ("reward",))
+    assert found.columns == {
+        "session": "visit_id", "time": "played_at", "slate": "rank_list", "propensity": "prob",
+    }  # fmt: skip

@@ -1,0 +1,137 @@
+"""Small files as other projects write them, and the values that they hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.__main__ import main
+from experiments.data.datasets import Interactions, load
+from experiments.doors.formats.open_bandit import log_of_feedback, scores_of_distribution
+from experiments.doors.formats.registry import FORMATS, read_format
+from offpolicy import LoggedDataset, read_log
+
+
+def log_of(name: str, path: Path) -> LoggedDataset:
+    log = read_format(name, path)
+    assert isinstance(log, LoggedDataset)
+    return log
+
+
+def feedback() -> dict[str, Any]:
+    return {
+        "n_rounds": 3, "n_actions": 2, "action": np.array([0, 1, 1]), "reward": np.array([1, 0, 1]),
+        "position": np.array([0, 1, 0]), "pscore": np.array([0.5, 0.25, 0.75]),
+        "context": np.ones((3, 2)),
+    }  # fmt: skip
+
+
+def test_open_bandit_feedback_and_a_distribution_by_position(tmp_path: Path) -> None:
+    log = log_of_feedback(feedback())
+    assert (log.n_sessions, log.n_items, log.propensity.tolist()) == (3, 2, [0.5, 0.25, 0.75])
+    dist = np.array([[[0.9, 0.2], [0.1, 0.8]]] * 3)  # (3, 2, 2)
+    assert scores_of_distribution(feedback(), dist).propensity.tolist() == [0.9, 0.8, 0.1]
+    with pytest.raises(ValueError, match=r"action_dist has shape \(3, 2\)"):
+        scores_of_distribution(feedback(), dist[:, :, 0])
+    np.savez(tmp_path / "obp.npz", **feedback())
+    assert log_of("obp", tmp_path / "obp.npz").hash() == log.hash()
+
+
+def test_dsjson_numbers_actions_from_one_and_costs_are_negative_rewards(tmp_path: Path) -> None:
+    rows = [
+        {"_label_cost": -1.0, "_label_probability": 0.8, "_label_Action": 2, "_labelIndex": 1,
+         "EventId": "e1", "a": [2, 1, 3], "p": [0.8, 0.1, 0.1], "c": {"_multi": [{}, {}, {}]}},
+        {"_label_cost": 0.0, "_label_probability": 0.5, "_label_Action": 1, "_labelIndex": 0,
+         "EventId": "e2", "a": [1, 2], "p": [0.5, 0.5], "pdrop": 0.5},
+    ]  # fmt: skip
+    file = tmp_path / "it.dsjson"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    log = log_of("dsjson", file)
+    assert log.names_of("item", log.slate[:, 0]) == ["2", "1"]
+    assert log.names_of("session", log.session) == ["e1", "e2"]
+    assert (log.reward.tolist(), log.propensity.tolist()) == ([1, 0], [0.8, 0.5])
+    assert log.row_weight is not None
+    assert log.row_weight.tolist() == [1, 2]
+    file.write_text(json.dumps({"EventId": "e3"}) + "\n")
+    with pytest.raises(ValueError, match="line 1 lacks _label_cost, a, p"):
+        log_of("dsjson", file)
+
+
+def test_rllib_batches_are_episodes(tmp_path: Path) -> None:
+    batch = {
+        "type": "SampleBatch", "eps_id": [7, 7, 9], "obs": [[0.0], [1.0], [2.0]],
+        "actions": [1, 0, 1], "rewards": [0.5, 1, 2], "terminateds": [False, True, True],
+        "action_logp": np.log([0.5, 0.25, 1]).tolist(),
+    }  # fmt: skip
+    (tmp_path / "it.json").write_text(json.dumps(batch) + "\n")
+    log = log_of("rllib", tmp_path / "it.json")
+    assert (log.n_sessions, log.step.tolist()) == (2, [0, 1, 0])
+    np.testing.assert_allclose(log.propensity, [0.5, 0.25, 1])
+    assert log.session_rewards().tolist() == [1.5, 2]
+    (tmp_path / "it.json").write_text(json.dumps(batch | {"obs": "BCJNGG"}) + "\n")
+    with pytest.raises(ValueError, match="obs is compressed"):
+        log_of("rllib", tmp_path / "it.json")
+
+
+def test_d3rlpy_episodes_end_at_terminals_and_timeouts(tmp_path: Path) -> None:
+    arrays = {
+        "observations": np.zeros((4, 2)), "actions": np.array([0, 1, 1, 0]),
+        "rewards": np.arange(4), "terminals": np.array([0, 1, 0, 0]),
+        "timeouts": np.array([0, 0, 0, 1]),
+    }  # fmt: skip
+    np.savez(tmp_path / "bare.npz", **arrays)
+    with pytest.raises(ValueError, match="lacks propensity"):
+        log_of("d3rlpy", tmp_path / "bare.npz")
+    np.savez(tmp_path / "it.npz", propensity=np.full(4, 0.5), **arrays)
+    log = log_of("d3rlpy", tmp_path / "it.npz")
+    assert log.session_rewards().tolist() == [1, 5]
+    assert (log.terminated.tolist(), log.truncated.tolist()) == (
+        [False, True, False, False], [False, False, False, True],
+    )  # fmt: skip
+
+
+def test_kuairand_keeps_its_random_rows(tmp_path: Path) -> None:
+    head = "user_id,video_id,time_ms,is_click,is_rand\n"
+    (tmp_path / "k.csv").write_text(head + "1,30,5,1,1\n1,31,6,0,0\n2,40,7,0,1\n")
+    log = log_of("kuairand", tmp_path / "k.csv")
+    assert log.names_of("item", log.slate[:, 0]) == ["30", "40"]
+    assert log.propensity.tolist() == [0.5, 0.5]
+    assert log.user is not None
+    assert log.names_of("user", log.user) == ["1", "2"]
+
+
+def test_recbole_and_finn_become_interactions(tmp_path: Path) -> None:
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    (tmp_path / "a.inter").write_text(head + "u\tb\t5\t2\nu\ta\t3\t1\nv\tb\t1\t3\n")
+    data = read_format("recbole", tmp_path / "a.inter")
+    assert isinstance(data, Interactions)
+    assert data.users is not None
+    assert (data.users.names, data.item_names) == (("u", "v"), ("a", "b"))
+    assert [s.tolist() for s in data.sequences] == [[0, 1], [1]]
+    np.savez(tmp_path / "f.npz", userId=np.array([5, 6]), click=np.array([[9, 1, 4], [1, 4, 0]]))
+    finn = read_format("finn", tmp_path / "f.npz")
+    assert isinstance(finn, Interactions)
+    assert finn.item_names == ("4", "9")  # 0 pads, and 1 is no click
+    assert [s.tolist() for s in finn.sequences] == [[1, 0], [0]]
+
+
+def test_one_command_writes_what_all_others_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "obp.npz", **feedback())
+    assert main(["import", "obp", str(tmp_path / "obp.npz"), "--out", str(tmp_path / "log")]) == 0
+    assert read_log(tmp_path / "log").hash() == log_of_feedback(feedback()).hash()
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    (tmp_path / "a.inter").write_text(head + "u\tb\t5\t2\nu\ta\t3\t1\n")
+    out = str(tmp_path / "a.parquet")
+    assert main(["import", "recbole", str(tmp_path / "a.inter"), "--out", out]) == 0
+    assert load(out).sequences[0].tolist() == [0, 1]
+    assert main(["import", "csv", out, "--out", out]) == 2
+
+
+def test_every_format_has_a_reader() -> None:
+    for name in FORMATS:
+        with pytest.raises(FileNotFoundError, match="there is no file"):
+            read_format(name, "nowhere")
