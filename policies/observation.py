@@ -263,8 +263,8 @@ def check_catalogue(log: LoggedDataset, serving: Serving) -> None:
     """Raise ValueError for a log of another number of items than the policy's."""
     if log.n_items != serving.n_items:
         raise ValueError(
-            f"the log's catalogue has {log.n_items} items and the policy's {serving.n_items}: item "
-            "ids would not mean the same. Build the policy for the catalogue of the log."
+            f"the log's catalogue has {log.n_items} items and the policy's has {serving.n_items}: "
+            "item ids would not mean the same. Build the policy for the catalogue of the log."
         )
 
 

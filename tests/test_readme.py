@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import recsim_env  # noqa: F401  (registers the environments)
-from experiments.__main__ import COMMANDS
+from experiments.commands import COMMANDS
 from offpolicy import ESTIMATORS, TargetScores, estimate, evaluate, terms
 from policies import build, save
 from tests.offpolicy.factories import log_of

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.__main__ import COMMANDS, Command, main
+from experiments.__main__ import main
+from experiments.commands import COMMANDS, Command
 from offpolicy import LoggedDataset, write_log
 from policies import build, save, serving_of_log
 from policies.baselines.uniform import uniform

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from experiments.common.run_folder import RunFolder, open_run
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.reliability.fuzz.calls import Told
 from experiments.reliability.fuzz.catalogue import PARTS, check_parts
 from experiments.reliability.fuzz.supervision import Limits, called
@@ -38,11 +38,14 @@ class Settings:
     memory_mb: int = 8_000
     """Address space of a process of calls, of which the libraries take about half."""
     workers: int = 2
-    """Processes at a time."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         COUNT.check_all(self, "calls", "cpu_seconds", "memory_mb", "workers")
@@ -63,7 +66,7 @@ def run(settings: Settings) -> int:
         for first in blocks
         if not folder.has(f"{first:08d}")
     ]
-    for (_, _, first, _, _), told in results(called, jobs, settings.workers):
+    for (_, _, first, _, _), told in results(called, jobs, executor_of(settings), folder):
         folder.write_json(f"stages/{first:08d}.json", [asdict(one) for one in told])
         print(f"{first:8d} {_counted(told)}", flush=True)
     told = [one for first in blocks for one in _read(folder, first)]

@@ -14,7 +14,7 @@ from typing import Any
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
 from experiments.common.tables import markdown_table
-from experiments.common.workers import results
+from experiments.common.workers import executor_of, results
 from experiments.reliability.kills.attack import BROKEN, LATE, NAMES, SIGNALS, STOPPED, attack
 
 NOTES = """\
@@ -39,11 +39,14 @@ class Settings:
     """What to stop."""
     seed: int = 0
     workers: int = 2
-    """Jobs at once."""
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
     out: Path = Path("results")
     """Where run folders are made."""
     resume: Path | None = None
-    """A run folder to go on with, under the same settings."""
+    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         for name, least in (("kills", 0), ("terms", 0), ("interrupts", 0), ("workers", 1),
@@ -63,7 +66,8 @@ def run(settings: Settings) -> int:
     names = dict.fromkeys(settings.jobs)
     todo = [(name, stops, settings.seed) for name in names if not folder.has(_stage(name))]
     with show.stage(f"{len(todo)} of {len(names)} jobs") as update:
-        for done, ((name, _, _), record) in enumerate(results(attack, todo, settings.workers), 1):
+        found = results(attack, todo, executor_of(settings), folder)
+        for done, ((name, _, _), record) in enumerate(found, 1):
             folder.write_json(f"stages/{_stage(name)}.json", record)
             update(done / len(todo))
             show.note(f"  done: {name}")

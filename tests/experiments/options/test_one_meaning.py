@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from experiments.__main__ import COMMANDS
+from experiments.commands import COMMANDS
 
 RUNS = "Where run folders are made."
 SAME = {  # option -> its help, in all commands that have it
