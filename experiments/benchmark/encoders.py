@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.benchmark import plain_loop
 from experiments.common.run_folder import RunFolder, made_with
-from policies.encoders import ENCODERS
+from policies.encoders import ENCODERS, encoder
 from policies.encoders.data.sequences import Sequences
 
 NETWORKS = ("gru4rec", "sasrec", "esasrec", "bert4rec")
@@ -61,6 +61,8 @@ class Speed:
 
 def run(settings: Settings) -> int:
     """Measure, print, write."""
+    for model in settings.models:
+        encoder(model)  # it is known
     data = _data(settings)
     print(f"{platform.machine()}, {_cpu()}; one torch thread; CPU time of this process")
     print(

@@ -205,8 +205,9 @@ def _check(columns: dict[str, Any]) -> None:
     if lengths["weight"] == (0,):
         raise ValueError("there are no rows to estimate from")
     kept = columns["row_weight"]
-    if kept is not None and not (((kept >= 0) & (kept <= LARGEST)).all() and kept.any()):
-        row = int(np.append(np.flatnonzero(~((kept >= 0) & (kept <= LARGEST))), 0)[0])
+    fits = None if kept is None else (kept == 0) | ((kept >= LEAST) & (kept <= LARGEST))
+    if fits is not None and not (fits.all() and kept.any()):
+        row = int(np.append(np.flatnonzero(~fits), 0)[0])
         raise ValueError(
             f"row_weight[{row}] = {kept[row]:.6g}; it is 1 / the chance to be kept, or 0 of a row "
             "that does not count, and not 0 throughout"

@@ -56,6 +56,9 @@ class JoinRule:
     def __post_init__(self) -> None:
         POSITIVE.check("window", self.window)
         POSITIVE.check("idle", self.idle)
+        for name in ("windows", "reward"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give a number for each kind")
         for kind, seconds in self.windows.items():
             POSITIVE.check(f"windows[{kind!r}]", seconds)
         if SHOWN in self.reward:

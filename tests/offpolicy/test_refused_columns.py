@@ -56,6 +56,10 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
         "weight_range = ''; it is two numbers",
     ),
     "steps without end": (lambda: strata(2**31), "stratum runs from 0 to 2147483648"),
+    "a row weight of nothing": (
+        lambda: Terms([1.0], [1.0], None, None, [0], row_weight=[5e-324]),
+        r"row_weight\[0\] = 4.94",
+    ),
     "a setting that overflows": (
         lambda: estimate(flat(9), "clipped_ips", cap=1e308),
         "cap = 1e[+]308 of clipped_ips overflows",

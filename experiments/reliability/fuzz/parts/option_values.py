@@ -43,7 +43,7 @@ LEFT = frozenset({
 LONG = frozenset({
     "published", "benchmark serving", "benchmark planning", "benchmark training",
     "benchmark drift", "benchmark env", "benchmark agents", "benchmark offpolicy",
-    "benchmark fuzz", "benchmark estimators",
+    "benchmark fuzz", "benchmark estimators", "benchmark referee",
 })
 # what any option may be given
 WORDS: tuple[str, ...] = (

@@ -37,7 +37,12 @@ def _doors(name: str) -> list[Target]:
     return [
         Target(name=f"{name}.make", given=partial(_sizes, name), call=partial(played, name)),
         Target(name=f"{name}.settings", given=partial(_settings, name), call=partial(played, name)),
-        Target(name=f"{name}.reset", given=_resets, call=partial(begun, name)),
+        Target(
+            name=f"{name}.reset",
+            given=_resets,
+            call=partial(begun, name),
+            refusals=(gymnasium.error.Error,),
+        ),
         Target(name=f"{name}.step", given=partial(_action, name), call=partial(stepped, name)),
     ]
 
