@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import tyro
 from numpy.random import Generator
 
-from experiments.commands import COMMANDS, main
+from experiments.__main__ import main
+from experiments.commands import COMMANDS
 from experiments.reliability.fuzz.calls import Target
 from experiments.reliability.fuzz.odd import Arguments, pick
 from experiments.reliability.fuzz.parts.files import FILES, make_files
