@@ -65,9 +65,9 @@ def log_from_tables(tables: list[pa.Table], source: str) -> LoggedDataset:
     every = [read_metadata(t.schema, source) for t in tables]
     for metadata, one in zip(every, tables, strict=True):
         lost = sorted(set(metadata.get("named", ())) - set(one.column_names))
-        if lost:
+        if lost and set(one.column_names) - {*metadata["shapes"], *metadata["named"]}:
             raise LogError(
-                f"{source} has no column {lost[0]}, its metadata says so; copy it again."
+                f"{source} has no column {lost[0]}, and one that nobody named; copy it again."
             )
     own = ("provenance", "named")  # of a part
     first, *others = [{k: v for k, v in m.items() if k not in own} for m in every]

@@ -82,7 +82,7 @@ def saved_model(folder: Path) -> Any:
         FileNotFoundError: nothing is saved there.
         ValueError: an altered file, or one of another format.
     """
-    about, _ = checkpoint.read_folder(folder, (1, 2, folders.FORMAT), "policies.save")
+    about, _ = checkpoint.read_folder(folder, checkpoint.POLICY_FORMATS, "policies.save")
     return folders.load(folder) if "policy" in about else checkpoint.load(folder)
 
 

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 FORMAT = 2  # 1: without a digest of config.json
 UNSEALED = (1,)  # formats without it
+POLICY_FORMATS = (1, 2, 3, 4)  # of the folders that `policies.save` makes or made
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 NAMES = "item_names"  # the array that holds them
 ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
@@ -138,7 +139,7 @@ def item_names(folder: str | os.PathLike[str]) -> Vocabulary | None:
         ValueError: another format, or a file that was altered.
     """
     folder = Path(folder)
-    _, arrays = read_folder(folder, (FORMAT, 2, 3), "policies.save")
+    _, arrays = read_folder(folder, POLICY_FORMATS, "policies.save")  # and the encoders'
     return Vocabulary.from_bytes(arrays[NAMES]) if NAMES in arrays else None
 
 

@@ -35,6 +35,7 @@ class Settings:
     """What to damage, by the beginnings of names: log, policy, encoder, world, registry, events;
     all by default."""
     seed: int = 0
+    """Of the random numbers."""
     workers: int = 2
     """Processes of this computer, one thread each; short for --executor processes:N."""
     executor: str | None = None

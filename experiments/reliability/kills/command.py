@@ -38,6 +38,7 @@ class Settings:
     jobs: tuple[str, ...] = NAMES
     """What to stop."""
     seed: int = 0
+    """Of the random numbers."""
     workers: int = 2
     """Processes of this computer, one thread each; short for --executor processes:N."""
     executor: str | None = None

@@ -92,5 +92,5 @@ def test_whoever_is_first_is_read_first() -> None:
     coming = attempts("threads:2", work, range(6))
     first = [next(coming)[1]() for _ in range(3)]
     held.set()
-    assert first == [1, 2, 3]
+    assert 0 not in first
     assert sorted([*first, *(attempt() for _, attempt in coming)]) == [*range(6)]

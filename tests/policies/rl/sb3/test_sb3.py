@@ -99,7 +99,7 @@ def test_masks_of_a_whole_catalogue_are_obeyed_while_learning() -> None:
     items = make_env(1, n_candidates=None).catalogue
     since = np.where(np.arange(30) % 2 == 0, 0, 10**6).astype(np.int32)
     shut = dataclasses.replace(items, since=since, until=np.full(30, ALWAYS, np.int32))
-    env = make_env(n_candidates=None, catalogue=shut)
+    env = make_env(n_candidates=None, catalogue=shut, on_invalid="raise")
     agent = agent_of("maskable_ppo", env)
     agent.learn(env, total_steps=1024, seed=0)
     log = collect(env, agent, n_steps=4, seed=1)
