@@ -180,7 +180,7 @@ def test_an_agent_starts_as_the_saved_policy_and_travels_with_it(tmp_path: Path)
         ("ppo", ["--encoder", "gru4rec", "--encoder-set", "epochs=0"], "epochs"),
         ("linucb", ["--prior", "a/policy"], "starts as no other policy"),
         ("ppo", ["--prior", "no/policy"], "no/policy"),
-        ("ppo", ["--set", "prior=linucb"], "give its folder by --prior"),
+        ("ppo", ["--set", "prior=linucb"], "linucb is not a checkpoint"),
         ("ppo", ["--set", "fine_tune=.1"], "fine_tune needs encoder= to be a network"),
         ("slateq", ["--steps", "512"], "needs 5,000 decisions of this call"),
     ],
@@ -204,7 +204,7 @@ def test_bad_settings_leave_nothing_behind(
         ("--set rank=1e999", "--set rank=1e999: rank takes int"),
         ("--set temperature=hot", "--set temperature=hot: temperature takes finite float | None"),
         ("--set arms=joint", "--set arms=joint: arms takes Literal['disjoint', 'shared']"),
-        ("--set encoder=markov", "--set encoder=markov: choose it by --encoder; there are average"),
+        ("--set encoder=average", "--set encoder=average: --encoder is given, too"),
     ],
 )
 def test_a_value_that_cannot_be_is_one_line(
