@@ -71,8 +71,7 @@ def read(command: str, settings: Any, args: list[str]) -> Any:
     settings, `--set`, and the options of the command line, each over what is before it.
 
     Raises:
-        ValueError: a setting that is not there, a value of another type, or a `--set` that an
-            option contradicts.
+        ValueError: a setting that is not there, or a value of another type.
         OSError: a file or folder that is not there.
         SystemExit: --help, or options that do not fit: tyro has explained them.
     """
@@ -97,19 +96,13 @@ def read(command: str, settings: Any, args: list[str]) -> Any:
     for file in files:
         values |= settings_of(settings, settings_in(file, command), str(file))
     values = typed(settings, changed(settings, values, changes), SET) if changes else values
-    made = tyro.cli(
+    return tyro.cli(
         settings,
         args=options,
         prog=prog,
         default=default_of(settings, values),
         description=f"{cleandoc(settings.__doc__ or '')}\n\n{EVERYWHERE}",
     )
-    for change in changes:
-        name = change.partition("=")[0].replace("-", "_")
-        if name in values and getattr(made, name, values[name]) != values[name]:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{SET} {change}: {option} is given, too, and says otherwise")
-    return made
 
 
 def _kebab(name: str) -> str:

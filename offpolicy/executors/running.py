@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -59,12 +59,19 @@ def run_on(executor: str, work: Callable[[In], Out], items: Iterable[In]) -> Ite
         ImportError: ray or dask is not installed; the message says what to install.
     """
     parse(executor)  # at the call, not when the first result is read
-    return (attempt() for _, attempt in attempts(executor, work, items, ordered=True))
+    return _read(attempts(executor, work, items, ordered=True))
+
+
+def _read(coming: Generator[tuple[In, Callable[[], Out]], None, None]) -> Iterator[Out]:
+    """Results; at the first error the workers end at once, and not when somebody collects them."""
+    with closing(coming):
+        for _, attempt in coming:
+            yield attempt()
 
 
 def attempts(
     executor: str, work: Callable[[In], Out], items: Iterable[In], *, ordered: bool = False
-) -> Iterator[tuple[In, Callable[[], Out]]]:
+) -> Generator[tuple[In, Callable[[], Out]], None, None]:
     """Each item with what returns its result or raises its error: as they are done, or in order.
 
     Whoever reads no further, or is stopped, stops the workers and all items that wait.

@@ -204,7 +204,6 @@ def test_bad_settings_leave_nothing_behind(
         ("--set rank=1e999", "--set rank=1e999: rank takes int"),
         ("--set temperature=hot", "--set temperature=hot: temperature takes finite float | None"),
         ("--set arms=joint", "--set arms=joint: arms takes Literal['disjoint', 'shared']"),
-        ("--set encoder=average", "--set encoder=average: --encoder is given, too"),
     ],
 )
 def test_a_value_that_cannot_be_is_one_line(
@@ -213,6 +212,14 @@ def test_a_value_that_cannot_be_is_one_line(
     assert train(tmp_path, "linucb", "--encoder", "markov", *more.split()) == 2
     (only,) = capsys.readouterr().err.splitlines()
     assert said in only
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_setting_of_the_command_may_be_set_too_and_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path, "linucb", "--set", "encoder=nobody") == 2
+    assert "no encoder 'nobody'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

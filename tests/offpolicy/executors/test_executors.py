@@ -49,9 +49,12 @@ def test_a_failure_stops_the_rest() -> None:
         begun.append(item)
         return 1 / (item - 5)
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as raised:
         list(run_on("threads:2", work, range(1000)))
     assert len(begun) < 20
+    at = raised.value.__traceback__  # it keeps the frames of the run, and with them its threads
+    assert at is not None
+    assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
 
 
 @pytest.mark.parametrize("executor", CLUSTERS)
