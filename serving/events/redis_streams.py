@@ -2,9 +2,10 @@
 
 The id of event n is `<n + 1>-<events that the server had lost before>`, so that a hole says whether
 an event was taken out or lost. What was appended outlives what the server's own settings let it:
-with `appendonly yes` a killed server loses nothing, and a machine that fails the last second
-(`appendfsync everysec`) or nothing (`appendfsync always`); without it, everything since the last
-snapshot. Streams are in the server's memory: `XTRIM NAME:events:WRITER MINID <n + 1>` takes away
+with `appendonly yes` and `appendfsync always` a killed server loses nothing, nor does a machine
+that fails. With `appendfsync everysec` the server answers before it writes while its disk is busy,
+so that either may lose the last two seconds; without a file, everything since the last snapshot.
+Streams are in the server's memory: `XTRIM NAME:events:WRITER MINID <n + 1>` takes away
 the events before number n, once they are joined.
 """
 

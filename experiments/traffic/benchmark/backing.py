@@ -41,7 +41,7 @@ class Backing:
         port, folder = str(self.port), str(self.folder)
         options = {
             "redis": ["--port", port, "--bind", "127.0.0.1", "--dir", folder,
-                      "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""],
+                      "--appendonly", "yes", "--appendfsync", "always", "--save", ""],
             "nats": ["-a", "127.0.0.1", "-p", port, "-js", "-sd", folder],
         }[self.kind]  # fmt: skip
         with (self.folder / "server.log").open("ab") as said:
