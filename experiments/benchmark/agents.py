@@ -7,18 +7,17 @@ by one set of held-out users is kept, and its value is taken on yet other users.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from experiments.benchmark.agent_learning import Trial, learn
 from experiments.benchmark.agent_targets import TARGETS, Target, name_of, stage_of
 from experiments.common.run_folder import open_run
 from experiments.common.seeds import seeds_of
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Train agents in the classic worlds and print what they reach."""
 
     only: tuple[str, ...] = ()
@@ -38,15 +37,6 @@ class Settings:
     """Rounds of learning; by default each row's own."""
     users: int | None = None
     """Parallel users; by default each row's own."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     @property
     def trial(self) -> Trial:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments.common.workers import Parallel
+
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Climb from a behaviour's first log to a planner's value, by steps that the logs vouch for."""
 
     data: str | None = None
@@ -21,10 +23,6 @@ class Settings:
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     env: str = "recsim_env/Longplay-v0"
     """The world."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
     """Of the random numbers; the first of several seeds."""
     seeds: int = 10
@@ -74,11 +72,6 @@ class Settings:
     """That the true uplift of a step is above its stated lower bound."""
     level: float = 0.95
     """Of the intervals over seeds and over sessions in truth."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
 
     def __post_init__(self) -> None:
         if min(self.rounds, self.users, self.workers, self.max_steps, self.slate_size) < 1:

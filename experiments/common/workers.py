@@ -7,7 +7,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
-from typing import Generic, Protocol, TypeVar, TypeVarTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar, TypeVarTuple
 
 from experiments.common.run_folder import FAILED, RunFolder
 from offpolicy.executors.running import AHEAD, attempts, parse
@@ -21,13 +23,19 @@ class JobsError(ValueError):
     """Some jobs of a run failed; all others are done."""
 
 
-class Parallel(Protocol):
-    """Settings of a command whose jobs may run at the same time."""
+@dataclass(frozen=True, kw_only=True)
+class Parallel:
+    """Options of a command whose jobs may run at the same time, into a run folder."""
 
-    @property
-    def workers(self) -> int: ...
-    @property
-    def executor(self) -> str | None: ...
+    workers: int = 2
+    """Processes of this computer, one thread each; short for --executor processes:N."""
+    executor: str | None = None
+    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
+    results; by default so many processes of this computer as --workers says."""
+    out: Path = Path("results")
+    """Where run folders are made."""
+    resume: Path | None = None
+    """A run folder to go on with; it has the settings, and none is given again."""
 
 
 def executor_of(settings: Parallel) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.common.workers import Parallel
+
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Compare policies in a world, from a log and in truth."""
 
     data: str | None = None
@@ -21,10 +23,6 @@ class Settings:
     env: str = "recsim_env/Longplay-v0"
     """The embedded world: an environment with a catalogue and candidates, or the folder of a fitted
     world."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
     """Of the random numbers."""
 
@@ -65,11 +63,6 @@ class Settings:
     min_ess: float = 500.0
     """Effective sessions below which the gate says that it cannot tell."""
     level: float = 0.95
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
     threads: int = 1
     """Torch threads of a process."""
 

@@ -9,7 +9,6 @@ import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from experiments.common.run_folder import open_run
 from experiments.common.seeds import purpose_seed, seeds_of
 from experiments.common.tables import markdown_table
 from experiments.common.truth import serve
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 from experiments.improve.planner_worlds import WORLDS, PlannerWorld
 from offpolicy import LoggedDataset
 from policies import ENCODERS, POLICIES, Encoder, build, collect, consumed_sequences, serving_of
@@ -40,7 +39,7 @@ PURPOSES = ("warm", "train", "truth")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Learn from one log with every learner, in several worlds, over seeds."""
 
     worlds: tuple[str, ...] = EMBEDDED
@@ -66,13 +65,6 @@ class Settings:
     """Of the intervals, over seeds."""
     workers: int = 1
     """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         for kind, names, known in (

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments.common.workers import Parallel
+
 Scenario = Literal["steady", "drift", "bad_canary"]
 DAYS: dict[str, int] = {"steady": 12, "drift": 20, "bad_canary": 14}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Users of a world are served, watched and learnt from, day by day, in simulated time."""
 
     scenario: Scenario = "steady"
@@ -27,10 +29,6 @@ class Settings:
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     env: str = "recsim_env/Longplay-v0"
     """The world."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
     seed: int = 0
     """Of users, their visits, and what is learnt."""
     days: int | None = None
@@ -94,11 +92,6 @@ class Settings:
     """Play the same users without retraining, and with retraining that is promoted at once."""
     level: float = 0.95
     """Of the intervals."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
 
     def __post_init__(self) -> None:
         if min(self.n_days, self.users, self.workers, self.max_steps, self.slate_size) < 1:

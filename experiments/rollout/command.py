@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.common.run_folder import RunFolder, open_run
 from experiments.common.show import Show
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 from experiments.rollout.planning import planned, pool_of_returns
 from experiments.rollout.report import page, to_csv
 from experiments.rollout.scenarios import BY_ID, RULE, SCENARIOS, TRAFFICS, work
@@ -22,7 +21,7 @@ PARTS = ("rollouts", "faults", "clean")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Play rollouts of canaries of known truth, by the rule and by two usual ways."""
 
     rollouts: int = 1_000
@@ -40,15 +39,6 @@ class Settings:
     """Rows to play, by parts of their names; all by default."""
     seed: int = 2
     """Of the random numbers."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if self.rollouts < 1 or self.sessions < 50:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 from experiments.common.building import parameters
 from experiments.common.seeds import seeds_of
+from experiments.common.workers import Parallel
 
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
@@ -19,7 +19,7 @@ RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an en
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Encoders x agents x worlds x seeds."""
 
     worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
@@ -52,15 +52,6 @@ class Settings:
     """Decisions after which a session is cut; by default the world's own."""
     users: int = 128
     level: float = 0.95
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if min(len(self.worlds), len(self.encoders), len(self.agents), self.workers) < 1:

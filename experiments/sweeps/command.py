@@ -12,13 +12,13 @@ import tyro
 
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 
 PLAN, CELLS = "sweep.yaml", "cells"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Run compare or train-policy for every combination of settings in a file; one table."""
 
     file: tyro.conf.Positional[Path]
@@ -28,15 +28,6 @@ class Settings:
     """Of the intervals over seeds."""
     shard: str | None = None
     """I/N: do only every N-th run, from the I-th; `longplay runs join` makes one of the folders."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -20,14 +20,14 @@ import yaml
 
 from experiments.common.run_folder import HOW, RunFolder, open_run, plain
 from experiments.common.show import Show
-from experiments.common.workers import JobsError, executor_of, results
+from experiments.common.workers import JobsError, Parallel, executor_of, results
 from experiments.sweeps.search import Range, Search, read_search
 
 PLAN, STUDY = "tune.yaml", "study.db"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Search the settings of train-policy or compare that do best, with Optuna."""
 
     file: tyro.conf.Positional[Path]
@@ -39,15 +39,6 @@ class Settings:
     """Trials of a round, which are chosen before any of them is done."""
     seed: int = 0
     """Of the search."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if min(self.trials, self.together, self.workers) < 1:

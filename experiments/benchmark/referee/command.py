@@ -7,18 +7,17 @@ would. Every figure stands beside its target, with exact binomial bounds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from experiments.benchmark.referee.figures import figures
 from experiments.benchmark.referee.jobs import JOBS, work
 from experiments.benchmark.referee.tables import page, to_csv
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Measure the evaluator as a hostile referee would."""
 
     replicates: int = 500
@@ -30,15 +29,6 @@ class Settings:
     fault-; all by default."""
     seed: int = 0
     """Of the random numbers."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         if self.replicates < 2:

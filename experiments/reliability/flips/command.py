@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 from experiments.reliability.flips.asking import worker
 from experiments.reliability.flips.damage import COLUMNS, cases
 from experiments.reliability.flips.kinds import KINDS
@@ -25,7 +25,7 @@ KEPT = 20  # examples of broken promises in the record of a kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Damage saved folders and read them."""
 
     flips: int = 2_000
@@ -36,15 +36,6 @@ class Settings:
     all by default."""
     seed: int = 0
     """Of the random numbers."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         for name in ("flips", "workers"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from experiments.common.run_folder import RunFolder, open_run
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 from experiments.reliability.fuzz.calls import Told
 from experiments.reliability.fuzz.catalogue import PARTS, check_parts
 from experiments.reliability.fuzz.supervision import Limits, called
@@ -20,7 +19,7 @@ EXAMPLES = 3  # of each kind of fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Call every entry of every registry, and every command, with odd and hostile arguments. Each
     call must answer or refuse with a message. Status 1 where one did not."""
 
@@ -37,15 +36,6 @@ class Settings:
     """Of a call; one that takes more is a hang."""
     memory_mb: int = 8_000
     """Address space of a process of calls, of which the libraries take about half."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         COUNT.check_all(self, "calls", "cpu_seconds", "memory_mb", "workers")

@@ -8,13 +8,12 @@ temporary file and no process may be left, and who is stopped by SIGTERM or SIGI
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from experiments.common.run_folder import open_run
 from experiments.common.show import Show
 from experiments.common.tables import markdown_table
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import Parallel, executor_of, results
 from experiments.reliability.kills.attack import BROKEN, LATE, NAMES, SIGNALS, STOPPED, attack
 
 NOTES = """\
@@ -26,7 +25,7 @@ the others tell times. *Broken* must be 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Parallel):
     """Stop commands and writers, and go on with them."""
 
     kills: int = 20
@@ -39,15 +38,6 @@ class Settings:
     """What to stop."""
     seed: int = 0
     """Of the random numbers."""
-    workers: int = 2
-    """Processes of this computer, one thread each; short for --executor processes:N."""
-    executor: str | None = None
-    """Where the work runs: serial, processes:N, ray[:ADDRESS] or dask[:ADDRESS], with equal
-    results; by default so many processes of this computer as --workers says."""
-    out: Path = Path("results")
-    """Where run folders are made."""
-    resume: Path | None = None
-    """A run folder to go on with; it has the settings, and none is given again."""
 
     def __post_init__(self) -> None:
         for name, least in (("kills", 0), ("terms", 0), ("interrupts", 0), ("workers", 1),

@@ -44,7 +44,12 @@ def fields() -> list[tuple[str, type, dataclasses.Field[Any], str]]:
 
 
 def helps(kind: type) -> dict[str, str]:
-    """Help by field: the text that stands below it."""
+    """Help by field: the text that stands below it, in the class or in one that it stands on."""
+    bases = (base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base))
+    return {name: text for base in bases for name, text in _own_helps(base).items()}
+
+
+def _own_helps(kind: type) -> dict[str, str]:
     body = ast.parse(dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     out = {}
