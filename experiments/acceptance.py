@@ -36,6 +36,9 @@ RUNS = (
     Run("calibrate-ml-100k", "calibrate --data ml-100k --positions", data=True),
     Run("benchmark-offpolicy", "benchmark offpolicy"),
     Run("faults", "benchmark faults"),
+    Run("flips", "benchmark flips"),
+    Run("kills", "benchmark kills"),
+    Run("fuzz", "benchmark fuzz"),
     Run("referee", "benchmark referee"),
     Run("estimators", "benchmark estimators"),
     Run(
