@@ -32,11 +32,11 @@ class Settings(Parallel):
     """What to play: rollouts; faults (what sees each, in days of a service); clean (days without a
     fault, for false alarms)."""
     runs: int = 20
-    """Of each fault."""
+    """Of each fault, at least two: their spread is shown."""
     clean_days: int = 200
     """Without a fault."""
     only: tuple[str, ...] = ()
-    """Rows to play, by parts of their names; all by default."""
+    """Rollouts to play, by parts of their names; all by default."""
     seed: int = 2
     """Of the random numbers."""
 
@@ -45,8 +45,10 @@ class Settings(Parallel):
             raise ValueError("rollouts must be at least 1, and sessions at least 50")
         if not self.parts or set(self.parts) - set(PARTS):
             raise ValueError(f"parts is {self.parts}; it holds some of {', '.join(PARTS)}")
-        if min(self.runs, self.clean_days) < 1:
-            raise ValueError("runs and clean_days must be at least 1")
+        if self.clean_days < 1 or self.runs < (2 if "faults" in self.parts else 1):
+            raise ValueError("clean_days must be at least 1, and runs of faults at least 2")
+        if self.only and "rollouts" not in self.parts:
+            raise ValueError(f"only {self.only} chooses rollouts, and parts has none of them")
         if self.only and not self.chosen:
             raise ValueError(f"no row holds {self.only}; there are {', '.join(BY_ID)}")
 

@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 FORMAT = 2  # 1: without a digest of config.json
 UNSEALED = (1,)  # formats without it
-POLICY_FORMATS = (1, 2, 3, 4)  # of the folders that `policies.save` makes or made
+POLICY_FORMATS = (1, 2, 3, 4)  # 4: of `policies.save`; 3: without a digest of config.json; 2: a
+# chain of classes, each inside of the one before; 1: by module paths
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 NAMES = "item_names"  # the array that holds them
 ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
@@ -139,7 +140,7 @@ def item_names(folder: str | os.PathLike[str]) -> Vocabulary | None:
         ValueError: another format, or a file that was altered.
     """
     folder = Path(folder)
-    _, arrays = read_folder(folder, POLICY_FORMATS, "policies.save")  # and the encoders'
+    _, arrays = read_folder(folder, (*UNSEALED, FORMAT, *POLICY_FORMATS), "policies.save")
     return Vocabulary.from_bytes(arrays[NAMES]) if NAMES in arrays else None
 
 
