@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-import numpy as np
-
 
 class Rule(NamedTuple):
     """Which finite numbers a setting may be, and how that is said of {name}."""
@@ -59,18 +57,6 @@ def check_steps(total_steps: int, users: int, least: int, fix: str) -> None:
         raise ValueError(
             f"total_steps is {total_steps:,}: nothing would be learnt, since the first update "
             f"needs {least:,} decisions of this call. Take at least {least:,} in a call, or {fix}."
-        )
-
-
-def check_known_items(obs: Any, n_items: int) -> None:
-    """Raise ValueError where a candidate or a history's item is outside -1..n_items-1."""
-    for name, ids in (("candidates", obs.candidates), ("history_items", obs.history_items)):
-        if ids is None or (ids.min(initial=0) >= -1 and ids.max(initial=0) < n_items):
-            continue
-        row, column = np.argwhere((ids < -1) | (ids >= n_items))[0]
-        raise ValueError(
-            f"{name}[{row}, {column}] = {ids[row, column]} is outside -1..{n_items - 1}: give ids "
-            f"of the policy's catalogue of {n_items} items, and -1 for an empty place"
         )
 
 
