@@ -28,9 +28,7 @@ from policies.saved import Arrays, Savable, Saved, under
 from policies.saving import checkpoint, format_1
 from policies.saving.classes import class_name, class_named
 
-FORMAT = 4  # 3: without a digest of config.json; 2: a chain of classes, each inside of the one
-# before; 1: by module paths
-UNSEALED = (1, 2, 3)  # formats without a digest of config.json
+FORMAT, UNSEALED = checkpoint.POLICY_FORMAT, checkpoint.POLICY_UNSEALED
 
 
 def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
