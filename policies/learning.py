@@ -91,8 +91,10 @@ def _numbers(name: str, given: Any, *rows: int) -> NDArray[Any]:
             f"{name} must be numbers ({', '.join(map(str, rows))}, ...): of each user"
             f"{' each item' if len(rows) > 1 else ''}; got {x.dtype} of shape {x.shape}"
         )
-    with np.errstate(over="ignore"):  # what overflows is refused as not finite
-        x = np.ascontiguousarray(x, np.float32)
+    if x.dtype != np.float32:  # else there is nothing to silence, which costs as much as the check
+        with np.errstate(over="ignore"):  # what overflows is refused as not finite
+            x = x.astype(np.float32)
+    x = np.ascontiguousarray(x)
     if not np.isfinite(x).all():
         where = ", ".join(map(str, np.argwhere(~np.isfinite(x))[0].tolist()))
         raise ValueError(

@@ -65,7 +65,8 @@ def collect(
     """
     env = vectorised(env)
     _check(env, n_steps, n_sessions)
-    check_same_world(policy.serving, serving_of(env))
+    serving = serving_of(env)
+    check_same_world(policy.serving, serving)
     quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
     env_seed, act_seed = np.random.SeedSequence(seed).spawn(2)
     rng = np.random.default_rng(act_seed)
@@ -100,7 +101,7 @@ def collect(
             break
     if quota is None:
         parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
-    log = _to_log(parts, serving_of(env), logger)
+    log = _to_log(parts, serving, logger)
     try:
         limit = attribute(env, "max_steps")
     except AttributeError:

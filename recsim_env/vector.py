@@ -208,7 +208,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         view = self.engine.view()
         self.engine.begin(mask, view)
         self._ended[mask] = False
-        return self.observed(view), self._masks() if self.catalogue.ruled else {}
+        obs = self.observed(view)
+        return obs, self._masks(obs)
 
     def step(
         self, actions: NDArray[Any]
@@ -224,9 +225,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             ended = outcome.terminated | outcome.truncated
             infos["final_info"], infos["_final_info"] = final_info(infos, ended), ended
             infos["final_obs"], infos["_final_obs"] = self._last(ended, counts), ended
-        if self.catalogue.ruled:
-            infos |= self._masks()
-        return self.observed(view), outcome.reward, outcome.terminated, outcome.truncated, infos
+        obs = self.observed(view)
+        infos |= self._masks(obs)
+        return obs, outcome.reward, outcome.terminated, outcome.truncated, infos
 
     def advance(self, actions: NDArray[Any]) -> Advance:
         """The step itself, as arrays."""
@@ -257,10 +258,12 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """Which choices (N, C) may be served now; drawn candidates always may."""
         return self._open_at(self.live.users["clock"], self.live.users["group"])
 
-    def _masks(self) -> dict[str, Any]:
+    def _masks(self, obs: Observation) -> dict[str, Any]:
         """For infos: which choices may be served now (N, C), where items come and go."""
+        if "action_mask" not in obs:
+            return {}
         every = np.ones(self.num_envs, np.bool_)
-        return {"action_mask": self.action_masks().astype(np.int8), "_action_mask": every}
+        return {"action_mask": obs["action_mask"].copy(), "_action_mask": every}
 
     def _open_at(self, ticks: NDArray[np.int64], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which choices (n, C) may be served at these ticks (n,) to these groups (n,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def recommend_items(
         return _by_encoder(served, known, past, k, repeats, among)
     chosen = None if among is None else among.tolist()
     obs = observation_of_user(served.serving, past, responses, user, chosen)
-    lacks, filled = obs.lacks, _without_lacks(obs)
+    lacks, filled = obs.lacks, replace(obs, lacks=())  # zeros count as given
     best = ranked(served, filled, k, exclude=None if repeats else past)
     return _by_policy(served, filled, known, best, lacks)
 
@@ -82,8 +82,7 @@ def saved_model(folder: Path) -> Any:
         FileNotFoundError: nothing is saved there.
         ValueError: an altered file, or one of another format.
     """
-    about, _ = checkpoint.read_folder(folder, checkpoint.POLICY_FORMATS, "policies.save")
-    return folders.load(folder) if "policy" in about else checkpoint.load(folder)
+    return folders.load(folder) if checkpoint.holds_policy(folder) else checkpoint.load(folder)
 
 
 def codes_of(names: Vocabulary, ids: Sequence[object], column: str) -> NDArray[np.int32]:
@@ -118,13 +117,6 @@ def _by_encoder(
         first_place=None,
         propensity=None,
     )
-
-
-def _without_lacks(obs: Observation) -> Observation:
-    """The same row, where zeros count as given."""
-    from dataclasses import replace
-
-    return replace(obs, lacks=())
 
 
 def _by_policy(

@@ -27,10 +27,12 @@ from policies.encoders import ENCODERS, Encoder
 
 T = TypeVar("T")
 
-FORMAT = 2  # 1: without a digest of config.json
+FORMAT = 2  # of an encoder's folder. 1: without a digest of config.json
 UNSEALED = (1,)  # formats without it
-POLICY_FORMATS = (1, 2, 3, 4)  # 4: of `policies.save`; 3: without a digest of config.json; 2: a
-# chain of classes, each inside of the one before; 1: by module paths
+POLICY_FORMAT = 4  # of what `policies.save` writes. 3: without a digest of config.json; 2: a chain
+# of classes, each inside of the one before; 1: by module paths
+POLICY_UNSEALED = (1, 2, 3)
+EITHER = tuple(sorted({*UNSEALED, FORMAT, *POLICY_UNSEALED, POLICY_FORMAT}))
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 NAMES = "item_names"  # the array that holds them
 ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
@@ -140,8 +142,18 @@ def item_names(folder: str | os.PathLike[str]) -> Vocabulary | None:
         ValueError: another format, or a file that was altered.
     """
     folder = Path(folder)
-    _, arrays = read_folder(folder, (*UNSEALED, FORMAT, *POLICY_FORMATS), "policies.save")
+    _, arrays = read_folder(folder, EITHER, "policies.save")
     return Vocabulary.from_bytes(arrays[NAMES]) if NAMES in arrays else None
+
+
+def holds_policy(folder: Path) -> bool:
+    """Whether a saved folder is a policy's, else an encoder's; its weights are not read.
+
+    Raises:
+        FileNotFoundError: nothing is saved there.
+        ValueError: another format, or a file that is no JSON.
+    """
+    return "policy" in _about(standing(folder), EITHER, "policies.save")
 
 
 def rebuilt(folder: Path, name: str, make: Callable[[], T]) -> T:

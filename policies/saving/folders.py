@@ -28,8 +28,7 @@ from policies.saved import Arrays, Savable, Saved, under
 from policies.saving import checkpoint, format_1
 from policies.saving.classes import class_name, class_named
 
-*_, FORMAT = checkpoint.POLICY_FORMATS
-UNSEALED = checkpoint.POLICY_FORMATS[:-1]  # without a digest of config.json
+FORMAT, UNSEALED = checkpoint.POLICY_FORMAT, checkpoint.POLICY_UNSEALED
 
 
 def save(policy: Policy, folder: str | os.PathLike[str]) -> str:
@@ -102,7 +101,7 @@ def load(
 
 def _loaded(folder: Path, serving: Serving | None, kinds: Sequence[type[Savable]]) -> Policy:
     """The policy of a folder."""
-    about, arrays = checkpoint.read_folder(folder, checkpoint.POLICY_FORMATS, "policies.save")
+    about, arrays = checkpoint.read_folder(folder, (*UNSEALED, FORMAT), "policies.save")
     if "policy" not in about:
         raise ValueError(f"{folder} holds an encoder: load it with policies.checkpoint.load")
     of = checkpoint.rebuilt(folder, "policy", lambda: _classes(folder, about, kinds))

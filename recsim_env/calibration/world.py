@@ -112,8 +112,8 @@ class FittedWorld:
 
 
 def _check_named(meta: Mapping[str, Any]) -> None:
-    """Raise ValueError where a world's settings name a module that nobody imported, sizes that no
-    world has, or more topics than items can have: a saved folder may come from anybody."""
+    """Raise ValueError where a world's settings name a module that nobody imported, or sizes that
+    no world has: a saved folder may come from anybody."""
     model, serving = meta["model"], meta["serving"]
     if not isinstance(model, str) or not (model.isidentifier() or model in sys.modules):
         raise ValueError(f"model = {model!r}: import the module of your own users before `load`")
