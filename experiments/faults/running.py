@@ -18,26 +18,27 @@ from experiments.faults.releases import Release, play_release
 from experiments.faults.table import NOTES, clean_table, table
 
 Record = dict[str, Any]
-RUNS, CLEAN = 20, 200  # of each fault, and days without any
 TOGETHER = 10  # days of one seed
 JUDGED = 5  # runs of a fault whose log is judged, too: that takes longer than the day
 
 
-def faults_part(folder: RunFolder, *, runs: int, seed: int, executor: str) -> str:
-    """Play what is left to play of all faults; the table, as Markdown."""
+def faults_part(
+    folder: RunFolder, names: Sequence[str], *, runs: int, seed: int, executor: str
+) -> str:
+    """Play what is left to play of these faults; the table, as Markdown."""
     todo = {
-        one: [name for name in BY_NAME if not folder.has(_stage(name, one))]
+        one: [name for name in names if not folder.has(_stage(name, one))]
         for one in range(seed, seed + runs)
     }
-    jobs = [(one, names, one < seed + JUDGED) for one, names in todo.items() if names]
-    with Show().stage(f"{sum(len(names) for _, names, _ in jobs)} faults") as update:
+    jobs = [(one, left, one < seed + JUDGED) for one, left in todo.items() if left]
+    with Show().stage(f"{sum(len(left) for _, left, _ in jobs)} faults") as update:
         for done, (_, records) in enumerate(results(work, jobs, executor, folder), 1):
             for record in records:
                 name = _stage(record["fault"], record["seed"])
                 folder.write_json(f"stages/{name}.json", record)
             update(done / len(jobs))
     played: dict[str, list[Record]] = defaultdict(list)
-    for name in BY_NAME:
+    for name in names:
         for one in range(seed, seed + runs):
             played[name].append(folder.read_json(f"stages/{_stage(name, one)}.json"))
     few = range(seed, seed + min(runs, JUDGED))

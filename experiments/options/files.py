@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from experiments.common.run_folder import HOW, SETTINGS, recorded
+from experiments.options.close import did_you_mean
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -28,6 +30,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise ValueError(f"{file} holds no settings: write `key: value`, one a line")
     return {str(key): value for key, value in read.items()}
+
+
+def check_keys(file: Path, read: dict[str, Any], keys: Sequence[str], what: str, form: str) -> None:
+    """Raise ValueError for a key that such a file has not; it shows the form of one."""
+    for key in read:
+        if key not in keys:
+            near = did_you_mean(key, keys)
+            raise ValueError(f"{file}: there is no {key!r} in {what}{near}; write\n{form}")
 
 
 def settings_in(file: Path, command: str) -> dict[str, Any]:

@@ -32,11 +32,11 @@ class Settings(Parallel):
     """What to play: rollouts; faults (what sees each, in days of a service); clean (days without a
     fault, for false alarms)."""
     runs: int = 20
-    """Of each fault, at least two: their spread is shown."""
+    """Of each fault; at least 2."""
     clean_days: int = 200
     """Without a fault."""
     only: tuple[str, ...] = ()
-    """Rollouts to play, by parts of their names; all by default."""
+    """Rows to play, by parts of their names, or of the faults' titles; all by default."""
     seed: int = 2
     """Of the random numbers."""
 
@@ -45,17 +45,29 @@ class Settings(Parallel):
             raise ValueError("rollouts must be at least 1, and sessions at least 50")
         if not self.parts or set(self.parts) - set(PARTS):
             raise ValueError(f"parts is {self.parts}; it holds some of {', '.join(PARTS)}")
-        if self.clean_days < 1 or self.runs < (2 if "faults" in self.parts else 1):
-            raise ValueError("clean_days must be at least 1, and runs of faults at least 2")
-        if self.only and "rollouts" not in self.parts:
-            raise ValueError(f"only {self.only} chooses rollouts, and parts has none of them")
-        if self.only and not self.chosen:
-            raise ValueError(f"no row holds {self.only}; there are {', '.join(BY_ID)}")
+        if min(self.runs, self.clean_days) < 1:
+            raise ValueError("runs and clean_days must be at least 1")
+        if self.only and not any(self.chosen(part) for part in self.parts):
+            there = [name for part in self.parts for name in rows_of(part)]
+            raise ValueError(f"no row holds {self.only}; there are {', '.join(there) or 'none'}")
+        if self.runs < 2 and "faults" in self.parts and self.chosen("faults"):
+            raise ValueError("runs is 1; faults need 2: their logs are judged by a mean over runs")
 
-    @property
-    def chosen(self) -> list[str]:
-        """Ids of what is played."""
-        return [name for name in BY_ID if not self.only or any(w in name for w in self.only)]
+    def chosen(self, part: str) -> list[str]:
+        """Names of the rows of a part that are played."""
+        rows = rows_of(part).items()
+        return [k for k, said in rows if not self.only or any(word in said for word in self.only)]
+
+
+def rows_of(part: str) -> dict[str, str]:
+    """Rows of a part by name, with the text that --only looks in; days without a fault are none."""
+    if part == "rollouts":
+        return {name: name for name in BY_ID}
+    if part == "clean":
+        return {}
+    from experiments.faults.catalogue import FAULTS
+
+    return {fault.name: f"{fault.name} {fault.title}" for fault in FAULTS}
 
 
 def run(settings: Settings) -> int:
@@ -63,21 +75,22 @@ def run(settings: Settings) -> int:
     folder = open_run(settings.out, "rollout", settings, settings.resume)
     print(f"run folder: {folder.path}", flush=True)
     pages = [_part(part, settings, folder) for part in PARTS if part in settings.parts]
-    text = "\n\n".join(pages)
+    text = "\n\n".join(part for part in pages if part)
     print(text)
     print(f"written: {folder.write_text('rollout.md', text + chr(10))}")
     return 0
 
 
 def _part(part: str, settings: Settings, folder: RunFolder) -> str:
-    """Play it; its page."""
+    """Play it; its page, "" where none of its rows is chosen."""
     if part == "rollouts":
-        return _rollouts(settings, folder)
+        return _rollouts(settings, folder) if settings.chosen(part) else ""
     from experiments.faults.running import clean_part, faults_part
 
     seed, executor = settings.seed, executor_of(settings)
     if part == "faults":
-        return faults_part(folder, runs=settings.runs, seed=seed, executor=executor)
+        names, runs = settings.chosen(part), settings.runs
+        return faults_part(folder, names, runs=runs, seed=seed, executor=executor) if names else ""
     return clean_part(folder, days=settings.clean_days, seed=seed, executor=executor)
 
 
@@ -105,7 +118,7 @@ def _rollouts(settings: Settings, folder: RunFolder) -> str:
 def _pieces(settings: Settings) -> list[tuple[str, int, int]]:
     """(scenario, first rollout, how many); the slow ones first."""
     out = []
-    for name in settings.chosen:
+    for name in settings.chosen("rollouts"):
         count = max(round(settings.rollouts * BY_ID[name].share), 1)
         out += [(name, k, min(PIECE, count - k)) for k in range(0, count, PIECE)]
     return out

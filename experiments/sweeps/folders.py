@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from experiments.common.run_folder import HOW, STATE, RunFolder, held, recorded
 
-STATES = ("done", "failed", "stopped", "running", "unknown")  # stopped: or killed
+State = Literal["done", "failed", "stopped", "running", "unknown"]  # stopped: or killed
+STATES: tuple[str, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)

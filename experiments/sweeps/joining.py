@@ -13,7 +13,6 @@ from experiments.common.run_folder import (
     SETTINGS,
     STATE,
     RunFolder,
-    held,
     new_folder,
     recorded,
 )
@@ -30,6 +29,8 @@ def join(folders: Sequence[Path], out: Path) -> tuple[Path, str]:
     two folders, and for folders that a process works in.
     """
     runs = [run_at(folder) for folder in folders]
+    if working := [str(run.path) for run in runs if run.state == "running"]:
+        raise ValueError(f"a process works in {', '.join(working)}: wait for it, or stop it")
     first = runs[0]
     for run in runs[1:]:
         if run.command != first.command:
@@ -41,8 +42,6 @@ def join(folders: Sequence[Path], out: Path) -> tuple[Path, str]:
                 f"{run.path} and {first.path} have other settings ({', '.join(keys)}): shards of "
                 "one run have the same"
             )
-        if held(run.path):
-            raise ValueError(f"a process works in {run.path}: wait for it, or stop it")
     files = dict[Path, Path]()
     for run in runs:
         for file in sorted(run.path.rglob("*")):

@@ -8,8 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.options.close import did_you_mean
-from experiments.options.files import read_yaml
+from experiments.options.files import check_keys, read_yaml
 from experiments.sweeps.swept import command_named, settings_for
 
 KEYS = ("command", "settings", "over")
@@ -54,10 +53,7 @@ def read_plan(file: Path) -> Plan:
         ValueError: a key that is not there, a list that is none, settings that are refused.
     """
     read = read_yaml(file)
-    for key in read:
-        if key not in KEYS:
-            near = did_you_mean(key, KEYS)
-            raise ValueError(f"{file}: there is no {key!r} in a sweep{near}; write\n{FORM}")
+    check_keys(file, read, KEYS, "a sweep", FORM)
     command = command_named(read.get("command", "compare"))
     fixed, over = _mapping(file, read, "settings"), _mapping(file, read, "over")
     if not over:

@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from experiments.common.durations import seconds_of
 from experiments.common.tables import text_table
-from experiments.sweeps.folders import STATES, Run, differing, run_at, runs_in
+from experiments.sweeps.folders import STATES, Run, State, differing, run_at, runs_in
 from experiments.sweeps.joining import join
 from experiments.sweeps.results import side_by_side
-
-State = Literal["done", "failed", "stopped", "running", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +115,13 @@ def _list(settings: List) -> int:
     if not runs:
         print(f"no run folder in {settings.root} is like that")
         return 0
-    print(text_table([_line(run, runs) for run in runs]))
+    commands = {run.command for run in runs}
+    keys = {one: differing([run for run in runs if run.command == one]) for one in commands}
+    print(text_table([_line(run, keys[run.command]) for run in runs]))
     return 0
 
 
-def _line(run: Run, among: Sequence[Run]) -> dict[str, str]:
-    alike = [other for other in among if other.command == run.command]
-    keys = differing(alike)
+def _line(run: Run, keys: Sequence[str]) -> dict[str, str]:
     return {
         "folder": run.path.name,
         "command": run.command,
@@ -155,7 +152,7 @@ def _prune(settings: Prune) -> int:
         age = timedelta()
         if settings.older_than is not None:
             age = timedelta(seconds=seconds_of("--older-than", settings.older_than))
-        states: tuple[str, ...] = settings.state or STATES
+        states = settings.state or STATES
         before = datetime.now(UTC) - age
         runs = [r for r in runs_in(settings.root) if r.state in states and r.begun <= before]
         if not settings.state:  # what still runs is not meant by its age

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.options.close import did_you_mean
-from experiments.options.files import read_yaml
+from experiments.options.files import check_keys, read_yaml
 from experiments.sweeps.swept import SWEPT, command_named, settings_for
 
 KEYS = ("command", "settings", "search", "measure", "row", "seeds")
@@ -56,10 +55,7 @@ def read_search(file: Path) -> Search:
         ValueError: a key that is not there, a range that is none, a measure that there is not.
     """
     read = read_yaml(file)
-    for key in read:
-        if key not in KEYS:
-            near = did_you_mean(key, KEYS)
-            raise ValueError(f"{file}: there is no {key!r} in a tuning{near}; write\n{FORM}")
+    check_keys(file, read, KEYS, "a tuning", FORM)
     command = command_named(read.get("command", "train-policy"))
     settings, space = read.get("settings") or {}, read.get("search") or {}
     if not isinstance(settings, dict) or not isinstance(space, dict) or not space:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.doors.formats.rows import json_lines
 from offpolicy import LoggedDataset
 
 
@@ -18,11 +18,7 @@ def read(path: Path) -> LoggedDataset:
 
     Raises ValueError, which names the line, for one that is no such decision.
     """
-    rows = [
-        _decision(json.loads(line), f"{path}, line {at}")
-        for at, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if line.strip()
-    ]
+    rows = [_decision(row, where) for where, row in json_lines(path)]
     n = max((max(row["a"]) for row in rows), default=1)
     drop = np.array([float(row.get("pdrop", 0.0)) for row in rows])
     return LoggedDataset.from_columns(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.doors.formats.rows import needed, steps_of
+from experiments.doors.formats.rows import json_lines, needed, steps_of
 from offpolicy import LoggedDataset
 
 
@@ -18,8 +17,7 @@ def read(path: Path) -> LoggedDataset:
 
     Raises ValueError for batches of other columns, and for compressed observations.
     """
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    batches = [json.loads(line) for line in lines]
+    batches = [batch for _, batch in json_lines(path)]
     for batch in batches:
         needed(batch, ("eps_id", "actions", "rewards"), path)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,20 @@ def needed(there: Any, names: tuple[str, ...], path: Path) -> None:
     lost = [name for name in names if name not in there]
     if lost:
         raise ValueError(f"{path} lacks {', '.join(lost)}; it has {', '.join(map(str, there))}")
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Where a line stands and what it holds, of every line that is not blank.
+
+    Raises ValueError, which names the line, for one that is not JSON.
+    """
+    for at, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        where = f"{path}, line {at}"
+        if line.strip():
+            try:
+                yield where, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{where} is not JSON: {error}") from None
 
 
 def arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -77,6 +77,14 @@ def test_rllib_batches_are_episodes(tmp_path: Path) -> None:
         log_of("rllib", tmp_path / "it.json")
 
 
+@pytest.mark.parametrize("name", ["dsjson", "rllib"])
+def test_a_line_that_is_cut_short_is_named(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "it.json"
+    file.write_text('\n{"a": [1')
+    with pytest.raises(ValueError, match=r"it\.json, line 2 is not JSON"):
+        read_format(name, file)
+
+
 def test_d3rlpy_episodes_end_at_terminals_and_timeouts(tmp_path: Path) -> None:
     arrays = {
         "observations": np.zeros((4, 2)), "actions": np.array([0, 1, 1, 0]),

@@ -157,3 +157,16 @@ def test_files_that_contradict_are_not_joined(
     assert runs("join", root / "first", other, "--out", root / "all") == 0
     (joined,) = (root / "all").iterdir()
     assert sorted(p.name for p in (joined / "stages").iterdir()) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+def test_a_folder_that_a_process_works_in_is_not_joined(
+    nth: int, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever of the folders it is."""
+    folders = [root / "first", made(root, "fourth", Asked(), "done")]
+    with (folders[nth] / ".lock").open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert runs("join", *folders, "--out", root / "all") == 2
+    assert f"a process works in {folders[nth]}" in capsys.readouterr().err
+    assert not (root / "all").exists()

@@ -38,6 +38,7 @@ from serving.rollout.rule import RolloutRule
 
 SECRET = b"sixteen bytes or more"
 NAMES = tuple(f"item {i}" for i in range(A))
+KEPT = (EventLogError,)
 
 
 def targets() -> list[Target]:
@@ -112,55 +113,24 @@ def _events() -> tuple[bytes, bytes]:
 
 
 def _engine() -> list[Target]:
-    def decide(body: Any) -> Any:
-        return engine().decide(Request.from_json(body))
-
-    def decide_many(bodies: Any, waited_ms: Any, late: Any) -> Any:
-        requests = [Request.from_json(body) for body in bodies]
-        return engine().decide_many(requests, waited_ms=waited_ms, late=late)
-
-    def follow(body: Any, outcome: Any) -> Any:
-        one = engine("linucb")
-        one.decide(Request.from_json(body))
-        one.outcome(Outcome.from_json(outcome))
-        return one.decide(Request.from_json({**body, "request_id": "r2"}))
-
-    def built(rng: Generator) -> Arguments:
-        return {
-            "version": "v1",
-            "secret": SECRET,
-            "fallback": NAMES[:4],
-            "tables": True,
-            "remembered": 8,
-            "sha256": "",
-        }
-
-    def shown(d: Any) -> str | None:
-        fine = set(d.slate) <= set(range(A)) and 0 < d.propensity <= 1
-        return None if fine else f"{d.slate} with {d.propensity}"
-
-    def two(rng: Generator) -> Arguments:
-        bodies = [request_body(rng), request_body(rng) | {"request_id": "r2", "session": "s2"}]
-        return {"bodies": bodies, "waited_ms": [0.0, 1.0], "late": [False, True]}
-
-    kept = (EventLogError,)
+    """Decisions and outcomes of an engine."""
     return [
         Target(
             name="Engine.decide",
             given=lambda rng: {"body": request_body(rng)},
-            call=decide,
-            check=shown,
-            refusals=kept,
+            call=_decide,
+            check=_shown,
+            refusals=KEPT,
         ),
-        Target(name="Engine.decide_many", given=two, call=decide_many, refusals=kept),
+        Target(name="Engine.decide_many", given=_two, call=_decide_many, refusals=KEPT),
         Target(
             name="Engine.outcome",
-            call=follow,
-            check=shown,
-            refusals=kept,
+            call=_follow,
+            check=_shown,
+            refusals=KEPT,
             given=lambda rng: {"body": request_body(rng), "outcome": outcome_body(rng)},
         ),
-        Target(name="Engine", given=built, call=engine),
+        Target(name="Engine", given=_built, call=engine),
         Target(
             name="explain",
             call=lambda body: explain(engine(), body),
@@ -174,6 +144,43 @@ def _engine() -> list[Target]:
             },
         ),
     ]
+
+
+def _decide(body: Any) -> Any:
+    return engine().decide(Request.from_json(body))
+
+
+def _decide_many(bodies: Any, waited_ms: Any, late: Any) -> Any:
+    requests = [Request.from_json(body) for body in bodies]
+    return engine().decide_many(requests, waited_ms=waited_ms, late=late)
+
+
+def _follow(body: Any, outcome: Any) -> Any:
+    one = engine("linucb")
+    one.decide(Request.from_json(body))
+    one.outcome(Outcome.from_json(outcome))
+    return one.decide(Request.from_json({**body, "request_id": "r2"}))
+
+
+def _built(rng: Generator) -> Arguments:
+    return {
+        "version": "v1",
+        "secret": SECRET,
+        "fallback": NAMES[:4],
+        "tables": True,
+        "remembered": 8,
+        "sha256": "",
+    }
+
+
+def _shown(d: Any) -> str | None:
+    fine = set(d.slate) <= set(range(A)) and 0 < d.propensity <= 1
+    return None if fine else f"{d.slate} with {d.propensity}"
+
+
+def _two(rng: Generator) -> Arguments:
+    bodies = [request_body(rng), request_body(rng) | {"request_id": "r2", "session": "s2"}]
+    return {"bodies": bodies, "waited_ms": [0.0, 1.0], "late": [False, True]}
 
 
 def _records() -> list[Target]:
