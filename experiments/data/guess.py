@@ -50,6 +50,7 @@ NEEDED: dict[Kind, tuple[str, ...]] = {
     "interactions": ("user", "item", "timestamp"),
     "log": ("slate", "propensity", "reward"),
 }
+READ = 200  # rows that a guess is made of
 
 
 class Guess(NamedTuple):
@@ -66,7 +67,7 @@ def guess(table: Any) -> Guess:
     names = list(table.column_names)
     if len(set(names)) < len(names):
         return Guess("interactions", {}, NEEDED["interactions"], tuple(names))
-    there = table_columns(table)
+    there = _arrays(table.slice(0, READ))
     kind: Kind = "log" if _found("propensity", "log", there, ()) else "interactions"
     columns: dict[str, str] = {}
     for ours in NAMES[kind]:
@@ -81,6 +82,19 @@ def guess(table: Any) -> Guess:
         missing += ("step or time",)
     unused = tuple(n for n in there if n not in columns.values())
     return Guess(kind, columns, missing, unused)
+
+
+def _arrays(table: Any) -> dict[str, NDArray[Any]]:
+    """The columns, without what is missing where there are no arrays with it: lists. Whoever reads
+    such a column says which row it is."""
+    there: dict[str, NDArray[Any]] = {}
+    for name in table.column_names:
+        column = table.select([name])
+        try:
+            there |= table_columns(column)
+        except LogError:
+            there |= table_columns(column.drop_null())
+    return there
 
 
 def _found(

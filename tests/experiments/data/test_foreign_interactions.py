@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from experiments.data.datasets import load
@@ -142,3 +143,15 @@ def test_a_guess_tells_plays_from_decisions(tmp_path: Path) -> None:
     assert found.columns == {
         "session": "visit_id", "time": "played_at", "slate": "rank_list", "propensity": "prob",
     }  # fmt: skip
+
+
+def test_a_column_that_is_not_used_may_miss_lists(tmp_path: Path) -> None:
+    file = tmp_path / "plays.parquet"
+    plays().assign(tags=[["a"], None, ["b", "c"]]).to_parquet(file)
+    assert load(str(file), columns=COLUMNS).notes == ("columns that are not used: tags",)
+
+
+def test_a_list_that_is_missing_leaves_the_guess_what_it_is() -> None:
+    shown = [["a", "b"], None, ["c"]]
+    table = pa.table({"shown": shown, "prob": [0.5, 0.2, 0.3], "reward": [1, 0, 1]})
+    assert guess(table).columns == {"slate": "shown", "propensity": "prob", "reward": "reward"}
