@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from textwrap import dedent
 from typing import Any, get_args, get_type_hints
@@ -34,6 +35,7 @@ def every() -> Iterator[tuple[str, type]]:
             yield name, kind
 
 
+@cache
 def fields() -> list[tuple[str, type, dataclasses.Field[Any], str]]:
     """(command, its settings, field, help) of all commands."""
     return [
@@ -43,6 +45,7 @@ def fields() -> list[tuple[str, type, dataclasses.Field[Any], str]]:
     ]
 
 
+@cache
 def helps(kind: type) -> dict[str, str]:
     """Help by field: the text that stands below it, in the class or in one that it stands on."""
     bases = (base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base))

@@ -37,12 +37,12 @@ def test_clean_logs_never_fail() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_table(fault: str) -> None:
-    """30 logs each, within three binomial errors of the printed shares; 60 clean logs, no FAIL."""
-    rates = flag_rates(fault, 60 if fault == "none" else 30)
+    """20 logs each, within three binomial errors of the printed shares; 40 clean logs, no FAIL."""
+    rates = flag_rates(fault, 40 if fault == "none" else 20)
     if fault == "none":
         assert rates["FAIL"] == 0
     for check, share in FAULTS[fault].expected.items():
-        spread = np.sqrt(max(share * (1 - share), 0.05) / 30)
+        spread = np.sqrt(max(share * (1 - share), 0.05) / 20)
         assert rates[check] >= share - 3 * spread, check
 
 

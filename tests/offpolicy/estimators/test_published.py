@@ -42,7 +42,7 @@ def test_coverage_with_dependent_rows_and_under_peeking() -> None:
 
 @pytest.mark.slow
 def test_the_gate_passes_what_is_better_and_seldom_what_is_not() -> None:
-    better, worse = judge_figures.gate_power(1.03, 60), judge_figures.gate_power(0.97, 40)
+    better, worse = judge_figures.gate_power(1.03, 30), judge_figures.gate_power(0.97, 20)
     assert better["pass"] >= 0.55
     assert better["fail"] <= 0.05
     assert worse["pass"] == 0
