@@ -8,6 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.slates.counted import UNBOUNDED, GroupCount
+
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -41,6 +43,11 @@ class CapState:
         if most <= 0:
             self._logits[group >= 0] = -np.inf
 
+    @property
+    def counted(self) -> GroupCount:
+        """The same as a count of groups."""
+        return GroupCount(self.group, 0, self.most)
+
     def logits(self) -> F64:
         return self._logits
 
@@ -65,6 +72,12 @@ class QuotaState:
         self._logits = np.zeros(members.shape)
         if most is not None and most <= 0:
             self._logits[members] = -np.inf
+
+    @property
+    def counted(self) -> GroupCount:
+        """The same as a count of one group."""
+        most = UNBOUNDED if self.most is None else self.most
+        return GroupCount(self.members.astype(np.int32) - 1, self.least, most)
 
     def logits(self) -> F64:
         return self._logits

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.slates.counted import GroupCount, fill
 from policies.slates.distributions import (
     Mixture,
     PlackettLuce,
@@ -110,6 +111,12 @@ class Sequential:
         drawn = rng is not None and not self.greedy
         noise = gumbels(rng, left.shape, places) if rng is not None and drawn else None
         at_once = chances is not None and left.size * places <= AT_ONCE
+        counts = [one for state in states if (one := counted(state)) is not None]
+        if at_once and noise is not None and 0 < len(states) == len(counts):
+            assert chances is not None
+            out, logits = fill(left, np.stack([*noise], axis=1), counts)
+            self._chances_of(logits, out, chances)
+            return out
         seen = list[F64]()
         for place in range(places):
             now = next_logits(left, states, places - place)
@@ -123,13 +130,25 @@ class Sequential:
                 column[none] = -1
             out[:, place] = column
             place_columns(left, states, column)
-        if chances is not None:
-            if at_once:
-                every = np.maximum(out.T.ravel(), 0)
-                found = self._chance_of(np.concatenate(seen), every)[0]
-                chances[:] = found.reshape(places, -1).T
+        if at_once and chances is not None:
+            self._chances_of(np.stack(seen), out, chances)
+        elif chances is not None:
             chances[out < 0] = 1.0
         return out
+
+    def _chances_of(self, logits: F64, slate: I32, out: F64) -> None:
+        """The chance (B, K) of each place of slates (B, K), whose logits were (K, B, C); of an
+        empty one 1."""
+        every = np.maximum(slate.T.ravel(), 0)
+        found = self._chance_of(logits.reshape(len(every), -1), every)[0]
+        out[:] = found.reshape(len(logits), -1).T
+        out[slate < 0] = 1.0
+
+
+def counted(state: SlateState) -> GroupCount | None:
+    """What a state counts, where that is all that it does."""
+    found: GroupCount | None = getattr(state, "counted", None)
+    return found
 
 
 def gumbels(rng: RandomSource, shape: tuple[int, ...], places: int) -> Iterator[F64]:
