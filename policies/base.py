@@ -77,6 +77,14 @@ class Learner(Protocol):
         """Train for `total_steps` decisions over all users; `on_steps` gets their number so far."""
 
 
+def followed(policy: Policy) -> Policy:
+    """The policy for users who are served step after step in one batch, itself where it keeps
+    nothing of them: one with a method `followed()` may, so that an event costs one step of its
+    encoder in place of a whole history."""
+    own: Callable[[], Policy] | None = getattr(policy, "followed", None)
+    return policy if own is None else own()
+
+
 class Decision(NamedTuple):
     """One drawn slate per user, with the probability it was drawn with."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Decision, Policy, act
+from policies.base import Decision, Policy, act, followed
 from policies.observation import (
     Observation,
     Serving,
@@ -21,7 +21,7 @@ from policies.observation import (
 from policies.rules.constrained import left_by_rules
 from policies.slates.distributions import RandomSource
 from policies.validation import COUNT
-from policies.wrapped import attribute, fixed_slates, happened, vectorised
+from policies.wrapped import attribute, fixed_slates, happened, lean, vectorised
 
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv
@@ -68,6 +68,28 @@ def collect(
     serving = serving_of(env)
     check_same_world(policy.serving, serving)
     quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
+    with lean(env):
+        parts = _served(env, followed(policy), n_steps, quota, seed, draws, progress)
+    if quota is None:
+        parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
+    log = _to_log(parts, serving, logger, whole=quota is None)
+    try:
+        limit = attribute(env, "max_steps")
+    except AttributeError:
+        return log
+    return log.with_max_steps(limit) if isinstance(limit, int) else log
+
+
+def _served(
+    env: VectorEnv[Any, Any, Any],
+    policy: Policy,
+    n_steps: int | None,
+    quota: NDArray[np.int64] | None,
+    seed: int,
+    draws: Draws | None,
+    progress: Progress | None,
+) -> list[Rows]:
+    """The rows of each step, until there are so many steps or every slot has its sessions."""
     env_seed, act_seed = np.random.SeedSequence(seed).spawn(2)
     rng = np.random.default_rng(act_seed)
     obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
@@ -98,15 +120,7 @@ def collect(
         if progress is not None:
             progress(*_advance(len(parts), n_steps, started, quota))
         if len(parts) == n_steps or (quota is not None and bool((started >= quota).all())):
-            break
-    if quota is None:
-        parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
-    log = _to_log(parts, serving, logger)
-    try:
-        limit = attribute(env, "max_steps")
-    except AttributeError:
-        return log
-    return log.with_max_steps(limit) if isinstance(limit, int) else log
+            return parts
 
 
 def _check_shown(info: dict[str, Any], ended: NDArray[np.bool_], chosen: Decision) -> None:
@@ -175,31 +189,38 @@ def _rows(
     }
     if on_offer is not None:
         row |= {"candidates": on_offer, "candidate_propensity": chosen.first_place}
-    row = {name: value[keep] for name, value in row.items()}
+    if len(keep) < len(seen):
+        row = {name: value[keep] for name, value in row.items()}
     first = np.flatnonzero(row["step"] == 0)
     return row | {
+        "session": row["session"].copy(),  # counted on in place
         "slot": keep,
         "first": first,
-        "before_items": seen.history_items[keep][first],
-        "before_responses": seen.history_responses[keep][first],
+        "before_items": seen.history_items[keep[first]],
+        "before_responses": seen.history_responses[keep[first]],
     }
 
 
-def _to_log(parts: list[Rows], serving: Serving, logger: str) -> LoggedDataset:
-    """Time-major parts to one log whose sessions are contiguous, ordered by (slot, session)."""
-    columns: dict[str, Any] = {
-        name: np.concatenate([part[name] for part in parts])
-        for name in parts[0]
-        if name not in {"first", "before_items", "before_responses"}
-    }
+def _in_order(parts: list[Rows], *, whole: bool) -> dict[str, Any]:
+    """The columns of time-major parts, ordered by (slot, session, step); `whole`: each part holds
+    every slot."""
+    names = parts[0].keys() - {"first", "before_items", "before_responses"}
+    if whole:  # a slot's rows are in the order of steps as they are
+        stacks = {name: np.stack([part[name] for part in parts], axis=1) for name in names}
+        return {name: x.reshape(-1, *x.shape[2:]) for name, x in stacks.items()}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    order = np.lexsort((columns["step"], columns["session"], columns["slot"]))
+    return {name: value[order] for name, value in columns.items()}
+
+
+def _to_log(parts: list[Rows], serving: Serving, logger: str, *, whole: bool) -> LoggedDataset:
+    """Parts to one log whose sessions are contiguous, ordered by (slot, session)."""
+    columns = _in_order(parts, whole=whole)
     slot, nth, lost = columns.pop("slot"), columns.pop("session"), columns.pop("lost")
-    order = np.lexsort((columns["step"], nth, slot))
-    columns = {name: value[order] for name, value in columns.items()}
-    slot, nth = slot[order], nth[order]
     new = np.concatenate([[True], (slot[1:] != slot[:-1]) | (nth[1:] != nth[:-1])])
     session = np.cumsum(new) - 1
     prior_items, prior_responses = _priors(parts, slot[new], nth[new])
-    whole = LoggedDataset.from_columns(
+    log = LoggedDataset.from_columns(
         session=session,
         n_items=serving.n_items,
         item_names=serving.item_names,
@@ -208,7 +229,7 @@ def _to_log(parts: list[Rows], serving: Serving, logger: str) -> LoggedDataset:
         prior_responses=prior_responses,
         **columns,
     )
-    return whole.take(~lost[order]) if lost.any() else whole
+    return log.take(~lost) if lost.any() else log
 
 
 def _priors(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol, Self
 from warnings import warn
 
@@ -85,6 +86,11 @@ class ScorePolicy:
             TopK(scores, places) if t is None else PlackettLuce(scores / t, places)
         )
         return explore(best, scores, places, self.exploration.epsilon)
+
+    def followed(self) -> Self:
+        """The policy for users who come again in one batch, see `policies.base.followed`."""
+        model: Callable[[], ScoreModel] | None = getattr(self.score_model, "followed", None)
+        return self if model is None else replace(self, score_model=model())
 
     def score_parts(self, obs: Observation) -> list[Parts]:
         """The score model's parts over the temperature, then the uniform slates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,13 @@ def vectorised(env: Any) -> VectorEnv[Any, Any, Any]:
     if not isinstance(env, Env):
         return env  # type: ignore[no-any-return]
     return SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def lean(env: VectorEnv[Any, Any, Any]) -> AbstractContextManager[None]:
+    """Within it an environment under no wrapper leaves out of its observations what no policy is
+    shown: the features of candidates, which are most of their bytes."""
+    leave_out = getattr(env, "without_features", None) if env is env.unwrapped else None
+    return nullcontext() if leave_out is None else leave_out()
 
 
 def happened(infos: dict[str, Any], ended: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

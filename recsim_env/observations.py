@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, ItemsView, Iterator, ValuesView
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,100 @@ from numpy.typing import NDArray
 from recsim_env.kernel.state import Outcome, View
 
 Observation = dict[str, NDArray[Any]]
+UNREAD = object()  # stands where nobody has read yet
+
+
+class Advance(NamedTuple):
+    """What one step gave, as arrays over the N users."""
+
+    view: View
+    outcome: Outcome
+    invalid: NDArray[np.bool_]  # (N,) the slate was fixed
+    counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
+    slates: NDArray[np.int32]  # (N, K) items that were shown
+
+
+class StepInfos(dict[str, Any]):
+    """Infos of a step in which sessions ended. The dictionaries of `final_obs`, which take a
+    seventh of the time of a step and which few callers read, are made when the entry is first read;
+    read, copied or printed, it is what a plain dictionary would hold.
+    """
+
+    def __init__(self, infos: dict[str, Any], make: Callable[[], NDArray[np.object_]]) -> None:
+        """`make` gives the entry `final_obs`, which stands last until others are added."""
+        super().__init__(infos)
+        self._make = make
+        self["final_obs"] = UNREAD
+
+    def _read(self) -> None:
+        if super().get("final_obs") is UNREAD:
+            self["final_obs"] = self._make()
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "final_obs":
+            self._read()
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a dictionary's."""
+        if key == "final_obs":
+            self._read()
+        return super().get(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """As a dictionary's."""
+        self._read()
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """As a dictionary's."""
+        self._read()
+        return super().popitem()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As a dictionary's."""
+        self._read()
+        return super().setdefault(key, default)
+
+    def __iter__(self) -> Iterator[str]:  # of its own, for `dict(infos)` then asks for every entry
+        return super().__iter__()
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
+        """As a dictionary's."""
+        self._read()
+        return super().items()
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        """As a dictionary's."""
+        self._read()
+        return super().values()
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return dict(self)
+
+    def __or__(self, other: Any) -> Any:
+        return dict(self) | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | dict(self)
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return dict(self) != other
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 def observation_dict(view: View, responses: int) -> Observation:
-    """An observation's arrays by name, of R responses; candidates only where they are drawn."""
+    """An observation's arrays by name, of R responses; candidates only where they are drawn, and
+    their features only where they are not left out."""
     n, h = view.history_items.shape
     obs: Observation = {
         "history_items": view.history_items,
@@ -22,7 +113,8 @@ def observation_dict(view: View, responses: int) -> Observation:
     }
     if view.candidates.shape[1]:
         obs["candidates"] = view.candidates
-        obs["candidate_features"] = view.candidate_features
+        if view.candidate_features.shape[2]:
+            obs["candidate_features"] = view.candidate_features
     return obs
 
 

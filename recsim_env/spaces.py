@@ -239,8 +239,10 @@ def observation_space(
     n_candidates: int | None,
     responses: Span,
     user: Span,
+    described: bool = True,
 ) -> spaces.Dict:
-    """The observation of one user: a history of H, the user's vector, and C candidates if drawn."""
+    """The observation of one user: a history of H, the user's vector, and C candidates if drawn,
+    `described` by their features."""
     n, h = len(catalogue), history_length
     response = span_box(responses)
     zero = np.zeros_like(response.low)
@@ -254,9 +256,10 @@ def observation_space(
         "user": span_box(user, SESSION),
     }
     if n_candidates is not None:
+        parts["candidates"] = spaces.Box(0, n - 1, (n_candidates,), np.int32)
+    if n_candidates is not None and described:
         low, high = float(features.min()), float(features.max())
         shape = (n_candidates, features.shape[1])
-        parts["candidates"] = spaces.Box(0, n - 1, (n_candidates,), np.int32)
         parts["candidate_features"] = spaces.Box(low, max(high, low + 1), shape, np.float32)
     return spaces.Dict(parts)
 

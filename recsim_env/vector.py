@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -14,11 +16,13 @@ from recsim_env.catalogue import Catalogue, Population
 from recsim_env.kernel.actions import OnInvalid, refusal, whole_slates
 from recsim_env.kernel.engine import Engine
 from recsim_env.kernel.sizes import autoreset_of, check_fits, check_room, check_sizes
-from recsim_env.kernel.state import Offer, Outcome, View, first_histories, idle_users, offer_cdf
+from recsim_env.kernel.state import Offer, View, first_histories, idle_users, offer_cdf
 from recsim_env.kernel.streams import name_sessions, named_sessions, reset_mask, seed_users
 from recsim_env.model import check_config, load_model, user_dtype
 from recsim_env.observations import (
+    Advance,
     Observation,
+    StepInfos,
     final_info,
     final_observations,
     info_dict,
@@ -26,16 +30,6 @@ from recsim_env.observations import (
 )
 from recsim_env.random import members
 from recsim_env.spaces import SESSION, action_space, observation_space
-
-
-class Advance(NamedTuple):
-    """What one step gave, as arrays over the N users."""
-
-    view: View
-    outcome: Outcome
-    invalid: NDArray[np.bool_]  # (N,) the slate was fixed
-    counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
-    slates: NDArray[np.int32]  # (N, K) items that were shown
 
 
 class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
@@ -63,6 +57,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         reward, shared by the positions. "raise": ValueError. An index outside 0..C-1 raises always.
     session_ticks: ticks of the catalogue's calendar from the start of a slot's session to the start
         of its next; a decision takes one. Availability goes by it, not by how long sessions last.
+    candidate_features: whether observations hold them (N, C, F) beside the candidates' ids; without
+        them, which `item_features` has by id, a step takes as little as half as long.
     threads: threads that share the users of a step; results are the same for every number of them.
     autoreset_mode: SAME_STEP (default), NEXT_STEP or DISABLED, or its name as Gymnasium has it.
 
@@ -85,6 +81,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         on_invalid: OnInvalid = "fix",
         penalty: float = 1.0,
         session_ticks: int = 20,
+        candidate_features: bool = True,
         threads: int = 1,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: None = None,
@@ -112,19 +109,19 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             num_envs=num_envs, slate_size=self.slate_size, n_candidates=self.n_candidates,
             history_length=history_length, max_steps=self.max_steps, session_ticks=session_ticks,
             threads=threads, on_invalid=on_invalid, penalty=penalty, offer=offer,
-            catalogue=self.catalogue,
+            candidate_features=candidate_features, catalogue=self.catalogue,
         )  # fmt: skip
         self.item_features = check_fits(self.model, self.catalogue, population)
         self.autoreset_mode = autoreset_of(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
-        self._build_spaces()
-        self._build_state(offer)
+        self._build_spaces(bool(candidate_features))
+        self._build_state(offer, bool(candidate_features))
 
     def _default(self, name: str, given: int | Literal["model"] | None) -> int | None:
         return self.model.defaults.get(name) if given == "model" else given
 
-    def _build_spaces(self) -> None:
+    def _build_spaces(self, described: bool) -> None:
         span = self.model.user(self.config, self.catalogue)
         self.user_names = (*span.names, *SESSION.names)
         self.n_choices = self.n_items if self.n_candidates is None else self.n_candidates
@@ -143,14 +140,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             n_candidates=self.n_candidates,
             responses=self.model.responses,
             user=span,
+            described=described,
         )
         if self.catalogue.ruled:
-            mask = Box(0, 1, (self.n_choices,), np.int8)
-            self.single_observation_space["action_mask"] = mask
+            self.single_observation_space["action_mask"] = Box(0, 1, (self.n_choices,), np.int8)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
-    def _build_state(self, offer: str) -> None:
+    def _build_state(self, offer: str, described: bool) -> None:
         n, h, r = self.num_envs, self.history_length, len(self.response_names)
         dtype = user_dtype(self.model, self.config, self.catalogue)
         self.engine = Engine(
@@ -171,9 +168,9 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             max_steps=self.max_steps,
             autoreset=self.autoreset_mode is AutoresetMode.SAME_STEP,
             threads=self.threads,
+            described=described,
         )
-        self.kernel, self.live = self.engine.kernel, self.engine.live
-        self.world = self.engine.world
+        self.kernel, self.live, self.world = self.engine.kernel, self.engine.live, self.engine.world
         self._ended = np.zeros(n, np.bool_)
         self._seeded = False
 
@@ -224,7 +221,7 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         if any(counts):
             ended = outcome.terminated | outcome.truncated
             infos["final_info"], infos["_final_info"] = final_info(infos, ended), ended
-            infos["final_obs"], infos["_final_obs"] = self._last(ended, counts), ended
+            infos = StepInfos(infos | {"_final_obs": ended}, self._last(ended, counts))
         obs = self.observed(view)
         infos |= self._masks(obs)
         return obs, outcome.reward, outcome.terminated, outcome.truncated, infos
@@ -249,6 +246,11 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             np.logical_or(outcome.terminated, outcome.truncated, out=self._ended)
         return Advance(view, outcome, invalid, counts, slates)
 
+    def without_features(self) -> AbstractContextManager[None]:
+        """Within it observations lack `candidate_features`, whatever the space says: for callers
+        that do not read them. A subclass, whose own methods may, stays as it is."""
+        return self.engine.undescribed() if type(self) is RecVectorEnv else nullcontext()
+
     def close_extras(self, **kwargs: Any) -> None:
         """Stop the helping threads, which a world whose making failed does not have."""
         if "engine" in self.__dict__:
@@ -262,8 +264,8 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """For infos: which choices may be served now (N, C), where items come and go."""
         if "action_mask" not in obs:
             return {}
-        every = np.ones(self.num_envs, np.bool_)
-        return {"action_mask": obs["action_mask"].copy(), "_action_mask": every}
+        mask = obs["action_mask"].copy()
+        return {"action_mask": mask, "_action_mask": np.ones(self.num_envs, np.bool_)}
 
     def _open_at(self, ticks: NDArray[np.int64], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which choices (n, C) may be served at these ticks (n,) to these groups (n,)."""
@@ -279,18 +281,16 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             raise refusal(chosen[bad], bad, self.n_choices, self.on_invalid)
         return slates, invalid
 
-    def _last(self, ended: NDArray[np.bool_], counts: list[int]) -> NDArray[np.object_]:
-        """The last observation of each session that ended, with the mask of its own last tick."""
-        rows, last = (
-            np.flatnonzero(ended),
-            observation_dict(self.engine.final(counts), len(self.response_names)),
-        )
+    def _last(self, ended: NDArray[np.bool_], counts: list[int]) -> partial[NDArray[np.object_]]:
+        """Gives the last observation of each session that ended, with the mask of its last tick."""
+        rows = np.flatnonzero(ended)
+        last = observation_dict(self.engine.final(counts), len(self.response_names))
         if self.catalogue.ruled:
             before, streams = self.live.users["session"][rows] - 1, self.live.users["stream"][rows]
             ticks = before * self.session_ticks + last["user"][:, -3].astype(np.int64)
             groups = members(streams, before, self.catalogue.rules[1])
             last["action_mask"] = self._open_at(ticks, groups).astype(np.int8)
-        return final_observations(rows, last, self.num_envs)
+        return partial(final_observations, rows, last, self.num_envs)
 
     def observed(self, view: View) -> Observation:
         """An observation by name, with the mask of what is available where items come and go."""

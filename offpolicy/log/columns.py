@@ -100,6 +100,8 @@ def _exact(a: NDArray[Any], whole: NDArray[np.float64]) -> NDArray[Any]:
 
 def _narrowed(name: str, a: NDArray[Any], kind: type) -> NDArray[Any]:
     """Whole numbers as the wanted type, none of them wrapped around."""
+    if a.dtype == kind:
+        return a
     low, high = float(np.iinfo(kind).min), float(np.iinfo(kind).max)
     checks.validate(
         checks.any_of((a < low) | (a >= high)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
+
+import numpy as np
 
 from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
@@ -12,6 +14,7 @@ from policies.consumption import consumed_sequences, joined
 from policies.encoders import ENCODERS
 from policies.encoders.base import Encoder
 from policies.encoders.data.sequences import Sequences
+from policies.encoders.serving.follow import Follower
 from policies.features import same_catalogue
 from policies.observation import require
 from policies.saved import Saved
@@ -29,9 +32,24 @@ class EncoderRanking:
     learns: bool = False  # True: no encoder was given, fit this one on all logs so far
     seen: Sequences | None = None  # what their sessions consumed
 
+    follow: Follower | None = None  # the states of users who come again in one batch
+
     def scores(self, obs: Observation) -> Scores:
         require(obs, "consumed")
-        return pick(self.encoder.scores(obs.history_items), obs)
+        some = getattr(self.encoder, "scores_at", None)
+        if (
+            some is None
+            or obs.candidates is None
+            or 2 * obs.candidates.shape[1] > self.serving.n_items
+        ):
+            return pick(self.encoder.scores(obs.history_items), obs)
+        encode = self.encoder.encode if self.follow is None else self.follow
+        offered: Scores = some(encode(obs.history_items), np.maximum(obs.candidates, 0))
+        return offered
+
+    def followed(self) -> Self:
+        """The same for users who come again in one batch: an event costs one encoder step."""
+        return replace(self, follow=Follower(self.encoder))
 
     def parts(self, obs: Observation) -> dict[str, Scores]:
         """All of a score is the encoder's."""

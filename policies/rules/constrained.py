@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.base import Policy
+from policies.base import Policy, followed
 from policies.learning import observed
 from policies.observation import Observation, Serving, candidate_items, columns_of, items_of
 from policies.one_user import recommend
@@ -116,6 +116,10 @@ class Constrained:
     def distribution(self, obs: Observation) -> SlateDistribution:
         seen, left = self.narrowed(obs)
         return self.over(self.policy.distribution(left), seen, left)
+
+    def followed(self) -> Constrained:
+        """The policy under the same rules, for users who come again in one batch."""
+        return Constrained(followed(self.policy), self.rules)
 
     def score_parts(self, obs: Observation) -> list[Parts]:
         """Those of the policy: rules add nothing to a score, they close items."""

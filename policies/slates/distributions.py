@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.slates.race import chances, raced
+
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
@@ -60,27 +62,18 @@ class PlackettLuce:
         _check_table("logits", self.logits)
 
     def sample(self, rng: RandomSource) -> I32:
-        """Gumbel top-K: perturb, sort, exact. Kool et al. (2019)."""
-        noise = rng.gumbel(size=self.logits.shape)
-        return top_places(self.logits + noise, self.places)
+        return self.drawn(rng)[0]
+
+    def drawn(self, rng: RandomSource) -> tuple[I32, F64]:
+        """A sample and its `prefix`, in one pass."""
+        return raced(self.logits, self.places, rng)
 
     def prefix(self, slate: I32) -> F64:
-        last = slate.shape[1] - 1
-        left = self.logits.copy() if last else self.logits  # one place closes nothing
-        rows = np.arange(len(left))
-        out = np.empty(slate.shape)
-        reached = np.ones(len(left))
-        for place in range(slate.shape[1]):
-            column = slate[:, place]
-            shown = np.maximum(column, 0)
-            chance, none = softmax_at(left, shown)  # normalised anew: nothing is subtracted
-            reached = reached * np.where(column >= 0, chance, none)
-            out[:, place] = reached
-            if place < last:
-                left[rows, shown] = np.where(column >= 0, -np.inf, left[rows, shown])
-        return out
+        return chances(self.logits, slate)
 
     def first_place(self) -> F64:
+        if not self.logits.any():  # all alike
+            return np.full(self.logits.shape, 1.0 / self.logits.shape[1])
         return softmax(self.logits)
 
     def ranking(self, places: int) -> I32:
@@ -185,9 +178,8 @@ def masked(scores: NDArray[np.floating], eligible: Bool | None) -> F64:
     Raises ValueError on a score that is not a number: a policy must not rank by NaN in silence.
     """
     out = np.asarray(scores, dtype=np.float64)
-    bad = np.isnan(out) | np.isposinf(out)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
+    if not out.max(initial=-np.inf) < np.inf:  # a maximum is NaN where any number is
+        row, column = np.argwhere(~(out < np.inf))[0]
         raise ValueError(
             f"score[{row}, {column}] is {out[row, column]}: scores must be finite "
             "(or -inf = not eligible)"

@@ -110,25 +110,30 @@ class Churn(Disturbance):
             return obs | {"action_mask": self.action_masks().astype(np.int8)}
         if not self.active:
             return obs
-        return obs | self._offered(core.live.candidates, self.rng)
+        return obs | self._offered(core.live.candidates, self.rng, obs)
 
     def final(self, last: Obs, rows: NDArray[np.int64]) -> Obs:
         """The same for last observations, whose offers nobody is served."""
         if bare(self.env).n_candidates is None:
             return last | {"action_mask": np.tile(self.there().astype(np.int8), (len(rows), 1))}
         return (
-            last | self._offered(last["candidates"].copy(), self.final_rng) if self.active else last
+            last | self._offered(last["candidates"].copy(), self.final_rng, last)
+            if self.active
+            else last
         )
 
-    def _offered(self, offer: NDArray[np.int32], rng: np.random.Generator) -> Obs:
-        """Offers (n, C), in place with others for what is not there, and their features."""
+    def _offered(self, offer: NDArray[np.int32], rng: np.random.Generator, before: Obs) -> Obs:
+        """Offers (n, C), in place with others for what is not there, and their features where the
+        observation `before` holds them."""
         there = self.there()
         missing = ~there[offer]
         while missing.any():
             offer[missing] = rng.choice(np.flatnonzero(there), int(missing.sum()))
             missing = repeats(offer)
-        features = bare(self.env).item_features[offer]
-        return {"candidates": offer.copy(), "candidate_features": features}
+        seen: Obs = {"candidates": offer.copy()}
+        if "candidate_features" in before:
+            seen["candidate_features"] = bare(self.env).item_features[offer]
+        return seen
 
 
 def repeats(rows: NDArray[np.integer]) -> NDArray[np.bool_]:

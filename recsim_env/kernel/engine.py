@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ class Engine:
     response. history_length: H. slate_size: K. max_steps: of a session, or None. autoreset: whether
     a session that ends is followed at once by the next, its last observation kept apart. threads:
     how many share the users of a step; each user is served by one, so results do not depend on it.
+    described: whether observations hold the features of the candidates; it may be set anew.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Engine:
         max_steps: int | None,
         autoreset: bool,
         threads: int,
+        described: bool,
     ) -> None:
         self.kernel = compiled(model)
         self.live, self.offer, self.world = live, offer, lined_up(world)
@@ -63,7 +67,12 @@ class Engine:
         self._scratch = [copy.deepcopy(scratch) for _ in self.shares]
         self._helpers = ThreadPoolExecutor(len(self.shares) - 1) if self.shares[1:] else None
         self._take = arrays_for(self.n)
-        self._final = self._view(self.n if autoreset else 0, new_array)
+        self.described, last = True, self.n if autoreset else 0
+        whole = self._view(last, new_array)
+        self.described = False
+        plain = self._view(last, new_array).candidate_features
+        self._finals = whole._replace(candidate_features=plain), whole  # by `described`
+        self.described = described
         self._step: Any = None  # both compiled at their first call
         self._resolve: Any = None
 
@@ -73,12 +82,14 @@ class Engine:
 
     def _view(self, n: int, take: Take) -> View:
         h, (wide, r), c = self.history_length, self.widths, self.live.candidates.shape[1]
+        features = self.offer.features.shape[1] if self.described else 0
+        name = "candidate_features" if features else "none"
         return View(
             take("history_items", (n, h), np.int32),
             take("history_responses", (n, h * r), np.float32),
             take("user", (n, wide), np.float32),
             take("candidates", (n, c), np.int32),
-            take("candidate_features", (n, c, self.offer.features.shape[1]), np.float32),
+            take(name, (n, c, features), np.float32),
         )
 
     def outcome(self) -> Outcome:
@@ -119,10 +130,12 @@ class Engine:
         `todo` (N,): SERVE the slate, START the next session instead, or only LOOK.
         """
 
+        final = self._finals[self.described]
+
         def request(i: int) -> StepRequest:
             return StepRequest(
                 *self.shares[i], todo, self.autoreset, self.max_steps, self.live, self.offer,
-                self.world, slates, outcome, view, self._final, self._scratch[i],
+                self.world, slates, outcome, view, final, self._scratch[i],
             )  # fmt: skip
 
         self._step = self._step or direct(self.kernel.step, request(0))
@@ -134,7 +147,17 @@ class Engine:
     def final(self, counts: list[int]) -> View:
         """The last observations of the sessions that ended in the step just made, copied."""
         pieces = [slice(a, a + n) for (a, _), n in zip(self.shares, counts, strict=True)]
-        return View(*(np.concatenate([x[piece] for piece in pieces]) for x in self._final))
+        last = self._finals[self.described]
+        return View(*(np.concatenate([x[piece] for piece in pieces]) for x in last))
+
+    @contextmanager
+    def undescribed(self) -> Iterator[None]:
+        """Within it observations lack the features of the candidates."""
+        before, self.described = self.described, False
+        try:
+            yield
+        finally:
+            self.described = before
 
     def close(self) -> None:
         """Stop the helping threads."""

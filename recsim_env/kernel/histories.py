@@ -93,8 +93,8 @@ def show(
     width, first = view.history_responses.shape[1] // max(length, 1), row * room + head
     copy(view.history_items, to * length, items, first, length)
     copy(view.history_responses, to * length * width, responses, first * width, length * width)
-    size, wide = candidates.shape[1], features.shape[1]
+    size, wide = candidates.shape[1], view.candidate_features.shape[2]
     copy(view.candidates, to * size, candidates, row * size, size)
-    for c in range(size):
+    for c in range(size if wide > 0 else 0):
         at = (to * size + c) * wide
         copy(view.candidate_features, at, features, candidates[row, c] * wide, wide)

@@ -37,6 +37,7 @@ def check_sizes(
     on_invalid: str,
     penalty: float,
     offer: str,
+    candidate_features: bool,
     catalogue: Catalogue,
 ) -> None:
     """Raise ValueError at the first setting that no world can have."""
@@ -54,6 +55,8 @@ def check_sizes(
     check_finite("penalty", penalty)
     if on_invalid not in ("fix", "penalise", "raise"):
         raise ValueError(f"on_invalid = {on_invalid!r}: choose 'fix', 'penalise' or 'raise'")
+    if not isinstance(candidate_features, bool | np.bool_):
+        raise ValueError(f"candidate_features = {candidate_features!r}: choose True or False")
     cdf = offer_cdf(catalogue, offer)
     _check_offer(catalogue, n_candidates, slate_size)
     if n_candidates is not None and cdf.size:

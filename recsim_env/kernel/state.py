@@ -49,7 +49,7 @@ class View(NamedTuple):
     history_responses: NDArray[np.float32]  # (N, H * R)
     user: NDArray[np.float32]  # (N, F)
     candidates: NDArray[np.int32]  # (N, C)
-    candidate_features: NDArray[np.float32]  # (N, C, F)
+    candidate_features: NDArray[np.float32]  # (N, C, F), or (N, C, 0): left out
 
 
 class Outcome(NamedTuple):

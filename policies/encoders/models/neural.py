@@ -26,6 +26,7 @@ from policies.encoders.data.splits import Heldout
 from policies.encoders.evaluate import check_queries, ndcg
 from policies.encoders.nets.network import Incremental, Network
 from policies.encoders.nets.packed import pack
+from policies.encoders.serving.offered import offered_scores
 from policies.encoders.serving.state import HistoryState, NetworkState, check_events
 from policies.encoders.serving.topk import Top, top_k
 from policies.encoders.training.config import TrainConfig
@@ -98,6 +99,14 @@ class NeuralEncoder(ABC):
         rows, inverse = unique_rows(self._known(histories))
         out = self._scores_of(self._states(rows))
         return out if len(out) == len(inverse) else out[inverse]
+
+    def scores_at(self, states: F32, items: ArrayLike) -> F32:
+        """(B, D) states of histories and item ids (B, C) -> (B, C): `scores` of these items alone.
+
+        Raises ValueError for items of another shape, or outside the catalogue.
+        """
+        with torch_threads(self.config.threads), torch.inference_mode():
+            return offered_scores(states, items, self.item_vectors, self._counts)
 
     def encode(self, histories: ArrayLike) -> F32:
         """(B, H) -> (B, D)."""

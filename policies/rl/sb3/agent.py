@@ -36,7 +36,7 @@ from policies.saved import Arrays, Saved, prefixed, under
 from policies.slates.distributions import PlackettLuce, SlateDistribution, TopK, explore, masked
 from policies.slates.parts import UNIFORM, Parts, parts_of, parts_of_distribution
 from policies.validation import check_steps
-from policies.wrapped import vectorised
+from policies.wrapped import lean, vectorised
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -193,7 +193,8 @@ class SB3Agent:
                 self.model.set_env(vec_env)
             reset_for_learning(self.model, further_seed)
             callback = BeforeUpdates(on_steps, self.config)
-            self.model.learn(total_steps, callback=callback, reset_num_timesteps=False)
+            with lean(env):
+                self.model.learn(total_steps, callback=callback, reset_num_timesteps=False)
 
     def saved(self) -> Saved:
         arrays: Arrays = dict(self.state.to_arrays()) | {"encoder_scores": self.encoder_scores}

@@ -44,7 +44,7 @@ from policies.saved import (
 )
 from policies.slates.distributions import SlateDistribution, TopK, explore, masked
 from policies.validation import check_steps
-from policies.wrapped import vectorised
+from policies.wrapped import lean, vectorised
 
 OnSteps = Callable[[int], None]
 
@@ -143,15 +143,16 @@ class SlateQ:
         replay = Replay(self.config.capacity)
         rng = np.random.default_rng([self.config.seed, seed, self.steps])
         first = int(rng.integers(2**31))
-        collector = Collector(env, self.state, reward_scale=self.reward_scale, seed=first)
         goal = self.steps + total_steps
-        while self.steps < goal:
-            replay.add(collector.step(networks.explore(collector.now, rng)))
-            self.steps += env.num_envs
-            if replay.size >= self.config.warm:
-                networks.improve(replay.draw(self.config.batch_size, rng), self.steps)
-            if on_steps is not None:
-                on_steps(self.steps)
+        with lean(env):
+            collector = Collector(env, self.state, reward_scale=self.reward_scale, seed=first)
+            while self.steps < goal:
+                replay.add(collector.step(networks.explore(collector.now, rng)))
+                self.steps += env.num_envs
+                if replay.size >= self.config.warm:
+                    networks.improve(replay.draw(self.config.batch_size, rng), self.steps)
+                if on_steps is not None:
+                    on_steps(self.steps)
 
 
 class Networks:
