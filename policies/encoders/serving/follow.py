@@ -25,12 +25,15 @@ class Follower:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
+        self._parts = [Follower(part) for part in getattr(encoder, "parts", ())]  # of a mixture
         self._seen: I32 = np.zeros((0, 0), np.int32)  # (B, H) the histories of the last call
         self._whole = np.zeros(0, np.bool_)  # (B,) the state has seen the whole history
         self._state: NetworkState | None = None  # None: the encoder has no cheaper step
 
     def __call__(self, histories: I32) -> F32:
         """Encoder states (B, D); another shape of histories starts anew."""
+        if self._parts:
+            return np.concatenate([part(histories) for part in self._parts], axis=1)
         if histories.shape != self._seen.shape:
             self._start(histories)
         if self._state is None:

@@ -12,8 +12,12 @@ import pytest
 from policies.encoders import ENCODERS, Encoder, Sequences
 from policies.saving.checkpoint import Catalogue, load, save
 
-LIGHT = {"popularity": {}, "markov": {}}
 SMALL: dict[str, Any] = {"dim": 8, "epochs": 1}
+LIGHT: dict[str, dict[str, Any]] = {
+    "popularity": {},
+    "markov": {},
+    "mixture": {"first_settings": SMALL},
+}
 NAMES = [f"film {i}" for i in range(12)]
 FILMS = Catalogue.of("films", NAMES)
 

@@ -15,7 +15,7 @@ from policies.encoders.models.neural import NeuralEncoder
 from policies.encoders.nets.packed import pack
 
 SMALL = {"dim": 16, "length": 8, "epochs": 2, "batch_tokens": 200, "negatives": 8}
-NETWORKS = ["gru4rec", "sasrec", "esasrec", "bert4rec", "average"]
+NETWORKS = ["gru4rec", "sasrec", "esasrec", "bert4rec", "average", "filter"]
 every = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -67,7 +67,7 @@ def test_the_average_is_that_of_the_last_items_of_ones_own_sequence() -> None:
     assert got.tolist() == [1.0, 2.0, 5.5, 5.0, 6.0]
 
 
-@pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec", "average"])
+@pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec", "average", "filter"])
 def test_the_state_of_the_last_event_alone_equals_the_full_pass(name: str) -> None:
     made, data = build(name).fit(walks()), walks(seed=1)
     start = np.maximum(data.offsets[1:] - made.context_length, data.offsets[:-1])

@@ -13,13 +13,14 @@ from policies.encoders.serving.follow import EMPTY, GREW, OTHER, UNCHANGED, Foll
 A, H = 12, 5
 
 
-@pytest.fixture(scope="module", params=["gru4rec", "sasrec", "markov"])
+@pytest.fixture(scope="module", params=["gru4rec", "sasrec", "markov", "filter", "mixture"])
 def encoder(request: pytest.FixtureRequest) -> Any:
     rng = np.random.default_rng(0)
     items = rng.integers(A - 1, size=200)  # the last item is never seen in training
-    sizes = {} if request.param == "markov" else {"dim": 8, "length": 4, "epochs": 1}
+    small = {"dim": 8, "length": 4, "epochs": 1}
+    sizes: dict[str, Any] = {"markov": {}, "mixture": {"first_settings": small}}
     sequences = Sequences.from_events(np.arange(200) // 10, items, n_items=A)
-    return ENCODERS[request.param](**sizes).fit(sequences)
+    return ENCODERS[request.param](**sizes.get(request.param, small)).fit(sequences)
 
 
 def test_states_equal_those_of_whole_histories(encoder: Any) -> None:

@@ -9,8 +9,12 @@ import pytest
 
 from policies.encoders import ENCODERS, Encoder, Sequences
 
-LIGHT: dict[str, dict[str, Any]] = {"popularity": {}, "markov": {"skip": 4}}
 SMALL = {"dim": 16, "length": 6, "epochs": 2, "batch_tokens": 200, "negatives": 8}
+LIGHT: dict[str, dict[str, Any]] = {
+    "popularity": {},
+    "markov": {"skip": 4},
+    "mixture": {"first": "gru4rec", "first_settings": SMALL, "second_settings": {"skip": 4}},
+}
 every = pytest.mark.parametrize("name", ENCODERS)
 
 

@@ -51,7 +51,7 @@ def build(name: str, **settings: Any) -> NeuralEncoder:
 
 
 @pytest.mark.parametrize("loss", ["sampled", "full", "gbce"])
-@pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec", "bert4rec", "average"])
+@pytest.mark.parametrize("name", ["gru4rec", "sasrec", "esasrec", "bert4rec", "average", "filter"])
 def test_a_learning_step_stays_on_the_networks_device(name: str, loss: str) -> None:
     made, sequences = build(name, loss=loss), data()
     made._build(20, sequences.counts())
