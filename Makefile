@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-minimums check format lint types acceptance
+.PHONY: demo test test-minimums check format lint types docs acceptance
 
 demo: .venv/core ## install, then the main job on its own world
 	$(BIN)/longplay compare
@@ -31,6 +31,9 @@ format: .venv/dev
 types: .venv/dev
 	$(BIN)/mypy
 
+docs: .venv/docs ## these pages as a site in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 acceptance: .venv/dev ## long runs; results with their commands go to experiments/results/
 	$(BIN)/python -m experiments.acceptance
 
@@ -44,4 +47,8 @@ acceptance: .venv/dev ## long runs; results with their commands go to experiment
 
 .venv/dev: .venv/core
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/docs: .venv/core
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@

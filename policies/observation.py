@@ -24,11 +24,11 @@ TOLD_APART = 256  # items of a catalogue of no known features that are told apar
 class Observation:
     """What the server knows about B users when it must choose; the same record from env and log."""
 
-    history_items: I32  # (B, H)     consumed items, oldest first, -1 padded on the left
-    history_responses: F32  # (B, H, R)  what was observed of each; 0 where empty
-    user: F32  # (B, F)     observable user, then the session so far
-    candidates: I32 | None = None  # (B, C)     item ids on offer; None = the whole catalogue
-    eligible: Bool | None = None  # (B, C)     False = must not be shown; None = all may
+    history_items: I32  # (B, H) ids of the items consumed, oldest first, -1 padded on the left
+    history_responses: F32  # (B, H, R) what was observed of each of them; 0 where it is padded
+    user: F32  # (B, F) what is observable of the user, then the session so far
+    candidates: I32 | None = None  # (B, C) item ids on offer, -1 = empty; None = all items
+    eligible: Bool | None = None  # (B, C) False = must not be shown; None = all may
     lacks: tuple[str, ...] = ()  # columns that a log did not hold: zeros stand in for them
 
     def __len__(self) -> int:
@@ -54,13 +54,13 @@ class Observation:
 class Serving:
     """The sizes a policy is built for, and what is known of the items; read off an environment."""
 
-    n_items: int  # A
-    slate_size: int  # K
-    history_length: int  # H
-    n_candidates: int | None  # C, or None for the whole catalogue
-    item_features: F32  # (A, F)
-    user_size: int
-    response_names: tuple[str, ...]
+    n_items: int  # A, the size of the catalogue
+    slate_size: int  # K, the positions of a slate
+    history_length: int  # H, how many consumed items an observation holds
+    n_candidates: int | None  # C, how many items are on offer; None = the whole catalogue
+    item_features: F32  # (A, F) what is known of each item, by id
+    user_size: int  # width of the observation's user vector
+    response_names: tuple[str, ...]  # (R,) what is observed of a consumed item, in order
     item_names: tuple[str, ...] | None = None  # (A,) the items' ids as their owner knows them
 
     @property

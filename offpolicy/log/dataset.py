@@ -16,9 +16,9 @@ from offpolicy.log.columns import check_shapes, picked
 from offpolicy.log.conversion import catalogue_size, coded_items, typed_columns
 from offpolicy.log.groups import Groups, group
 from offpolicy.log.histories import histories
-from offpolicy.log.joining import join_columns, join_names
+from offpolicy.log.joining import joined
 from offpolicy.log.names import NameTable, item_table
-from offpolicy.log.provenance import Provenance, joint
+from offpolicy.log.provenance import Provenance
 
 ROW_COLUMNS = (
     "session", "step", "slate", "propensity", "reward", "position_propensity", "position_reward",
@@ -41,31 +41,38 @@ class LoggedDataset:
     """
 
     session: NDArray[np.int64]  # (N,) the independent unit: one user session
-    step: NDArray[np.int32]  # (N,) 0-based step in the session, growing in row order
+    step: NDArray[np.int32]  # (N,) 0-based decision in the session, growing in row order
     slate: NDArray[np.int32]  # (N, K) item ids 0..A-1 in the order shown, -1 = empty position
-    propensity: NDArray[np.float64]  # (N,) of the whole ordered slate, in (0, 1]
-    reward: NDArray[np.float64]  # (N,) what the agent was paid
-    terminated: NDArray[np.bool_]  # (N,) the user left
-    truncated: NDArray[np.bool_]  # (N,) we stopped looking
-    n_items: int  # A
-    position_propensity: NDArray[np.float64] | None = None  # (N, K) given the positions above
-    position_reward: NDArray[np.float64] | None = None  # (N, K) what came back per position
-    user: NDArray[np.int64] | None = None  # (N,) several sessions may share a user
+    propensity: NDArray[np.float64]  # (N,) probability of the whole ordered slate, in (0, 1], under
+    # the policy that served it
+    reward: NDArray[np.float64]  # (N,) what the decision earned, in a unit of your own; finite
+    terminated: NDArray[np.bool_]  # (N,) the user left after the row: nothing was lost
+    truncated: NDArray[np.bool_]  # (N,) we stopped looking after the row: how it went on is unknown
+    n_items: int  # A, the size of the catalogue
+    position_propensity: NDArray[np.float64] | None = None  # (N, K) probability of each position's
+    # item given the items above it, an empty position 1; the product is `propensity`
+    position_reward: NDArray[np.float64] | None = None  # (N, K) what came back per position, in the
+    # unit of `reward`
+    user: NDArray[np.int64] | None = None  # (N,) who it was: several sessions may share a user, and
+    # intervals are then clustered by user
     logger: NDArray[Any] | None = None  # (N,) which policy served the row: int or str
-    candidates: NDArray[np.int32] | None = None  # (N, C) items offered to the policy, -1 = empty
-    candidate_propensity: NDArray[np.float64] | None = None  # (N, C) first-position probabilities
-    consumed: NDArray[np.int32] | None = None  # (N,) the item taken, -1 = none
-    responses: NDArray[np.float32] | None = None  # (N, R) what was observed of the item taken
+    candidates: NDArray[np.int32] | None = None  # (N, C) item ids offered to the policy, -1 = empty
+    # or not allowed; None = the whole catalogue
+    candidate_propensity: NDArray[np.float64] | None = None  # (N, C) probability of each candidate
+    # in the first position, which the log doctor checks
+    consumed: NDArray[np.int32] | None = None  # (N,) id of the item taken, -1 = none
+    responses: NDArray[np.float32] | None = None  # (N, R) what was observed of the item taken, such
+    # as click (0 or 1), watch time (minutes) and quality; 0 where none was
     context: NDArray[np.float32] | None = None  # (N, D) the observation's user vector
     row_weight: NDArray[np.float64] | None = None  # (N,) 1 / chance that the row was kept, > 0
-    prior_items: NDArray[np.int32] | None = None  # (S, H0) history before the session, -1 padded
-    prior_responses: NDArray[np.float32] | None = None  # (S, H0, R)
+    prior_items: NDArray[np.int32] | None = None  # (S, H0) item ids before the session, -1 padded
+    prior_responses: NDArray[np.float32] | None = None  # (S, H0, R) what was observed of them
     propensity_source: str = "logged"  # or "estimated": then every report says so
-    repeats: bool = False  # a slate may show an item several times
-    max_steps: int | None = None  # sessions end after so many decisions by design
+    repeats: bool = False  # whether a slate may show an item several times
+    max_steps: int | None = None  # decisions after which sessions end by design
     names: Mapping[str, NameTable] = field(default_factory=dict)  # of session, user, item ids
     provenance: Provenance = field(default_factory=Provenance)  # what its reader had to assume
-    groups: Groups = field(init=False, repr=False)  # sessions, in order of first appearance
+    groups: Groups = field(init=False, repr=False)  # S sessions, in order of first appearance
 
     def __post_init__(self) -> None:
         columns = self.columns()
@@ -227,18 +234,7 @@ class LoggedDataset:
         for nth, log in enumerate(logs):
             if not isinstance(log, cls):
                 raise LogError(f"logs[{nth}] is {type(log).__name__}, no LoggedDataset.")
-        own = [log.columns() for log in logs]
-        columns = join_columns(own, [log.n_items for log in logs])
-        sources = {log.propensity_source for log in logs}
-        return cls(
-            **columns,
-            n_items=logs[0].n_items,
-            propensity_source="estimated" if "estimated" in sources else "logged",
-            repeats=any(log.repeats for log in logs),
-            max_steps=logs[0].max_steps if len({log.max_steps for log in logs}) == 1 else None,
-            names=join_names(own, [log.names for log in logs], columns["session"]),
-            provenance=joint(log.provenance for log in logs),
-        )
+        return cls(**joined(logs))
 
     def histories(self, length: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Items (N, H) and responses (N, H, R) the policy saw at each row, most recent last.

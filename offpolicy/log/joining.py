@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,44 @@ from offpolicy.errors import LogError
 from offpolicy.log.checks import Columns
 from offpolicy.log.groups import Groups, group
 from offpolicy.log.names import Names, NameTable, merged
+from offpolicy.log.provenance import Provenance, joint
+
+
+class Log(Protocol):
+    """What is read of a log that is put to others."""
+
+    @property
+    def n_items(self) -> int: ...
+    @property
+    def propensity_source(self) -> str: ...
+    @property
+    def repeats(self) -> bool: ...
+    @property
+    def max_steps(self) -> int | None: ...
+    @property
+    def names(self) -> Names: ...
+    @property
+    def provenance(self) -> Provenance: ...
+    def columns(self) -> dict[str, NDArray[Any]]: ...
+
+
+def joined(logs: Sequence[Log]) -> dict[str, Any]:
+    """What a log of these logs, one after another, is made of.
+
+    Raises:
+        LogError: the logs differ in catalogue, in slate size or in the columns they carry.
+    """
+    own = [log.columns() for log in logs]
+    columns = join_columns(own, [log.n_items for log in logs])
+    sources, steps = ({getattr(log, n) for log in logs} for n in ("propensity_source", "max_steps"))
+    return columns | {
+        "n_items": logs[0].n_items,
+        "propensity_source": "estimated" if "estimated" in sources else "logged",
+        "repeats": any(log.repeats for log in logs),
+        "max_steps": logs[0].max_steps if len(steps) == 1 else None,
+        "names": join_names(own, [log.names for log in logs], columns["session"]),
+        "provenance": joint(log.provenance for log in logs),
+    }
 
 
 def join_columns(logs: Sequence[Columns], n_items: Sequence[int]) -> dict[str, NDArray[Any]]:

@@ -27,10 +27,13 @@ class TargetScores:
         LogError: a probability leaves [0, 1], or shapes disagree.
     """
 
-    propensity: F64  # (N,) probability of the logged slate under the target, 0 allowed
-    position_propensity: F64 | None = None  # (N, K) of each position given the positions above
-    slates: NDArray[np.int32] | None = None  # (N, S, K) S independent draws of the target …
-    slate_weight: F64 | None = None  # (N, S) … or S chosen slates with these probabilities
+    propensity: F64  # (N,) probability of the whole logged slate under the target, in [0, 1]
+    position_propensity: F64 | None = None  # (N, K) probability of each position's item given the
+    # positions above, an empty position 1; the product is `propensity`
+    slates: NDArray[np.int32] | None = None  # (N, S, K) item ids of S slates of the target for each
+    # row, independent draws of it; what reward models are averaged over
+    slate_weight: F64 | None = None  # (N, S) probabilities of these slates under the target, which
+    # sum to 1 in each row; None = equal draws
 
     def __post_init__(self) -> None:
         p = np.asarray(self.propensity, np.float64)
