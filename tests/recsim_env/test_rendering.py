@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import recsim_env
-from recsim_env import session_picture, session_text, watch
+from recsim_env import session_picture, session_text, watch, world_diagram
 from recsim_env.oracles.oracle import random_slates
 from recsim_env.rendering.picture import topic_colour
 from recsim_env.rendering.trace import as_numbers
@@ -132,3 +132,13 @@ def test_names_bit_sets_and_colours() -> None:
     hues = {topic_colour(z, 20) for z in range(20)}
     assert len(hues) == 20
     assert all(0 <= x <= 1 for hue in hues for x in hue)
+
+
+def test_the_diagram_names_what_the_world_has() -> None:
+    env: Any = gymnasium.make(WORLD, cohorts=True, max_steps=9)
+    texts = [t.get_text() for t in world_diagram(env).axes[0].texts]
+    told = " ".join(" ".join(texts).split())
+    for part in ("boredom (20)", "satisfaction", "casual", "20 candidates of 1000 items",
+                 "a slate of 3", "cut off after 9 decisions", "stays"):  # fmt: skip
+        assert part in told
+    assert "counter" not in told
