@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recsim_env.rendering.trace import KERNEL
@@ -47,7 +48,7 @@ def world_diagram(env: Any) -> Figure:
     boxes = _boxes(core)
     for box in boxes:
         _draw_box(axes, box)
-    for begin, end in zip(boxes, boxes[1:], strict=False):
+    for begin, end in pairwise(boxes):
         _draw_arrow(axes, begin, end)
     _draw_arrow(axes, boxes[-1], boxes[1], "stays")
     return figure
