@@ -72,4 +72,4 @@ def typical_sessions(values: ArrayLike, shares: Sequence[float] = (0.1, 0.5, 0.9
     if x.ndim != 1 or not len(x):
         raise ValueError(f"values have shape {x.shape}; give (S,), one a session, S >= 1")
     at = np.quantile(x, shares)
-    return np.abs(x[None, :] - at[:, None]).argmin(axis=1).astype(np.int64)
+    return np.asarray(np.abs(x[None, :] - at[:, None]).argmin(axis=1), np.int64)

@@ -52,7 +52,8 @@ def by_horizon(
         part = first_steps(log, h)
         t = terms(part, TargetScores(scores.propensity[log.step < h]), horizon="per_decision")
         last, units = t.layout.last, t.layout.units
-        ess.append(effective(np.bincount(units.code[last], t.weight[last], units.n)))
+        total = np.bincount(units.code[last], t.weight[last], units.n)
+        ess.append(effective(np.asarray(total, np.float64)))
         for out, these, name in ((target, t, "snpdis"), (logged, on_policy(t), "pdis")):
             if not ess[-1]:
                 out.append(np.array([np.nan, -np.inf, np.inf]))
