@@ -24,6 +24,7 @@ from offpolicy.judging import GateReport, judge
 from offpolicy.line import Line
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import Predictions, TargetScores
+from offpolicy.log.splitting import split_sessions
 from offpolicy.models.fqe import fitted_q
 from offpolicy.models.reward_model import predict_rewards
 from offpolicy.plan.making import PlanSettings, make_plan
@@ -134,6 +135,7 @@ __all__ = [
     "simultaneous",
     "slate_terms",
     "slope",
+    "split_sessions",
     "stream_estimates",
     "terms",
     "trial_uplift",

@@ -18,8 +18,11 @@ from offpolicy.gate.verdict import GateRule, Verdict, decide
 from offpolicy.intervals.inference import Interval
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.scores import TargetScores
+from offpolicy.page import html as page
+from offpolicy.page.colours import colours as page_colours
 from offpolicy.plan.making import plan_after
 from offpolicy.report import Report, finite
+from offpolicy.tables import aligned, bounds
 from offpolicy.weighting.horizons import Horizon
 
 
@@ -34,7 +37,7 @@ class Judged:
     policy_hash: str  # of its scores on this log
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GateReport:
     """The gate's record: what was judged, by which rule, on which log."""
 
@@ -55,6 +58,58 @@ class GateReport:
             if c.name == name:
                 return c
         raise KeyError(f"{name}; judged were {', '.join(c.name for c in self.candidates)}")
+
+    def summary(self) -> list[dict[str, str]]:
+        """A row for each candidate: the verdict, the value, the uplift, what the log holds."""
+        return [
+            {
+                "candidate": c.name,
+                "verdict": c.verdict.outcome.value,
+                "uplift": f"{c.uplift.value:+.4g} {bounds(c.uplift, '+')}"
+                if c.report.trusted
+                else "-",
+                "value": _value(c.report) if c.report.trusted else "-",
+                "ESS": f"{c.report.diagnostics.ess:,.0f} of {c.report.diagnostics.units:,}",
+                "decided by": c.report.decided_by,
+            }
+            for c in self.candidates
+        ]
+
+    def __str__(self) -> str:
+        """A line for each candidate: its verdict, then its numbers."""
+        rows = self.summary()
+        table = aligned(list(rows[0]), [list(row.values()) for row in rows])
+        said = [f"{c.name}: {c.verdict}" for c in self.candidates]
+        return "\n".join([*said, f"{self.horizon}, {self.level:.0%} intervals", table])
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{c.name}: {c.verdict.outcome.value}" for c in self.candidates)
+        return f"GateReport({said}; {self.horizon})"
+
+    def _repr_html_(self) -> str:
+        """The verdicts and the estimates behind them, for a notebook."""
+        return page.fragment(self.elements())
+
+    def elements(self) -> list[str]:
+        """The verdict of each candidate, a table of all, and their estimates folded, as elements of
+        a page."""
+        colours = page_colours([c.name for c in self.candidates])
+        rows = self.summary()
+        thin = [nth for nth, c in enumerate(self.candidates) if not c.report.trusted]
+        folded = [
+            page.details(f"{c.name}: all estimates ({self.horizon})", *c.report.elements())
+            for c in self.candidates
+        ]
+        said = [
+            page.answer(
+                c.verdict.outcome.value,
+                f"{c.verdict.outcome.value.upper()} {c.name}: {c.verdict.reason}.",
+                (),
+                *c.report.planned(),
+            )
+            for c in self.candidates
+        ]
+        return [*said, page.table(rows, colours=colours, grey=thin), *folded]
 
     def to_json(self) -> str:
         """Everything, with hashes of log, policies and settings."""
@@ -147,6 +202,11 @@ def scores_hash(scores: TargetScores) -> str:
         if x is not None:
             digest.update(np.ascontiguousarray(x).data)
     return digest.hexdigest()
+
+
+def _value(report: Report) -> str:
+    value = report[report.decided_by].value
+    return f"{value.value:.5g} {bounds(value)}"
 
 
 def _uplift(report: Report) -> Estimate:

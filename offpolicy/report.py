@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offpolicy import page
-from offpolicy.diagnostics import Diagnostics
+from offpolicy.diagnostics import ENOUGH, Diagnostics, trusted
 from offpolicy.doctor.log_check import LogCheck
 from offpolicy.gate.verdict import Verdict
 from offpolicy.intervals.inference import Interval
 from offpolicy.line import Line
+from offpolicy.page import charts
+from offpolicy.page import html as page
 from offpolicy.plan.record import Plan
-from offpolicy.tables import bounds, markdown
+from offpolicy.tables import aligned, bounds, markdown
 from offpolicy.weighting.censoring import Censoring
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """What a log says about a target policy."""
 
@@ -105,17 +106,99 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
     def to_html(self, *, pictures: bool = False) -> str:
-        """One self-contained page; `pictures` adds a forest plot (needs matplotlib)."""
+        """One self-contained page; `pictures` adds every estimate with its interval."""
+        return page.page(
+            "Off-policy evaluation",
+            f"{self.horizon}: {self.estimand}.",
+            [*self.answer(), *self.elements(pictures=pictures)],
+        )
+
+    def answer(self) -> list[str]:
+        """The verdict, its reason and what would settle it, as elements of a page."""
+        outcome, line = self.verdict.outcome.value, self[self.decided_by]
+        first = f"{outcome.upper()} ({self.decided_by}): {self.verdict.reason}."
+        said = [] if not self.trusted else [self._worth(line)]
+        return [page.answer(outcome, first, said, *self.planned())]
+
+    def elements(self, *, pictures: bool = False) -> list[str]:
+        """All estimates and what to know of them, as elements of a page: a warning stands above
+        those that are not to be trusted."""
         head, rows = self._table()
-        outcome = self.verdict.outcome.value
-        parts = [
-            page.verdict(outcome, f"({self.decided_by}): {self.verdict.reason}"),
-            *self._planned(),
-            page.table([dict(zip(head, row, strict=True)) for row in rows]),
-            *([self._picture()] if pictures else []),
+        cells = [dict(zip(head, row, strict=True)) for row in rows]
+        grey = () if self.trusted else range(len(self.lines))
+        return [
+            *([] if self.trusted else [page.warning(self._distrust())]),
+            page.table(cells, grey=grey),
+            *([self.picture()] if pictures else []),
             page.bullets(self._footnotes()),
         ]
-        return page.page("Off-policy evaluation", f"{self.horizon}: {self.estimand}.", parts)
+
+    def picture(self) -> str:
+        """Every estimate with its interval; the dashed line is the logging policy's value."""
+        rows = [
+            charts.Row(x.estimator, x.value.value, x.value.low, x.value.high, grey=not self.trusted)
+            for x in self.lines
+            if np.isfinite(x.value.value)
+        ]
+        caption = (
+            f"Every estimate with its {self.baseline.level:.0%} interval; the dashed line is what "
+            f"the logging policy earned, {self.baseline.value:.4g}."
+        )
+        return charts.intervals(
+            rows, {}, x_title=self._unit(), caption=caption, reference=self.baseline.value
+        )
+
+    @property
+    def trusted(self) -> bool:
+        """Whether enough of the log speaks about the target for any interval: 100 effective units,
+        and weights that average 1."""
+        return trusted(self.diagnostics.ess, self.diagnostics.mean_weight)
+
+    def __str__(self) -> str:
+        """A few lines for a terminal: the verdict, then every estimate."""
+        warning = [] if self.trusted else [self._distrust()]
+        plan = [] if self.plan is None else [f"{self.plan.goal}: see .plan"]
+        head, rows = self._table()
+        return "\n".join(
+            [
+                f"{self.verdict.outcome.value.upper()} ({self.decided_by}): {self.verdict.reason}",
+                f"{self.horizon}: {self.estimand}",
+                *warning,
+                aligned(head, rows),
+                *self._footnotes()[:1],
+                *plan,
+            ]
+        )
+
+    def __repr__(self) -> str:
+        line = self[self.decided_by]
+        return (
+            f"Report({self.verdict.outcome.value!r}, {self.horizon}, {self.decided_by} "
+            f"{line.value.value:.5g} {bounds(line.value)}, effective sample "
+            f"{self.diagnostics.ess:.0f} of {self.diagnostics.units})"
+        )
+
+    def _repr_html_(self) -> str:
+        """The answer and the estimates, for a notebook."""
+        lead = page.facts(f"{self.horizon}: {self.estimand}")
+        return page.fragment([*self.answer(), lead, *self.elements()])
+
+    def _worth(self, line: Line) -> str:
+        return (
+            f"The target earns {line.value.value:.5g} {bounds(line.value)} a {self._unit()}, "
+            f"{line.uplift.value:+.4g} {bounds(line.uplift, '+')} over the logging policy's "
+            f"{self.baseline.value:.5g}."
+        )
+
+    def _unit(self) -> str:
+        return "decision" if self.horizon == "one_step" else "session"
+
+    def _distrust(self) -> str:
+        return (
+            "Do not rely on these estimates: an effective sample of "
+            f"{self.diagnostics.ess:.0f} of {self.diagnostics.units:,} is left, and it takes "
+            f"{ENOUGH:.0f} with weights that average 1."
+        )
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         level = f"{self.baseline.level:.0%}"
@@ -137,18 +220,14 @@ class Report:
         )
         return head, rows
 
-    def _planned(self) -> list[str]:
+    def planned(self) -> list[str]:
+        """What would settle an undecided verdict, as elements of a page."""
         if self.plan is None:
             return []
         head, rows = self.plan.table()
         table = [dict(zip(head, row, strict=True)) for row in rows]
         text = [page.paragraph(self.plan.goal + ":"), page.bullets(self.plan.lines())]
         return [*text, *([page.table(table)] if table else [])]
-
-    def _picture(self) -> str:
-        from offpolicy.pictures import forest, png
-
-        return page.picture(png(forest(self)), "Every estimate with its interval")
 
     def _footnotes(self) -> list[str]:
         notes = [self._overlap(), *self.notes, *self._bias_notes()]

@@ -8,9 +8,20 @@ from recsim_env.catalogue import Catalogue, Population
 from recsim_env.check import check_vector_env
 from recsim_env.eligibility import Group
 from recsim_env.model import UserModel
-from recsim_env.oracles.oracle import expected_reward, greedy_oracle, look_ahead, session_returns
+from recsim_env.oracles.oracle import (
+    expected_reward,
+    greedy_oracle,
+    look_ahead,
+    random_slates,
+    session_returns,
+)
 from recsim_env.oracles.replay import record, replay
 from recsim_env.oracles.search import planning_oracle
+from recsim_env.rendering.diagram import world_diagram
+from recsim_env.rendering.picture import session_picture
+from recsim_env.rendering.text import session_text
+from recsim_env.rendering.trace import Trace
+from recsim_env.rendering.watch import watch
 from recsim_env.single import RecEnv
 from recsim_env.users.interest_evolution import InterestEvolutionConfig
 from recsim_env.users.longplay_world import LongplayConfig
@@ -25,16 +36,22 @@ __all__ = [
     "Population",
     "RecEnv",
     "RecVectorEnv",
+    "Trace",
     "UserModel",
     "check_vector_env",
     "expected_reward",
     "greedy_oracle",
     "look_ahead",
     "planning_oracle",
+    "random_slates",
     "record",
     "register",
     "replay",
+    "session_picture",
     "session_returns",
+    "session_text",
+    "watch",
+    "world_diagram",
 ]
 
 # Every user model: the name in recsim_env/NAME-v0 -> its module.

@@ -10,7 +10,9 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from recsim_env.observations import Observation
-from recsim_env.render import MODES, Scene, check_render_mode, picture, text
+from recsim_env.rendering.modes import MODES, check_render_mode, rendered
+from recsim_env.rendering.text import session_text
+from recsim_env.rendering.trace import Recorder, Trace
 from recsim_env.spaces import flat
 from recsim_env.vector import RecVectorEnv
 
@@ -34,7 +36,8 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         self.response_names = one.response_names
         self.render_mode = render_mode
         self._over = False
-        self._scene: Scene | None = None
+        world = type(one.config).__name__.removesuffix("Config")
+        self._recorder = Recorder(world, one.catalogue, one.response_names, one.slate_size)
         self.observation_space = flat(self.vector.single_observation_space)
         self.action_space = self.vector.single_action_space
 
@@ -46,7 +49,8 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         obs, _ = self.vector.reset(seed=seed, options=options)
         self._over, obs = False, _flattened(obs)
         if self.render_mode is not None:
-            self._look(obs, np.full(self.slate_size, -1, np.int32), -1, 0.0)
+            self._recorder.begin(self.vector.live.users)
+            self._tell()
         return obs, _mask_of(obs)
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -69,32 +73,31 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         obs = _flattened(self.vector.observed(view))
         info |= _mask_of(obs)
         if self.render_mode is not None:
-            self._look(obs, shown[0], info["consumed"], float(out.reward[0]))
+            self._recorder.add(self.vector.live.users, shown[0], out)
+            self._tell()
         return obs, float(out.reward[0]), bool(out.terminated[0]), bool(out.truncated[0]), info
 
+    @property
+    def trace(self) -> Trace:
+        """The session so far: the user's hidden state, slates, choices and rewards.
+
+        Raises ValueError without a render mode, RuntimeError before the first reset.
+        """
+        if self.render_mode is None:
+            raise ValueError('nothing is kept to look at: make(..., render_mode="ansi")')
+        return self._recorder.trace()
+
     def render(self) -> Any:
-        """The session so far: a line of text ("ansi"), a picture ("rgb_array"), or None; in mode
-        "human" every step prints its line by itself.
+        """The last steps of the session as text ("ansi"), the session as a picture (H, W, 3)
+        ("rgb_array"), or None; in mode "human" every step is printed by itself.
 
         Raises RuntimeError before the first reset.
         """
-        if self.render_mode is None:
-            return None
-        if self._scene is None:
-            raise RuntimeError("call reset() before render()")
-        if self.render_mode == "rgb_array":
-            items = self.vector.catalogue
-            return picture(self._scene, items.topics, items.n_topics)
-        return text(self._scene) if self.render_mode == "ansi" else None
+        return None if self.render_mode is None else rendered(self.trace, self.render_mode)
 
-    def _look(
-        self, obs: Observation, shown: NDArray[np.int32], consumed: int, reward: float
-    ) -> None:
-        """Keep what is to be seen now."""
-        step = int(obs["user"][-3])
-        self._scene = Scene(step, obs["history_items"].copy(), shown, consumed, reward)
+    def _tell(self) -> None:
         if self.render_mode == "human":
-            print(text(self._scene))
+            print(session_text(self.trace, last=1))
 
 
 def _flattened(obs: Observation) -> Observation:

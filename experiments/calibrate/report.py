@@ -12,7 +12,7 @@ from experiments.calibrate import pictures as draw
 from experiments.calibrate.fidelity import Comparison, Lists, Marginal
 from experiments.common.run_folder import RunFolder
 from experiments.common.tables import markdown_table, text_table
-from offpolicy import page
+from offpolicy.page import html as page
 from offpolicy.pictures import png
 from recsim_env.calibration.world import FittedWorld
 

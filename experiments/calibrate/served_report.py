@@ -14,7 +14,7 @@ from experiments.common.pictures import one_panel
 from experiments.common.run_folder import RunFolder
 from experiments.common.tables import markdown_table, text_table
 from experiments.common.truth import mean
-from offpolicy import page
+from offpolicy.page import html as page
 from offpolicy.pictures import png
 from recsim_env.calibration.served.replay import Sessions
 from recsim_env.calibration.spread import warning

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.common import pictures
 from experiments.common.run_folder import RunFolder
 from experiments.common.tables import markdown_table, text_table
-from offpolicy import page
+from offpolicy.page import html as page
 from offpolicy.pictures import png
 
 Row = dict[str, Any]

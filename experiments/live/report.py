@@ -13,7 +13,7 @@ from experiments.live.lines import LINES, Name, records
 from experiments.live.pictures import LINE, timeline
 from experiments.live.settings import Settings
 from experiments.live.telling import happenings, short_names
-from offpolicy import page
+from offpolicy.page import html as page
 from offpolicy.pictures import png
 
 Record = dict[str, Any]

@@ -15,8 +15,7 @@ from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import preset
 from experiments.train.train_encoder import Tested, describe, figures, fit
-from offpolicy.page import page, paragraph
-from offpolicy.page import table as html_table
+from offpolicy.page import html
 from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split

@@ -8,7 +8,7 @@ from experiments.common import pictures
 from experiments.common.run_folder import RunFolder
 from experiments.train.learning import Row, Standing
 from experiments.train.policy_settings import Settings
-from offpolicy import page
+from offpolicy.page import html as page
 from offpolicy.pictures import png
 
 

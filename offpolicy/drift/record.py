@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from offpolicy import page
 from offpolicy.drift.findings import Act, Drift, DriftFinding
 from offpolicy.drift.judging import DriftRule
+from offpolicy.page import html as page
 from offpolicy.report import finite
 from offpolicy.tables import markdown
 

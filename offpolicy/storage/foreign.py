@@ -56,10 +56,9 @@ def log_from_table(
     present, rows = in_order(_present(there, dict(columns or {})))
     moved = rows is not None and bool((np.diff(rows) < 0).any())
     read = Provenance(reordered=moved or is_reordered(getattr(source, "schema", None)))
-    if item_names is None or numbers_are_names:
-        present, item_names = coded_items(
-            present, large=n_items is None, names=item_names, every=numbers_are_names
-        )
+    present, item_names = coded_items(
+        present, large=n_items is None, names=item_names, every=numbers_are_names
+    )
     return LoggedDataset.from_columns(**_filled(present, n_items, item_names, list(there), read))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from io import BytesIO
 
 import numpy as np
@@ -64,6 +63,7 @@ def test_reliability_points_stand_on_the_diagonal_of_a_clean_log() -> None:
 
 def test_the_html_report_carries_its_forest() -> None:
     log = sessions_log(100)
-    page = evaluate(log, target(log), horizon="one_step").to_html(pictures=True)
-    encoded = page.split("data:image/png;base64,")[1].split('"')[0]
-    assert b64decode(encoded).startswith(b"\x89PNG")
+    report = evaluate(log, target(log), horizon="one_step")
+    picture = report.to_html(pictures=True).split("<svg")[1].split("</svg>")[0]
+    assert all(f">{line.estimator}</text>" in picture for line in report.lines)
+    assert "<svg" not in report.to_html()

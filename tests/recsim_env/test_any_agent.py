@@ -143,22 +143,3 @@ def test_modes_are_named_or_refused_by_name() -> None:
         gymnasium.make_vec(WORLD, num_envs=2, render_mode="human")
     with pytest.raises(ValueError, match="offer = 'best'"):
         gymnasium.make(WORLD, offer="best")
-
-
-def test_a_session_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
-    env = gymnasium.make(WORLD, render_mode="ansi", slate_size=2, history_length=3)
-    env.reset(seed=0)
-    assert env.render() == "step 0 | history none"
-    _, reward, _, _, info = env.step(np.array([4, 4]))
-    line = env.render()
-    taken = "nothing" if info["consumed"] < 0 else f"item {info['consumed']}"
-    assert f"taken {taken} | reward {reward:.2f}" in line
-    pixels = gymnasium.make(WORLD, render_mode="rgb_array", slate_size=2, history_length=3)
-    pixels.reset(seed=0)
-    pixels.step(np.array([4, 4]))
-    image = pixels.render()
-    assert (image.shape, image.dtype) == ((32, 48, 3), np.uint8)
-    human = gymnasium.make(WORLD, render_mode="human")
-    human.reset(seed=0)
-    human.step(np.array([0, 1, 2]))
-    assert capsys.readouterr().out.count("step ") == 2

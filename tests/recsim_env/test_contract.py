@@ -243,3 +243,29 @@ def test_candidates_are_distinct_and_uniform(name: str) -> None:
         4.5 * (2 / (env.n_items - 1)) ** 0.5
     )  # 4.5 s.d. of the dispersion of multinomial counts
     assert counts.var() / expected == pytest.approx(1 - 7 / env.n_items, abs=spread)
+
+
+def test_a_session_can_be_looked_at(name: str) -> None:
+    """Of every world: text and picture of what the user model's own records hold, step by step."""
+    env: Any = gymnasium.make(f"recsim_env/{name}-v0", render_mode="rgb_array", history_length=2)
+    env.reset(seed=0)
+    core, trace = env.unwrapped.vector, env.unwrapped.trace
+    paid, over = 0.0, False
+    env.action_space.seed(0)
+    while not over and len(trace) < 3:
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        over, paid, trace = terminated or truncated, paid + reward, env.unwrapped.trace
+    for field, values in trace.state.items():
+        assert np.array_equal(values[-1], core.live.users[field][0])
+    assert set(trace.state) == {n for n, *_ in core.model.fields(core.config, core.catalogue)}
+    assert trace.reward.sum() == pytest.approx(paid)
+    assert trace.consumed[-1] == info["consumed"]
+    text = recsim_env.session_text(trace)
+    told = text.splitlines()[-2 if over else -1]
+    assert all(f"{field} " in told for field in trace.state)
+    taken = "nothing" if info["consumed"] < 0 else f"item {info['consumed']}"
+    assert f"step {len(trace)} | slate {' '.join(map(str, trace.slates[-1]))} | " in text
+    assert f"taken {taken} | reward {reward:.2f}" in text
+    panels = recsim_env.session_picture(trace).axes
+    assert len(panels) >= 2
+    assert len(panels[0].patches) == trace.slates.size

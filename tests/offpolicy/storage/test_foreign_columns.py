@@ -137,3 +137,19 @@ def test_seconds_and_orders_stay_numbers_and_what_is_no_time_is_named() -> None:
         instants("at", np.array(["2024-03-01", "yesterday"]))
     with pytest.raises(LogError, match=r"at\[1\] is missing"):
         instants("at", np.array(["2024-03-01", None], object))
+
+
+def test_nothing_taken_is_an_empty_cell_also_where_the_names_are_known(tmp_path: Path) -> None:
+    """The catalogue's own order of names, short slates and choices of nothing, from one CSV."""
+    (tmp_path / "log.csv").write_text(
+        "session,step,slate,propensity,reward,consumed\n"
+        "a,0,trk_2|trk_10,0.5,1.5,trk_10\n"
+        "a,1,trk_10,0.25,0,\n"
+        "b,0,trk_1|trk_2,0.5,0,\n"
+    )
+    log = read_log(tmp_path / "log.csv", item_names=["trk_1", "trk_2", "trk_10"])
+    assert log.slate.tolist() == [[1, 2], [2, -1], [0, 1]]
+    assert log.consumed is not None
+    assert log.consumed.tolist() == [2, -1, -1]
+    with pytest.raises(LogError, match="trk_10"):
+        read_log(tmp_path / "log.csv", item_names=["trk_1", "trk_2"])

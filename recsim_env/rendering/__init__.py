@@ -1,0 +1,1 @@
+"""One user's session to look at: its record, as text, and as a picture."""
