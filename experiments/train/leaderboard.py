@@ -15,7 +15,7 @@ from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import preset
 from experiments.train.train_encoder import Tested, describe, figures, fit
-from offpolicy.page import html
+from offpolicy.page import html as page
 from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
@@ -157,5 +157,11 @@ def _write(
         {"data": data.name, "split": split.rule, "protocol": protocol(split.test), "rows": rows},
     )
     folder.write_text("leaderboard.md", text)
-    body = [html_table(rows), paragraph(verdict(rows)), paragraph("Intervals: 95 %, bootstrap.")]
-    folder.write_text("leaderboard.html", page(f"Encoders on {data.name}", describe(split), body))
+    body = [
+        page.table(rows),
+        page.paragraph(verdict(rows)),
+        page.paragraph("Intervals: 95 %, bootstrap."),
+    ]
+    folder.write_text(
+        "leaderboard.html", page.page(f"Encoders on {data.name}", describe(split), body)
+    )
