@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+_serving: dict[int, object] = {}  # environments in use, by id, each with the call that uses it
 
 HAPPENED = ("consumed", "responses", "position_reward")  # what infos say of a decision
 
@@ -36,6 +42,30 @@ def vectorised(env: Any) -> VectorEnv[Any, Any, Any]:
     if not isinstance(env, Env):
         return env  # type: ignore[no-any-return]
     return SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def one_at_a_time(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function of an environment, its first argument, which it has for itself.
+
+    Raises RuntimeError where another call, of another thread or around this one, has it.
+    """
+
+    @wraps(function)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> T:
+        env: Any = args[0] if args else kwargs.get("env")
+        core, call = id(getattr(env, "unwrapped", env)), object()
+        if _serving.setdefault(core, call) is not call:
+            raise RuntimeError(
+                "this environment is already being served, by another thread or by a call around "
+                "this one, and both would get sessions of which the other served a part: make "
+                "another environment, or copy.deepcopy(env)"
+            )
+        try:
+            return function(*args, **kwargs)
+        finally:
+            del _serving[core]
+
+    return alone
 
 
 def happened(infos: dict[str, Any], ended: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
