@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _serving: dict[int, object] = {}  # environments in use, by id, each with the call that uses it
 
