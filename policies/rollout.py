@@ -21,7 +21,14 @@ from policies.observation import (
 from policies.rules.constrained import left_by_rules
 from policies.slates.distributions import RandomSource
 from policies.validation import COUNT
-from policies.wrapped import attribute, fixed_slates, happened, lean, vectorised
+from policies.wrapped import (
+    attribute,
+    fixed_slates,
+    happened,
+    lean,
+    one_at_a_time,
+    vectorised,
+)
 
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv
@@ -31,6 +38,7 @@ Progress = Callable[[int, int], None]
 Draws = Callable[[NDArray[np.int64], NDArray[np.int32]], RandomSource]
 
 
+@one_at_a_time
 def collect(
     env: VectorEnv[Any, Any, Any],
     policy: Policy,
@@ -60,7 +68,8 @@ def collect(
     env: a vector environment, or one of a single user, under any wrappers that keep observations
     and infos. Wrapped rewards are the log's rewards; `position_reward` is what the world paid.
 
-    Raises ValueError if the policy was built for other sizes, if the environment's autoreset would
+    Raises RuntimeError where another `collect` is serving this environment, and
+    ValueError if the policy was built for other sizes, if the environment's autoreset would
     put dead rows into the log, and if the environment changed a slate before it showed it.
     """
     env = vectorised(env)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # a server of policies has no environment
     from gymnasium.vector import VectorEnv
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_serving: dict[int, object] = {}  # environments in use, by id, each with the call that uses it
 
 HAPPENED = ("consumed", "responses", "position_reward")  # what infos say of a decision
 
@@ -44,6 +51,30 @@ def lean(env: VectorEnv[Any, Any, Any]) -> AbstractContextManager[None]:
     shown: the features of candidates, which are most of their bytes."""
     leave_out = getattr(env, "without_features", None) if env is env.unwrapped else None
     return nullcontext() if leave_out is None else leave_out()
+
+
+def one_at_a_time(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function of an environment, its first argument, which it has for itself.
+
+    Raises RuntimeError where another call, of another thread or around this one, has it.
+    """
+
+    @wraps(function)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> T:
+        env: Any = args[0] if args else kwargs.get("env")
+        core, call = id(getattr(env, "unwrapped", env)), object()
+        if _serving.setdefault(core, call) is not call:
+            raise RuntimeError(
+                "this environment is already being served, by another thread or by a call around "
+                "this one, and both would get sessions of which the other served a part: make "
+                "another environment, or copy.deepcopy(env)"
+            )
+        try:
+            return function(*args, **kwargs)
+        finally:
+            del _serving[core]
+
+    return alone
 
 
 def happened(infos: dict[str, Any], ended: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

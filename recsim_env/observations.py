@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,6 @@ from recsim_env.kernel.state import Outcome, View
 
 Observation = dict[str, NDArray[Any]]
 UNREAD = object()  # stands where nobody has read yet
-
-
-class Advance(NamedTuple):
-    """What one step gave, as arrays over the N users."""
-
-    view: View
-    outcome: Outcome
-    invalid: NDArray[np.bool_]  # (N,) the slate was fixed
-    counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
-    slates: NDArray[np.int32]  # (N, K) items that were shown
 
 
 class StepInfos(dict[str, Any]):

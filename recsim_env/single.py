@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -57,11 +58,16 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         """Which choices may be served now: (C,), or (K * C,) for the K positions of a slate."""
         return np.tile(self.vector.action_masks()[0], self.vector.slate_size)
 
+    def __copy__(self) -> RecEnv:
+        return copy.deepcopy(self)  # two that share their user would disturb one another
+
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Serve one slate (K,) of candidate indices, or one index when K = 1."""
         if self._over:
             raise RuntimeError("the session has ended: call reset() before step()")
-        view, out, invalid, _, shown = self.vector.advance(np.asarray(action)[None])
+        with self.vector.alone:
+            view, out, invalid, _, shown = self.vector.advance(np.asarray(action)[None])
+            obs = _flattened(self.vector.observed(view))
         info: dict[str, Any] = {
             "consumed": int(out.consumed[0]),
             "responses": out.responses[0],
@@ -70,7 +76,6 @@ class RecEnv(gymnasium.Env[dict[str, Any], Any]):
         if self.vector.on_invalid != "raise":
             info["invalid"] = bool(invalid[0])
         self._over = bool(out.terminated[0] or out.truncated[0])
-        obs = _flattened(self.vector.observed(view))
         info |= _mask_of(obs)
         if self.render_mode is not None:
             self._recorder.add(self.vector.live.users, shown[0], out)

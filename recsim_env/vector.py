@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Literal
@@ -14,13 +15,13 @@ from numpy.typing import NDArray
 
 from recsim_env.catalogue import Catalogue, Population
 from recsim_env.kernel.actions import OnInvalid, refusal, whole_slates
+from recsim_env.kernel.alone import Alone
 from recsim_env.kernel.engine import Engine
 from recsim_env.kernel.sizes import autoreset_of, check_fits, check_room, check_sizes
-from recsim_env.kernel.state import Offer, View, first_histories, idle_users, offer_cdf
+from recsim_env.kernel.state import Advance, Offer, View, first_histories, idle_users, offer_cdf
 from recsim_env.kernel.streams import name_sessions, named_sessions, reset_mask, seed_users
 from recsim_env.model import check_config, load_model, user_dtype
 from recsim_env.observations import (
-    Advance,
     Observation,
     StepInfos,
     final_info,
@@ -97,10 +98,10 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         check_config(self.config, self.model.config)
         self.catalogue = self.model.catalogue(self.config) if catalogue is None else catalogue
         self.num_envs, self.population = num_envs, population
-        default_size = self.model.defaults.get("slate_size") or 1
-        self.slate_size = default_size if slate_size is None else slate_size
-        self.n_candidates = self._default("n_candidates", n_candidates)
-        self.max_steps = self._default("max_steps", max_steps)
+        usual = self.model.defaults.get
+        self.slate_size = (usual("slate_size") or 1) if slate_size is None else slate_size
+        self.n_candidates = usual("n_candidates") if n_candidates == "model" else n_candidates
+        self.max_steps = usual("max_steps") if max_steps == "model" else max_steps
         self.history_length, self.session_ticks = history_length, session_ticks
         self.on_invalid, self.penalty, self.threads = on_invalid, penalty, threads
         self.n_items = len(self.catalogue)
@@ -118,9 +119,6 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         self._build_spaces(bool(candidate_features))
         self._build_state(offer, bool(candidate_features))
 
-    def _default(self, name: str, given: int | Literal["model"] | None) -> int | None:
-        return self.model.defaults.get(name) if given == "model" else given
-
     def _build_spaces(self, described: bool) -> None:
         span = self.model.user(self.config, self.catalogue)
         self.user_names = (*span.names, *SESSION.names)
@@ -131,17 +129,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             widths=(len(self.user_names), len(self.response_names)),
             record=user_dtype(self.model, self.config, self.catalogue).itemsize,
         )  # fmt: skip
-        strict = self.on_invalid == "raise"
-        self.single_action_space = action_space(self.slate_size, self.n_choices, distinct=strict)
-        self.single_observation_space = observation_space(
-            catalogue=self.catalogue,
-            features=self.item_features,
-            history_length=self.history_length,
-            n_candidates=self.n_candidates,
-            responses=self.model.responses,
-            user=span,
-            described=described,
+        self.single_action_space = action_space(
+            self.slate_size, self.n_choices, distinct=self.on_invalid == "raise"
         )
+        self.single_observation_space = observation_space(
+            catalogue=self.catalogue, features=self.item_features, user=span,
+            history_length=self.history_length, n_candidates=self.n_candidates,
+            responses=self.model.responses, described=described,
+        )  # fmt: skip
         if self.catalogue.ruled:
             self.single_observation_space["action_mask"] = Box(0, 1, (self.n_choices,), np.int8)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -154,25 +149,31 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             self.model,
             live=idle_users(n, dtype, history=h, responses=r, candidates=self.n_candidates or 0),
             offer=Offer(
-                self.item_features,
-                offer_cdf(self.catalogue, offer),
-                *self.catalogue.windows,
-                *self.catalogue.rules,
-                int(self.session_ticks),
+                self.item_features, offer_cdf(self.catalogue, offer), *self.catalogue.windows,
+                *self.catalogue.rules, int(self.session_ticks),
                 *first_histories(self.population, h, r),
             ),
             world=self.model.world(self.config, self.catalogue, self.population),
-            widths=(len(self.user_names), r),
-            history_length=h,
-            slate_size=self.slate_size,
-            max_steps=self.max_steps,
+            widths=(len(self.user_names), r), history_length=h, slate_size=self.slate_size,
+            max_steps=self.max_steps, threads=self.threads, described=described,
             autoreset=self.autoreset_mode is AutoresetMode.SAME_STEP,
-            threads=self.threads,
-            described=described,
-        )
-        self.kernel, self.live, self.world = self.engine.kernel, self.engine.live, self.engine.world
+        )  # fmt: skip
+        self.live, self.world = self.engine.live, self.engine.world
         self._ended = np.zeros(n, np.bool_)
-        self._seeded = False
+        self._seeded, self.alone = False, Alone()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the model, which has a name: a copy goes on as this environment would."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("model", "world")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self.model = load_model(self.model_name)
+        self.engine.start(self.model)
+        self.world = self.engine.world
+
+    def __copy__(self) -> RecVectorEnv:
+        return copy.deepcopy(self)  # two that share their users would disturb one another
 
     def live_choices(self) -> NDArray[np.int32]:
         """Item ids (N, C) that the actions of the coming step stand for; C = A when not drawn."""
@@ -195,18 +196,19 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """
         mask = reset_mask(self.num_envs, options)
         sessions = named_sessions(self.num_envs, self.session_ticks, options)
-        if seed is not None or not self._seeded:
-            known = seed_users(self.live.users, seed, every=not self._seeded)
-            if known is not None:
-                self._np_random, self._np_random_seed = known
-            self._seeded = True
-        if sessions is not None:
-            name_sessions(self.live.users, sessions, self._np_random_seed)
-        view = self.engine.view()
-        self.engine.begin(mask, view)
-        self._ended[mask] = False
-        obs = self.observed(view)
-        return obs, self._masks(obs)
+        with self.alone:
+            if seed is not None or not self._seeded:
+                known = seed_users(self.live.users, seed, every=not self._seeded)
+                if known is not None:
+                    self._np_random, self._np_random_seed = known
+                self._seeded = True
+            if sessions is not None:
+                name_sessions(self.live.users, sessions, self._np_random_seed)
+            view = self.engine.view()
+            self.engine.begin(mask, view)
+            self._ended[mask] = False
+            obs = self.observed(view)
+            return obs, self._masks(obs)
 
     def step(
         self, actions: NDArray[Any]
@@ -216,21 +218,26 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         Raises ValueError for an unknown index, under on_invalid="raise" also for a slate that
         repeats an item or holds an unavailable one; the state is left as it was.
         """
-        view, outcome, invalid, counts, _ = self.advance(actions)
-        infos = info_dict(outcome, None if self.on_invalid == "raise" else invalid)
-        if any(counts):
-            ended = outcome.terminated | outcome.truncated
-            infos["final_info"], infos["_final_info"] = final_info(infos, ended), ended
-            infos = StepInfos(infos | {"_final_obs": ended}, self._last(ended, counts))
-        obs = self.observed(view)
-        infos |= self._masks(obs)
-        return obs, outcome.reward, outcome.terminated, outcome.truncated, infos
+        with self.alone:
+            view, outcome, invalid, counts, _ = self.advance(actions)
+            infos = info_dict(outcome, None if self.on_invalid == "raise" else invalid)
+            if any(counts):
+                ended = outcome.terminated | outcome.truncated
+                infos["final_info"], infos["_final_info"] = final_info(infos, ended), ended
+                infos = StepInfos(infos | {"_final_obs": ended}, self._last(ended, counts))
+            obs = self.observed(view)
+            infos |= self._masks(obs)
+            return obs, outcome.reward, outcome.terminated, outcome.truncated, infos
 
     def advance(self, actions: NDArray[Any]) -> Advance:
-        """The step itself, as arrays."""
+        """The step itself, as arrays, for whoever has entered `alone`."""
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
-        slates, invalid = self._slates(actions)
+        chosen = whole_slates(actions, self.num_envs, self.slate_size)
+        fix = self.on_invalid != "raise"
+        slates, invalid, bad = self.engine.resolve(chosen, self.n_choices, fix)
+        if bad >= 0:
+            raise refusal(chosen[bad], bad, self.n_choices, self.on_invalid)
         mode = self.autoreset_mode
         if mode is AutoresetMode.DISABLED and self._ended.any():
             raise RuntimeError(
@@ -264,22 +271,14 @@ class RecVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         """For infos: which choices may be served now (N, C), where items come and go."""
         if "action_mask" not in obs:
             return {}
-        mask = obs["action_mask"].copy()
-        return {"action_mask": mask, "_action_mask": np.ones(self.num_envs, np.bool_)}
+        mask, every = obs["action_mask"].copy(), np.ones(self.num_envs, np.bool_)
+        return {"action_mask": mask, "_action_mask": every}
 
     def _open_at(self, ticks: NDArray[np.int64], groups: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which choices (n, C) may be served at these ticks (n,) to these groups (n,)."""
         if self.n_candidates is not None:
             return np.ones((len(ticks), self.n_choices), np.bool_)
         return self.catalogue.open_to(groups, ticks)
-
-    def _slates(self, actions: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        chosen = whole_slates(actions, self.num_envs, self.slate_size)
-        fix = self.on_invalid != "raise"
-        slates, invalid, bad = self.engine.resolve(chosen, self.n_choices, fix)
-        if bad >= 0:
-            raise refusal(chosen[bad], bad, self.n_choices, self.on_invalid)
-        return slates, invalid
 
     def _last(self, ended: NDArray[np.bool_], counts: list[int]) -> partial[NDArray[np.object_]]:
         """Gives the last observation of each session that ended, with the mask of its last tick."""

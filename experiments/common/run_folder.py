@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -22,6 +23,8 @@ from typing import Any
 from offpolicy.storage.atomic import write_bytes
 
 SETTINGS, STATE, LOCK, FAILED = "settings.json", "state.json", ".lock", "failed"
+INPUTS = "inputs"  # of settings.json: what was read, by path
+ACCOUNTS = ("manifest.json", "config.json", "arrays.npz")  # of what a folder of them holds
 HOW = ("resume", "out", "workers", "executor", "shard")  # say how a run is done, not what it finds
 _begun: ContextVar[Path | None] = ContextVar("begun", default=None)
 _locks: dict[Path, int] = {}  # folder -> the open file by which this process holds it
@@ -80,8 +83,8 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         path = new_folder(root, f"{stamp}-{command.replace(' ', '-')}")
         return begin(path, command, settings)
-    run, chosen = RunFolder(resume), plain(dataclasses.asdict(settings))
-    before = recorded(resume)["settings"]
+    run, chosen, record = RunFolder(resume), plain(dataclasses.asdict(settings)), recorded(resume)
+    before = record["settings"]
     usual = {f.name: plain(f.default) for f in dataclasses.fields(settings)}
     was = {k: before.get(k, usual[k]) for k in chosen if k not in HOW}  # a setting that is newer
     # than the folder had its default
@@ -92,6 +95,7 @@ def open_run(root: Path, command: str, settings: Any, resume: Path | None) -> Ru
             f"{resume} was started with other settings ({', '.join(changed)}): {told}. --resume "
             f"{resume} alone goes on with its own; other settings are a new run"
         )
+    _check_inputs(resume, record.get(INPUTS), digests(settings))
     _hold(resume)
     shutil.rmtree(resume / FAILED, ignore_errors=True)  # what failed is tried again
     return run
@@ -102,8 +106,41 @@ def begin(path: Path, command: str, settings: Any) -> RunFolder:
     run = RunFolder(path)
     _hold(path)
     chosen = plain(dataclasses.asdict(settings))
-    run.write_json(SETTINGS, {"command": command, "settings": chosen, "made": made_with()})
+    said = {"command": command, "settings": chosen, INPUTS: digests(settings)}
+    run.write_json(SETTINGS, said | {"made": made_with()})
     return run
+
+
+def digests(settings: Any) -> dict[str, str]:
+    """sha256 of each file that a run's settings name, and of what says what is in each folder of
+    a log, a world or a model; by path."""
+    found: dict[str, str] = {}
+    for name, value in dataclasses.asdict(settings).items():
+        for one in () if name in HOW else value if isinstance(value, tuple) else (value,):
+            named = isinstance(one, str) and (os.sep in one or "." in one)
+            if named or isinstance(one, Path):
+                found |= {str(one): sha for sha in _sha256(Path(one))}
+    return found
+
+
+def _sha256(path: Path) -> list[str]:
+    """Of a file, or of a folder's own account of itself; of nothing else."""
+    whole = hashlib.sha256()
+    files = [path] if path.is_file() else [f for n in ACCOUNTS if (f := path / n).is_file()]
+    for file in files:
+        with file.open("rb") as content:
+            whole.update(hashlib.file_digest(content, "sha256").digest())
+    return [whole.hexdigest()] if files else []
+
+
+def _check_inputs(resume: Path, before: Any, now: dict[str, str]) -> None:
+    """Raise ValueError where a run would go on with another file than it began with."""
+    for path, sha in (before if isinstance(before, dict) else {}).items():
+        if now.get(path, sha) != sha:
+            raise ValueError(
+                f"{path} is not what it was when {resume} was started, and what that folder holds "
+                "was made from it: bring the old one back, or start a new run"
+            )
 
 
 def recorded(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
 from policies.encoders.evaluate import gains, paired_difference, protocol
+from policies.saving.checkpoint import digest, save
 from policies.saving.checkpoint import load as load_checkpoint
-from policies.saving.checkpoint import save
 
 BASELINE = "skip-Markov"
 WEEK = 7 * 86_400.0
+NOTE = "split.json"  # what the checkpoint beside it was made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +129,33 @@ def section(rows: list[dict[str, Any]], name: str, split: Split, word: str) -> s
 
 
 def _trained(entry: Entry, data: Interactions, split: Split, folder: Path) -> Encoder:
-    """The checkpoint of the same settings and split, or a newly trained encoder."""
+    """The checkpoint of the same settings and events, or a newly trained encoder."""
     place = folder / entry.title.replace(", ", "-").replace(" ", "-")
-    wanted = ENCODERS[entry.model].config(entry.settings)
-    note = place / "split.json"
-    if note.is_file() and json.loads(note.read_text()) == split.rule:
-        saved = load_checkpoint(place / "checkpoint", catalogue=data.catalogue)
-        if saved.config == wanted:
-            return saved
+    wanted, note = ENCODERS[entry.model].config(entry.settings), RunFolder(place)
+    if (place / NOTE).is_file():
+        if note.read_json(NOTE) == made_of(split):
+            saved = load_checkpoint(place / "checkpoint", catalogue=data.catalogue)
+            if saved.config == wanted:
+                return saved
+        else:
+            shutil.rmtree(place / "training", ignore_errors=True)  # of other events
     made = fit(entry.model, entry.settings, split, show=Show(), folder=place / "training")
     save(made, place / "checkpoint", catalogue=data.catalogue, items=data.items)
-    RunFolder(place).write_json("split.json", split.rule)
+    note.write_json(NOTE, made_of(split))
     return made
+
+
+def made_of(split: Split) -> dict[str, str]:
+    """What a trained encoder was made of: the rule of its split, and a digest of what was learnt
+    from and stopped on, so that it is not taken for one of a file that changed."""
+    columns = ("items", "offsets", "times", "rewards", "item_features")
+    arrays = {
+        f"{part}.{name}": column
+        for part, events in (("train", split.train), ("valid", split.valid.history))
+        for name in columns
+        if (column := getattr(events, name)) is not None
+    }
+    return {"rule": split.rule, "events": digest(arrays | {"valid.target": split.valid.target})}
 
 
 def _write(

@@ -56,8 +56,7 @@ class Engine:
         threads: int,
         described: bool,
     ) -> None:
-        self.kernel = compiled(model)
-        self.live, self.offer, self.world = live, offer, lined_up(world)
+        self.live, self.offer, self.world = live, offer, world
         self.widths, self.history_length, self.slate_size = widths, history_length, slate_size
         self.max_steps, self.autoreset = FOREVER if max_steps is None else int(max_steps), autoreset
         self.n = len(live.users)
@@ -65,16 +64,26 @@ class Engine:
         items = len(offer.features) if live.candidates.size else 0
         scratch = Scratch(np.zeros(slate_size), np.zeros(items, np.bool_))
         self._scratch = [copy.deepcopy(scratch) for _ in self.shares]
-        self._helpers = ThreadPoolExecutor(len(self.shares) - 1) if self.shares[1:] else None
-        self._take = arrays_for(self.n)
         self.described, last = True, self.n if autoreset else 0
         whole = self._view(last, new_array)
         self.described = False
         plain = self._view(last, new_array).candidate_features
         self._finals = whole._replace(candidate_features=plain), whole  # by `described`
         self.described = described
+        self.start(model)
+
+    def start(self, model: UserModel) -> None:
+        """Get what a pickle leaves out: machine code, helping threads, arrays to hand out."""
+        self.kernel, self.world = compiled(model), lined_up(self.world)
+        self._helpers = ThreadPoolExecutor(len(self.shares) - 1) if self.shares[1:] else None
+        self._take = arrays_for(self.n)
         self._step: Any = None  # both compiled at their first call
         self._resolve: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what `start` makes; the world stays."""
+        made = ("kernel", "_helpers", "_take", "_step", "_resolve")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def view(self) -> View:
         """Arrays (N, ...) for one observation, of arbitrary content, that nobody else holds."""

@@ -109,6 +109,16 @@ class AppraisalRequest(NamedTuple):
     out: Appraisal  # written
 
 
+class Advance(NamedTuple):
+    """What one step gave, as arrays over the N users."""
+
+    view: View
+    outcome: Outcome
+    invalid: NDArray[np.bool_]  # (N,) the slate was fixed
+    counts: list[int]  # sessions that ended and were followed by the next, in each thread's share
+    slates: NDArray[np.int32]  # (N, K) items that were shown
+
+
 def idle_users(
     n: int, dtype: np.dtype[Any], *, history: int, responses: int, candidates: int
 ) -> Live:

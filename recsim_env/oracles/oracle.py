@@ -48,7 +48,7 @@ def appraise(env: Any) -> Appraisal:
     weight, worth, plan = (np.empty(items.shape) for _ in range(3))
     none, plan_none = np.empty(len(items)), np.empty(len(items))
     out = Appraisal(weight, worth, plan, none, plan_none)
-    core.kernel.appraise(AppraisalRequest(core.live, core.world, items, out))
+    core.engine.kernel.appraise(AppraisalRequest(core.live, core.world, items, out))
     if core.model.choice == "independent":
         return out._replace(none=1.0 - weight.max(axis=1))
     if core.model.choice == "multinomial_logit":

@@ -18,7 +18,7 @@ from policies.slates.distributions import SlateDistribution
 WORLD = "recsim_env/Longplay-v0"
 
 
-class Half(VectorWrapper[Any, Any, Any, Any, Any]):
+class Half(VectorWrapper):
     """A wrapper of one's own."""
 
     def step(self, actions: Any) -> Any:
