@@ -76,12 +76,12 @@ def collect(
     _check(env, n_steps, n_sessions)
     serving = serving_of(env)
     check_same_world(policy.serving, serving)
-    quota = None if n_sessions is None else _split(n_sessions, env.num_envs)
+    rows: BySlot | ByTime = BySlot(n_steps or 0)
+    if n_sessions is not None:
+        rows = ByTime(_split(n_sessions, env.num_envs))
     with lean(env):
-        parts = _served(env, followed(policy), n_steps, quota, seed, draws, progress)
-    if quota is None:
-        parts[-1]["truncated"] = parts[-1]["truncated"] | ~parts[-1]["terminated"]
-    log = _to_log(parts, serving, logger, whole=quota is None)
+        _serve(env, followed(policy), rows, seed, draws, progress)
+    log = _to_log(rows, serving, logger)
     try:
         limit = attribute(env, "max_steps")
     except AttributeError:
@@ -89,28 +89,27 @@ def collect(
     return log.with_max_steps(limit) if isinstance(limit, int) else log
 
 
-def _served(
+def _serve(
     env: VectorEnv[Any, Any, Any],
     policy: Policy,
-    n_steps: int | None,
-    quota: NDArray[np.int64] | None,
+    rows: ByTime | BySlot,
     seed: int,
     draws: Draws | None,
     progress: Progress | None,
-) -> list[Rows]:
-    """The rows of each step, until there are so many steps or every slot has its sessions."""
+) -> None:
+    """Serve step after step until `rows` has all that it wants."""
     env_seed, act_seed = np.random.SeedSequence(seed).spawn(2)
     rng = np.random.default_rng(act_seed)
     obs, _ = env.reset(seed=int(env_seed.generate_state(1)[0]))
     started = np.zeros(env.num_envs, np.int64)  # sessions begun before the current one, per slot
     step, nothing_lost = np.zeros(env.num_envs, np.int32), np.zeros(env.num_envs, np.bool_)
-    parts: list[Rows] = []
+    every, size = np.arange(env.num_envs), policy.serving.n_items
     while True:
         seen = observation_of(obs)
         chosen = act(policy, seen, rng if draws is None else draws(started, step))
         action = chosen.action[:, 0] if chosen.action.shape[1] == 1 else chosen.action
         obs, reward, terminated, truncated, info = env.step(action)
-        keep = np.arange(env.num_envs) if quota is None else np.flatnonzero(started < quota)
+        keep = rows.wanted(started)
         done = terminated | truncated
         told = happened(info, done)
         _check_shown(info, done, chosen)
@@ -121,15 +120,16 @@ def _served(
             "lost": np.asarray(info.get("lost", nothing_lost)),
             **told,
         }
-        left = left_by_rules(chosen.distribution, seen, policy.serving.n_items)
-        row = _rows(seen, offered(left), chosen, outcome | {"session": started, "step": step}, keep)
-        parts.append(row)
-        started += done
+        left = left_by_rules(chosen.distribution, seen, size)
+        at = {"session": started, "step": step, "slot": every}
+        rows.add(*_rows(seen, offered(left), chosen, outcome | at, keep))
+        started = started + done
         step = np.where(done, 0, step + 1).astype(np.int32)
+        done_so_far, total = rows.progress(started)
         if progress is not None:
-            progress(*_advance(len(parts), n_steps, started, quota))
-        if len(parts) == n_steps or (quota is not None and bool((started >= quota).all())):
-            return parts
+            progress(done_so_far, total)
+        if done_so_far >= total:
+            return
 
 
 def _check_shown(info: dict[str, Any], ended: NDArray[np.bool_], chosen: Decision) -> None:
@@ -172,24 +172,16 @@ def _split(total: int, slots: int) -> NDArray[np.int64]:
     return total // slots + (np.arange(slots) < total % slots).astype(np.int64)
 
 
-def _advance(
-    done: int, n_steps: int | None, started: NDArray[np.int64], quota: NDArray[np.int64] | None
-) -> tuple[int, int]:
-    if quota is None:
-        return done, n_steps or 0
-    return int(np.minimum(started, quota).sum()), int(quota.sum())
-
-
 def _rows(
     seen: Observation,
     on_offer: NDArray[np.int32] | None,
     chosen: Decision,
     outcome: Rows,
-    keep: NDArray[np.int64],
-) -> Rows:
-    """The log's rows of one step for the slots in `keep`: what was seen BEFORE the action, what was
-    on offer, the slate, what came of it. Histories are kept at step 0 alone: the rest can be
-    derived."""
+    keep: NDArray[np.int64] | None,
+) -> tuple[Rows, Rows]:
+    """The log's rows of one step for the slots in `keep`, None = all: what was seen BEFORE the
+    action, what was on offer, the slate, what came of it. And what histories held in those that
+    begin a session: the rest can be derived."""
     row = outcome | {
         "slate": chosen.slate,
         "propensity": chosen.propensity,
@@ -198,37 +190,86 @@ def _rows(
     }
     if on_offer is not None:
         row |= {"candidates": on_offer, "candidate_propensity": chosen.first_place}
-    if len(keep) < len(seen):
+    if keep is not None:
         row = {name: value[keep] for name, value in row.items()}
-    first = np.flatnonzero(row["step"] == 0)
-    return row | {
-        "session": row["session"].copy(),  # counted on in place
-        "slot": keep,
-        "first": first,
-        "before_items": seen.history_items[keep[first]],
-        "before_responses": seen.history_responses[keep[first]],
+    first = row["slot"][row["step"] == 0]
+    return row, {
+        "slot": first,
+        "session": outcome["session"][first],
+        "items": seen.history_items[first],
+        "responses": seen.history_responses[first],
     }
 
 
-def _in_order(parts: list[Rows], *, whole: bool) -> dict[str, Any]:
-    """The columns of time-major parts, ordered by (slot, session, step); `whole`: each part holds
-    every slot."""
-    names = parts[0].keys() - {"first", "before_items", "before_responses"}
-    if whole:  # a slot's rows are in the order of steps as they are
-        stacks = {name: np.stack([part[name] for part in parts], axis=1) for name in names}
-        return {name: x.reshape(-1, *x.shape[2:]) for name, x in stacks.items()}
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    order = np.lexsort((columns["step"], columns["session"], columns["slot"]))
-    return {name: value[order] for name, value in columns.items()}
+class BySlot:
+    """Rows of so many whole steps of every slot, written where they stay: (N, T, ...)."""
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps, self.steps = n_steps, 0
+        self.columns: Rows = {}
+        self.begun: list[Rows] = []
+
+    def wanted(self, started: NDArray[np.int64]) -> None:
+        """All slots."""
+
+    def add(self, row: Rows, begun: Rows) -> None:
+        """The rows of the next step; those of the last end what is open."""
+        if not self.columns:
+            self.columns = {
+                name: np.empty((len(x), self.n_steps, *x.shape[1:]), x.dtype)
+                for name, x in row.items()
+            }
+        for name, x in row.items():
+            self.columns[name][:, self.steps] = x
+        self.begun.append(begun)
+        self.steps += 1
+        if self.steps == self.n_steps:
+            self.columns["truncated"][:, -1] |= ~row["terminated"]
+
+    def progress(self, started: NDArray[np.int64]) -> tuple[int, int]:
+        """Steps so far, and in all."""
+        return self.steps, self.n_steps
+
+    def in_order(self) -> Rows:
+        """Columns by (slot, session, step)."""
+        return {name: x.reshape(-1, *x.shape[2:]) for name, x in self.columns.items()}
 
 
-def _to_log(parts: list[Rows], serving: Serving, logger: str, *, whole: bool) -> LoggedDataset:
-    """Parts to one log whose sessions are contiguous, ordered by (slot, session)."""
-    columns = _in_order(parts, whole=whole)
+class ByTime:
+    """Rows of the first sessions of each slot, step after step."""
+
+    def __init__(self, quota: NDArray[np.int64]) -> None:
+        self.quota = quota  # (N,) sessions of each slot
+        self.parts: list[Rows] = []
+        self.begun: list[Rows] = []
+
+    def wanted(self, started: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The slots whose sessions are not yet done."""
+        return np.flatnonzero(started < self.quota)
+
+    def add(self, row: Rows, begun: Rows) -> None:
+        """The rows of the next step."""
+        self.parts.append(row)
+        self.begun.append(begun)
+
+    def progress(self, started: NDArray[np.int64]) -> tuple[int, int]:
+        """Sessions so far, and in all."""
+        return int(np.minimum(started, self.quota).sum()), int(self.quota.sum())
+
+    def in_order(self) -> Rows:
+        """Columns by (slot, session, step)."""
+        columns = {name: np.concatenate([p[name] for p in self.parts]) for name in self.parts[0]}
+        order = np.lexsort((columns["step"], columns["session"], columns["slot"]))
+        return {name: value[order] for name, value in columns.items()}
+
+
+def _to_log(rows: ByTime | BySlot, serving: Serving, logger: str) -> LoggedDataset:
+    """A log whose sessions are contiguous, ordered by (slot, session)."""
+    columns: dict[str, Any] = rows.in_order()
     slot, nth, lost = columns.pop("slot"), columns.pop("session"), columns.pop("lost")
     new = np.concatenate([[True], (slot[1:] != slot[:-1]) | (nth[1:] != nth[:-1])])
     session = np.cumsum(new) - 1
-    prior_items, prior_responses = _priors(parts, slot[new], nth[new])
+    prior_items, prior_responses = _priors(rows.begun)
     log = LoggedDataset.from_columns(
         session=session,
         n_items=serving.n_items,
@@ -241,15 +282,13 @@ def _to_log(parts: list[Rows], serving: Serving, logger: str, *, whole: bool) ->
     return log.take(~lost) if lost.any() else log
 
 
-def _priors(
-    parts: list[Rows], slot: NDArray[np.int64], nth: NDArray[np.int64]
-) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
+def _priors(begun: list[Rows]) -> tuple[NDArray[np.int32] | None, NDArray[np.float32] | None]:
     """First histories in the order of sessions, or None where every session starts empty."""
-    items = np.concatenate([p["before_items"] for p in parts])
+    items = np.concatenate([one["items"] for one in begun])
     if not (items >= 0).any():
         return None, None
-    responses = np.concatenate([p["before_responses"] for p in parts])
-    first_slot = np.concatenate([p["slot"][p["first"]] for p in parts])
-    first_nth = np.concatenate([p["session"][p["first"]] for p in parts])
-    order = np.lexsort((first_nth, first_slot))  # sessions stand in the same order as in the log
+    responses = np.concatenate([one["responses"] for one in begun])
+    slot = np.concatenate([one["slot"] for one in begun])
+    nth = np.concatenate([one["session"] for one in begun])
+    order = np.lexsort((nth, slot))  # sessions stand in the same order as in the log
     return items[order], responses[order]

@@ -28,10 +28,9 @@ def raced(logits: F64, places: int, rng: Any) -> tuple[I32, F64]:
     """
     slate = np.empty((len(logits), places), np.int32)
     if isinstance(rng, np.random.Generator) and not logits.any():
-        weights, arrival = np.ones(logits.shape), rng.random(logits.shape)  # in the order of E
-    else:
-        weights, arrival = _weights(logits), _exponential(rng, logits.shape)
-    return slate, _places(_doubles(logits), weights, arrival, slate, True)
+        return slate, _alike(rng.random(logits.shape), slate)  # in the order of E
+    arrival = _exponential(rng, logits.shape)
+    return slate, _places(_doubles(logits), _weights(logits), arrival, slate, True)
 
 
 def chances(logits: F64, slate: NDArray[np.integer[Any]]) -> F64:
@@ -111,6 +110,27 @@ def _places(logits: F64, weights: F64, arrival: F64, slate: I32, draws: bool) ->
                 w[column] = 0.0
             elif total > 0.0:
                 reached = 0.0
+            out[b, k] = reached
+    return out
+
+
+@njit_cached()
+def _alike(arrival: F64, slate: I32) -> F64:
+    """The same where all columns are alike: `arrival` (B, C) of what was placed becomes 2."""
+    rows, places = slate.shape
+    columns = arrival.shape[1]
+    out = np.empty((rows, places))
+    for b in range(rows):
+        reached = 1.0
+        for k in range(places):
+            first, column = 1.0, -1
+            for c in range(columns):
+                if arrival[b, c] < first:
+                    first, column = arrival[b, c], c
+            slate[b, k] = column
+            if column >= 0:
+                reached *= 1.0 / (columns - k)
+                arrival[b, column] = 2.0
             out[b, k] = reached
     return out
 
