@@ -24,10 +24,17 @@ from offpolicy.log.dataset import LoggedDataset
 from offpolicy.storage.tables import FORMATS
 from offpolicy.vocabulary import Vocabulary
 from policies.encoders.data.sequences import Sequences
-from policies.encoders.data.splits import Heldout, Split, development, global_time, leave_one_out
+from policies.encoders.data.splits import (
+    Heldout,
+    Split,
+    development,
+    global_time,
+    leave_one_out,
+    sessions,
+)
 from policies.saving.checkpoint import Catalogue
 
-SplitName = Literal["leave-one-out", "global-time", "development"]
+SplitName = Literal["leave-one-out", "global-time", "development", "sessions"]
 Root = str | os.PathLike[str] | None
 
 
@@ -63,6 +70,7 @@ class Interactions:
         """Training, validation and test parts; the files' own leave-one-out where they fix it.
 
         development: settings are chosen on it, so that neither validation nor test is read often.
+        sessions: whole histories are held out, and each prefix of them is asked.
         """
         if rule == "leave-one-out":
             return self.published or leave_one_out(self.sequences)
@@ -70,6 +78,8 @@ class Interactions:
             return global_time(self.sequences)
         if rule == "development":
             return development(self.split())
+        if rule == "sessions":
+            return sessions(self.sequences)
         raise ValueError(f"no split {rule!r}; there are {', '.join(get_args(SplitName))}")
 
 

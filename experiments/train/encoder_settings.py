@@ -1,7 +1,4 @@
-"""Settings of encoders: from a command line, and presets of the data sets they were tried on.
-
-A preset states only what differs. What they reached stands in experiments/results/encoders.md.
-"""
+"""Settings of encoders: from a command line, on top of the recipe."""
 
 from __future__ import annotations
 
@@ -9,64 +6,23 @@ import dataclasses
 from typing import Any
 
 from experiments.common.key_values import pairs, typed
-from policies.encoders import ENCODERS, Lazy
+from experiments.train.recipe import recipe
+from policies.encoders import ENCODERS, Lazy, Split
 
-PRESETS: dict[tuple[str, str], dict[str, Any]] = {
-    ("ml-1m", "markov"): {"skip": 20, "decay": 0.85},
-    ("ml-1m", "gru4rec"): {
-        "length": 200,
-        "hidden": 256,
-        "batch_tokens": 2000,
-        "epochs": 20,
-        "lr": 2e-3,
-        "dropout": 0.1,
-        "patience": 20,
-    },
-    ("ml-1m", "sasrec"): {
-        "length": 200,
-        "epochs": 40,
-        "lr": 2e-3,
-        "dropout": 0.1,
-        "patience": 40,
-    },
-    ("ml-1m", "esasrec"): {
-        "length": 200,
-        "heads": 1,
-        "batch_tokens": 2000,
-        "epochs": 25,
-        "lr": 2e-3,
-        "dropout": 0.1,
-        "patience": 25,
-    },
-    ("ml-100k", "sasrec"): {
-        "length": 100,
-        "batch_tokens": 1000,
-        "epochs": 30,
-        "patience": 30,
-    },
-    ("ml-100k", "esasrec"): {
-        "length": 100,
-        "heads": 1,
-        "batch_tokens": 1000,
-        "epochs": 30,
-        "patience": 30,
-    },
-    ("amazon-beauty", "sasrec"): {
-        "blocks": 1,
-        "batch_tokens": 1000,
-        "epochs": 50,
-        "lr": 2e-3,
-        "dropout": 0.3,
-        "temperature": 0.07,
-        "averaging": 0.998,
-        "patience": 50,
-    },
-}
+PARTS = ("first", "second")  # of a mixture
 
 
-def preset(data: str, model: str, changes: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The preset of a pair, with `key=value` changes on top; ValueError as `encoder_settings`."""
-    return PRESETS.get((data, model), {}) | encoder_settings("--set", model, changes)
+def settings_for(model: str, split: Split, changes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The recipe's settings of an encoder for a split, with `key=value` changes on top; those of a
+    mixture's parts as first.key=value. ValueError as `encoder_settings`."""
+    changed = encoder_settings("--set", model, changes)
+    if model != "mixture":
+        return recipe(model, split) | changed
+    names = ENCODERS[model].config(changed)
+    for part in PARTS:
+        own = recipe(getattr(names, part), split)
+        changed[f"{part}_settings"] = own | changed.get(f"{part}_settings", {})
+    return changed
 
 
 def encoder_settings(option: str, name: str, changes: tuple[str, ...]) -> dict[str, Any]:
@@ -76,11 +32,34 @@ def encoder_settings(option: str, name: str, changes: tuple[str, ...]) -> dict[s
         ValueError: no such encoder or setting, or a value of another type; lists what there is.
     """
     config, texts = type(known_encoder(name).config({})), pairs(changes)
+    if name == "mixture":
+        return _of_mixture(option, texts)
     known = [field.name for field in dataclasses.fields(config)]
     if unknown := sorted(texts.keys() - set(known)):
         given = ", ".join(f"{key}={texts[key]}" for key in unknown)
         raise ValueError(f"{option} {given}: encoder {name!r} takes {', '.join(known)}")
     return typed(option, texts, config)
+
+
+def _of_mixture(option: str, texts: dict[str, str]) -> dict[str, Any]:
+    """Settings of a mixture: its own, and first.key or second.key of its parts."""
+    config = type(ENCODERS["mixture"].config({}))
+    own = {key: text for key, text in texts.items() if "." not in key}
+    if unknown := sorted(own.keys() - {*PARTS, "share"}):
+        raise ValueError(
+            f"{option} {unknown[0]}={own[unknown[0]]}: encoder 'mixture' takes first, second, "
+            "share, and settings of its parts as first.key=value and second.key=value"
+        )
+    made = typed(option, own, config)
+    names = config(**made)
+    for part in PARTS:
+        inner = {
+            k.removeprefix(f"{part}."): v for k, v in texts.items() if k.startswith(f"{part}.")
+        }
+        if inner:
+            given = tuple(f"{key}={text}" for key, text in inner.items())
+            made[f"{part}_settings"] = encoder_settings(option, getattr(names, part), given)
+    return made
 
 
 def known_encoder(name: str) -> Lazy:

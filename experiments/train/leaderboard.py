@@ -13,13 +13,16 @@ import numpy as np
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
-from experiments.train.encoder_settings import preset
-from experiments.train.train_encoder import Tested, describe, figures, fit
+from experiments.train.encoder_settings import settings_for
+from experiments.train.recipe import ASKED
+from experiments.train.train_encoder import Tested, describe, figures, fit, mix
 from offpolicy.page import html as page
 from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
-from policies.encoders.data.splits import Split
-from policies.encoders.evaluate import gains, paired_difference, protocol
+from policies.encoders.data.splits import SeenRule, Split, repeat_notes, ruled, sampled
+from policies.encoders.evaluate import gains, ndcg, paired_difference, protocol
+from policies.encoders.training.config import TrainConfig
+from policies.encoders.training.resume import read_curve
 from policies.saving.checkpoint import digest, save
 from policies.saving.checkpoint import load as load_checkpoint
 
@@ -38,14 +41,19 @@ class Settings:
     columns: tuple[str, ...] = ()
     """What the columns of a file are called, ours=theirs: item=track_id timestamp=played_at
     reward=completed; or a .yaml that longplay inspect wrote."""
-    models: tuple[str, ...] = ("gru4rec", "sasrec", "esasrec", "bert4rec")
-    """Networks below the rows that always stand: popularity, recent popularity, skip-Markov."""
+    models: tuple[str, ...] = ("filter", "sasrec", "esasrec", "gru4rec")
+    """Networks below the rows that always stand: popularity, recent popularity, skip-Markov. The
+    one that is best on validation is mixed with skip-Markov in a last row."""
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     split: SplitName = "leave-one-out"
     """What is held out; development: the last training events, to choose settings on."""
+    seen: SeenRule = "auto"
+    """What becomes of items that a user had before: filter (they leave the ranking, a target among
+    them is missed), keep, new (as filter, and only new targets are asked); auto: keep where anybody
+    repeats an item, else filter."""
     set: tuple[str, ...] = ()
-    """Settings of all networks that differ from their presets: epochs=30 ..."""
+    """Settings of all networks that differ from the recipe: epochs=30 ..."""
     out: Path | None = None
     """Folder of this run; results/leaderboard-DATA by default."""
 
@@ -62,14 +70,20 @@ class Entry:
 def run(settings: Settings) -> int:
     """Train what is missing, test all, print and write the table."""
     data = load(settings.data, settings.data_root, settings.columns)
-    split = data.split(settings.split)
+    split = ruled(data.split(settings.split), settings.seen)
     split.check()
     folder = RunFolder(settings.out or Path("results") / f"leaderboard-{data.name}")
-    print("\n".join([*data.notes, f"{data.name}: {describe(split)}"]))
-    tested = {}
-    for entry in entries(data, settings):
-        tested[entry.title] = figures(_trained(entry, data, split, folder.path), split)
-        print(f"{entry.title}: {tested[entry.title].metrics[0]}", flush=True)
+    print("\n".join([*data.notes, *repeat_notes(split.test), f"{data.name}: {describe(split)}"]))
+    tested, made = {}, {}
+    for entry in entries(data, split, settings):
+        made[entry.title] = _trained(entry, data, split, folder.path)
+    for title, mixture in mixture_row(made, split).items():
+        made[title] = mixture
+        place = folder.path / title.replace(" ", "-") / "checkpoint"
+        save(mixture, place, catalogue=data.catalogue, items=data.items)
+    for title, encoder in made.items():
+        tested[title] = figures(encoder, split)
+        print(f"{title}: {tested[title].metrics[0]}", flush=True)
     rows = [row(title, one, tested[BASELINE]) for title, one in tested.items()]
     text = section(rows, data.name, split, verdict(rows))
     _write(folder, settings, data, split, rows, text)
@@ -77,7 +91,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def entries(data: Interactions, settings: Settings) -> list[Entry]:
+def entries(data: Interactions, split: Split, settings: Settings) -> list[Entry]:
     """The rows that always stand, then the networks of the settings."""
     timed = data.sequences.times is not None
     recent = {"window": WEEK} if timed else {"tail": 5}
@@ -85,9 +99,29 @@ def entries(data: Interactions, settings: Settings) -> list[Entry]:
     fixed = [
         Entry("popularity", "popularity", {}),
         Entry(f"popularity, {of}", "popularity", recent),
-        Entry(BASELINE, "markov", preset(data.name, "markov")),
+        Entry(BASELINE, "markov", settings_for("markov", split)),
     ]
-    return fixed + [Entry(m, m, preset(data.name, m, settings.set)) for m in settings.models]
+    networks = [Entry(m, m, settings_for(m, split, settings.set)) for m in settings.models]
+    return fixed + networks
+
+
+def mixture_row(made: dict[str, Encoder], split: Split) -> dict[str, Encoder]:
+    """The network with the best validation score, mixed with skip-Markov; none without networks.
+
+    Nothing more is trained. Without validation queries the first network is taken, and a half.
+    """
+    networks = {t: e for t, e in made.items() if isinstance(e.config, TrainConfig)}
+    if not networks:
+        return {}
+    best = next(iter(networks))
+    if len(split.valid) and len(networks) > 1:
+        asked = sampled(split.valid, ASKED)
+        best = max(networks, key=lambda title: ndcg(networks[title], asked))
+    pair = networks[best], made[BASELINE]
+    names = {"first": pair[0].name, "second": pair[1].name}
+    own = [dataclasses.asdict(part.config) for part in pair]
+    mixture: Any = ENCODERS["mixture"](**names, first_settings=own[0], second_settings=own[1])
+    return {f"{best} and {BASELINE}": mix(mixture, split, show=Show(), parts=pair)}
 
 
 def row(title: str, one: Tested, baseline: Tested) -> dict[str, Any]:
@@ -95,7 +129,8 @@ def row(title: str, one: Tested, baseline: Tested) -> dict[str, Any]:
     cells: dict[str, Any] = {"encoder": title}
     for m in one.metrics:
         cells[m.name] = f"{m.value:.4f} [{m.low:.4f}, {m.high:.4f}]"
-    gap = paired_difference(*(gains(x.rank, 10)["NDCG@10"] for x in (one, baseline)))
+    pair = (gains(x.rank, 10)["NDCG@10"] for x in (one, baseline))
+    gap = paired_difference(*pair, group=one.group)
     same = one is baseline
     cells["over skip-Markov"] = (
         "" if same else f"{gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
@@ -136,6 +171,8 @@ def _trained(entry: Entry, data: Interactions, split: Split, folder: Path) -> En
         if note.read_json(NOTE) == made_of(split):
             saved = load_checkpoint(place / "checkpoint", catalogue=data.catalogue)
             if saved.config == wanted:
+                if hasattr(saved, "curve"):
+                    saved.curve = read_curve(place / "training")
                 return saved
         else:
             shutil.rmtree(place / "training", ignore_errors=True)  # of other events

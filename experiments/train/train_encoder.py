@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from rich.console import Console
 from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
-from experiments.train.encoder_settings import preset
+from experiments.train.encoder_settings import settings_for
+from experiments.train.recipe import ASKED
 from policies.encoders import ENCODERS, Encoder
-from policies.encoders.data.splits import Split
+from policies.encoders.data.splits import SeenRule, Split, repeat_notes, ruled, sampled
 from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics, protocol
+from policies.encoders.models.mixture import Mixture
 from policies.saving.checkpoint import save
 
 
@@ -36,14 +38,20 @@ class Settings:
     columns: tuple[str, ...] = ()
     """What the columns of a file are called, ours=theirs: item=track_id timestamp=played_at
     reward=completed; or a .yaml that longplay inspect wrote."""
-    model: str = "sasrec"
-    """popularity, markov, average, gru4rec, sasrec, esasrec or bert4rec."""
+    model: str = "mixture"
+    """mixture (of filter and markov), popularity, markov, average, gru4rec, sasrec, esasrec,
+    bert4rec or filter."""
     data_root: Path | None = None
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     split: SplitName = "leave-one-out"
     """What is held out; development: the last training events, to choose settings on."""
+    seen: SeenRule = "auto"
+    """What becomes of items that a user had before: filter (they leave the ranking, a target among
+    them is missed), keep, new (as filter, and only new targets are asked); auto: keep where anybody
+    repeats an item, else filter."""
     set: tuple[str, ...] = ()
-    """Settings of the encoder that differ from the preset: epochs=30 lr=0.002 ..."""
+    """Settings of the encoder that differ from the recipe: epochs=30 lr=0.002 ...; of
+    the parts of a mixture: first=gru4rec first.epochs=30 second.skip=10 share=0.6 ..."""
     known_items: bool = False
     """Networks begin at what the data set says of its items (genres, brand and categories)."""
     tensorboard: bool = False
@@ -59,6 +67,7 @@ class Tested:
     metrics: list[Metric]
     lists: dict[str, float]  # see evaluate.beyond_accuracy
     rank: NDArray[np.float64]  # (Q,) for paired comparisons
+    group: NDArray[np.int64] | None  # (Q,) whose query it is; what intervals resample
     fit_cpu_seconds: float
     epochs: int
 
@@ -69,14 +78,14 @@ def run(settings: Settings) -> int:
 
     world = ProcessGroup.join()
     data = load(settings.data, settings.data_root, settings.columns)
-    split = data.split(settings.split)
+    split = ruled(data.split(settings.split), settings.seen)
     split.check()
     if settings.known_items:
         split = begun_at_topics(split, data)
-    chosen = preset(data.name, settings.model, settings.set)
+    chosen = settings_for(settings.model, split, settings.set)
     folder = settings.out or Path("results") / f"encoder-{data.name}-{settings.model}"
     show = Show(Console(highlight=False, quiet=world.rank > 0))
-    for said in (*data.notes, f"{data.name}: {describe(split)}"):
+    for said in (*data.notes, *repeat_notes(split.test), f"{data.name}: {describe(split)}"):
         show.note(said)
     board = folder / "tensorboard" if settings.tensorboard and world.rank == 0 else None
     encoder = fit(
@@ -119,10 +128,12 @@ def fit(
     With `board`, the learning curve also goes to TensorBoard there.
     """
     encoder = ENCODERS[model](**settings)
+    if isinstance(encoder, Mixture):
+        return mix(encoder, split, show=show, folder=folder, board=board, world=world)
     if not hasattr(encoder, "curve"):
         return encoder.fit(split.train)
     epochs, learn, write = encoder.config.epochs, encoder.fit, _writer(board)
-    valid = split.valid if len(split.valid) else None
+    valid = sampled(split.valid, ASKED) if len(split.valid) else None
     if valid is None:
         show.note(f"no validation queries under {split.rule}: all {epochs} epochs are trained")
     with show.stage(f"{model}, at most {epochs} epochs") as update:
@@ -141,6 +152,34 @@ def fit(
             split.train, valid=valid, report=report, folder=folder, world=world
         )
     return trained
+
+
+def mix(
+    encoder: Mixture,
+    split: Split,
+    *,
+    show: Show,
+    folder: Path | None = None,
+    board: Path | None = None,
+    world: Any = None,
+    parts: Sequence[Encoder] = (),
+) -> Encoder:
+    """A mixture of `parts`, which are trained where none are given; its share is chosen on the
+    validation queries, where there are any."""
+    config = encoder.config
+    if not parts:
+        parts = [
+            fit(name, dict(own), split, show=show, folder=folder and folder / place, board=board,
+                world=world)
+            for place, name, own in (
+                ("first", config.first, config.first_settings),
+                ("second", config.second, config.second_settings),
+            )
+        ]  # fmt: skip
+    encoder.join(*parts, valid=split.valid if len(split.valid) else None)
+    names = f"{encoder.share:.2f} of {config.first} and {1 - encoder.share:.2f} of {config.second}"
+    show.note(f"mixture: {names}")
+    return encoder
 
 
 def _writer(board: Path | None) -> Callable[[Any], None]:
@@ -166,11 +205,13 @@ def _writer(board: Path | None) -> Callable[[Any], None]:
 def figures(encoder: Encoder, split: Split) -> Tested:
     """Figures on the test queries, with intervals over users."""
     judged = judge(encoder, split.test)
-    curve = getattr(encoder, "curve", [])
+    parts = getattr(encoder, "parts", (encoder,))
+    curve = [line for part in parts for line in getattr(part, "curve", [])]
     return Tested(
-        metrics=metrics(judged.rank),
+        metrics=metrics(judged.rank, group=split.test.history.users),
         lists=beyond_accuracy(judged, split.test, split.train.counts()),
         rank=judged.rank,
+        group=split.test.history.users,
         fit_cpu_seconds=sum(line.cpu_seconds for line in curve),
         epochs=len(curve),
     )

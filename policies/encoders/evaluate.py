@@ -166,15 +166,22 @@ def beyond_accuracy(ranking: Ranking, held: Heldout, counts: NDArray[np.int64]) 
 
 
 def paired_difference(
-    one: F64, other: F64, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+    one: F64,
+    other: F64,
+    *,
+    group: NDArray[np.int64] | None = None,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> Metric:
-    """Mean of one - other over the same queries, both in 0..1, with its bootstrap interval.
+    """Mean of one - other over the same queries, both in 0..1, with its bootstrap interval; `group`
+    as in `metrics`.
 
     Raises:
         ValueError: no queries.
     """
     gap = (one - other)[:, None]
-    low, high = _interval(gap, -1.0, level, draws, seed)
+    low, high = _interval(gap, -1.0, level, draws, seed, group)
     return Metric("difference", float(gap.mean()), float(low[0]), float(high[0]))
 
 
@@ -189,21 +196,36 @@ def gains(rank: F64, k: int) -> dict[str, F64]:
 
 
 def metrics(
-    rank: F64, *, at: tuple[int, ...] = (10,), level: float = 0.95, draws: int = 1000, seed: int = 0
+    rank: F64,
+    *,
+    at: tuple[int, ...] = (10,),
+    group: NDArray[np.int64] | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> list[Metric]:
     """NDCG, Recall and MRR at each k, with percentile intervals over resampled queries.
+
+    With `group` (Q,), whose query each is, a user's queries are drawn together.
 
     Raises:
         ValueError: no queries.
     """
     named = {name: gain for k in at for name, gain in gains(rank, k).items()}
     columns = np.stack(list(named.values()), axis=1)  # (Q, M)
-    low, high = _interval(columns, 0.0, level, draws, seed)
+    low, high = _interval(columns, 0.0, level, draws, seed, group)
     means = columns.mean(axis=0)
     return [Metric(n, *map(float, row)) for n, *row in zip(named, means, low, high, strict=True)]
 
 
-def _interval(columns: F64, least: float, level: float, draws: int, seed: int) -> tuple[F64, F64]:
+def _interval(
+    columns: F64,
+    least: float,
+    level: float,
+    draws: int,
+    seed: int,
+    group: NDArray[np.int64] | None,
+) -> tuple[F64, F64]:
     """(M,) ends of percentile intervals of the means of (Q, M) values in least..1.
 
     Values that are all alike do not vary in a resample. At most a share u of all queries then has
@@ -212,7 +234,7 @@ def _interval(columns: F64, least: float, level: float, draws: int, seed: int) -
     """
     if not len(columns):
         raise ValueError("no queries: there is nothing to take the mean of")
-    means = bootstrap_means(columns, draws, np.random.default_rng(seed))
+    means = bootstrap_means(columns, draws, np.random.default_rng(seed), group)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     alike, value = (columns == columns[0]).all(axis=0), columns[0]
     other = 1 - (1 - level) ** (1 / len(columns))
@@ -220,13 +242,22 @@ def _interval(columns: F64, least: float, level: float, draws: int, seed: int) -
     return low, np.where(alike, value + other * (1 - value), high)
 
 
-def bootstrap_means(columns: F64, draws: int, rng: np.random.Generator) -> F64:
-    """(Q, M) values -> (draws, M) means over queries drawn with replacement."""
+def bootstrap_means(
+    columns: F64, draws: int, rng: np.random.Generator, group: NDArray[np.int64] | None = None
+) -> F64:
+    """(Q, M) values -> (draws, M) means over queries drawn with replacement, those of one group
+    together."""
+    sizes = np.ones(len(columns))
+    if group is not None:
+        known, code = np.unique(group, return_inverse=True)
+        if len(known) < len(group):
+            sizes = np.bincount(code).astype(np.float64)
+            columns = np.stack([np.bincount(code, one) for one in columns.T], axis=1)  # sums
     count = len(columns)
     out = np.empty((draws, columns.shape[1]))
     for draw in range(draws):
         times = np.bincount(rng.integers(count, size=count), minlength=count)
-        out[draw] = times @ columns / count
+        out[draw] = times @ columns / (times @ sizes)
     return out
 
 

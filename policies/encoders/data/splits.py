@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from policies.encoders.data.checks import ITEMS, check_items, check_length
 from policies.encoders.data.columns import whole_numbers
 from policies.encoders.data.sequences import Sequences
+
+SeenRule = Literal["auto", "filter", "keep", "new"]
+FEW = 0.01  # share of repeated targets that needs no words
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,14 @@ class Heldout:
 
     def __len__(self) -> int:
         return len(self.target)
+
+
+def sampled(held: Heldout, most: int) -> Heldout:
+    """At most so many of the queries, drawn at random, the same ones each time."""
+    if len(held) <= most:
+        return held
+    rows = np.sort(np.random.default_rng(0).choice(len(held), most, replace=False))
+    return Heldout(held.history.take(rows), held.target[rows], held.filter_seen)
 
 
 def repeated(history: Sequences, target: NDArray[np.int32]) -> bool:
@@ -64,6 +76,87 @@ class Split:
                 f"nothing to test: 0 of {users:,} users can be tested under the split {self.rule} "
                 f"(the longest training history has {longest:,} events). {self.needs}"
             )
+
+
+def seen_targets(held: Heldout) -> NDArray[np.bool_]:
+    """(Q,) whose target is in their own history."""
+    history = held.history
+    out = np.zeros(len(held), np.bool_)
+    out[history.owner[history.items == held.target[history.owner]]] = True
+    return out
+
+
+def ruled(split: Split, rule: SeenRule) -> Split:
+    """The split with a named rule for items that a user had before, the same in validation, which
+    stops learning, and in the test.
+
+    filter: they leave the ranking, and a target among them is missed. keep: they stay in it.
+    new: as filter, and only queries whose target is new are asked. auto: keep where anybody repeats
+    an item, else filter.
+
+    The rule "everything seen leaves the ranking but the target" is none of them: where targets
+    repeat, it tells the ranking that the one seen item left is the target.
+    """
+    if rule == "auto":
+        return split
+    return replace(split, valid=_ruled(split.valid, rule), test=_ruled(split.test, rule))
+
+
+def _ruled(held: Heldout, rule: SeenRule) -> Heldout:
+    if rule == "new":
+        new = np.flatnonzero(~seen_targets(held))
+        return Heldout(held.history.take(new), held.target[new], True)
+    return replace(held, filter_seen=rule == "filter")
+
+
+def repeat_notes(held: Heldout) -> list[str]:
+    """What a reader must know where more than 1 % of the targets repeat an item of their user."""
+    share = float(seen_targets(held).mean()) if len(held) else 0.0
+    if share <= FEW:
+        return []
+    done = "are missed, whatever the encoder" if held.filter_seen else "can be ranked"
+    return [
+        f"{share:.1%} of the test's targets repeat an item of their own history; they {done}. "
+        "Figures under --seen keep, filter and new differ, and only figures of one rule can be "
+        "compared."
+    ]
+
+
+def sessions(
+    sequences: Sequences, *, valid: float = 0.1, test: float = 0.1, seed: int = 0
+) -> Split:
+    """Whole sequences are held out, and every prefix of them is asked for what came next.
+
+    The last to begin, where there are times, else drawn at random with `seed`: a share `test` of
+    the sequences of two events or more is tested, the share `valid` before it validates.
+
+    Raises:
+        ValueError: not 0 < valid, 0 < test, valid + test < 1.
+    """
+    if min(valid, test) <= 0 or valid + test >= 1:
+        raise ValueError(f"need 0 < valid, 0 < test, valid + test < 1, got {valid} and {test}")
+    long = np.flatnonzero(sequences.lengths >= 2)
+    if sequences.times is None:
+        order = np.random.default_rng(seed).permutation(long)
+    else:
+        order = long[np.argsort(sequences.times[sequences.offsets[long]], kind="stable")]
+    first, second = (round(len(order) * share) for share in (1 - valid - test, 1 - test))
+    filter_seen, held_out = not sequences.repeats, np.zeros(len(sequences), np.bool_)
+    held_out[order[first:]] = True
+
+    def prefixes(users: NDArray[np.int64]) -> Heldout:
+        rows = np.repeat(users, sequences.lengths[users] - 1)
+        begun = np.concatenate([[0], np.cumsum(sequences.lengths[users] - 1)])
+        size = np.arange(len(rows)) - np.repeat(begun[:-1], sequences.lengths[users] - 1) + 1
+        start = sequences.offsets[rows]
+        history = replace(sequences.cut(start, start + size, rows), users=rows)
+        return Heldout(history, sequences.items[start + size], filter_seen)
+
+    how = "at random" if sequences.times is None else "the last to begin"
+    rule = f"whole sessions held out ({how}), every prefix asked"
+    needs = "Sessions of two events or more are needed in each part."
+    queries = (prefixes(np.sort(part)) for part in (order[first:second], order[second:]))
+    return Split(sequences.take(~held_out), *queries, rule, needs)
 
 
 def development(split: Split) -> Split:

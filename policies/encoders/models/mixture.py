@@ -1,7 +1,8 @@
-"""A mixture of two encoders: P(next) = share * P_first + (1 - share) * P_second.
+"""A mixture of two encoders, for instance of a network, which generalises, and a chain, which
+remembers. It learns nothing of its own but one share, which is chosen on validation queries.
 
-A linear opinion pool (Stone 1961) of a network, which generalises, and the skip-Markov chain, which
-remembers. It learns nothing of its own but the share, which is chosen on validation queries.
+Two pools of opinions (Stone 1961; Genest & Zidek 1986): the logarithmic one, P proportional to
+P_first^share * P_second^(1 - share), and the linear one, share * P_first + (1 - share) * P_second.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from policies.encoders.base import F32, Encoder, check_histories, not_fitted
 from policies.encoders.data.sequences import Sequences
-from policies.encoders.data.splits import Heldout
+from policies.encoders.data.splits import Heldout, sampled
 from policies.encoders.evaluate import check_queries, gains, mid_ranks, score_blocks
 from policies.encoders.registry import ENCODERS
 from policies.encoders.serving.state import State
 
 SHARES = np.linspace(0, 1, 21)
 ASKED = 8_192  # validation queries that the share is chosen on, at most
+Pool = Literal["log", "linear"]
 TINY = np.finfo(np.float32).tiny  # smallest probability in a logarithm
 
 
@@ -34,6 +36,7 @@ class MixtureConfig:
     first: str = "filter"  # a name in ENCODERS
     second: str = "markov"
     share: float | None = None  # of the first; None: chosen on validation, a half without it
+    pool: Pool = "log"  # "linear": probabilities are added, not multiplied
     first_settings: Mapping[str, Any] = field(default_factory=dict)
     second_settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,6 +56,8 @@ class MixtureConfig:
             if name not in ENCODERS:
                 there = ", ".join(sorted(ENCODERS))
                 raise ValueError(f"a mixture of {name!r}: no such encoder; there are {there}")
+        if self.pool not in get_args(Pool):
+            raise ValueError(f"no pool {self.pool!r}; there are {', '.join(get_args(Pool))}")
         if self.share is not None and not 0 <= self.share <= 1:
             raise ValueError(f"need 0 <= share <= 1, or None: {self}")
 
@@ -118,13 +123,13 @@ class Mixture:
             )
         self._take(first, second)
         if self.config.share is None and valid is not None:
-            self.share = best_share(first, second, valid)
+            self.share = best_share(first, second, valid, self.config.pool)
         return self
 
     def scores(self, histories: ArrayLike) -> F32:
-        """(B, H) -> (B, A) log-probabilities of the next item."""
+        """(B, H) -> (B, A) log-probabilities of the next item, up to a constant for each row."""
         ids = self._checked(histories)
-        return mixed(self.first.scores(ids), self.second.scores(ids), self.share)
+        return self._pooled(self.first.scores(ids), self.second.scores(ids))
 
     def encode(self, histories: ArrayLike) -> F32:
         """(B, H) -> (B, D): the parts' states side by side."""
@@ -150,8 +155,9 @@ class Mixture:
 
     def state_scores(self, state: MixtureState) -> F32:
         """(B, A): `scores` of the histories that the state has seen."""
-        pair = self.first.state_scores(state.first), self.second.state_scores(state.second)
-        return mixed(*pair, self.share)
+        return self._pooled(
+            self.first.state_scores(state.first), self.second.state_scores(state.second)
+        )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The share, and what both parts learnt."""
@@ -181,19 +187,22 @@ class Mixture:
         self.state_size = first.state_size + second.state_size
         self.context_length = max(first.context_length, second.context_length)
 
+    def _pooled(self, first: F32, second: F32) -> F32:
+        return mixed(first, second, self.share, self.config.pool)
+
     def _checked(self, histories: ArrayLike) -> NDArray[np.int32]:
         if not self.n_items:
             raise not_fitted(self.name)
         return check_histories(histories, self.n_items)
 
 
-def mixed(first: F32, second: F32, share: float) -> F32:
-    """(B, A) log of the mixture of two distributions whose logarithms, up to a constant a row, are
-    given; with a share of 0 or 1 the part's own log-probabilities."""
+def mixed(first: F32, second: F32, share: float, pool: Pool) -> F32:
+    """(B, A) log of the pooled distribution, from the logarithms of two; all up to a constant for
+    each row. With a share of 0 or 1 the scores of that part."""
     if share in (0, 1):
-        own = first if share == 1 else second
-        top = own.max(axis=1, keepdims=True)
-        whole: F32 = own - top - np.log(np.exp(own - top).sum(axis=1, keepdims=True))
+        return first if share == 1 else second
+    if pool == "log":
+        whole: F32 = np.float32(share) * first + np.float32(1 - share) * second
         return whole
     out = probabilities(first) * np.float32(share)
     out += probabilities(second) * np.float32(1 - share)
@@ -208,16 +217,16 @@ def probabilities(scores: F32) -> F32:
     return out
 
 
-def best_share(first: Encoder, second: Encoder, valid: Heldout) -> float:
+def best_share(first: Encoder, second: Encoder, valid: Heldout, pool: Pool) -> float:
     """The share of `first`, in steps of .05, with the best NDCG@10 on `valid`; of equals the
     nearest to a half. At most 8,192 queries, drawn at random, are asked."""
     check_queries(valid)
-    if len(valid) > ASKED:
-        rows = np.sort(np.random.default_rng(0).choice(len(valid), ASKED, replace=False))
-        valid = Heldout(valid.history.take(rows), valid.target[rows], valid.filter_seen)
+    valid = sampled(valid, ASKED)
     total = np.zeros(len(SHARES))
     for one, two in zip(score_blocks(first, valid), score_blocks(second, valid), strict=True):
-        left, right = probabilities(one.scores), probabilities(two.scores)
+        left, right = one.scores, two.scores
+        if pool == "linear":  # logarithms, which ranks do not need, are left out
+            left, right = probabilities(left), probabilities(right)
         for at, share in enumerate(SHARES.astype(np.float32)):
             rank = mid_ranks(share * left + (1 - share) * right, one.target, one.seen)
             total[at] += gains(rank, 10)["NDCG@10"].sum()

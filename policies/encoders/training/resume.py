@@ -153,6 +153,13 @@ class Progress:
         self.set_arrays(load((folder / f"{about['weights'][:12]}.{STATE}").read_bytes()))
 
 
+def read_curve(folder: Path) -> list[Epoch]:
+    """The learning curve of the run that was left in a folder; empty where there is none."""
+    if not (folder / ABOUT).is_file():
+        return []
+    return [Epoch(**line) for line in json.loads((folder / ABOUT).read_text())["curve"]]
+
+
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     """The weights by name, as they are now."""
     return {k: v.clone() for k, v in network.state_dict().items()}

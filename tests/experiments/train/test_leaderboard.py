@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from experiments.benchmark import encoders as benchmark_encoders
 from experiments.data import datasets
 from experiments.train import leaderboard
 from experiments.train import train_encoder as pretrain_encoder
-from experiments.train.encoder_settings import preset
+from experiments.train.encoder_settings import encoder_settings, settings_for
+from experiments.train.recipe import CHAINS, Sizes, network
+from policies import ENCODERS
 from policies.saving.checkpoint import Catalogue, load
 
 SMALL = ("dim=8", "length=6", "epochs=2", "batch_tokens=300", "negatives=8")
@@ -87,15 +90,20 @@ def test_the_learning_free_rows_stand_first_and_the_verdict_is_said(
     assert leaderboard.run(settings) == 0
     rows = json.loads((tmp_path / "it" / "leaderboard.json").read_text())["rows"]
     assert [r["encoder"] for r in rows] == [
-        "popularity", "popularity, last 7 days", "skip-Markov", "sasrec"
+        "popularity", "popularity, last 7 days", "skip-Markov", "sasrec", "sasrec and skip-Markov"
     ]  # fmt: skip
     assert rows[2]["NDCG@10"].startswith("1.0000")  # a ring is a chain
     assert rows[3]["beats it"] == "no"
+    mixture = load(tmp_path / "it" / "sasrec-and-skip-Markov" / "checkpoint")
+    assert mixture.config.first_settings["dim"] == 8
+    assert rows[4]["NDCG@10"].startswith("1.0000")  # the share is the chain's
     first = capsys.readouterr().out
     assert "No network is above skip-Markov" in first
     assert "epoch   1 of 2" in first
     assert leaderboard.run(settings) == 0
     assert "epoch   1 of 2" not in capsys.readouterr().out  # kept checkpoints are used
+    again = json.loads((tmp_path / "it" / "leaderboard.json").read_text())["rows"]
+    assert again == rows
     files = {p.name for p in (tmp_path / "it").iterdir() if p.is_file()}
     assert files == {"leaderboard.html", "leaderboard.json", "leaderboard.md", "settings.json"}
 
@@ -127,12 +135,29 @@ def test_models_of_a_file_that_changed_are_trained_again(
 
 
 def test_settings_take_the_type_of_their_field() -> None:
-    got = preset("ml-1m", "markov", ("decay=0.5",))
-    assert got == {"skip": 20, "decay": 0.5}
-    assert preset("x", "popularity", ("window=60",)) == {"window": 60.0}
-    got = preset("x", "sasrec", ("bf16=true", "loss=full", "device=cpu", "temperature=none"))
+    assert typed_for("markov", "decay=0.5") == {"decay": 0.5}
+    assert typed_for("popularity", "window=60") == {"window": 60.0}
+    got = typed_for("sasrec", "bf16=true", "loss=full", "device=cpu", "temperature=none")
     assert got == {"bf16": True, "loss": "full", "device": "cpu", "temperature": None}
-    assert type(preset("x", "sasrec", ("averaging=0",))["averaging"]) is float  # as a run's hash
+    assert type(typed_for("sasrec", "averaging=0")["averaging"]) is float  # as a run's hash
+
+
+def typed_for(model: str, *changes: str) -> dict[str, Any]:
+    return encoder_settings("--set", model, changes)
+
+
+def test_settings_of_a_mixture_are_its_own_and_those_of_its_parts() -> None:
+    got = typed_for("mixture", "first=gru4rec", "share=0.6", "first.epochs=3", "second.skip=9")
+    assert got == {
+        "first": "gru4rec",
+        "share": 0.6,
+        "first_settings": {"epochs": 3},
+        "second_settings": {"skip": 9},
+    }
+    with pytest.raises(ValueError, match="hidden=3: encoder 'filter' takes"):
+        typed_for("mixture", "first.hidden=3")
+    with pytest.raises(ValueError, match="--set epochs=3: encoder 'mixture' takes first, second"):
+        typed_for("mixture", "epochs=3")
 
 
 @pytest.mark.parametrize(
@@ -144,12 +169,12 @@ def test_settings_take_the_type_of_their_field() -> None:
 )
 def test_wrong_settings_are_refused(change: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        preset("x", "sasrec", (change,))
+        typed_for("sasrec", change)
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match="no encoder 'caser'; there are average, bert4rec"):
-        preset("x", "caser")
+        typed_for("caser")
 
 
 def test_the_benchmark_measures_learning_and_serving(
@@ -247,3 +272,42 @@ def test_without_validation_all_epochs_are_trained(
     assert "no validation queries" in printed
     assert "epoch   2 of 2" in printed
     assert "nan" not in printed
+
+
+def test_the_recipe_looks_at_sizes_and_not_at_names(shop: str) -> None:
+    split = datasets.load(shop).split()
+    sizes = Sizes.of(split.train)
+    assert sizes == Sizes(targets=40 * 9, per_item=40 * 10 / 30, length=10.0)
+    assert settings_for("popularity", split) == {}
+    assert settings_for("markov", split) in CHAINS
+    got = settings_for("filter", split, ("lr=0.01",))
+    assert (got["blocks"], got["length"], got["dropout"], got["lr"]) == (1, 50, 0.3, 0.01)
+    assert got["epochs"] == round(18 * 360**0.5)  # steps: one batch holds all targets
+    mixed = settings_for("mixture", split, ("first=gru4rec", "first.epochs=2"))
+    assert mixed["first_settings"] == settings_for("gru4rec", split, ("epochs=2",))
+    assert mixed["second_settings"] == settings_for("markov", split)
+    films = network(ENCODERS["sasrec"].config({}), Sizes(981_491, 288.0, 96.0))
+    assert (films["length"], films["blocks"], films["dropout"]) == (192, 2, 0.1)
+    assert films["epochs"] * 981_491 / films["batch_tokens"] == pytest.approx(12_000, rel=0.05)
+
+
+def test_targets_that_repeat_are_said_and_ranked_by_a_named_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        (u, int(i), 50 * u + t) for u in range(40) for t, i in enumerate(rng.integers(9, size=8))
+    ]
+    data, asked = table_of(tmp_path / "clicks.csv", rows), {}
+    for seen in ("keep", "filter", "new"):
+        settings = pretrain_encoder.Settings(
+            data=data, model="markov", split="sessions", seen=seen, out=tmp_path / seen
+        )
+        assert pretrain_encoder.run(settings) == 0
+        told = json.loads((tmp_path / seen / "report.json").read_text())
+        asked[seen] = told["queries"]
+        assert "every prefix asked" in told["split"]
+        assert ("seen items filtered" in told["protocol"]) == (seen != "keep")
+        assert ("repeat an item" in capsys.readouterr().out) == (seen != "new")
+    assert asked["keep"] == asked["filter"] == 4 * 7  # a tenth of 40 sessions, prefixes of 1 to 7
+    assert asked["new"] < 4 * 7

@@ -209,3 +209,15 @@ def test_a_paired_difference_is_surer_than_two_intervals() -> None:
     one = rng.random(300)
     got = paired_difference(one + 0.01 + 0.01 * rng.random(300), one)
     assert 0.01 < got.low < got.value < got.high < 0.02
+
+
+def test_queries_of_one_session_are_drawn_together() -> None:
+    """Ten equal queries of each of 40 users tell no more than one query of each."""
+    rng = np.random.default_rng(0)
+    one = np.where(rng.random(40) < 0.4, 0.0, np.inf)
+    many, users = np.repeat(one, 10), np.repeat(np.arange(40), 10)
+    alone, together, apart = (
+        metrics(rank, group=group)[0] for rank, group in ((one, None), (many, users), (many, None))
+    )
+    assert (together.value, together.low, together.high) == (alone.value, alone.low, alone.high)
+    assert apart.high - apart.low < 0.5 * (alone.high - alone.low)

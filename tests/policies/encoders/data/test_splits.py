@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from policies.encoders.data.sequences import Sequences
-from policies.encoders.data.splits import development, global_time, leave_one_out
+from policies.encoders.data.splits import (
+    Heldout,
+    Split,
+    development,
+    global_time,
+    leave_one_out,
+    repeat_notes,
+    ruled,
+    seen_targets,
+    sessions,
+)
 
 
 def test_leave_one_out_takes_the_last_two_and_leaves_short_users_to_training() -> None:
@@ -87,3 +97,41 @@ def test_times_that_do_not_tell_events_apart_are_named() -> None:
         global_time(tied).check()
     with pytest.raises(ValueError, match="needs events"):
         global_time(Sequences.from_lists([[]], n_items=3, times=[[]]))
+
+
+def test_whole_sessions_are_held_out_and_every_prefix_is_asked() -> None:
+    lists = [[0, 1, 2], [3, 4], [5], [1, 0, 3, 2], [4, 2]]
+    starts = [30, 50, 70, 10, 90]
+    times = [start + np.arange(len(one)) for start, one in zip(starts, lists, strict=True)]
+    timed = Sequences.from_lists(lists, n_items=6, times=times)
+    split = sessions(timed, valid=0.25, test=0.25)
+    assert [list(one) for one in split.train] == [[0, 1, 2], [5], [1, 0, 3, 2]]  # began first
+    assert [list(one) for one in split.valid.history] == [[3]]
+    assert [list(one) for one in split.test.history] == [[4]]
+    both = sessions(timed, valid=0.25, test=0.5).test
+    assert [list(one) for one in both.history] == [[3], [4]]
+    untimed = sessions(Sequences.from_lists([[0, 1, 2, 3]] * 10, n_items=4), test=0.2)
+    assert [list(one) for one in untimed.test.history] == [[0], [0, 1], [0, 1, 2]] * 2
+    assert untimed.test.target.tolist() == [1, 2, 3] * 2
+    assert len(np.unique(untimed.test.history.users)) == 2
+    assert untimed.train.n_events == 4 * 7
+    with pytest.raises(ValueError, match=r"valid \+ test < 1"):
+        sessions(timed, valid=0.5, test=0.5)
+
+
+def test_named_rules_for_what_was_seen_before() -> None:
+    """Of three targets one repeats. A ranking of "seen before" gains nothing from any rule but the
+    one that keeps seen items."""
+    history = Sequences.from_lists([[0, 1], [2], [3, 0]], n_items=5)
+    held = Heldout(history, np.array([0, 3, 4], np.int32))
+    split = Split(history, held, held, "by hand")
+    assert seen_targets(held).tolist() == [True, False, False]
+    kept, filtered, new = (ruled(split, rule).test for rule in ("keep", "filter", "new"))
+    assert (kept.filter_seen, filtered.filter_seen, new.filter_seen) == (False, True, True)
+    assert (len(kept), len(filtered), len(new)) == (3, 3, 2)
+    assert new.target.tolist() == [3, 4]
+    assert ruled(split, "auto") is split
+    assert ruled(split, "new").valid.target.tolist() == [3, 4]  # learning stops by the same rule
+    assert "33.3% of the test's targets" in repeat_notes(kept)[0]
+    assert "missed" in repeat_notes(filtered)[0]
+    assert repeat_notes(new) == []

@@ -32,23 +32,23 @@ def test_by_hand() -> None:
     first = np.log(np.array([[0.5, 0.25, 0.25]], np.float32)) + 7  # up to a constant
     second = np.log(np.array([[0.1, 0.8, 0.1]], np.float32))
     want = [0.4 * 0.5 + 0.6 * 0.1, 0.4 * 0.25 + 0.6 * 0.8, 0.4 * 0.25 + 0.6 * 0.1]
-    np.testing.assert_allclose(np.exp(mixed(first, second, 0.4))[0], want, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(mixed(first, second, 0.4, "linear"))[0], want, rtol=1e-5)
+    half = np.exp(mixed(first, second, 0.5, "log"))[0]  # roots of .05, .2 and .025, up to a factor
+    np.testing.assert_allclose(half / half[0], np.sqrt([1, 4, 0.5]), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("share", "part"), [(1.0, 0), (0.0, 1)])
 def test_a_share_of_all_or_nothing_is_one_of_the_parts(share: float, part: int) -> None:
     mixture, ids = made(share).fit(ring()), np.array([[3, 4], [-1, 9]])
-    own = mixture.parts[part].scores(ids)
-    own = own - np.log(np.exp(own).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(mixture.scores(ids), own, atol=1e-5)
+    np.testing.assert_array_equal(mixture.scores(ids), mixture.parts[part].scores(ids))
 
 
 def test_probabilities_sum_to_one_and_far_scores_stay_finite() -> None:
-    mixture = made(0.3).fit(ring())
+    mixture = made(0.3, pool="linear").fit(ring())
     ids = np.array([[3, 4], [-1, -1]])
     np.testing.assert_allclose(np.exp(mixture.scores(ids)).sum(axis=1), 1, rtol=1e-5)
-    far = mixed(np.array([[0.0, -500.0]], np.float32), np.array([[0.0, -400.0]], np.float32), 0.5)
-    assert np.isfinite(far).all()
+    far = (np.array([[0.0, x]], np.float32) for x in (-500, -400))
+    assert np.isfinite(mixed(*far, 0.5, "linear")).all()
 
 
 def test_the_share_is_the_one_that_ranks_validation_best() -> None:
@@ -59,7 +59,8 @@ def test_the_share_is_the_one_that_ranks_validation_best() -> None:
     assert scored[0] == 1
     assert scored[2] < 1
     assert ndcg(mixture, queries()) == 1
-    assert mixture.share == best_share(*mixture.parts, queries()) < 1
+    assert mixture.share == best_share(*mixture.parts, queries(), "log") < 1
+    assert made(None, pool="linear").fit(ring(), valid=queries()).share < 1
     assert made(None).fit(ring()).share == 0.5  # nothing to choose on
     assert made(0.9).fit(ring(), valid=queries()).share == 0.9  # given
 
@@ -73,6 +74,8 @@ def test_parts_of_other_kinds_or_catalogues_are_refused() -> None:
         made(0.5).join(one, other)
     with pytest.raises(ValueError, match="no such encoder; there are average"):
         made(0.5, first="caser")
+    with pytest.raises(ValueError, match="no pool 'geometric'; there are log, linear"):
+        made(0.5, pool="geometric")
     with pytest.raises(ValueError, match="0 <= share <= 1"):
         made(1.5)
     arrays = made(0.5).fit(ring()).to_arrays() | {"share": np.array([2.0])}
