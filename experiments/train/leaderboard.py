@@ -69,7 +69,9 @@ def run(settings: Settings) -> int:
     tested = {}
     for entry in entries(data, settings):
         tested[entry.title] = figures(_trained(entry, data, split, folder.path), split)
-        print(f"{entry.title}: {tested[entry.title].metrics[0]}", flush=True)
+        first = tested[entry.title].metrics[0]
+        told = f"{first.value:.4f} [{first.low:.4f}, {first.high:.4f}]"
+        print(f"{entry.title}: {first.name} {told}", flush=True)
     rows = [row(title, one, tested[BASELINE]) for title, one in tested.items()]
     text = section(rows, data.name, split, verdict(rows))
     _write(folder, settings, data, split, rows, text)
