@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from experiments.commands import COMMANDS
-from experiments.common.imports import import_own, taken
+from experiments.common.imports import import_own, taken, trust_taken
 from experiments.common.pipes import patient_stdout
 
 USER_ERRORS = (ValueError, OSError, ImportError)
@@ -23,7 +23,11 @@ def usage() -> str:
     rows = "\n".join(f"  {name:<{width}}  {c.purpose}" for name, c in COMMANDS.items())
     head, foot = "usage: longplay COMMAND [OPTIONS]", "longplay COMMAND --help lists its options."
     own = "--import MODULE, in every command: Python of your own, whose policies then have names."
-    return f"{head}\n\n{rows}\n\n{foot}\n{own}"
+    trust = (
+        "--trust, in every command: saved policies may hold pickled code, which runs when it is "
+        "read (scikit-learn, Stable-Baselines3); by default none does."
+    )
+    return f"{head}\n\n{rows}\n\n{foot}\n{own}\n{trust}"
 
 
 def split(args: list[str]) -> tuple[str | None, list[str]]:
@@ -40,7 +44,12 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported, which is later
     if argv is None:
         patient_stdout()
-    args = list(sys.argv[1:] if argv is None else argv)
+    with trust_taken(sys.argv[1:] if argv is None else argv) as args:
+        return _run(args)
+
+
+def _run(args: list[str]) -> int:
+    """The command of a line whose `--trust` is taken out."""
     try:
         args, own = taken(args)
         import_own(own)

@@ -56,7 +56,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "import": Command(
         "experiments.doors.convert",
-        "a file of another project (obp, dsjson, rllib, d3rlpy, kuairand, recbole, finn) as ours",
+        "a file of another project as ours: obp, dsjson, rllib, d3rlpy, kuairand, criteo, ...",
     ),
     "recommend": Command(
         "experiments.doors.recommend",

@@ -21,7 +21,7 @@ from experiments.logs.item_names import NAMES, item_names, open_named_log
 from policies import Sequences
 from recsim_env.calibration.calibrate import calibrate, position_effect, simulate
 from recsim_env.calibration.served.scores import RESPONSE_NAMES
-from recsim_env.calibration.spread import spread, warning, with_take_rate
+from recsim_env.calibration.spread import in_words, spread, warning, with_take_rate
 from recsim_env.calibration.world import FittedWorld
 
 FEWEST = 5  # items of a user whose list says anything of order
@@ -192,11 +192,11 @@ def run_data(settings: Settings) -> int:
         if settings.take_rate is not None:
             world = with_take_rate(world, settings.take_rate, seed=settings.seed)
         world.save(settings.out)
-        said = warning(spread(world, users=settings.simulated, seed=settings.seed))
+        told = spread(world, users=settings.simulated, seed=settings.seed)
     pictures = pictures_of(real, fake, judged, seen)
     title = f"{data.name}: {n} held-out real users and {n} simulated"
     write(RunFolder(settings.out), data.name, title, compared, pictures)
-    if said is not None:
-        print(f"\nWARNING: {said}")
-    print(f"\nworld and report in {settings.out} (report.html)")
+    said = warning(told)
+    print(f"\n{in_words(told)}" if said is None else f"\nWARNING: {said}")
+    print(f"\nworld and report in {settings.out} (report.html); --env {settings.out} serves it")
     return 0

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.climb.settings import Settings
-from experiments.common.building import build_with
+from experiments.common.building import build_with, load_saved
 from experiments.common.key_values import pairs, typed
 from experiments.common.seeds import purpose_seed
 from experiments.common.truth import Truth, serve
 from experiments.common.worlds import EnvFactory, named_world
 from offpolicy import LoggedDataset
 from offpolicy.log.splitting import split_sessions
-from policies import POLICIES, Learner, Policy, build, collect, load, serving_of
+from policies import POLICIES, Learner, Policy, build, collect, serving_of
 from policies.improve.path import between
 
 PURPOSES = ("warm", "log", "split", "truth", "learn")
@@ -54,7 +54,7 @@ class Job:
             "target": (s.target, s.target_set, s.target_temperature),
         }[end]
         if name not in POLICIES:
-            return load(name, serving=serving_of(env))
+            return load_saved(name, serving_of(env))
         changes = typed(f"--{end}-set", pairs(chosen), POLICIES[name].load())
         offered = {"seed": self.seed_of("learn"), "temperature": temperature}
         return build_with(name, env, offered, changes)

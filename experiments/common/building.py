@@ -10,13 +10,60 @@ from typing import Any, NamedTuple
 
 from experiments.common.key_values import labelled, pairs, typed
 from offpolicy import LoggedDataset
-from policies import POLICIES, Policy, build, load, serving_of
+from policies import ENCODERS, POLICIES, Encoder, Policy, Serving, build, load, serving_of
+from policies.saving import checkpoint
 
 
 @cache
 def parameters(policy: str) -> frozenset[str]:
     """Names of the settings that a policy's builder takes."""
     return frozenset(inspect.signature(POLICIES[policy].load()).parameters) - {"serving"}
+
+
+INSIDE = ("", "checkpoint", "best", "policy")  # where a run folder holds what it learnt
+
+
+def saved_in(given: Path) -> Path:
+    """The folder that holds a model: the one that is given, or one inside of a run folder."""
+    found = [given / name for name in INSIDE if (given / name / checkpoint.CONFIG).is_file()]
+    return found[0] if found else given
+
+
+def is_saved(source: str) -> bool:
+    """Whether it is a place of a saved policy: a folder, or the zip of a stock agent."""
+    return Path(source).is_dir() or (source.endswith(".zip") and Path(source).is_file())
+
+
+def load_saved(source: str | Path, serving: Serving | None = None) -> Policy:
+    """The policy of a folder, of a run folder, or of a zip; raises as `policies.load`."""
+    return load(saved_in(Path(source)), serving=serving)
+
+
+def is_saved_encoder(source: str) -> bool:
+    """Whether it is the folder of an encoder (a name of ENCODERS comes first)."""
+    return source not in ENCODERS and Path(source).is_dir()
+
+
+def load_saved_encoder(source: str, serving: Serving) -> Encoder:
+    """The encoder of a folder, or of the run folder of train-encoder, for a world of its items.
+
+    Raises:
+        FileNotFoundError: nothing is saved there.
+        ValueError: it is a policy, or of other items.
+    """
+    folder = saved_in(Path(source))
+    encoder, names = checkpoint.load(folder), checkpoint.item_names(folder)
+    if encoder.n_items != serving.n_items:
+        raise ValueError(
+            f"{source} was trained on {encoder.n_items} items and the world has {serving.n_items}: "
+            "train it on the data that the world was made from"
+        )
+    if names is not None and serving.item_names not in (None, names.names):
+        raise ValueError(
+            f"{source} names its items otherwise than the world: train it on the data that the "
+            "world was made from"
+        )
+    return encoder
 
 
 class Named(NamedTuple):
@@ -42,7 +89,7 @@ def named_policy(text: str) -> Named:
     source, *changes = rest.split(",")
     found = Named(label, source, pairs(tuple(changes)))
     if found.is_saved:
-        if not Path(source).is_dir():
+        if not is_saved(source):
             near = get_close_matches(source, POLICIES, n=1)
             meant = f"; did you mean {near[0]}?" if near else ""
             raise ValueError(
@@ -51,6 +98,8 @@ def named_policy(text: str) -> Named:
             )
         if changes:
             raise ValueError(f"{text}: a saved policy takes no settings")
+        if Path(source).is_dir() and not checkpoint.holds_policy(saved_in(Path(source))):
+            raise ValueError(f"{source} holds an encoder, no policy")
     return found
 
 
@@ -58,7 +107,7 @@ def policy_of(named: Named, env: Any, offered: dict[str, Any]) -> Policy:
     """The policy itself, for an environment or its sizes: loaded as it was saved, or built with its
     settings and whatever is `offered` that its builder takes."""
     if named.is_saved:
-        return load(named.source, serving=serving_of(env))
+        return load_saved(named.source, serving_of(env))
     settings = typed(named.label, named.settings, POLICIES[named.source].load())
     rest = {name: value for name, value in offered.items() if name not in settings}
     return build_with(named.source, env, rest, settings)

@@ -1,13 +1,17 @@
-"""`--import MODULE` of every command: modules of one's own, with their policies and worlds."""
+"""`--import MODULE` and `--trust` of every command: modules of one's own, with their policies and
+worlds, and saved policies that hold pickled code."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 OPTION = "--import"
+TRUST = "--trust"
+TRUSTED = "LONGPLAY_TRUST"  # policies.adapters.trust reads it
 
 
 def taken(args: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -45,3 +49,19 @@ def import_own(modules: Sequence[str]) -> None:
         own_module(module)
     before = [name for name in os.environ.get(VARIABLE, "").split(",") if name]
     os.environ[VARIABLE] = ",".join(dict.fromkeys([*before, *modules]))
+
+
+@contextmanager
+def trust_taken(args: Sequence[str]) -> Iterator[list[str]]:
+    """The arguments without `--trust`; where it was among them, this process and its workers read
+    pickles until the end of the block."""
+    left = [word for word in args if word != TRUST]
+    before = os.environ.get(TRUSTED)
+    if len(left) < len(args):
+        os.environ[TRUSTED] = "1"
+    try:
+        yield left
+    finally:
+        os.environ.pop(TRUSTED, None)
+        if before is not None:
+            os.environ[TRUSTED] = before

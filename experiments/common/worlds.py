@@ -16,7 +16,7 @@ from scipy.sparse.linalg import svds
 from scipy.stats import rankdata
 
 from experiments.data.datasets import Interactions, load
-from policies import Sequences
+from policies import Sequences, serving_of
 from recsim_env import Catalogue, Population
 from recsim_env.calibration.world import FittedWorld
 
@@ -37,10 +37,10 @@ class EnvFactory:
 class WorldSizes:
     """Sizes that every world is made with."""
 
-    slate_size: int
-    n_candidates: int
-    history_length: int
-    max_steps: int
+    slate_size: int = 3
+    n_candidates: int | None = 20  # None: the whole catalogue
+    history_length: int = 20
+    max_steps: int = 30
 
 
 def env_id(world: str) -> str:
@@ -89,21 +89,35 @@ class Named(Protocol):
     @property
     def data_root(self) -> Path | None: ...
     @property
-    def slate_size(self) -> int: ...
+    def slate_size(self) -> int | None: ...  # None: the fitted world's own, or the usual
     @property
-    def n_candidates(self) -> int: ...
+    def n_candidates(self) -> int | None: ...
     @property
-    def history_length(self) -> int: ...
+    def history_length(self) -> int | None: ...
     @property
     def max_steps(self) -> int: ...
 
 
 def named_world(settings: Named) -> EnvFactory:
     """The world on a data set, where one is named; else that of an id or a folder."""
-    sizes = WorldSizes(**{f.name: getattr(settings, f.name) for f in fields(WorldSizes)})
+    sizes = sizes_of(settings)
     if settings.data is None:
         return make_world(settings.env, sizes)
     return from_data(settings.data, settings.data_root, sizes, settings.columns)
+
+
+def sizes_of(settings: Named) -> WorldSizes:
+    """The sizes that are given; else those that a fitted world was made with, or the usual ones."""
+    usual: dict[str, Any] = {f.name: f.default for f in fields(WorldSizes)}
+    if settings.data is None and Path(settings.env).is_dir():
+        own = serving_of(make_env(settings.env, 1))
+        usual |= {
+            "slate_size": own.slate_size,
+            "n_candidates": own.n_candidates,
+            "history_length": own.history_length,
+        }
+    given = {name: getattr(settings, name) for name in usual}
+    return WorldSizes(**usual | {name: size for name, size in given.items() if size is not None})
 
 
 def from_data(

@@ -14,6 +14,7 @@ __all__ = ["Settings", "run"]
 
 def run(settings: Settings) -> int:
     """The whole comparison; prints the table and writes the run folder."""
+    from experiments.common.building import is_saved_encoder, named_policy, policy_of
     from experiments.common.run_folder import open_run
     from experiments.common.show import Show
     from experiments.compare.candidates import pick_candidates
@@ -21,13 +22,17 @@ def run(settings: Settings) -> int:
     from experiments.compare.stages import Job, prepare, run_candidates, world_of
     from policies import ENCODERS
 
-    if settings.encoder not in ENCODERS:
+    if settings.encoder not in ENCODERS and not is_saved_encoder(settings.encoder):
         raise ValueError(
-            f"no encoder {settings.encoder!r}; there are {', '.join(sorted(ENCODERS))}"
+            f"no encoder {settings.encoder!r}; there are {', '.join(sorted(ENCODERS))}, and "
+            "folders that longplay train-encoder wrote"
         )
     chosen = pick_candidates(settings.temperature, settings.policies)
     show = Show()
     world = world_of(settings)  # before the run folder: bad data leaves nothing behind
+    for one in chosen:
+        if one.saved:  # of another world: an error now, and not after the others
+            policy_of(named_policy(one.policy), world.make(1), {})
     job = Job(settings, open_run(settings.out, "compare", settings, settings.resume), world)
     show.console.print(f"run folder: {job.run.path}", markup=False)
     base = prepare(job, show)

@@ -26,15 +26,20 @@ class Settings(Parallel):
     seed: int = 0
     """Of the random numbers."""
 
-    slate_size: int = 3
-    n_candidates: int = 20
-    """Items that the candidate generator offers at each step."""
-    history_length: int = 20
+    slate_size: int | None = None
+    """Items shown at a time; by default 3, in a fitted world as many as it was made with."""
+    n_candidates: int | None = None
+    """Items that the candidate generator offers at each step; by default 20, in a fitted world as
+    many as it was made with."""
+    history_length: int | None = None
+    """Items taken that policies see; by default 20, in a fitted world as many as it was made
+    with."""
     max_steps: int = 30
     """Decisions after which a session is cut; the value is the return up to there."""
 
     encoder: str = "sasrec"
-    """The supervised sequence encoder under the policies, of policies.ENCODERS."""
+    """The supervised sequence encoder under the policies: of policies.ENCODERS, or the folder of
+    one that longplay train-encoder saved."""
     temperature: float = 8.0
     """Of the logging policy, a softmax over mean ratings, in standard deviations of them; higher
     = closer to uniform slates, from which a log can speak about more policies."""
@@ -63,6 +68,7 @@ class Settings(Parallel):
     min_ess: float = 500.0
     """Effective sessions below which the gate says that it cannot tell."""
     level: float = 0.95
+    """Level of the intervals."""
     threads: int = 1
     """Torch threads of a process."""
 
@@ -71,7 +77,8 @@ class Settings(Parallel):
             raise ValueError("every number of sessions must be at least 2")
         if min(self.rounds, self.users, self.workers, self.threads, self.max_steps) < 1:
             raise ValueError("rounds, users, workers, threads and max_steps must be at least 1")
-        if min(self.slate_size, self.history_length) < 1 or self.curve_sessions < 2:
+        sizes = (self.slate_size, self.history_length)
+        if any(size is not None and size < 1 for size in sizes) or self.curve_sessions < 2:
             raise ValueError(
                 "slate_size and history_length must be at least 1, curve_sessions at least 2"
             )
@@ -79,7 +86,6 @@ class Settings(Parallel):
             raise ValueError(f"level is {self.level}; it lies between 0 and 1, 0.95 is usual")
         if not self.temperature > 0 or self.env_steps < self.rounds:
             raise ValueError("temperature must be above 0, and env_steps no fewer than rounds")
-        if self.slate_size > self.n_candidates:
-            raise ValueError(
-                f"a slate of {self.slate_size} cannot be drawn from {self.n_candidates} candidates"
-            )
+        k, c = self.slate_size, self.n_candidates
+        if k is not None and c is not None and k > c:
+            raise ValueError(f"a slate of {k} cannot be drawn from {c} candidates")

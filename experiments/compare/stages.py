@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from experiments.common.building import rated
+from experiments.common.building import is_saved_encoder, load_saved_encoder, rated
 from experiments.common.run_folder import RunFolder
 from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show, Update
@@ -159,11 +159,18 @@ def fit_encoder(job: Job, show: Show) -> None:
     """Fit and save the supervised encoder, unless it is there already."""
     if (job.run.path / "encoder").exists():
         return
-    sequences = job.sequences()
     s = job.settings
+    if is_saved_encoder(s.encoder):
+        sizes = serving_of(job.world.make(1))
+        items = Catalogue(job.world.name, sizes.n_items)
+        save_encoder(
+            load_saved_encoder(s.encoder, sizes), job.run.path / "encoder", catalogue=items
+        )
+        return
+    sequences = job.sequences()
     with show.stage(f"encoder {s.encoder} on {len(sequences.items):,} events"):
         unfitted = ENCODERS[s.encoder].small(
-            length=s.history_length, seed=s.seed, threads=s.threads
+            length=serving_of(job.world.make(1)).history_length, seed=s.seed, threads=s.threads
         )
         encoder = unfitted.fit(sequences)
     save_encoder(

@@ -12,15 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.data.event_files import read_events
+from experiments.data.event_files import Events, events_of, read_events
 from experiments.data.mapping import column_names
 from experiments.data.open_bandit import load_open_bandit
 from offpolicy.log.dataset import LoggedDataset
+from offpolicy.storage.foreign import arrow_table
 from offpolicy.storage.tables import FORMATS
 from offpolicy.vocabulary import Vocabulary
 from policies.encoders.data.sequences import Sequences
@@ -234,7 +235,25 @@ def _coat(folder: Path) -> Interactions:
 
 def of_file(path: Path, columns: Mapping[str, str | Sequence[str]]) -> Interactions:
     """Any file with user, item, timestamp[, reward], under the names that `columns` gives them."""
-    events = read_events(_need(path), columns)
+    return _interactions(path.stem, read_events(_need(path), columns))
+
+
+def of_table(
+    source: Any, columns: Mapping[str, str | Sequence[str]] | None = None, name: str = "table"
+) -> Interactions:
+    """The same of a frame in memory: pandas, polars, Arrow, a DuckDB relation, whatever has Arrow's
+    `__arrow_c_stream__`, or a mapping of columns.
+
+    Raises ValueError, which names the column, the row and the fix, for one that does not fit.
+    """
+    import pyarrow as pa
+
+    given = source if isinstance(source, Mapping) else arrow_table(source)
+    table = pa.table(dict(given)) if isinstance(given, Mapping) else given
+    return _interactions(name, events_of(table, Path(name), columns))
+
+
+def _interactions(name: str, events: Events) -> Interactions:
     sequences = Sequences.from_events(
         events.user,
         events.item,
@@ -243,7 +262,7 @@ def of_file(path: Path, columns: Mapping[str, str | Sequence[str]]) -> Interacti
         n_items=len(events.items),
     )
     names = events.items.names
-    return Interactions(path.stem, sequences, names, users=events.users, notes=events.notes)
+    return Interactions(name, sequences, names, users=events.users, notes=events.notes)
 
 
 def _id_lines(path: Path) -> list[NDArray[np.int64]]:

@@ -39,7 +39,14 @@ def read_events(path: Path, columns: Mapping[str, str | Sequence[str]] | None = 
     Raises ValueError, which names the column, the row and the fix, for one that does not fit.
     """
     named = _named(columns or {}, path)
-    table = read_table(path, text=[named["user"], named["item"]])
+    return events_of(read_table(path, text=[named["user"], named["item"]]), path, columns)
+
+
+def events_of(
+    table: Any, path: Path, columns: Mapping[str, str | Sequence[str]] | None = None
+) -> Events:
+    """The same of an Arrow table; errors name it by `path`."""
+    named = _named(columns or {}, path)
     there = table.column_names
     missing = [n for n in OURS[:3] if named[n] not in there]
     absent = sorted(n for n in missing if n in (columns or {}))

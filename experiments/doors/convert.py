@@ -20,7 +20,7 @@ class Settings:
     """Read a file of another project, and write what every command reads."""
 
     format: tyro.conf.Positional[str]
-    """obp, dsjson, rllib, d3rlpy, kuairand (to logs), recbole, finn (to interactions)."""
+    """obp, dsjson, rllib, d3rlpy, kuairand, criteo (to logs), recbole, finn (to interactions)."""
     file: tyro.conf.Positional[Path]
     """The file."""
     out: Path

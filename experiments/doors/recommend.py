@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from experiments.common.building import saved_in
 from experiments.common.tables import text_table
 from experiments.data.datasets import Interactions, load
 from offpolicy.storage.vocabularies import load_vocabulary
@@ -18,7 +19,6 @@ from offpolicy.vocabulary import Vocabulary
 from policies.saving import checkpoint
 from policies.saving.by_id import Recommendation, recommend_items, saved_model
 
-INSIDE = ("", "checkpoint", "best", "policy")  # where a run folder holds what it learnt
 ITEMS = "items.txt"  # beside a policy
 
 
@@ -61,7 +61,7 @@ def run(settings: Settings) -> int:
     """Print the recommendation."""
     if (settings.policy is None) == (settings.encoder is None):
         raise ValueError("name one model: --policy FOLDER or --encoder FOLDER")
-    folder = folder_of(settings.policy or settings.encoder or Path())
+    folder = saved_in(settings.policy or settings.encoder or Path())
     model, names = saved_model(folder), names_of(folder, settings.items)
     past, notes = history_of(settings, names)
     made = recommend_items(
@@ -85,12 +85,6 @@ def run(settings: Settings) -> int:
         print(f"NOTE: {note}", file=sys.stderr)
     print(as_text(settings, past, made))
     return 0
-
-
-def folder_of(given: Path) -> Path:
-    """The folder that holds a model: the one that is given, or one inside of a run folder."""
-    found = [given / name for name in INSIDE if (given / name / checkpoint.CONFIG).is_file()]
-    return found[0] if found else given
 
 
 def names_of(folder: Path, items: Path | None) -> Vocabulary | None:

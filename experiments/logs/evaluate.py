@@ -47,11 +47,15 @@ class Settings:
     """Size of the catalogue of a foreign log."""
     max_steps: int | None = None
     """Sessions end after so many decisions by design: one truncated there is whole."""
+    target: str | None = None
+    """What is judged, as in longplay gate: the folder of a saved policy, a policy of your own
+    (mymodule:my_policy), a file of target scores, or `uniform`. With --data open-bandit: bts, the
+    default, or random, from the log of the other one."""
     target_scores: Path | None = None
-    """The target's probability of each logged slate: a table with a column `propensity` (and
-    session and step, by which rows are matched), .npy (N,) in the log's order, or .npz with
-    propensity and, where known, position_propensity, slates, slate_weight; or a folder that
-    policies.save wrote."""
+    """The same, by its older name. A file holds the target's probability of each logged slate: a
+    table with a column `propensity` (and session and step, by which rows are matched), .npy (N,) in
+    the log's order, or .npz with propensity and, where known, position_propensity, slates,
+    slate_weight."""
     horizon: Horizon | None = None
     """The estimand; needed for a saved log. Open Bandit rows are single decisions: one_step."""
     state: str | None = None
@@ -62,8 +66,6 @@ class Settings:
     """Folder that holds the data sets; the variable LONGPLAY_DATA otherwise."""
     campaign: Literal["all", "men"] = "all"
     """Open Bandit: 80 items (all) or 34 (men)."""
-    target: Literal["bts", "random"] = "bts"
-    """Open Bandit: the policy to judge, from the log of the other one."""
     level: float = 0.95
     """Level of the intervals."""
     seed: int = 0
@@ -109,10 +111,13 @@ def write_run(settings: Settings, read: Evaluated, truth: OnPolicyValue | None) 
 
 def _open_bandit(settings: Settings) -> tuple[Evaluated, OnPolicyValue]:
     root = data_root(settings.data_root)
-    logging: Literal["random", "bts"] = "random" if settings.target == "bts" else "bts"
+    target: Literal["random", "bts"] = "random" if settings.target == "random" else "bts"
+    if settings.target not in (None, target):
+        raise ValueError(f"--target {settings.target}: Open Bandit has bts and random")
+    logging: Literal["random", "bts"] = "random" if target == "bts" else "bts"
     log = load_open_bandit(root, campaign=settings.campaign, policy=logging)
-    own = load_open_bandit(root, campaign=settings.campaign, policy=settings.target)
-    if settings.target == "bts":
+    own = load_open_bandit(root, campaign=settings.campaign, policy=target)
+    if target == "bts":
         scores, how = score_shares(log, item_shares(own), seed=settings.seed), SHARES
     else:
         scores, how = score_uniform(log), UNIFORM
@@ -120,7 +125,7 @@ def _open_bandit(settings: Settings) -> tuple[Evaluated, OnPolicyValue]:
         raise ValueError(f"--horizon {settings.horizon}: Open Bandit rows are one_step decisions")
     report = evaluate(log, scores, horizon="one_step", level=settings.level, seed=settings.seed)
     truth = OnPolicyValue(mean_interval(own.reward, settings.level), len(own))
-    notes = (how, *compared(report, truth, settings.target))
+    notes = (how, *compared(report, truth, target))
     return Evaluated(replace(report, notes=report.notes + notes), log, scores), truth
 
 
@@ -157,20 +162,21 @@ def mean_interval(reward: NDArray[np.float64], level: float) -> Interval:
 
 
 def _saved(settings: Settings) -> Evaluated:
-    if settings.target_scores is None or settings.horizon is None:
+    if settings.target is not None and settings.target_scores is not None:
+        raise ValueError("--target and --target-scores name one thing: keep one of them")
+    target = settings.target or settings.target_scores
+    if target is None or settings.horizon is None:
         raise ValueError(
-            "a saved log needs --target-scores FILE and --horizon: one_step (the target acts once, "
+            "a saved log needs --target POLICY and --horizon: one_step (the target acts once, "
             "in states the logging policy reached) or per_decision, trajectory, marginal (it "
             "serves whole sessions)"
         )
     assert settings.log is not None
-    items = items_beside([settings.target_scores], settings.items)
+    items = items_beside([target], settings.items)
     log = open_named_log(
         settings.log, settings.columns, settings.n_items, settings.max_steps, items
     )
-    scores = scores_of(
-        str(settings.target_scores), log, seed=settings.seed, columns=settings.columns
-    )
+    scores = scores_of(str(target), log, seed=settings.seed, columns=settings.columns)
     report = evaluate(
         log,
         scores,

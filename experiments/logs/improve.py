@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
-from experiments.common.building import build_with
+from experiments.common.building import build_with, load_saved
 from experiments.common.key_values import pairs, typed
 from experiments.data.mapping import column_names
 from experiments.logs.gate import STATUS, guardrail_of
@@ -20,7 +20,7 @@ from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED
 from offpolicy.log.splitting import split_sessions
 from offpolicy.storage.atomic import atomic_folder
-from policies import POLICIES, Learner, Policy, Serving, constrained, load, save, score_log
+from policies import POLICIES, Learner, Policy, Serving, constrained, save, score_log
 from policies.improve.path import Kind
 from policies.improve.step import ALIKE, Step, furthest_step
 from policies.observation import serving_of_log
@@ -132,7 +132,7 @@ def both_policies(
 ) -> tuple[Policy, Policy]:
     """What serves, and the target under the same rules: loaded, or learnt from `learn`."""
     folders = [p for p in (settings.serving, settings.target) if Path(p).is_dir()]
-    saved = {folder: load(folder) for folder in folders}
+    saved = {folder: load_saved(folder) for folder in folders}
     sizes = saved[folders[0]].serving if folders else sizes_of(settings, log)
     now, target = (
         saved[name] if name in saved else learnt(name, changes, sizes, learn, settings.seed)

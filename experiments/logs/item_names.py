@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.common.building import saved_in
 from experiments.data.mapping import column_names
 from experiments.logs.log_files import open_log
 from offpolicy import LoggedDataset
@@ -64,7 +65,7 @@ def items_beside(
     Raises:
         ValueError: two of them differ.
     """
-    folders = [Path(p) for p in policies if p is not None and Path(p).is_dir()]
+    folders = [saved_in(Path(p)) for p in policies if p is not None and Path(p).is_dir()]
     if items is not None:
         return items
     known: list[tuple[Path, Vocabulary]] = []

@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.common.building import is_saved, load_saved
 from experiments.data.mapping import column_names
 from experiments.logs.seen import warn
 from offpolicy import LoggedDataset, TargetScores, match_scores, read_log
@@ -43,7 +44,8 @@ def _opened(path: Path, columns: Sequence[str], n_items: int | None) -> LoggedDa
 def scores_of(
     target: str, log: LoggedDataset, *, seed: int = 0, columns: Sequence[str] = ()
 ) -> TargetScores:
-    """What a target policy says of the log: a folder that `policies.save` wrote, a file of scores,
+    """What a target policy says of the log: a folder that `policies.save` wrote or a run folder, a
+    zip of a stock agent, a file of scores,
     a policy of one's own as "module:attribute", or `uniform` over what was offered. `seed` is of a
     saved policy's draws for reward models; `columns` are the log's, whose names for session and
     step the file may use too.
@@ -58,11 +60,12 @@ def scores_of(
         from policies import build, score_log, serving_of_log
 
         return score_log(build(target, serving_of_log(log)), log, seed=seed)
-    if Path(target).is_dir():
-        from policies import load, score_log
+    if is_saved(target):
+        from policies import score_log, serving_of_log
 
         warn([target], log)
-        return score_log(load(target), log, seed=seed)
+        sizes = serving_of_log(log) if target.endswith(".zip") else None
+        return score_log(load_saved(target, sizes), log, seed=seed)
     return read_scores(Path(target), log, columns=columns)
 
 

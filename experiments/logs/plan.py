@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tyro
 
+from experiments.common.building import load_saved
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import scores_of
 from offpolicy import GateRule, LoggedDataset
@@ -117,14 +118,13 @@ def geometric_step(settings: Settings, log: LoggedDataset, rule: GateRule) -> St
     """The furthest policy on the geometric path from the serving policy to a saved target."""
     if settings.serving is None or not Path(settings.target).is_dir():
         return None
-    from policies import load
     from policies.improve.step import SHARES as STEPS
     from policies.improve.step import score_shares
 
     return path_step(
         log,
         "the geometric path (`longplay improve` chooses on it and judges)",
-        score_shares(log, load(settings.serving), load(settings.target), STEPS),
+        score_shares(log, load_saved(settings.serving), load_saved(settings.target), STEPS),
         horizon=weighed(settings.horizon),
         min_ess=rule.min_ess,
         level=settings.level,
@@ -136,9 +136,9 @@ def other_loggers(settings: Settings, log: LoggedDataset) -> Iterator[tuple[str,
     and with uniform slates beside it; none where it is no softmax of scores."""
     if settings.serving is None:
         return
-    from policies import ScorePolicy, load, score_log
+    from policies import ScorePolicy, score_log
 
-    now = load(settings.serving)
+    now = load_saved(settings.serving)
     if not isinstance(now, ScorePolicy):
         return
     rule = now.exploration

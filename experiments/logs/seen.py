@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.common.building import saved_in
 from offpolicy import LoggedDataset
 
 SEEN = "seen.npy"  # beside the policies that `longplay improve` writes
@@ -17,7 +18,7 @@ I64 = NDArray[np.int64]
 
 def seen_by(policies: Iterable[str | Path]) -> I64:
     """Session ids that stand beside saved policies, each once, in order."""
-    files = {Path(p).parent / SEEN for p in policies if Path(p).is_dir()}
+    files = {saved_in(Path(p)).parent / SEEN for p in policies if Path(p).is_dir()}
     found = [np.load(f, allow_pickle=False) for f in sorted(files) if f.is_file()]
     return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
 

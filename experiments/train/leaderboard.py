@@ -83,7 +83,9 @@ def run(settings: Settings) -> int:
         save(mixture, place, catalogue=data.catalogue, items=data.items)
     for title, encoder in made.items():
         tested[title] = figures(encoder, split)
-        print(f"{title}: {tested[title].metrics[0]}", flush=True)
+        first = tested[title].metrics[0]
+        told = f"{first.value:.4f} [{first.low:.4f}, {first.high:.4f}]"
+        print(f"{title}: {first.name} {told}", flush=True)
     rows = [row(title, one, tested[BASELINE]) for title, one in tested.items()]
     text = section(rows, data.name, split, verdict(rows))
     _write(folder, settings, data, split, rows, text)

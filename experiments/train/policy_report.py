@@ -20,8 +20,8 @@ def write_report(
     curve = [{"policy": s.policy, **row} for row in standing.rows]
     value, gain = tested["value"], tested["gain"]
     summary = (
-        f"{s.policy} in {s.env}: {interval(value)} a session over {s.test_sessions:,} sessions of "
-        f"other users, {interval(gain, sign='+')} more than uniform slates on the same "
+        f"{s.policy} in {s.world}: {interval(value)} a session over {s.test_sessions:,} sessions "
+        f"of other users, {interval(gain, sign='+')} more than uniform slates on the same "
         f"users; best of {len(standing.rows)} points, after "
         f"{standing.rows[standing.best]['decisions']:,.0f} decisions; "
         f"{tested['coverage']:.0%} of the catalogue shown"
@@ -49,7 +49,7 @@ def write_report(
             "points flatters itself on the held-out users; the test users chose nothing."
         ),
     ]
-    run.write_text("report.html", page.page(f"{s.policy} in {s.env}", summary, parts))
+    run.write_text("report.html", page.page(f"{s.policy} in {s.world}", summary, parts))
     return summary
 
 

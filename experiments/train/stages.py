@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.common.building import build_with, parameters
+from experiments.common.building import (
+    build_with,
+    is_saved_encoder,
+    load_saved,
+    load_saved_encoder,
+    parameters,
+)
 from experiments.common.key_values import literals, pairs, typed
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
 from experiments.common.truth import mean, serve
-from experiments.common.worlds import make_env
+from experiments.common.worlds import EnvFactory, WorldSizes, from_data, make_env
 from experiments.train.encoder_settings import encoder_settings, known_encoder
 from experiments.train.learning import (
     BEST,
@@ -87,7 +94,7 @@ def check(settings: Settings) -> None:
             raise ValueError(
                 f"policy {settings.policy!r} starts as no other policy: leave out --prior"
             )
-        chosen["prior"] = load(settings.prior, serving=serving_of(env))
+        chosen["prior"] = load_saved(settings.prior, serving_of(env))
     policy = build(settings.policy, env, **chosen)
     if isinstance(policy, Learner):
         policy.check_learn(settings.steps, settings.users)
@@ -96,7 +103,7 @@ def check(settings: Settings) -> None:
 def chosen_settings(settings: Settings) -> dict[str, Any]:
     """What --set says, typed as the policy's builder annotates it, under today's names."""
     texts = pairs(settings.set)
-    if settings.encoder is not None:
+    if settings.encoder is not None and not is_saved_encoder(settings.encoder):
         known_encoder(settings.encoder)
     if "encoder" in texts:
         raise ValueError(
@@ -114,6 +121,10 @@ def chosen_settings(settings: Settings) -> dict[str, Any]:
 def small_encoder(settings: Settings, env: Any) -> Encoder:
     """Fitted to one made-up sequence; ValueError for settings that the encoder does not take."""
     assert settings.encoder is not None
+    if is_saved_encoder(settings.encoder):
+        if settings.encoder_set:
+            raise ValueError(f"--encoder-set: {settings.encoder} is fitted already; leave it out")
+        return load_saved_encoder(settings.encoder, serving_of(env))
     chosen = encoder_settings("--encoder-set", settings.encoder, settings.encoder_set)
     config = ENCODERS[settings.encoder].config(chosen)
     once = {"epochs": 1} if hasattr(config, "epochs") else {}
@@ -128,7 +139,18 @@ def small_encoder(settings: Settings, env: Any) -> Encoder:
 
 def make(settings: Settings, users: int) -> Any:
     """The world for so many parallel users."""
-    return make_env(settings.env, users, **literals(settings.env_set))
+    given = literals(settings.env_set)
+    if settings.data is None:
+        return make_env(settings.env, users, **given)
+    sizes = WorldSizes(**{f.name: given.pop(f.name, f.default) for f in fields(WorldSizes)})
+    return _on_data(settings.data, settings.data_root, sizes, settings.columns).make(users, **given)
+
+
+@lru_cache(maxsize=1)
+def _on_data(
+    data: str, root: Path | None, sizes: WorldSizes, columns: tuple[str, ...]
+) -> EnvFactory:
+    return from_data(data, root, sizes, columns)
 
 
 def train(training: Training, show: Show) -> Standing:
@@ -162,18 +184,22 @@ def fresh(settings: Settings, encoder: Encoder | None) -> Policy:
         offered["encoder"] = encoder
     env = make(settings, 1)
     if settings.prior is not None:
-        offered["prior"] = load(settings.prior, serving=serving_of(env))
+        offered["prior"] = load_saved(settings.prior, serving_of(env))
     return build_with(settings.policy, env, offered, chosen_settings(settings))
 
 
 def fit_encoder(training: Training, show: Show) -> Encoder | None:
-    """The frozen encoder, fitted once on what users consumed under uniform slates."""
+    """The frozen encoder: as it was saved, or fitted once on what users consumed under uniform
+    slates."""
     s = training.settings
     if s.encoder is None:
         return None
     folder = training.run.path / ENCODER
-    items = Catalogue(s.env, serving_of(make(s, 1)).n_items)
-    if not folder.exists():
+    sizes = serving_of(make(s, 1))
+    items = Catalogue(s.world, sizes.n_items)
+    if not folder.exists() and is_saved_encoder(s.encoder):
+        save_encoder(load_saved_encoder(s.encoder, sizes), folder, catalogue=items)
+    elif not folder.exists():
         with show.stage(f"encoder {s.encoder} on {s.warm_sessions:,} sessions of uniform slates"):
             env = make(s, s.users)
             seed = training.plan.seed_of("warm")

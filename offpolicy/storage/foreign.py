@@ -179,16 +179,30 @@ def table_columns(source: Any) -> dict[str, NDArray[Any]]:
             if x.ndim == 0:
                 raise LogError(f"{name} is one value; a column has one entry per decision.")
         return columns
+    table = arrow_table(source)
+    if isinstance(table, Mapping):
+        return table_columns(table)
+    return {name: _array(table.column(name), name) for name in table.column_names}
+
+
+def arrow_table(source: Any) -> Any:
+    """An Arrow table of whatever speaks Arrow: pandas and polars frames, DuckDB relations, Arrow
+    itself; columns by name where their types have no Arrow's.
+
+    Raises:
+        LogError: it is no table.
+    """
     import pyarrow as pa
 
     if isinstance(source, pa.Table):
-        table = source
-    elif hasattr(source, "__arrow_c_stream__"):
+        return source
+    table: Any
+    if hasattr(source, "__arrow_c_stream__"):
         try:
             table = pa.table(source)
         except (pa.ArrowException, OverflowError) as error:  # Decimal, UUID, large ints: by columns
             if hasattr(source, "columns"):
-                return table_columns({name: source[name] for name in source.columns})
+                return {str(name): source[name] for name in source.columns}
             raise LogError(
                 f"the {type(source).__name__} cannot be read as an Arrow table: {error}. Give its "
                 "columns another type, or a mapping of arrays."
@@ -203,7 +217,7 @@ def table_columns(source: Any) -> dict[str, NDArray[Any]]:
             f"cannot read a log from {type(source).__name__}; pass a path, a pandas or polars "
             "frame, an Arrow table, a DuckDB relation or a mapping of arrays."
         )
-    return {name: _array(table.column(name), name) for name in table.column_names}
+    return table
 
 
 def _plain(values: Any) -> NDArray[Any]:

@@ -20,7 +20,7 @@ import numpy as np
 from offpolicy.storage.claims import standing
 from offpolicy.storage.sealed import sealed
 from offpolicy.vocabulary import Vocabulary
-from policies.adapters.trust import trusting
+from policies.adapters.trust import HOW, told, trusting
 from policies.base import Policy
 from policies.encoders.base import Encoder
 from policies.observation import Serving, check_same_world, sizes
@@ -86,7 +86,7 @@ def load(
     kinds: classes of your own that are in no module of POLICIES.
     trust: needed for what holds pickles, which can run any code when they are read: a
         Stable-Baselines3 .zip, and folders of stock agents and scikit-learn models. A zip of a
-        stock PPO needs `serving`, too.
+        stock PPO needs `serving`, too. `--trust` of a command stands for it.
 
     Raises:
         FileNotFoundError: no policy there.
@@ -279,10 +279,10 @@ def _check_same_world(saved_for: Serving, given: Serving, folder: Path) -> None:
 def _from_zip(file: Path, trust: bool, serving: Serving | None) -> Policy:
     if not file.exists():
         raise FileNotFoundError(f"{file} is not there: write it with an agent's model.save(...)")
-    if not trust:
+    if not (trust or told()):
         raise ValueError(
             f"{file} is a Stable-Baselines3 zip: it holds pickled code that runs when it is read. "
-            "If you made it yourself, load it with trust=True; policies.save needs no trust."
+            f"If you made it yourself, {HOW}; policies.save needs no trust."
         )
     from policies.adapters.sb3 import from_sb3
     from policies.rl.sb3.builders import from_zip, is_longplay

@@ -64,6 +64,15 @@ def spread(world: FittedWorld, *, users: int = 1000, max_steps: int = 200, seed:
     )
 
 
+def in_words(seen: Spread) -> str:
+    """What a session is worth at least and at most, roughly."""
+    return (
+        f"A session is worth {seen.uniform:.2f} under uniform slates, {seen.greedy:.2f} under the "
+        f"greedy oracle and {seen.ahead:.2f} with look-ahead; users take something of "
+        f"{seen.take_rate:.0%} of uniform slates."
+    )
+
+
 def warning(seen: Spread) -> str | None:
     """In words, where the world cannot tell policies apart."""
     if seen.tells:

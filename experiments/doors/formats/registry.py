@@ -24,6 +24,7 @@ FORMATS: dict[str, Format] = {
     "rllib": Format("rllib", "RLlib sample batches (JSON lines) -> log"),
     "d3rlpy": Format("d3rlpy", "d3rlpy arrays with propensities (npz) -> log"),
     "kuairand": Format("kuairand", "KuaiRand CSV, the random rows -> log"),
+    "criteo": Format("criteo", "Criteo counterfactual text (banners, propensities) -> log"),
     "recbole": Format("recbole", "RecBole atomic files (.inter) -> interactions"),
     "finn": Format("finn", "FINN.no slates (npz) -> interactions"),
 }

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from experiments.common.building import is_saved, load_saved, saved_in
 from experiments.logs.item_names import item_names, items_beside, open_named_log
 from experiments.serve.release.pointing import Promote, promote
 from experiments.serve.release.text import about_version
+from policies import build, save, serving_of_log
 from serving import Catalogue, Registry
 from serving.registry.registry import LIMIT
 from serving.registry.retrieving import SOURCES
@@ -27,7 +31,9 @@ class Add:
     """Copy a saved policy into a registry, as a version that its content names."""
 
     folder: tyro.conf.Positional[Path]
-    """A folder that policies.save, longplay train-policy or longplay improve wrote."""
+    """A folder that policies.save, longplay train-policy or longplay improve wrote; a policy of
+    your own, mymodule:my_policy, with the --log that says its sizes; or the zip of a stock agent,
+    with --log and --trust."""
     registry: Path
     """The registry's folder; it is made if it is not there."""
     catalogue: Path | None = None
@@ -59,6 +65,29 @@ def add(settings: Add) -> tuple[str, Any]:
     registry = Registry(settings.registry, limit=int(settings.limit_mb * MB))
     if settings.fallback and not settings.promote:
         raise ValueError("--fallback goes with --promote: items belong to what is live")
+    with ExitStack() as held:
+        settings = replace(settings, folder=_saved(settings, held))
+        return _added(settings, registry)
+
+
+def _saved(settings: Add, held: ExitStack) -> Path:
+    """The folder of the policy: the one that is named, or one that is written for the copy.
+
+    Raises ValueError for a policy of one's own without a log, and for one that cannot be saved.
+    """
+    source = str(settings.folder)
+    if settings.folder.is_dir() or not (":" in source or settings.folder.suffix == ".zip"):
+        return saved_in(settings.folder)
+    if settings.log is None:
+        raise ValueError(f"{source}: say what it serves, --log LOG: sizes and items are the log's")
+    sizes = serving_of_log(open_named_log(settings.log, (), None))
+    policy = load_saved(source, sizes) if is_saved(source) else build(source, sizes)
+    folder = Path(held.enter_context(TemporaryDirectory())) / "policy"
+    save(policy, folder)
+    return folder
+
+
+def _added(settings: Add, registry: Registry) -> tuple[str, Any]:
     catalogue, cut, notes = _items_of(settings)
     version = registry.add(
         settings.folder,

@@ -156,7 +156,7 @@ class SlateActorCritic(ActorCriticPolicy):
         use_sde: bool = False,
     ) -> None:
         self.item_size, self.places, self.state_size = items.shape[1], places, state_size
-        self.ids_end = observation_space.shape[0] - prior  # type: ignore[index]
+        self.offers = observation_space.shape[0] - prior > state_size  # type: ignore[index]
         extractor: type[BaseFeaturesExtractor] = StateExtractor
         settings: dict[str, Any] = {"features_dim": state_size}
         if end_to_end:
@@ -222,12 +222,20 @@ class SlateActorCritic(ActorCriticPolicy):
             query = query + self.encoder_scores(features, latent)
         logits = self._on_offer(query, self.item_bias, obs)
         if self.prior is not None:
-            logits = logits + self.prior(obs[:, self.ids_end :], latent)
+            logits = logits + self.prior(self._offer(obs)[1], latent)
         return PlackettLuceActions(logits, self.places)
+
+    def _offer(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Item ids (B, C), none without a candidate generator, and a prior's logits (B, C): however
+        many candidates are served, which may be more than it learnt with."""
+        rest = obs[:, self.state_size :]
+        logits = 0 if self.prior is None else rest.shape[1] // (1 + self.offers)
+        ids = rest.shape[1] - logits
+        return rest[:, :ids], rest[:, ids:]
 
     def _on_offer(self, query: Tensor, bias: Tensor, obs: Tensor) -> Tensor:
         """query . x_a + bias_a (B, C) of the items on offer."""
-        ids = obs[:, self.state_size : self.ids_end].long()  # (B, C)
+        ids = self._offer(obs)[0].long()  # (B, C)
         if ids.shape[1] == 0:
             return query @ self.items.T + bias
         return tied_scores(query, bias, self.items, ids)
@@ -244,7 +252,7 @@ class SlateActorCritic(ActorCriticPolicy):
             query = self.encoder_scores(features, latent)
             skips["encoder"] = self._on_offer(query, torch.zeros_like(self.item_bias), obs)
         if self.prior is not None:
-            skips["prior"] = self.prior(obs[:, self.ids_end :], latent)
+            skips["prior"] = self.prior(self._offer(obs)[1], latent)
         parts = {k: v.double().masked_fill(~v.isfinite(), 0.0) for k, v in skips.items()}
         return {"actor": rest - sum(parts.values(), torch.zeros_like(rest))} | parts
 
