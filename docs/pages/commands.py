@@ -13,7 +13,7 @@ from unittest.mock import patch
 from experiments.commands import COMMANDS
 from experiments.options.reading import read
 
-WIDTH = "88"
+WIDTH = "80"
 HEAD = """# Commands
 
 You need this page when you look for a command or for an option of one. `longplay COMMAND --help`

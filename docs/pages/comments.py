@@ -22,7 +22,7 @@ def comment_of(lines: Sequence[str], number: int) -> str | None:
     said = [found[1]]
     for line in lines[number:]:
         more = BELOW.match(line)
-        if more is None:
+        if more is None or (len(said) == 1 and more[1][:1].isupper()):  # a sentence of its own
             break
         said.append(more[1])
     return re.sub(r"\s{2,}", " ", " ".join(said)).strip()

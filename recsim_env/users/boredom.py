@@ -10,6 +10,14 @@ Planning pays about twofold under "car": the best item over and over earns half 
 between topics does. Under "topic" and "off" the gap is 0: there is always another item to click.
 With slates every position is clicked by itself; the history then shows the last click,
 `position_reward` all of them.
+
+With m the cosine of user and item, at position k = 0, 1 ...:
+
+    relevance          = sigmoid(steepness (m - shift))
+    P(click)           = attention fade^k relevance; 0 while bored ("car": of anything)
+    bored[z]           = for `bored_for` steps, when `threshold` of the clicks of the last `recent`
+                         steps are in topic z
+    interests          = influence interests + (1 - influence) mean of what was clicked, at length 1
 """
 
 # mypy: disable-error-code="no-any-return"

@@ -4,6 +4,8 @@ Each click moves the interests 5 % of the way to the mean of what was clicked (D
 2024, arXiv 2311.16586). Planning pays about as much as under boredom alone. `as_published` has the
 original's scalar mean: interests flatten, relevance fades below 1, and so five clicks in a row grow
 rarer: the immediate-greedy oracle then earns 50.6 instead of 50.0.
+
+    interests          = influence interests + (1 - influence) mean of what was clicked, at length 1
 """
 
 from __future__ import annotations

@@ -13,6 +13,11 @@ on the way pays a half of an examined one (`step_value`), 5 % at a fifth, and ov
 twentieth, where greedy practises what cannot be learned yet: such a gap is made by the reward.
 Rewarding target skills only is the usual choice of path planners (Liu et al., 2019, "Exploiting
 cognitive structure for adaptive learning"): `targets_only`.
+
+    P(learn s)         = learn if its prerequisite is known, else learn blocked
+    P(right answer)    = 1 - slip if s is known, else guess
+    logit of exercise  = -tedium if its skill is known, else 0; of nothing = refuse
+    reward             = value[s] when s becomes known, -value[s] when it is forgotten
 """
 
 # mypy: disable-error-code="no-any-return"

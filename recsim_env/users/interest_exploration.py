@@ -4,6 +4,10 @@ RecSim's environment (Ie et al., 2019, arXiv 1909.04847). Nothing about the user
 of highest expected immediate reward is optimal and the planning gap is 0: what pays is finding out
 the type. `greedy by quality` is the trap: the common topic's documents are worse, and a third of
 the users like them better.
+
+    affinity[z]        = exp(normal(strong if z is the type's topic else weak, affinity_sd))
+    logit of document  = affinity[topic] + quality, of no click = no_click
+    reward             = 1 per click
 """
 
 # mypy: disable-error-code="no-any-return"

@@ -4,6 +4,14 @@ RecSim's "choc/kale" environment (Ie et al., 2019, arXiv 1909.04847). The origin
 .01 has no trade-off at all (all chocolate is optimal); one exists for about .06 to .085, so the
 default here is .07 and `sensitivity=.01` is the faithful preset. Even at .07 the best constant
 clickbait beats pure chocolate by 4 %: planning pays, but little.
+
+With c the clickbait of the document, which stands first and is always consumed:
+
+    satisfaction       = sigmoid(sensitivity exposure)
+    log engagement     = normal((c choc_mean + (1 - c) kale_mean) satisfaction,
+                                c choc_sd + (1 - c) kale_sd)
+    exposure           = memory exposure - 2 (c - 1/2) + normal(0, exposure_sd)
+    reward             = engagement
 """
 
 # mypy: disable-error-code="no-any-return"

@@ -9,6 +9,19 @@ shown to the agent; they can be learned per item from what happens after it. Rew
 Switches of the config, all off by default, add days between visits (`days`: Retention's law of
 return), `cohorts`, `newcomers` whose preferences are not formed yet, and `churn` of the catalogue.
 Planning pays here; `longplay benchmark planning` prints by how much, with every switch.
+
+With a the cosine of interests and item, b the boredom with its topic, x its clickbait and q its
+quality:
+
+    utility            = taste keen a - dull b + bait x; of nothing = no_choice
+    minutes            = length (watch_floor + (1 - watch_floor) sigmoid(watch_taste a
+                         + watch_quality (q - 1/2) - watch_dull b)), at most the budget
+    b                  = boredom_keep b, + boredom_gain for the topic that was consumed, at most 1
+    satisfaction       = satisfaction_keep satisfaction + satisfaction_gain ((q - 1/2)
+                         - (x - clickbait_norm)); without a choice: - satisfaction_idle
+    interests         += drift (item - interests), then at length 1
+    P(leave)           = sigmoid(leave_base - leave_satisfaction satisfaction
+                         + leave_boredom max b); 1 when the budget is spent
 """
 
 # mypy: disable-error-code="no-any-return"

@@ -6,6 +6,14 @@ last), and interests wander while they browse. A fault of the original is not in
 may leave from the bandit state.
 
 A click only moves the user to browsing, so planning is worth about nothing: the gap is about 0.
+
+With x = interests . embedding + log popularity of a product:
+
+    P(organic view)    = softmax(x) over all products
+    P(click)           = sigmoid(5 sigmoid(2 sigmoid(.3 x) - 2) - 6), product by product
+    interests         += normal(0, drift_sd) with each organic view, and when browsing begins
+    organic -> bandit, stop; bandit -> organic, stop: with the chances of the settings;
+    a click leads to organic
 """
 
 # mypy: disable-error-code="no-any-return"

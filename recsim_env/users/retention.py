@@ -5,6 +5,11 @@ user over `days` days. Within a visit temper falls by 2 - r, where r = 2 quality
 (0 without a click), and the visit ends when temper is below 1. The user then returns after d days,
 d geometric on 1..10 with daily chance p = clip(b_u + pull mean(r) + base, .001, .999): what pays is
 visits, so quality beats appeal, and planning pays. Reward is 1 per click.
+
+    logit of item      = preference[topic] + 2 appeal; of no click = no_click
+    temper            -= 2 - r, r = 2 quality of what is clicked, 0 without a click
+    p                  = clip(b_u + pull mean(r) + base, .001, .999)
+    P(d days away)     = p (1 - p)^(d - 1) / (1 - (1 - p)^10), d = 1 .. 10
 """
 
 # mypy: disable-error-code="no-any-return"

@@ -29,7 +29,7 @@ RECORDS = (
 def test_a_page_of_a_command_is_its_help(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "88")
+    monkeypatch.setenv("COLUMNS", "80")
     assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr().out.rstrip()
     assert f"```text\n{said}\n```" in made()[f"commands/{command.replace(' ', '-')}.md"]
@@ -93,6 +93,7 @@ def test_a_comment_behind_a_field_explains_it() -> None:
     assert comment_of(lines, 2) == "how many"
     assert comment_of(lines, 3) is None
     assert comment_of(lines, 4) == "(N,) a b"
+    assert comment_of(["    x: int  # one", "    # Another matter."], 1) == "one"
 
 
 def test_links_of_a_moved_page_lead_where_they_led() -> None:
