@@ -11,7 +11,10 @@ from typing import Any
 from offpolicy.page.glossary import marked, used
 from offpolicy.page.style import PAGE, style
 
-CLASSES = {"WRONG": "wrong", "pass": "pass", "fail": "fail", "cannot tell": "unknown"}
+CLASSES = {
+    "WRONG": "wrong", "pass": "pass", "better": "pass", "yes": "pass", "fail": "fail",
+    "worse": "fail", "cannot tell": "unknown",
+}  # fmt: skip
 PALE = ' class="grey"'
 JOINED = "&#8288;"  # no line breaks here
 

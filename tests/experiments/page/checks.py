@@ -56,5 +56,10 @@ def rows_of(text: str, first: str) -> list[list[str]]:
     raise AssertionError(f"no table begins with {first}")
 
 
+def words_of(text: str) -> str:
+    """A page without its tags."""
+    return re.sub(r"<[^>]+>", "", text)
+
+
 def _plain(html: str) -> str:
-    return re.sub(r"<[^>]+>", "", html).replace("&#8288;", "").strip()
+    return words_of(html).replace("&#8288;", "").strip()
