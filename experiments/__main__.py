@@ -78,7 +78,7 @@ def _run(args: list[str]) -> int:
         _ended("failed", str(error))
         if os.environ.get("LONGPLAY_TRACEBACK"):
             raise
-        print(f"longplay {name}: {error}", file=sys.stderr)
+        print(f"longplay {name}: {error}{_locale(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"longplay {name}: {_stopped()}", file=sys.stderr)
@@ -143,6 +143,17 @@ def _stopped() -> str:
 
     folder = begun()
     return "stopped" if folder is None else f"stopped; go on with --resume {folder}"
+
+
+def _locale(error: Exception) -> str:
+    """What to set where a path has letters that the locale cannot say."""
+    system = sys.getfilesystemencoding()
+    if not isinstance(error, UnicodeError) or system.replace("-", "").lower() == "utf8":
+        return ""
+    return (
+        f". This locale has names of files in {system}, and that one has other letters: set "
+        "PYTHONUTF8=1, or LC_ALL=C.UTF-8"
+    )
 
 
 def _ended(state: str, error: str | None = None) -> None:
