@@ -99,6 +99,8 @@ POLICIES: Registry = Registry(
         "uniform": Lazy("policies.baselines.uniform", "uniform"),
         "popularity": Lazy("policies.baselines.popularity", "popularity"),
         "top_rated": Lazy("policies.baselines.top_rated", "top_rated"),
+        "item_return": Lazy("policies.baselines.item_return", "item_return"),
+        "searched_rule": Lazy("policies.baselines.searched_rule", "searched_rule"),
         "greedy_encoder": Lazy("policies.baselines.encoder_ranking", "greedy_encoder"),
         "softmax_encoder": Lazy("policies.baselines.encoder_ranking", "softmax_encoder"),
         "greedy_reward": Lazy("policies.baselines.reward_model", "greedy_reward"),

@@ -67,6 +67,7 @@ USERS: dict[str, str] = {
     "Curriculum": "recsim_env.users.curriculum",
     "AdSlots": "recsim_env.users.ad_slots",
     "Longplay": "recsim_env.users.longplay",
+    "LongplayPersonal": "recsim_env.users.longplay_personal",
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from experiments.benchmark.agent_targets import Target, make, name_of, stage_of
+from experiments.common.building import build_with
 from experiments.common.truth import mean, serve
 from experiments.train.learning import Environments, Plan, Standing, rounds
 from offpolicy import LoggedDataset
@@ -49,7 +50,7 @@ def learn(target: Target, trial: Trial, seed: int, folder: Path) -> dict[str, An
         steps=target.steps if trial.steps is None else trial.steps,
         sessions=trial.sessions,
         patience=target.rounds,
-        learn_from="own",
+        learn_from=target.learn_from,
         level=trial.level,
         seed=seed,
     )
@@ -57,10 +58,10 @@ def learn(target: Target, trial: Trial, seed: int, folder: Path) -> dict[str, An
     uniform = build("uniform", held_out)
     plain = serve(held_out, uniform, n_sessions=plan.sessions, seed=plan.seed_of("curve"))
     envs = Environments(make(target, trial.users or target.users), held_out, plain.returns)
-    chosen = target.settings | {"seed": seed}
+    chosen = dict(target.settings)
     if target.falling:
         chosen["decay_steps"] = plan.rounds * plan.steps
-    standing = Standing(build(target.policy, held_out, **chosen))
+    standing = Standing(build_with(target.policy, held_out, {"seed": seed}, chosen))
     began = time.process_time()
     seconds = 0.0
     for here in rounds(standing, envs, plan, lambda done: None):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 import recsim_env  # noqa: F401  (registers the environments)
+from experiments.train.learning import LearnFrom
 
 
 class KnownWorld(NamedTuple):
@@ -32,8 +33,9 @@ class Target:
     rounds: int
     users: int
     falling: bool = False  # the step size, over all rounds
-    goal: float  # of the mean over seeds
+    goal: float | None  # of the mean over seeds; None: a rival, which agents are to beat
     each: float  # of every seed
+    learn_from: LearnFrom = "own"  # whose decisions a policy that learns from logs learns from
     against: tuple[float, ...] = ()  # value = gain over the best of these levels and uniform slates
 
 
@@ -50,9 +52,10 @@ SATISFACTION = KnownWorld(
     "recsim_env/LongTermSatisfaction-v0",
     "gain of a session over the better of uniform slates and the best fixed clickbait level",
 )
+WORLDS = (IE, LATENT, SATISFACTION, BOREDOM)
 ALTERNATE = {"gamma": 0.9, "windows": (1, 3, 5, 10), "entropy": 0.001, "batch_size": 512}
 
-TARGETS = (
+AGENTS = (
     Target(
         world=IE,
         agent="SlateQ",
@@ -120,6 +123,32 @@ TARGETS = (
         each=55.0,
     ),
 )
+
+
+# What agents have to beat in every world.
+RIVALS = {"top rated": "top_rated", "item return": "item_return", "searched rule": "searched_rule"}
+
+
+def rivals(world: KnownWorld) -> tuple[Target, ...]:
+    """A ranking by mean responses, the item-return planner and a searched rule, in one world."""
+    return tuple(
+        Target(
+            world=world,
+            agent=agent,
+            policy=policy,
+            settings={},
+            learn_from="uniform",
+            steps=400_000,
+            rounds=1,
+            users=128,
+            goal=None,
+            each=0.0,
+        )
+        for agent, policy in RIVALS.items()
+    )
+
+
+TARGETS = AGENTS + tuple(row for world in WORLDS for row in rivals(world))
 
 
 def stage_of(target: Target, seed: int) -> str:

@@ -81,11 +81,18 @@ def line(target: Target, seeds: list[dict[str, Any]]) -> str:
     values = [s["value"] for s in seeds]
     average = sum(values) / len(values)
     each = "; ".join(f"{s['value']:.1f} [{s['low']:.1f}, {s['high']:.1f}]" for s in seeds)
-    enough = average >= target.goal and min(values) >= target.each
     seconds = sum(s["cpu_seconds"] for s in seeds) / len(seeds)
     return (
         f"{target.world.name} ({target.world.known}). "
         f"{target.agent}: {average:.1f}; by seed {each}. "
-        f"Goal {target.goal:g}, every seed {target.each:g}: {'reached' if enough else 'missed'}. "
+        f"{goal_of(target, values)}. "
         f"Best policy after {seconds:.0f} CPU-seconds of learning and choosing"
     )
+
+
+def goal_of(target: Target, values: list[float]) -> str:
+    """Whether the values of all seeds are enough; a rival has no goal."""
+    if target.goal is None:
+        return "A rival, from as many decisions as it is given"
+    enough = sum(values) / len(values) >= target.goal and min(values) >= target.each
+    return f"Goal {target.goal:g}, every seed {target.each:g}: {'reached' if enough else 'missed'}"

@@ -1,4 +1,10 @@
-"""`longplay benchmark planning`: does planning pay? Random, greedy oracle and planning oracle."""
+"""`longplay benchmark planning`: does planning pay, and does it pay because it is personal?
+
+Random slates, the greedy oracle, the best static ranking that a search finds (one order of the
+items for all users at all times, chosen with knowledge of the world) and the planning oracle. The
+gap over greedy is what looking ahead pays; the gap over static is what is left of it for policies
+that look at the user and at what happened so far.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +32,7 @@ from recsim_env.oracles.oracle import (
     session_returns,
 )
 from recsim_env.oracles.search import SearchConfig, rollout_search
+from recsim_env.oracles.static import StaticConfig, best_static_ranking, static_ranking
 
 # Rows beside the plain ids: the flagship's switches, and rewards that decide whether planning pays.
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -40,6 +47,16 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "Curriculum, targets only": ("Curriculum", {"step_value": 0.0}),
 }
 STATIC = ("InterestExploration",)  # the user's preferences do not move: greedy is the optimal plan
+COLUMNS = (
+    "world",
+    "random",
+    "greedy oracle",
+    "best static ranking",
+    "planning oracle",
+    "planner",
+    "gap over greedy",
+    "gap over static",
+)
 WIDEST = 200  # choices among which rollouts are affordable; Boredom offers 1,000
 
 
@@ -57,6 +74,10 @@ class Settings:
     """Of each proposed slate."""
     depth: int = 25
     """Decisions that a rollout lasts."""
+    static_users: int = 1536
+    """Users that the rankings of a generation of the static search share."""
+    generations: int = 30
+    """Of the static search."""
     seed: int = 0
     """Of the random numbers."""
     out: Path | None = None
@@ -74,10 +95,14 @@ class Row:
     greedy_se: float
     planning: float
     planning_se: float
+    static: float
+    static_se: float
     planner: str  # exact, search, look ahead, or none where greedy is optimal
     users: int  # that the planner and the gap speak of
     gap: float  # planning over greedy, minus 1
     gap_se: float  # paired: both rules meet the same users
+    personal: float  # planning over the best static ranking, minus 1
+    personal_se: float
 
 
 def measure(name: str, settings: Settings) -> Row:
@@ -88,9 +113,8 @@ def measure(name: str, settings: Settings) -> Row:
         for kind, rule in (("random", random_slates), ("greedy", greedy_oracle))
     }
     planner, planned = plan(world, extra, totals["greedy"], settings)
-    greedy = totals["greedy"][: len(planned)]
-    ratio = planned.mean() / greedy.mean()
-    residual = (planned - ratio * greedy) / greedy.mean()
+    totals["static"] = static_returns(world, extra, settings)
+    gaps = {kind: gain(planned, totals[kind][: len(planned)]) for kind in ("greedy", "static")}
     return Row(
         world=name,
         random=float(totals["random"].mean()),
@@ -99,11 +123,28 @@ def measure(name: str, settings: Settings) -> Row:
         greedy_se=error(totals["greedy"]),
         planning=float(planned.mean()),
         planning_se=error(planned),
+        static=float(totals["static"].mean()),
+        static_se=error(totals["static"]),
         planner=planner,
         users=len(planned),
-        gap=float(ratio - 1),
-        gap_se=error(residual),
+        gap=gaps["greedy"][0],
+        gap_se=gaps["greedy"][1],
+        personal=gaps["static"][0],
+        personal_se=gaps["static"][1],
     )
+
+
+def gain(planned: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """Planning over another rule on the same users, minus 1, with its standard error."""
+    ratio = planned.mean() / other.mean()
+    return float(ratio - 1), error((planned - ratio * other) / other.mean())
+
+
+def static_returns(world: str, extra: Mapping[str, Any], settings: Settings) -> NDArray[np.float64]:
+    """Returns of the best static ranking that a search finds on other users."""
+    config = StaticConfig(generations=settings.generations, seed=settings.seed)
+    scores = best_static_ranking(made(world, extra, settings.static_users), config)
+    return returns(world, extra, static_ranking(scores), settings.sessions, settings.seed)
 
 
 def plan(
@@ -156,7 +197,7 @@ def run(settings: Settings) -> int:
     if settings.sessions < 2:
         raise ValueError(f"sessions = {settings.sessions}: an interval needs at least 2")
     table = Table(title=f"Return of a session, {settings.sessions} users, 95 % intervals")
-    for column in ("world", "random", "greedy oracle", "planning oracle", "planner", "gap"):
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("world", "planner") else "right")
     rows, show = [], Show()
     for world in settings.worlds or known:
@@ -167,11 +208,13 @@ def run(settings: Settings) -> int:
             world,
             f"{row.random:.2f} ± {1.96 * row.random_se:.2f}",
             f"{row.greedy:.2f} ± {1.96 * row.greedy_se:.2f}",
+            f"{row.static:.2f} ± {1.96 * row.static_se:.2f}",
             f"{row.planning:.2f} ± {1.96 * row.planning_se:.2f}",
             f"{row.planner}, {row.users} users",
             f"{row.gap:+.1%} ± {1.96 * row.gap_se:.1%}",
+            f"{row.personal:+.1%} ± {1.96 * row.personal_se:.1%}",
         )
         if settings.out is not None:
             write_text(settings.out, json.dumps(rows, indent=2))
-    Console(width=130).print(table)
+    Console(width=170).print(table)
     return 0

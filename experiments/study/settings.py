@@ -12,7 +12,8 @@ from experiments.common.workers import Parallel
 NONE = "none"
 END_TO_END = "end to end"  # a recurrent encoder that learns with the agent, from reward alone
 TUNED = "tuned "  # before an encoder's name: it goes on learning, at a tenth of the agent's rate
-AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "one_step", "ppo", "slateq")
+RIVALS = ("top_rated", "item_return", "searched_rule")  # what any agent has to beat
+AGENTS = ("greedy_encoder", "greedy_reward", "linucb", "one_step", *RIVALS, "ppo", "slateq")
 OVER = " over "  # between an agent and the planner that it starts as, both of policies.POLICIES
 FILE_NAME = str.maketrans(" /\\:", "----")  # a world may be a folder's path
 RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an encoder
@@ -22,8 +23,9 @@ RANKS = ("greedy_encoder",)  # agents that have nothing to rank by without an en
 class Settings(Parallel):
     """Encoders x agents x worlds x seeds."""
 
-    worlds: tuple[str, ...] = ("Longplay", "Boredom", "InterestExploration")
-    """Names of recsim_env's environments, or folders of fitted worlds."""
+    worlds: tuple[str, ...] = ("LongplayPersonal", "Boredom", "InterestExploration")
+    """Names of recsim_env's environments, or folders of fitted worlds. In LongplayPersonal a plan
+    that looks at the user earns a third more than the best ranking that does not."""
     encoders: tuple[str, ...] = (
         NONE,
         "average",

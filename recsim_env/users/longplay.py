@@ -7,7 +7,8 @@ unsatisfied user leaves (KuaiSim's temper, Zhao et al., 2023). Quality and click
 shown to the agent; they can be learned per item from what happens after it. Reward is minutes.
 
 Switches of the config, all off by default, add days between visits (`days`: Retention's law of
-return), `cohorts`, `newcomers` whose preferences are not formed yet, and `churn` of the catalogue.
+return), `cohorts`, `newcomers` whose preferences are not formed yet, `churn` of the catalogue,
+`quality_noise` of the quality that is observed and interests that `wander` by chance.
 Planning pays here; `longplay benchmark planning` prints by how much, with every switch.
 
 With a the cosine of interests and item, b the boredom with its topic, x its clickbait and q its
@@ -34,7 +35,7 @@ import numpy as np
 from recsim_env.choice import multinomial_logit, sigmoid
 from recsim_env.jit import njit, njit_sums
 from recsim_env.model import Row, User, UserModel, World
-from recsim_env.random import gamma, uniform
+from recsim_env.random import gamma, normal, uniform
 from recsim_env.users.longplay_world import (
     LongplayConfig,
     build_catalogue,
@@ -161,6 +162,8 @@ def respond(user: User, world: World, slate: Row, scores: Row, response: Row, pa
         response[0] = 1.0
         response[1] = paid[position]
         response[2] = world.items[slate[position]].quality
+        if world.cfg.quality_noise > 0.0:
+            response[2] += world.cfg.quality_noise * normal(user)
     return position
 
 
@@ -170,6 +173,10 @@ def advance(user: User, world: World, item: int, response: Row) -> float:
     cfg = world.cfg
     for z in range(user.boredom.size):
         user.boredom[z] *= np.float32(cfg.boredom_keep)
+    if cfg.wander > 0.0:
+        for d in range(user.interest.size):
+            user.interest[d] += np.float32(cfg.wander * normal(user))
+        at_length_one(user.interest)
     user.satisfaction *= cfg.satisfaction_keep
     if item < 0:
         user.satisfaction -= cfg.satisfaction_idle

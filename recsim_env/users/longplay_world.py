@@ -54,6 +54,8 @@ class LongplayConfig:
     watch_quality: float = 2.0
     watch_dull: float = 2.0
 
+    quality_noise: float = 0.0  # standard deviation of the quality that is observed
+    wander: float = 0.0  # of each step's chance move of the interests, per dimension
     drift: float = 0.05  # share of the way to a consumed item that interests move
     boredom_keep: float = 0.9  # per step
     boredom_gain: float = 0.35  # per consumption, in the item's topic; boredom is at most 1
@@ -84,6 +86,7 @@ class LongplayConfig:
 
     def __post_init__(self) -> None:
         check_inside(self, 1, math.inf, "n_items", "n_topics", "n_dims", "item_life")
+        check_inside(self, 0, 10, "quality_noise", "wander")
         check_inside(self, 0, math.inf, "item_spread", "quality_sd", "budget", "days")
         if not 0 < self.shortest <= self.longest:
             raise ValueError(

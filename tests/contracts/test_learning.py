@@ -158,6 +158,7 @@ def test_a_log_of_another_catalogue_is_refused(name: str) -> None:
 ADDS_UP = [
     "popularity",
     "top_rated",
+    "item_return",
     "greedy_encoder",
     "softmax_encoder",
     "epsilon_greedy",

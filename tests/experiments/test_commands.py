@@ -73,7 +73,8 @@ TINY = {  # command -> options; {d} is a folder of its own, with a log of decisi
     "published": "digits --repeats 1",
     "traffic": "--url {server} --rps 100 --seconds 0.3",
     "benchmark env": "--users 64 --seconds 0.02",
-    "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3",
+    "benchmark planning": "--worlds Longplay --sessions 20 --searched 4 --rollouts 2 --depth 3 "
+    "--static-users 48 --generations 1",
     "benchmark offpolicy": "--scale 0.002 --here",
     "benchmark collect": "--users 32 --steps 2 --policies uniform --repeats 1",
     "benchmark bandits": "--size 4 --arms 10 --batch 10 --seconds 0.02",

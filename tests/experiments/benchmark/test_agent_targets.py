@@ -40,6 +40,15 @@ def test_a_row_says_reached_only_where_the_mean_and_every_seed_reach() -> None:
     assert "missed" in said(290.0, 290.0, 264.0)  # a seed
 
 
+def test_every_world_has_its_rivals_and_they_have_no_goal() -> None:
+    rivals = [t for t in TARGETS if t.goal is None]
+    assert {t.world.name for t in rivals} == {t.world.name for t in TARGETS}
+    seeds = [{"value": 9.0, "low": 8.0, "high": 10.0, "cpu_seconds": 1.0}]
+    for rival in rivals:
+        said = line(rival, seeds)
+        assert "rival" in said and "reached" not in said and "missed" not in said
+
+
 def test_names_of_rows_are_unique_and_unknown_ones_refused() -> None:
     names = [name_of(t) for t in TARGETS]
     assert len(set(names)) == len(names)

@@ -108,7 +108,7 @@ def test_a_fitted_world_is_an_environment_of_commands(world: Path, tmp_path: Pat
     )
     small = f"--warm-sessions 20 --sessions 20 --workers 1 --out {tmp_path}"
     assert main([*study.split(), *small.split()]) == 0
-    planning = f"benchmark planning --worlds {world} --sessions 20 --searched 0"
+    planning = f"benchmark planning --worlds {world} --sessions 20 --searched 0 --generations 1"
     assert main(planning.split()) == 0
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing: calibrate the world"):
