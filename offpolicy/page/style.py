@@ -48,10 +48,10 @@ RULES = """
 .longplay .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .15em;
   margin-right: .4em; vertical-align: -.05em; }
 .longplay abbr { text-decoration: underline dotted var(--edge); cursor: help; }
-.longplay figure { margin: .8rem 0 1.2rem; max-width: 46rem; }
+.longplay figure { margin: .8rem 0 1.2rem; }
 .longplay figcaption { color: var(--soft); font-size: .88rem; max-width: 46rem; }
 .longplay figure img { max-width: 100%; background: #fff; border-radius: .2rem; }
-.longplay svg { display: block; width: 100%; height: auto; }
+.longplay svg { display: block; width: 100%; max-width: 46rem; height: auto; }
 .longplay svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .longplay svg text.name { fill: var(--ink); }
 .longplay svg .axis { stroke: var(--line); stroke-width: 1; }
