@@ -21,6 +21,7 @@ from offpolicy.log.scores import TargetScores
 from offpolicy.page import html as page
 from offpolicy.page.colours import colours as page_colours
 from offpolicy.plan.making import plan_after
+from offpolicy.plan.record import PLAN_HEAD
 from offpolicy.report import Report, finite
 from offpolicy.tables import aligned, bounds
 from offpolicy.weighting.horizons import Horizon
@@ -105,7 +106,7 @@ class GateReport:
                 c.verdict.outcome.value,
                 f"{c.verdict.outcome.value.upper()} {c.name}: {c.verdict.reason}.",
                 (),
-                *c.report.planned(),
+                *([] if c.report.plan is None else [page.details(PLAN_HEAD, *c.report.planned())]),
             )
             for c in self.candidates
         ]

@@ -119,19 +119,20 @@ def table_section(
     cells = []
     for record in results:
         row, poor = record["row"], record["row"]["ess"] < thin
+        lost = regret(oracle, record.get("first_returns"), level)
         cell = {
             "policy": row["policy"],
             "verdict": row["verdict"],
             "in the world": spread(row["truth"]),
             "true uplift": spread(row["true_uplift"], sign="+"),
+            **({} if lost is None else {"regret": spread(lost)}),
             "estimate": "-" if poor else spread(row["estimate"]),
             "estimated uplift": "-" if poor else spread(row["uplift"], sign="+"),
             "ESS": f"{ess(row)} of {row['sessions']:,}",
             "verdict is": row["right"],
+            "catalogue": f"{row['coverage']:.0%}",
         }
-        lost = regret(oracle, record.get("first_returns"), level)
-        known = {} if lost is None else {"regret": spread(lost)}
-        cells.append(cell | known | {"catalogue": f"{row['coverage']:.0%}"})
+        cells.append(cell)
     warning = (
         f"Estimates are left out (-) where fewer than {thin} effective sessions of the log speak "
         "about a policy: no number could be trusted there."

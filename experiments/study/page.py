@@ -36,7 +36,7 @@ def study_page(settings: Settings, results: Results, tables: str, record: Mappin
         page.fold("All tables", tables),
         page.fold("Settings and versions", json.dumps(record, indent=2)),
     ]
-    lead = f"{len(s.encoders)} encoders under {len(s.agents)} agents in {len(s.worlds)} worlds."
+    lead = f"Encoders: {', '.join(s.encoders)}; agents: {', '.join(s.agents)}."
     return page.page("Which encoder pays under which agent", lead, parts)
 
 
@@ -59,8 +59,10 @@ def _sentence(world: str, cells: Cells, level: float) -> str:
         return first + ("; no encoder does better." if best[0] == NONE else ".")
     other = max(plain, key=lambda name: float(cells[name].mean()))
     gain = over_seeds((cells[best] - cells[other]).mean(axis=1), level)
-    word = verdict_of(gain)
-    return f"{first}; {word} than {_name(other)} ({shown(gain, '{:+.2f}')}, paired)."
+    said = {"better": "better than", "worse": "worse than"}.get(
+        verdict_of(gain), "cannot tell whether that is more than"
+    )
+    return f"{first}; {said} {_name(other)} ({shown(gain, '{:+.2f}')}, paired)."
 
 
 def _world(s: Settings, cells: Cells, shades: Mapping[str, str]) -> list[str]:

@@ -24,6 +24,7 @@ from offpolicy.log.columns import check_no_missing, numbers
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.log.groups import group
 from offpolicy.log.scores import TargetScores
+from offpolicy.page import html as page
 
 
 class Health(StrEnum):
@@ -67,6 +68,20 @@ class LogCheck:
         lines += [f"  {f.level.name:4}  {f.check}: {f.found}" for f in self.findings]
         lines += [f"  -> {f.check}: {f.rule} {f.fix}" for f in self.troubles]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The verdict, what to fix, and all checks folded, for a notebook."""
+        outcome = {Health.PASS: "pass", Health.FAIL: "fail"}.get(self.verdict, "cannot tell")
+        fixes = [f"{f.check}: {f.found}. {f.rule} {f.fix}" for f in self.troubles]
+        rows = [{"check": f.check, "level": f.level.name, "found": f.found} for f in self.findings]
+        return page.fragment(
+            [
+                page.answer(
+                    outcome, f"{self.verdict}: {len(rows)} checks", [], page.bullets(fixes)
+                ),
+                page.details("All checks", page.table(rows, left=["found"])),
+            ]
+        )
 
 
 def check_log(

@@ -102,13 +102,19 @@ class DriftReport:
 
     def to_html(self) -> str:
         """One self-contained page."""
+        return page.page("Drift", self._sizes(), self._parts())
+
+    def _repr_html_(self) -> str:
+        """The verdict, what to do and what was compared, for a notebook."""
+        return page.fragment([*self._parts(), page.facts(self._sizes())])
+
+    def _parts(self) -> list[str]:
         outcome = {Drift.ALARM: "fail", Drift.CANNOT_TELL: "cannot tell"}
-        parts = [
+        return [
             page.verdict(outcome.get(self.verdict, "pass"), f"({self.verdict}) {self._lead()}"),
             page.section("What to do", page.bullets(self._texts())),
             page.section("What was compared", page.table(self._rows())),
         ]
-        return page.page("Drift", self._sizes(), parts)
 
     def _lead(self) -> str:
         acts = ", then ".join(act.value for act in self.acts)

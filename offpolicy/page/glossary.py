@@ -39,8 +39,8 @@ _PATTERN = re.compile(r"\b(" + "|".join(map(re.escape, _WORDS)) + r")(s?)\b")
 
 
 def marked(text: str) -> str:
-    """Plain text as HTML; the first time that each word of the glossary stands in it, it has its
-    meaning as hover text."""
+    """Plain text as HTML, `code` as such; the first time that each word of the glossary stands in
+    it, it has its meaning as hover text."""
     seen, parts, end = set[str](), list[str](), 0
     for match in _PATTERN.finditer(text):
         entry = SPELLED.get(match[1], match[1])
@@ -50,7 +50,7 @@ def marked(text: str) -> str:
         meaning = escape(TERMS[entry], quote=True)
         parts += [escape(text[end : match.start()]), f'<abbr title="{meaning}">{match[0]}</abbr>']
         end = match.end()
-    return "".join([*parts, escape(text[end:])])
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", "".join([*parts, escape(text[end:])]))
 
 
 def used(texts: Iterable[str]) -> dict[str, str]:

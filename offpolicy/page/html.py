@@ -16,7 +16,6 @@ CLASSES = {
     "worse": "fail", "cannot tell": "unknown",
 }  # fmt: skip
 PALE = ' class="grey"'
-JOINED = "&#8288;"  # no line breaks here
 
 
 def page(title: str, lead: str, parts: Iterable[str]) -> str:
@@ -150,7 +149,9 @@ def _row(
     cells = [_cell(value, css="left" if name in texts else "") for name, value in row.items()]
     first = str(next(iter(row.values())))
     if first in colours:
-        cells[0] = cells[0].replace(">", f">{swatch(colours[first])}{JOINED}", 1)
+        head, _, rest = escape(first).partition(" ")  # the swatch stays with the first word
+        named = f'<span class="whole">{swatch(colours[first])}{head}</span> {rest}'.rstrip()
+        cells[0] = f"<td>{named}</td>"
     return f"<tr{PALE if pale else ''}>{''.join(cells)}</tr>"
 
 

@@ -24,18 +24,19 @@ RULES = """
 .longplay p.lead, .longplay p.facts { color: var(--soft); margin: 0 0 1rem; }
 .longplay .answer { background: var(--panel); border-left: .4rem solid var(--open);
   padding: .8rem 1rem; margin: 1rem 0; border-radius: .2rem; }
-.longplay .answer p { margin: .3rem 0; }
+.longplay .answer p { margin: .3rem 0; max-width: 62rem; }
 .longplay .answer p.first { font-size: 1.15rem; font-weight: 600; margin-top: 0; }
 .longplay .answer.pass { border-color: var(--pass); }
 .longplay .answer.fail { border-color: var(--fail); }
 .longplay .warning { background: var(--warn); padding: .6rem 1rem; border-radius: .2rem; }
 .longplay .scroll { overflow-x: auto; max-width: 100%; }
-.longplay table { border-collapse: collapse; font-variant-numeric: tabular-nums;
+.longplay table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums;
   font-size: .88rem; margin: .6rem 0; background: var(--bg); }
 .longplay th, .longplay td { padding: .32rem .6rem; border-bottom: 1px solid var(--line);
   text-align: right; white-space: nowrap; background: var(--bg); color: inherit; }
 .longplay th:first-child, .longplay td:first-child { text-align: left; position: sticky; left: 0;
-  max-width: 16rem; white-space: normal; overflow-wrap: break-word; }
+  max-width: 17rem; min-width: 8.5rem; white-space: normal; overflow-wrap: break-word; }
+.longplay .whole { white-space: nowrap; }
 .longplay th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--edge);
   vertical-align: bottom; white-space: normal; }
 .longplay tr.grey td { color: var(--grey); }
@@ -47,10 +48,10 @@ RULES = """
 .longplay .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .15em;
   margin-right: .4em; vertical-align: -.05em; }
 .longplay abbr { text-decoration: underline dotted var(--edge); cursor: help; }
-.longplay figure { margin: .8rem 0 1.2rem; max-width: 46rem; }
+.longplay figure { margin: .8rem 0 1.2rem; }
 .longplay figcaption { color: var(--soft); font-size: .88rem; max-width: 46rem; }
 .longplay figure img { max-width: 100%; background: #fff; border-radius: .2rem; }
-.longplay svg { display: block; width: 100%; height: auto; }
+.longplay svg { display: block; width: 100%; max-width: 46rem; height: auto; }
 .longplay svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .longplay svg text.name { fill: var(--ink); }
 .longplay svg .axis { stroke: var(--line); stroke-width: 1; }
@@ -63,10 +64,12 @@ RULES = """
 .longplay pre { background: var(--panel); padding: .8rem; overflow-x: auto; font-size: .8rem; }
 .longplay dl { font-size: .9rem; } .longplay dt { font-weight: 600; }
 .longplay dd { margin: 0 0 .4rem 1rem; color: var(--soft); }
-.longplay ol.session { list-style: none; margin: 0; padding: 0; min-width: 13rem; }
 .longplay .beside { display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }
 .longplay .beside table { width: 100%; }
+.longplay .beside th, .longplay .beside td { min-width: 0; white-space: normal;
+  padding: .25rem .4rem; }
+.longplay .beside th:first-child, .longplay .beside td:first-child { min-width: 0; }
 .longplay .taken { font-weight: 700; border-bottom: 2px solid currentColor; }
 .longplay .again { color: var(--grey); font-style: italic; }
 @media (max-width: 620px) {

@@ -62,4 +62,4 @@ def words_of(text: str) -> str:
 
 
 def _plain(html: str) -> str:
-    return words_of(html).replace("&#8288;", "").strip()
+    return words_of(html).strip()

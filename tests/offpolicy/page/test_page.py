@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from offpolicy import evaluate, judge
+from offpolicy import check_log, evaluate, judge
+from offpolicy.drift.report import drift
 from offpolicy.page import axes, charts, html
 from offpolicy.page.colours import DARK, LIGHT, colours, hex_colours, places
 from offpolicy.page.glossary import TERMS, marked
@@ -128,6 +129,20 @@ def test_estimates_without_overlap_are_grey_under_a_warning() -> None:
     assert faults(f"<main{text}".replace("</body></html>", "")) == []
     assert text.index("Do not rely") < text.index('class="grey"')
     assert "What would settle it" in text
+
+
+def test_the_doctors_and_the_drift_report_show_in_a_notebook() -> None:
+    log = sessions_log(300)
+    broken = sessions_log(300, consumed=1 - log.slate[:, 0])
+    check = check_log(broken)
+    text = check._repr_html_()
+    assert faults(text) == []
+    assert text.count("<tr>") == 1 + len(check.findings)
+    assert 'class="answer fail"' in text
+    assert all(f.found.split("<")[0] in text for f in check.troubles)
+    moved = drift(log, sessions_log(300, seed=1, reward=log.reward + 9))
+    assert faults(moved._repr_html_()) == []
+    assert "What to do" in moved._repr_html_()
 
 
 def test_the_gates_report_shows_every_candidate_and_its_verdict() -> None:
