@@ -8,7 +8,7 @@ from importlib import import_module
 PACKAGES = ("recsim_env", "policies", "offpolicy", "serving")
 ARRAYS = (
     "Arrays have short names in signatures: `F64`, `F32`, `I64`, `I32` and `Bool` are NumPy arrays "
-    "of float64, float32, int64, int32 and bool. Their sizes have one letter everywhere: B users in "
+    "of float64, float32, int64, int32 and bool. Sizes have one letter everywhere: B users in "
     "a batch, N logged decisions, K positions of a slate, C candidates, A items, H history, R "
     "responses."
 )
