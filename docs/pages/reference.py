@@ -6,6 +6,12 @@ import inspect
 from importlib import import_module
 
 PACKAGES = ("recsim_env", "policies", "offpolicy", "serving")
+ARRAYS = (
+    "Arrays have short names in signatures: `F64`, `F32`, `I64`, `I32` and `Bool` are NumPy arrays "
+    "of float64, float32, int64, int32 and bool. Sizes have one letter everywhere: B users in "
+    "a batch, N logged decisions, K positions of a slate, C candidates, A items, H history, R "
+    "responses."
+)
 KINDS = ("Classes", "Functions", "Tables")
 FIRST = {  # the records that everything passes around, above all other names
     "policies": ("Observation", "Serving"),
@@ -24,7 +30,7 @@ def reference_page(package: str) -> str:
     """Every name of the package's `__all__`, the shared records first, then by kind and name."""
     module = import_module(package)
     first = FIRST.get(package, ())
-    parts = [f"# {package}", (module.__doc__ or "").strip()]
+    parts = [f"# {package}", (module.__doc__ or "").strip(), ARRAYS]
     if first:
         parts += ["## Records", *(f"::: {package}.{name}" for name in first)]
     rest = sorted(set(module.__all__) - set(first))

@@ -64,8 +64,9 @@ def _docs(model_name: str) -> tuple[str, str]:
 
 
 def _paragraph(part: str) -> str:
-    if part.startswith("    "):
-        return f"```text\n{textwrap.dedent(part)}\n```"
+    if part.startswith("    "):  # equations, as narrow as a small screen
+        part = re.sub(r"(?<=\S) {2,}(?=[+-]?= )", " ", textwrap.dedent(part))
+        return "```text\n" + re.sub(r"^ {5,}", "    ", part, flags=re.MULTILINE) + "\n```"
     return " ".join(part.split())
 
 
