@@ -144,9 +144,8 @@ class Report:
             f"Every estimate with its {self.baseline.level:.0%} interval; the dashed line is what "
             f"the logging policy earned, {self.baseline.value:.4g}."
         )
-        return charts.intervals(
-            rows, {}, x_title=self._unit(), caption=caption, reference=self.baseline.value
-        )
+        unit, base = f"reward a {self._unit()}", self.baseline.value
+        return charts.intervals(rows, {}, x_title=unit, caption=caption, reference=base)
 
     @property
     def trusted(self) -> bool:

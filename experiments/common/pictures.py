@@ -8,13 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from offpolicy.page.colours import LIGHT, hex_colours
+
 Row = Mapping[str, Any]
 
 INK, GRID, TRUTH = "#1d2733", "#d9dee5", "#111111"
-COLOURS = (
-    "#3366aa", "#cc6633", "#2a9d62", "#9955bb", "#bb3355", "#888833", "#338899", "#777777",
-    "#e3a008", "#6b4226", "#ee82c3", "#66b7ee",
-)  # fmt: skip
+COLOURS = LIGHT  # of what is no policy; policies have theirs by name (`hex_colours`)
 VERDICT = {"pass": "#2a9d62", "fail": "#bb3355", "cannot tell": "#8a94a0"}
 
 
@@ -25,7 +24,7 @@ def learning_curves(curves: Sequence[Row]) -> Figure:
     """
     figure, axes = one_panel(7.5, 4.0)
     names = list(dict.fromkeys(row["policy"] for row in curves))
-    for name, colour in zip(names, _cycle(len(names)), strict=True):
+    for name, colour in hex_colours(names).items():
         rows = [row for row in curves if row["policy"] == name]
         x = [row["decisions"] / 1000 for row in rows]
         axes.plot(x, [r["value"] for r in rows], "o-", color=colour, label=name, ms=3.5, lw=1.6)
@@ -65,10 +64,10 @@ def estimates_against_truth(rows: Sequence[Row]) -> Figure:
 def reward_by_step(series: Mapping[str, Sequence[float]]) -> Figure:
     """Mean reward at each step of a session; users who left count 0. The first is the baseline."""
     figure, axes = one_panel(7.5, 4.0)
-    for (name, values), colour in zip(
-        series.items(), (TRUTH, *_cycle(len(series) - 1)), strict=True
-    ):
-        style = "--" if colour == TRUTH else "-"
+    first, *others = series
+    colours = {first: TRUTH} | hex_colours(others)
+    for name, values in series.items():
+        style, colour = "--" if name == first else "-", colours[name]
         axes.plot(range(1, len(values) + 1), values, style, color=colour, label=name, lw=1.6)
     axes.set_xlabel("step of the session")
     axes.set_ylabel("reward per user who came")
@@ -86,10 +85,6 @@ def one_panel(width: float, height: float) -> tuple[Figure, Any]:
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=INK, labelsize=9)
     return figure, axes
-
-
-def _cycle(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]
 
 
 def _clip_to_truth(axes: Any, rows: Sequence[Row]) -> None:

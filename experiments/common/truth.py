@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from offpolicy import LoggedDataset
 from policies import Policy, collect
 from policies.rollout import Progress
 
@@ -44,7 +45,11 @@ def serve(
     progress: Progress | None = None,
 ) -> Truth:
     """Run whole sessions of the policy in the world."""
-    log = collect(env, policy, n_sessions=n_sessions, seed=seed, progress=progress)
+    return truth_of(collect(env, policy, n_sessions=n_sessions, seed=seed, progress=progress))
+
+
+def truth_of(log: LoggedDataset) -> Truth:
+    """What whole sessions that a policy served brought."""
     by_step = np.bincount(log.step, weights=log.reward) / log.n_sessions
     shown = np.unique(log.slate[log.slate >= 0])
     return Truth(log.session_rewards(), by_step, len(shown) / log.n_items)

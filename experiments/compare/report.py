@@ -1,15 +1,14 @@
-"""The comparison as a terminal table and as a self-contained page. Formatting only."""
+"""The comparison as a terminal table, and the files of its run folder. Formatting only."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.common import pictures
 from experiments.common.run_folder import RunFolder
 from experiments.common.tables import markdown_table, text_table
-from offpolicy.page import html as page
+from experiments.compare.page import compare_page
 from offpolicy.pictures import png
 
 Row = dict[str, Any]
@@ -75,13 +74,14 @@ def print_table(rows: Sequence[Row], base: Row, level: float) -> None:
 def write_report(
     run: RunFolder, world: str, level: float, base: Row, results: Sequence[Row]
 ) -> None:
-    """report.json, report.html, table.md and the pictures."""
+    """report.json, report.html, and table.md and pictures for a page of text."""
     rows = [r["row"] for r in results]
     curves = [point for r in results for point in r["curve"]]
     steps = {"logging policy": base["by_step"]} | {
         r["row"]["policy"]: r["by_step"] for r in results
     }
     logging = {name: base[name] for name in ("value", "low", "high", "coverage")}
+    oracle = run.read_json("stages/oracle.json") if run.has("oracle") else None
     run.write_json(
         "report.json",
         {
@@ -89,53 +89,31 @@ def write_report(
             "estimand": ESTIMAND,
             "level": level,
             "logging_policy": logging,
+            "planning_oracle": oracle,
             "policies": rows,
             "curves": curves,
             "reward_by_step": steps,
         },
     )
-    drawn = draw(rows, curves, steps)
-    for name, (_, _, image) in drawn.items():
+    for name, image in draw(rows, curves, steps).items():
         run.write_bytes(name, image)
     run.write_text("table.md", markdown_table(summary(rows)))
-    lead = f"Policies in {world}, judged from a log and in truth"
-    parts = [
-        page.paragraph(ESTIMAND),
-        table_section(rows, base, level),
-        *(page.section(t, page.picture(image, caption)) for t, caption, image in drawn.values()),
-        page.section("Every estimator", *(estimator_tables(row) for row in rows)),
-        page.fold("Settings and versions", json.dumps(run.read_json("settings.json"), indent=2)),
-    ]
-    run.write_text("report.html", page.page("Longplay: comparison of policies", lead, parts))
-
-
-def table_section(rows: Sequence[Row], base: Row, level: float) -> str:
-    """The table with what its marks mean."""
-    text = (
-        f"Logging policy in the world: {bounds(base)} a session. ± and [ ] are intervals at "
-        f"{level:.0%} over sessions. A verdict that the world contradicts is marked WRONG; 'open' "
-        f"means that the world's own sample does not show it either. {THIN}"
-    )
-    return page.section("The table", page.table(summary(rows)), page.paragraph(text))
+    text = compare_page(
+        world, level, base, results, run.read_json("settings.json"),
+        estimand=ESTIMAND, thin=THIN_ESS, oracle=oracle,
+    )  # fmt: skip
+    run.write_text("report.html", text)
 
 
 def draw(
     rows: Sequence[Row], curves: Sequence[Row], steps: Mapping[str, Sequence[float]]
-) -> dict[str, tuple[str, str, bytes]]:
-    """Pictures by file name: title, caption, PNG."""
-    judged = pictures.estimates_against_truth([flat(row) for row in rows])
-    caption = "Bars: the log's interval for each candidate. Diamonds: what the policy earned."
-    drawn = {"estimates.png": ("Estimates against truth", caption, png(judged))}
+) -> dict[str, bytes]:
+    """Pictures for pages of text, as PNG by file name; the page draws its own."""
+    drawn = {"estimates.png": pictures.estimates_against_truth([flat(row) for row in rows])}
     if curves:
-        caption = "Return per session on the same held-out users while each policy learns."
-        drawn["learning.png"] = (
-            "Learning",
-            caption,
-            png(pictures.learning_curves(curves)),
-        )
-    caption = "Mean reward at each step; users who left count 0, so losing users shows."
-    along = png(pictures.reward_by_step(steps))
-    return drawn | {"steps.png": ("Along the session", caption, along)}
+        drawn["learning.png"] = pictures.learning_curves(curves)
+    drawn["steps.png"] = pictures.reward_by_step(steps)
+    return {name: png(figure) for name, figure in drawn.items()}
 
 
 def flat(row: Row) -> Row:
@@ -153,24 +131,3 @@ def flat(row: Row) -> Row:
         "truth_low": t["low"],
         "truth_high": t["high"],
     }
-
-
-def estimator_tables(row: Row) -> str:
-    """All estimates of one candidate, both estimands."""
-    lines = [
-        {
-            "estimator": e["estimator"],
-            "estimand": e["horizon"],
-            "value": bounds(e),
-            "uplift": bounds(
-                {"value": e["uplift"], "low": e["uplift_low"], "high": e["uplift_high"]}
-            ),
-            "ESS": f"{e['ess']:,.0f}",
-        }
-        for e in row["estimates"]
-    ]
-    text = [
-        page.paragraph(f"{row['policy']}: {row['verdict']}. {row['reason']}."),
-        page.table(lines),
-    ]
-    return "\n".join(text + [page.paragraph(note) for note in row["notes"]])

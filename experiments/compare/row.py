@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.common.truth import Mean, Truth, mean
+from experiments.page.along import plan_of, reach
 from offpolicy import GateRule, Outcome, Report, evaluate
 from offpolicy.models.reward_model import RewardData
 from policies import Policy, score_log
@@ -45,7 +46,7 @@ def judge(
             rule=rule,
             level=level,
             check=horizon == "per_decision",
-            plan=False,
+            plan=horizon == "per_decision",
         )
 
     session, decision = by("per_decision"), by("one_step")
@@ -66,6 +67,8 @@ def judge(
         "right": right(session.verdict.outcome, uplift, rule.min_uplift),
         "coverage": truth.coverage,
         "notes": list(session.notes),
+        "plan": plan_of(session.plan),
+        "reach": reach(data.log, scores, level=level),
         "estimates": session.records() + decision.records(),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,19 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from experiments.common.building import rated
 from experiments.common.run_folder import RunFolder
 from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show, Update
-from experiments.common.truth import Truth, mean, serve
+from experiments.common.truth import Truth, mean, serve, truth_of
 from experiments.common.workers import executor_of, results
 from experiments.common.worlds import EnvFactory, named_world
 from experiments.compare.candidates import ACTING_USERS, Material, pick_candidates, train
+from experiments.compare.regret import first_sessions, planned
 from experiments.compare.row import judge
 from experiments.compare.settings import Settings
+from experiments.page.along import describe
 from offpolicy import GateRule, LoggedDataset, read_log, write_log
 from offpolicy.models.reward_model import RewardData
+from offpolicy.sessions.examples import typical_sessions
 from policies import (
     ENCODERS,
     Encoder,
@@ -39,7 +44,7 @@ from policies.saving.checkpoint import load as load_encoder
 from policies.saving.checkpoint import save as save_encoder
 
 PURPOSES = ("warm", "train", "log", "truth", "curve", "learn")
-LOGGING, LOGGING_STAGE = "logging policy", "logging-policy"
+LOGGING, LOGGING_STAGE, ORACLE_STAGE = "logging policy", "logging-policy", "oracle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,9 @@ class Job:
         """Softmax over the mean ratings of the warm-up log."""
         return rated(self.world.make(1), self.log("warm"), self.settings.temperature)
 
-    def serve(self, policy: Policy, update: Update | None = None) -> Truth:
-        """The policy in the world, on the users that every policy serves."""
-        return serve(
+    def served(self, policy: Policy, update: Update | None = None) -> LoggedDataset:
+        """Whole sessions of the policy in the world, of the users that every policy serves."""
+        return collect(
             self.world.make(self.settings.users),
             policy,
             n_sessions=self.settings.truth_sessions,
@@ -120,9 +125,34 @@ def prepare(job: Job, show: Show) -> dict[str, Any]:
             job.write(name, logging, count, update)
     with show.stage("logging policy in the world") as update:
         result: dict[str, Any] = job.run.stage(
-            LOGGING_STAGE, lambda: as_plain(job.serve(logging, update), s.level)
+            LOGGING_STAGE, lambda: logging_stage(job, job.served(logging, update))
         )
+    with show.stage("planning oracle in the world"):
+        job.run.stage(ORACLE_STAGE, lambda: planned(job.world, s, job.seed("truth")))
     return result
+
+
+def logging_stage(job: Job, log: LoggedDataset) -> dict[str, Any]:
+    """What the logging policy earned, what happened along its sessions, and which are shown."""
+    truth = truth_of(log)
+    chosen = typical_sessions(truth.returns).tolist()
+    along = described(job, log, examples=chosen)
+    return as_plain(truth, job.settings.level) | {"examples": chosen, "along": along}
+
+
+def described(
+    job: Job, log: LoggedDataset, *, examples: Sequence[int], base: ArrayLike | None = None
+) -> dict[str, Any]:
+    """What happened along the sessions that a policy served in the world."""
+    env = job.world.make(1)
+    return describe(
+        log,
+        level=job.settings.level,
+        item_features=serving_of(env).item_features,
+        user_names=getattr(env.unwrapped, "user_names", ()),
+        base=base,
+        examples=examples,
+    )
 
 
 def fit_encoder(job: Job, show: Show) -> None:
@@ -207,9 +237,15 @@ def compare_one(job: Job, name: str) -> dict[str, Any]:
             seen = serve(held_out, policy, n_sessions=s.curve_sessions, seed=job.seed("curve"))
             point = asdict(mean(seen.returns, s.level))
             curve.append({"policy": name, "decisions": decisions, **point})
-    truth = job.serve(policy)
-    base = np.array(job.run.read_json(f"stages/{LOGGING_STAGE}.json")["returns"])
+    served, logging = job.served(policy), job.run.read_json(f"stages/{LOGGING_STAGE}.json")
+    truth, base = truth_of(served), np.array(logging["returns"])
     rule = GateRule(min_ess=s.min_ess)
     data = reward_data(job.run.path / "logs" / "log", s.seed)
     row = judge(name, policy, data, truth, base, rule=rule, level=s.level, seed=s.seed)
-    return {"row": row, "curve": curve, "by_step": truth.by_step.tolist()}
+    return {
+        "row": row,
+        "curve": curve,
+        "by_step": truth.by_step.tolist(),
+        "first_returns": truth.returns[first_sessions(s.truth_sessions, s.users)].tolist(),
+        "along": described(job, served, examples=logging.get("examples", ()), base=base),
+    }

@@ -24,6 +24,7 @@ from experiments.data.open_bandit import (
 )
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import column_of, scores_of
+from experiments.logs.pages import Evaluated, evaluate_page
 from offpolicy.evaluation import evaluate
 from offpolicy.intervals.inference import Interval
 from offpolicy.report import Report
@@ -83,29 +84,30 @@ def run(settings: Settings) -> int:
     """Evaluate, print, write the run folder."""
     if (settings.log is None) == (settings.data is None):
         raise ValueError("name one input: a saved LOG, or --data open-bandit")
-    report, truth = _open_bandit(settings) if settings.log is None else (_saved(settings), None)
-    print(report.to_markdown())
-    folder = write_run(settings, report, truth)
+    read, truth = _open_bandit(settings) if settings.log is None else (_saved(settings), None)
+    print(read.report.to_markdown())
+    folder = write_run(settings, read, truth)
     print(f"written: {folder / 'report.html'}")
     return 0
 
 
-def write_run(settings: Settings, report: Report, truth: OnPolicyValue | None) -> Path:
+def write_run(settings: Settings, read: Evaluated, truth: OnPolicyValue | None) -> Path:
     """report.json, report.html and settings.json; files appear whole."""
     name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = settings.out or new_folder(Path("results"), f"evaluate-{name}-{stamp}")
-    record: dict[str, Any] = json.loads(report.to_json())
+    record: dict[str, Any] = json.loads(read.report.to_json())
     if truth is not None:
         record["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
     run_folder = RunFolder(folder)
     run_folder.write_json("report.json", record)
-    run_folder.write_text("report.html", report.to_html())
     run_folder.write_json("settings.json", {"settings": asdict(settings), "made": made_with()})
+    made = run_folder.read_json("settings.json")
+    run_folder.write_text("report.html", evaluate_page(read, name, made))
     return folder
 
 
-def _open_bandit(settings: Settings) -> tuple[Report, OnPolicyValue]:
+def _open_bandit(settings: Settings) -> tuple[Evaluated, OnPolicyValue]:
     root = data_root(settings.data_root)
     logging: Literal["random", "bts"] = "random" if settings.target == "bts" else "bts"
     log = load_open_bandit(root, campaign=settings.campaign, policy=logging)
@@ -119,7 +121,7 @@ def _open_bandit(settings: Settings) -> tuple[Report, OnPolicyValue]:
     report = evaluate(log, scores, horizon="one_step", level=settings.level, seed=settings.seed)
     truth = OnPolicyValue(mean_interval(own.reward, settings.level), len(own))
     notes = (how, *compared(report, truth, settings.target))
-    return replace(report, notes=report.notes + notes), truth
+    return Evaluated(replace(report, notes=report.notes + notes), log, scores), truth
 
 
 SHARES = (
@@ -154,7 +156,7 @@ def mean_interval(reward: NDArray[np.float64], level: float) -> Interval:
     return Interval(value, value - z * se, value + z * se, se, level, len(reward))
 
 
-def _saved(settings: Settings) -> Report:
+def _saved(settings: Settings) -> Evaluated:
     if settings.target_scores is None or settings.horizon is None:
         raise ValueError(
             "a saved log needs --target-scores FILE and --horizon: one_step (the target acts once, "
@@ -169,7 +171,7 @@ def _saved(settings: Settings) -> Report:
     scores = scores_of(
         str(settings.target_scores), log, seed=settings.seed, columns=settings.columns
     )
-    return evaluate(
+    report = evaluate(
         log,
         scores,
         horizon=settings.horizon,
@@ -177,3 +179,4 @@ def _saved(settings: Settings) -> Report:
         state=None if settings.state is None else column_of(settings.state, log),
         seed=settings.seed,
     )
+    return Evaluated(report, log, scores)

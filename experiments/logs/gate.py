@@ -12,6 +12,7 @@ import tyro
 from experiments.common.key_values import labelled
 from experiments.logs.item_names import items_beside, open_named_log
 from experiments.logs.log_files import column_of, scores_of
+from experiments.logs.pages import gate_page
 from offpolicy import GateRule, LoggedDataset, Outcome
 from offpolicy.diagnostics import JUDGED
 from offpolicy.gate.guardrails import GuardrailSpec
@@ -63,7 +64,9 @@ class Settings:
     seed: int = 0
     """Of saved policies' draws for the reward model, and of its cross-fitting."""
     out: Path | None = None
-    """Write the JSON record here."""
+    """Write the JSON record here, and the page beside it."""
+    page: Path | None = None
+    """Write the page here."""
 
 
 def run(settings: Settings) -> int:
@@ -93,8 +96,13 @@ def run(settings: Settings) -> int:
         state=None if settings.state is None else column_of(settings.state, log),
     )
     show(report)
+    place = settings.page
     if settings.out is not None:
         write_text(settings.out, report.to_json())
+        place = place or settings.out.with_suffix(".html")
+    if place is not None:
+        write_text(place, gate_page(report, log, candidates, settings.log.stem))
+        print(f"written: {place}")
     return min(STATUS[c.verdict.outcome] for c in report.candidates)
 
 

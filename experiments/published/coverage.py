@@ -33,7 +33,7 @@ class Settings:
     seed: int = 0
     """Of the random numbers."""
     out: Path | None = None
-    """Markdown file to write the table to."""
+    """Markdown file to write the table to; a page with a picture is written beside it."""
 
     def __post_init__(self) -> None:
         if min(self.replicates, self.one_step_sessions, self.sessions, self.truth_sessions) < 2:
@@ -43,6 +43,7 @@ class Settings:
 def run(settings: Settings) -> int:
     """Print the table; write it when asked to."""
     from experiments.published.coverage_figures import Setting, coverage, report
+    from experiments.published.coverage_page import coverage_page
 
     show = Show()
     cases = (
@@ -70,4 +71,7 @@ def run(settings: Settings) -> int:
     print(text)
     if settings.out is not None:
         write_text(settings.out, text)
+        page = settings.out.with_suffix(".html")
+        write_text(page, coverage_page(rows, level=settings.level, text=text))
+        print(f"written: {page}")
     return 0

@@ -20,6 +20,7 @@ __all__ = ["Settings", "run"]
 def run(settings: Settings) -> int:
     """All cells, then the tables; a stopped run goes on with --resume FOLDER."""
     from experiments.study.cells import check, compute_all
+    from experiments.study.page import study_page
     from experiments.study.tables import tables
 
     check(settings)
@@ -36,7 +37,10 @@ def run(settings: Settings) -> int:
     text = tables(settings, computed)
     folder.write_text("tables.md", text)
     print(text)
+    page = study_page(settings, computed, text, folder.read_json("settings.json"))
+    folder.write_text("report.html", page)
     print(f"written: {folder.path / 'tables.md'}")
+    print(f"written: {folder.path / 'report.html'}")
     return 0
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.run_folder import RunFolder, made_with
+from experiments.common.run_folder import RunFolder, made_with, plain
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import preset
+from experiments.train.leaderboard_page import leaderboard_page
 from experiments.train.train_encoder import Tested, describe, figures, fit
-from offpolicy.page import html
 from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import Split
@@ -71,7 +71,7 @@ def run(settings: Settings) -> int:
         print(f"{entry.title}: {tested[entry.title].metrics[0]}", flush=True)
     rows = [row(title, one, tested[BASELINE]) for title, one in tested.items()]
     text = section(rows, data.name, split, verdict(rows))
-    _write(folder, settings, data, split, rows, text)
+    _write(folder, settings, data, split, rows, text, tested)
     print(f"\n{text}\nwritten: {folder.path / 'leaderboard.html'}")
     return 0
 
@@ -149,13 +149,16 @@ def _write(
     split: Split,
     rows: list[dict[str, Any]],
     text: str,
+    tested: dict[str, Tested],
 ) -> None:
-    made = {"settings": dataclasses.asdict(settings), "made": made_with()}
+    made = plain({"settings": dataclasses.asdict(settings), "made": made_with()})
     folder.write_json("settings.json", made)
     folder.write_json(
         "leaderboard.json",
         {"data": data.name, "split": split.rule, "protocol": protocol(split.test), "rows": rows},
     )
     folder.write_text("leaderboard.md", text)
-    body = [html_table(rows), paragraph(verdict(rows)), paragraph("Intervals: 95 %, bootstrap.")]
-    folder.write_text("leaderboard.html", page(f"Encoders on {data.name}", describe(split), body))
+    folder.write_text(
+        "leaderboard.html",
+        leaderboard_page(data.name, rows, tested, BASELINE, describe(split), verdict(rows), made),
+    )

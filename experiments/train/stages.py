@@ -15,8 +15,9 @@ from experiments.common.building import build_with, parameters
 from experiments.common.key_values import literals, pairs, typed
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
-from experiments.common.truth import mean, serve
+from experiments.common.truth import mean, serve, truth_of
 from experiments.common.worlds import make_env
+from experiments.page.along import describe
 from experiments.train.encoder_settings import encoder_settings, known_encoder
 from experiments.train.learning import (
     BEST,
@@ -28,8 +29,9 @@ from experiments.train.learning import (
     rounds,
     save_progress,
 )
-from experiments.train.policy_report import line
+from experiments.train.policy_report import UNIFORM, line
 from experiments.train.policy_settings import Settings
+from offpolicy.sessions.examples import typical_sessions
 from policies import (
     ENCODERS,
     POLICIES,
@@ -207,10 +209,23 @@ def test(training: Training, show: Show) -> dict[str, Any]:
     def judge() -> dict[str, Any]:
         env, seed = make(s, s.users), training.plan.seed_of("test")
         best = load(training.run.path / BEST, serving=serving_of(env))
-        ours, plain = (
-            serve(env, policy, n_sessions=s.test_sessions, seed=seed)
+        logs = [
+            collect(env, policy, n_sessions=s.test_sessions, seed=seed)
             for policy in (best, build("uniform", env))
-        )
+        ]
+        ours, plain = map(truth_of, logs)
+        shown = typical_sessions(plain.returns).tolist()
+        along = [
+            describe(
+                log,
+                level=s.level,
+                item_features=serving_of(env).item_features,
+                user_names=getattr(env.unwrapped, "user_names", ()),
+                base=base,
+                examples=shown,
+            )
+            for log, base in zip(logs, (plain.returns, None), strict=True)
+        ]
         gain = mean(ours.returns - plain.returns, s.level)
         return {
             "value": asdict(mean(ours.returns, s.level)),
@@ -218,6 +233,7 @@ def test(training: Training, show: Show) -> dict[str, Any]:
             "gain": asdict(gain),
             "coverage": ours.coverage,
             "by_step": {"uniform": plain.by_step.tolist(), s.policy: ours.by_step.tolist()},
+            "along": {UNIFORM: along[1], s.policy: along[0]},
         }
 
     with show.stage(f"test: {s.test_sessions:,} sessions of other users"):

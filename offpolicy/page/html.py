@@ -11,8 +11,12 @@ from typing import Any
 from offpolicy.page.glossary import marked, used
 from offpolicy.page.style import PAGE, style
 
-CLASSES = {"WRONG": "wrong", "pass": "pass", "fail": "fail", "cannot tell": "unknown"}
+CLASSES = {
+    "WRONG": "wrong", "pass": "pass", "better": "pass", "yes": "pass", "fail": "fail",
+    "worse": "fail", "cannot tell": "unknown",
+}  # fmt: skip
 PALE = ' class="grey"'
+JOINED = "&#8288;"  # no line breaks here
 
 
 def page(title: str, lead: str, parts: Iterable[str]) -> str:
@@ -146,7 +150,7 @@ def _row(
     cells = [_cell(value, css="left" if name in texts else "") for name, value in row.items()]
     first = str(next(iter(row.values())))
     if first in colours:
-        cells[0] = cells[0].replace(">", f">{swatch(colours[first])}", 1)
+        cells[0] = cells[0].replace(">", f">{swatch(colours[first])}{JOINED}", 1)
     return f"<tr{PALE if pale else ''}>{''.join(cells)}</tr>"
 
 

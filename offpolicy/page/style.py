@@ -35,9 +35,9 @@ RULES = """
 .longplay th, .longplay td { padding: .32rem .6rem; border-bottom: 1px solid var(--line);
   text-align: right; white-space: nowrap; background: var(--bg); color: inherit; }
 .longplay th:first-child, .longplay td:first-child { text-align: left; position: sticky; left: 0;
-  max-width: 16rem; white-space: normal; overflow-wrap: anywhere; min-width: 5.5rem; }
+  max-width: 16rem; white-space: normal; overflow-wrap: break-word; }
 .longplay th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--edge);
-  vertical-align: bottom; }
+  vertical-align: bottom; white-space: normal; }
 .longplay tr.grey td { color: var(--grey); }
 .longplay td.left { text-align: left; white-space: normal; min-width: 14rem; }
 .longplay .badge { font-weight: 700; white-space: nowrap; }
@@ -72,13 +72,13 @@ RULES = """
 @media (max-width: 620px) {
   .longplay .wide { display: none; } .longplay .narrow { display: block; }
   .longplay th, .longplay td { padding: .3rem .4rem; }
-  .longplay th:first-child, .longplay td:first-child { max-width: 8.2rem; }
+  .longplay th:first-child, .longplay td:first-child { max-width: 8.2rem; min-width: 6.4rem; }
 }
 """.strip()
 
 PAGE = """
 html { background: var(--bg); } body { margin: 0; }
-main.longplay { max-width: 70rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+main.longplay { max-width: 78rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 """.strip()
 
 

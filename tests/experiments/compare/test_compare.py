@@ -17,9 +17,11 @@ from experiments.common.pictures import COLOURS
 from experiments.common.tables import text_table
 from experiments.common.truth import Mean, mean
 from experiments.compare.candidates import default_candidates
+from experiments.compare.page import answer
 from experiments.compare.report import bounds, spread, summary
 from experiments.compare.row import holds, right
 from offpolicy import Outcome, read_log
+from tests.experiments.page.checks import faults, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZES = {
@@ -72,9 +74,43 @@ def test_the_logs_are_the_logging_policys_and_whole(run: Path) -> None:
 
 def test_the_page_is_self_contained(run: Path) -> None:
     text = (run / "report.html").read_text()
-    assert text.count("data:image/png;base64,") == 3
-    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert {"Estimates against truth", "Learning", "Where the reward comes from"} <= set(titles)
+    assert {f.name for f in run.glob("*.png")} == {"estimates.png", "learning.png", "steps.png"}
+    assert faults(text) == []
     assert "cannot tell" in text
+
+
+def test_the_page_shows_verdict_value_and_interval_of_every_row(run: Path) -> None:
+    rows = json.loads((run / "report.json").read_text())["policies"]
+    (head, *cells) = rows_of((run / "report.html").read_text(), "policy")
+    assert head[:4] == ["policy", "verdict", "in the world", "true uplift"]
+    assert [cell[:2] for cell in cells] == [[row["policy"], row["verdict"]] for row in rows]
+    for cell, row in zip(cells, rows, strict=True):
+        value, uplift = row["truth"], row["true_uplift"]
+        assert cell[2] == f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+        assert cell[3].startswith(f"{uplift['value']:+.2f} [")
+        assert (cell[4] == "-") == (row["ess"] < 100), "no untrusted estimate is shown"
+
+
+def test_what_to_ship_is_the_first_thing_said() -> None:
+    mean = {"value": 2.0, "low": 1.0, "high": 3.0}
+    row = {
+        "policy": "mine", "verdict": "pass", "right": "right", "truth": mean, "true_uplift": mean,
+        "estimate": mean, "uplift": mean, "ess": 900.0, "sessions": 1000,
+    }  # fmt: skip
+    better = row | {"policy": "surer", "uplift": mean | {"low": 1.5}}
+    plan = {"goal": "to see it", "lines": ["a trial of 10 sessions"]}
+    far = row | {
+        "policy": "far", "verdict": "cannot tell", "right": "no verdict", "ess": 3.0, "plan": plan,
+        "truth": mean | {"value": 9.0},
+    }  # fmt: skip
+    assert "Ship surer: by the log it earns 2.00 [1.00, 3.00]" in answer([row, better], 100)
+    said = answer([row, far], 100)
+    assert "far earned most in the world, 9.00 [1.00, 3.00]" in said
+    assert "a trial of 10 sessions" in said
+    assert "Ship none of these yet" in answer([far], 100)
+    assert "Keep the " in answer([row | {"verdict": "fail"}], 100)
 
 
 def test_a_killed_run_goes_on_where_it_stopped(run: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from experiments.logs.evaluate import Settings, mean_interval, run, write_run
 from experiments.logs.log_files import read_scores
-from offpolicy import LoggedDataset, evaluate, write_log
+from experiments.logs.pages import Evaluated
+from offpolicy import LoggedDataset, TargetScores, evaluate, write_log
 
 ROOT = os.environ.get("LONGPLAY_DATA")
 real = pytest.mark.skipif(not ROOT, reason="LONGPLAY_DATA does not name a folder of real data")
@@ -125,7 +126,8 @@ def test_two_evaluations_of_one_second_have_a_folder_each(
     monkeypatch.setattr("experiments.logs.evaluate.time.strftime", lambda form: "now")
     log = uniform_log(100)
     settings = Settings(log=Path("log"), target_scores=Path("x.npy"), horizon="one_step")
-    report = evaluate(log, np.full(100, 0.25), horizon="one_step")
-    folders = [write_run(settings, report, None) for _ in range(2)]
+    scores = TargetScores(np.full(100, 0.25))
+    read = Evaluated(evaluate(log, scores, horizon="one_step"), log, scores)
+    folders = [write_run(settings, read, None) for _ in range(2)]
     assert [f.name for f in folders] == ["evaluate-log-now", "evaluate-log-now-2"]
     assert all((f / "report.json").exists() for f in folders)

@@ -20,6 +20,7 @@ from experiments.train import learning
 from experiments.train.policy_settings import Settings
 from experiments.train.stages import chosen_settings
 from policies import ENCODERS, POLICIES, load
+from tests.experiments.page.checks import faults
 
 WORLD = "n_items=30 slate_size=2 n_candidates=6 history_length=5 max_steps=12"
 SIZES = "--users 16 --steps 512 --rounds 3 --sessions 24 --test-sessions 32"
@@ -135,7 +136,11 @@ def test_the_folder_explains_itself_and_the_best_policy_loads(
     assert load(run / "best").serving.n_items == 30
     html = (run / "report.html").read_text()
     assert "Learning curve" in html
-    assert "data:image/png" in html
+    assert faults(html) == []
+    test = json.loads((run / "report.json").read_text())["test"]
+    for key, sign in (("value", ""), ("gain", "+")):
+        value, low, high = (f"{test[key][k]:{sign}.2f}" for k in ("value", "low", "high"))
+        assert f"{value} [{low}, {high}] a session" in html.split("Learning curve")[0]
     said = json.loads((run / "report.json").read_text())["said"]
     assert said in capsys.readouterr().out
     assert list((run / "tensorboard").iterdir())

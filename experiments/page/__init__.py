@@ -1,0 +1,1 @@
+"""What the pages of the commands share: sessions described, drawn and shown side by side."""
