@@ -1,0 +1,1 @@
+"""Curves over several seeds and worlds: interquartile means, performance profiles, improvement."""
