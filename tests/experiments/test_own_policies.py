@@ -156,3 +156,42 @@ def test_a_policy_of_ones_own_is_trained_and_kept(
     (best,) = (folder / "runs").glob("*/best")
     kept: Any = load(best)
     assert kept.serving.slate_size == 2
+
+
+def test_pickled_code_runs_only_with_trust(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    from policies import serving_of
+    from policies.adapters.classifier import from_classifier
+
+    env = world()
+    log = collect(env, build("uniform", env), n_sessions=30, seed=0)
+    write_log(log, folder / "log")
+    taught = from_classifier(LogisticRegression(), serving_of(env))
+    taught.update(log)
+    save(taught, folder / "pickled")
+    judged = ["gate", "log", "--target", "pickled", "--horizon", "per_decision"]
+    monkeypatch.delenv("LONGPLAY_TRUST", raising=False)
+    assert main(judged) == 2
+    assert "on a command line with --trust" in capsys.readouterr().err
+    assert main([*judged, "--trust"]) in (0, 1, 3)
+    assert main(judged) == 2  # it was said of one command
+
+
+def test_a_function_of_ones_own_is_released_with_the_log_of_its_sizes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = world()
+    write_log(collect(env, build("uniform", env), n_sessions=10, seed=0), folder / "log")
+    add = ["release", "add", "corner_shop:flat", "--registry", "shop"]
+    assert main(add) == 2
+    assert "say what it serves, --log LOG" in capsys.readouterr().err
+    assert main([*add, "--log", "log"]) == 0
+    assert "is in shop" in capsys.readouterr().out
+    assert (
+        main(["release", "add", "corner_shop:later_items", "--registry", "shop2", "--log", "log"])
+        == 2
+    )
+    assert "cannot be saved" in capsys.readouterr().err

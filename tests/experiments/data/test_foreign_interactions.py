@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from experiments.data.datasets import load
+from experiments.data.datasets import load, of_table
 from experiments.data.guess import guess
 from experiments.data.mapping import column_names, write_mapping
 from offpolicy.storage.tables import read_table
@@ -155,3 +155,45 @@ def test_a_list_that_is_missing_leaves_the_guess_what_it_is() -> None:
     shown = [["a", "b"], None, ["c"]]
     table = pa.table({"shown": shown, "prob": [0.5, 0.2, 0.3], "reward": [1, 0, 1]})
     assert guess(table).columns == {"slate": "shown", "propensity": "prob", "reward": "reward"}
+
+
+class Streamed:
+    """What only speaks Arrow's stream protocol, as a polars frame or a DuckDB relation does."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def frames() -> dict[str, object]:
+    arrow = pa.Table.from_pandas(plays())
+    return {
+        "pandas": plays(), "arrow": arrow, "stream": Streamed(arrow),
+        "mapping": plays().to_dict("list"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "stream", "mapping"])
+def test_frames_in_memory_are_read_as_files_are(tmp_path: Path, kind: str) -> None:
+    plays().to_csv(tmp_path / "plays.csv", index=False)
+    file = load(str(tmp_path / "plays.csv"), columns=COLUMNS)
+    data = of_table(frames()[kind], column_names(COLUMNS), "plays")
+    assert (data.name, data.item_names) == (file.name, file.item_names)
+    assert data.users is not None
+    assert file.users is not None
+    assert data.users.names == file.users.names
+    assert [s.tolist() for s in data.sequences] == [s.tolist() for s in file.sequences]
+    with pytest.raises(ValueError, match="there is no sku, which should be its item"):
+        of_table(frames()[kind], {"item": "sku"})
+
+
+def test_polars_frames_and_duckdb_relations_speak_arrow() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(plays().to_dict("list"))
+    found = of_table(frame, column_names(COLUMNS))
+    assert found.item_names == ("trk_10", "trk_9")
+    duckdb = pytest.importorskip("duckdb")
+    relation = duckdb.connect().from_arrow(frame.to_arrow())
+    assert of_table(relation, column_names(COLUMNS)).item_names == found.item_names

@@ -139,6 +139,65 @@ def test_one_command_writes_what_all_others_read(tmp_path: Path) -> None:
     assert main(["import", "csv", out, "--out", out]) == 2
 
 
+BANNERS = """example 17: aa11 1 0.25 2 3 0:300 1:2
+0 exid:17 11:1 12:4
+1 exid:17 11:2
+0 exid:17 11:1 12:4
+
+example 18: bb22 0 8.0 1 2 0:90
+0 exid:18 11:2
+0 exid:18 11:9
+"""
+CHALLENGE = """68 |l 0.999 |p 320 |f 0:300 1:600
+68 |f 0:300 1:7
+69 |l 0.001 |p 4 |f 0:300 1:7
+69 |f 0:300 1:8
+"""
+
+
+def test_criteo_banners_show_their_first_candidates(tmp_path: Path) -> None:
+    (tmp_path / "it.txt").write_text(BANNERS)
+    log = log_of("criteo", tmp_path / "it.txt")
+    assert log.names_of("session", log.session) == ["17", "18"]
+    assert log.names_of("item", log.slate[0]) == ["11:1 12:4", "11:2"]
+    assert log.slate[1].tolist() == [1, -1]
+    assert log.propensity.tolist() == [0.25, 0.125]  # above 1: an inverse propensity
+    assert log.reward.tolist() == [1, 0]
+    assert log.consumed is not None
+    assert log.consumed.tolist() == [1, -1]
+    assert log.candidates is not None
+    assert log.names_of("item", log.candidates[0]) == ["11:1 12:4", "11:2", "11:1 12:4 #2"]
+    out = tmp_path / "log"
+    assert main(["import", "criteo", str(tmp_path / "it.txt"), "--out", str(out)]) == 0
+    assert read_log(out).hash() == log.hash()
+
+
+def test_criteo_lines_of_one_slot(tmp_path: Path) -> None:
+    (tmp_path / "it.txt").write_text(CHALLENGE)
+    log = log_of("criteo", tmp_path / "it.txt")
+    assert log.slate.tolist() == [[0], [1]]
+    assert (log.propensity.tolist(), log.reward.tolist()) == ([1 / 320, 0.25], [0, 1])
+    assert log.n_items == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BANNERS.replace("2 3 0:300", "2 4 0:300"), "line 1: 17 has 3 candidates below it"),
+        (
+            BANNERS.replace("exid:18 11:9", "exid:19 11:9"),
+            "line 8: .* \\(a candidate of 19 stands under 18",
+        ),
+        (BANNERS.replace("0.25", "much"), "line 1: .* is none of its lines"),
+        ("\n", "holds no impression"),
+    ],
+)
+def test_criteo_text_of_another_layout_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "it.txt").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_format("criteo", tmp_path / "it.txt")
+
+
 def test_every_format_has_a_reader() -> None:
     for name in FORMATS:
         with pytest.raises(FileNotFoundError, match="there is no file"):

@@ -97,8 +97,7 @@ def flat_with_a_taste(observation):
 
 @pytest.fixture
 def slates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Uniform slates of 2 of 12 articles, shuffled, as Parquet and as CSV; a policy in one short
-    file."""
+    """Uniform slates of 2 of 12 articles, shuffled, as Parquet and CSV; a policy in one file."""
     rng = np.random.default_rng(1)
     rows = []
     for s in range(700):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.__main__ import main
 from experiments.logs import check, evaluate
 from experiments.logs.log_files import any_column, open_log, read_scores, scores_of
 from offpolicy import LoggedDataset, write_log
@@ -130,3 +131,16 @@ def test_damaged_tables_are_refused_by_format(
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=said):
         open_log(tmp_path / name, COLUMNS, None)
+
+
+def test_a_foreign_table_is_compacted_by_its_own_names(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    visits = {"visit": ["b", "a", "b", "a"], "at": [2, 4, 1, 3], "shown": [1, 2, 3, 4]}
+    pq.write_table(pa.table(visits), tmp_path / "it.parquet")
+    given = [str(tmp_path / "it.parquet"), str(tmp_path / "out"), "--columns", "session=visit"]
+    assert main(["compact", *given, "time=at"]) == 0
+    (part,) = (tmp_path / "out").glob("*.parquet")
+    assert pq.read_table(part)["shown"].to_pylist() == [4, 2, 3, 1]
+    assert main(["compact", *given, "--session", "shown"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def rated(env: Any, log: LoggedDataset, **settings: Any) -> Policy:
     return prior
 
 
-def over(prior: Policy, env: Any, log: LoggedDataset, name: str = "ppo", **settings: Any) -> Any:
+def over(
+    prior: Policy | None, env: Any, log: LoggedDataset, name: str = "ppo", **settings: Any
+) -> Any:
     """An agent with its networks, which has not learnt yet."""
     agent = build(name, env, prior=prior, **settings)
     assert isinstance(agent, SB3Agent)
@@ -237,3 +240,24 @@ def test_the_parts_of_an_actors_logits_add_up_to_what_is_drawn(sizes: dict[str, 
     [first, _] = parts_of(agent, obs)
     assert list(first.logits) == ["score"]
     np.testing.assert_array_equal(first.logits["score"], prior.distribution(obs).logits)
+
+
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_more_candidates_than_it_learnt_with_are_all_scored(with_prior: bool) -> None:
+    """The whole catalogue on offer: what was on offer in the world has the scores it had there."""
+    env = make_env()
+    log = log_of(env)
+    agent = over(rated(env, log) if with_prior else None, env, log)
+    few = seen(env)
+    assert few.candidates is not None
+    n = serving_of(env).n_items
+    assert few.candidates.shape[1] < n
+    every = replace(
+        few, candidates=np.tile(np.arange(n, dtype=np.int32), (len(few), 1)), eligible=None
+    )
+    wide, narrow = (np.log(agent.distribution(o).first_place()) for o in (every, few))
+    there = np.take_along_axis(wide, few.candidates, axis=1)
+    apart = there - narrow  # the same for all candidates of a user: another normalisation
+    np.testing.assert_allclose(apart - apart[:, :1], 0, atol=1e-5)
+    unseen, user = np.zeros((0, len(agent.serving.response_names))), np.zeros(3)
+    assert len(agent.recommend([], 6, responses=unseen, user=user[: agent.serving.user_size])) == 6
