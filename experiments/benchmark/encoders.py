@@ -16,7 +16,7 @@ from experiments.common.run_folder import RunFolder, made_with
 from policies.encoders import ENCODERS, encoder
 from policies.encoders.data.sequences import Sequences
 
-NETWORKS = ("gru4rec", "sasrec", "esasrec", "bert4rec")
+NETWORKS = ("gru4rec", "sasrec", "esasrec", "bert4rec", "filter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,8 +155,9 @@ def sessions(
     how = "at random" if sequences.times is None else "the last to begin"
     rule = f"whole sessions held out ({how}), every prefix asked"
     needs = "Sessions of two events or more are needed in each part."
-    queries = (prefixes(np.sort(part)) for part in (order[first:second], order[second:]))
-    return Split(sequences.take(~held_out), *queries, rule, needs)
+    validated, tested = np.sort(order[first:second]), np.sort(order[second:])
+    train = sequences.take(~held_out)
+    return Split(train, prefixes(validated), prefixes(tested), rule, needs)
 
 
 def development(split: Split) -> Split:

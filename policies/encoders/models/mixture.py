@@ -22,6 +22,7 @@ from policies.encoders.data.splits import Heldout, sampled
 from policies.encoders.evaluate import check_queries, gains, mid_ranks, score_blocks
 from policies.encoders.registry import ENCODERS
 from policies.encoders.serving.state import State
+from policies.validation import SHARE
 
 SHARES = np.linspace(0, 1, 21)
 ASKED = 8_192  # validation queries that the share is chosen on, at most
@@ -52,14 +53,25 @@ class MixtureConfig:
         return cls(first_settings=parts[0], second_settings=parts[1])
 
     def __post_init__(self) -> None:
-        for name in (self.first, self.second):
-            if name not in ENCODERS:
-                there = ", ".join(sorted(ENCODERS))
-                raise ValueError(f"a mixture of {name!r}: no such encoder; there are {there}")
         if self.pool not in get_args(Pool):
             raise ValueError(f"no pool {self.pool!r}; there are {', '.join(get_args(Pool))}")
-        if self.share is not None and not 0 <= self.share <= 1:
-            raise ValueError(f"need 0 <= share <= 1, or None: {self}")
+        if self.share is not None:
+            SHARE.check("share", self.share)
+        for place in ("first", "second"):
+            _check_part(place, getattr(self, place), getattr(self, f"{place}_settings"))
+
+
+def _check_part(place: str, name: Any, settings: Any) -> None:
+    """There is such an encoder, and it has these settings."""
+    if not isinstance(name, str) or name not in ENCODERS:
+        there = ", ".join(sorted(ENCODERS))
+        raise ValueError(f"{place} is {name!r}: no such encoder; there are {there}")
+    known = [one.name for one in dataclasses.fields(ENCODERS[name].config({}))]
+    if not isinstance(settings, Mapping) or (set(settings) - set(known)):
+        raise ValueError(
+            f"{place}_settings are {settings!r}: give a mapping of settings that {name} has, "
+            f"{', '.join(known)}"
+        )
 
 
 @dataclass(slots=True)

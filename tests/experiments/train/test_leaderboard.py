@@ -282,13 +282,17 @@ def test_the_recipe_looks_at_sizes_and_not_at_names(shop: str) -> None:
     assert settings_for("markov", split) in CHAINS
     got = settings_for("filter", split, ("lr=0.01",))
     assert (got["blocks"], got["length"], got["dropout"], got["lr"]) == (1, 50, 0.3, 0.01)
-    assert got["epochs"] == round(18 * 360**0.5)  # steps: one batch holds all targets
+    assert got["epochs"] == 100  # one batch holds all targets
     mixed = settings_for("mixture", split, ("first=gru4rec", "first.epochs=2"))
     assert mixed["first_settings"] == settings_for("gru4rec", split, ("epochs=2",))
     assert mixed["second_settings"] == settings_for("markov", split)
     films = network(ENCODERS["sasrec"].config({}), Sizes(981_491, 288.0, 96.0))
     assert (films["length"], films["blocks"], films["dropout"]) == (192, 2, 0.1)
-    assert films["epochs"] * 981_491 / films["batch_tokens"] == pytest.approx(12_000, rel=0.05)
+    assert films["epochs"] == 20
+    rare = network(ENCODERS["filter"].config({}), Sizes(131_413, 12.8, 6.0))
+    assert (rare["epochs"], rare["batch_tokens"], rare["dropout"]) == (49, 1000, 0.3)
+    huge = network(ENCODERS["filter"].config({}), Sizes(40_000_000, 12.8, 6.0))
+    assert huge["epochs"] == 5
 
 
 def test_targets_that_repeat_are_said_and_ranked_by_a_named_rule(

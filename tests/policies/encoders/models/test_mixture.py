@@ -76,8 +76,10 @@ def test_parts_of_other_kinds_or_catalogues_are_refused() -> None:
         made(0.5, first="caser")
     with pytest.raises(ValueError, match="no pool 'geometric'; there are log, linear"):
         made(0.5, pool="geometric")
-    with pytest.raises(ValueError, match="0 <= share <= 1"):
+    with pytest.raises(ValueError, match=r"share is 1\.5; a share lies in 0\.\.1"):
         made(1.5)
+    with pytest.raises(ValueError, match="mapping of settings that markov has, skip, decay"):
+        made(0.5, second_settings={"depth": 3})
     arrays = made(0.5).fit(ring()).to_arrays() | {"share": np.array([2.0])}
     with pytest.raises(ValueError, match=r"share of a mixture is 2\.0"):
         type(made(0.5)).from_arrays(made(0.5).config, arrays)

@@ -27,6 +27,10 @@ NAN = float("nan")
         ("sasrec", {"heads": 0}),
         ("esasrec", {"widen": True}),
         ("bert4rec", {"masked": NAN}),
+        ("filter", {"blocks": 1.5}),
+        ("filter", {"dropout": NAN}),
+        ("mixture", {"share": NAN}),
+        ("mixture", {"pool": "mean"}),
     ],
 )
 def test_it_is_refused_by_name(name: str, wrong: dict[str, Any]) -> None:
