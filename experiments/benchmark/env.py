@@ -161,6 +161,7 @@ def run(settings: Settings) -> int:
         f"gymnasium.make: {single_rate(settings.seconds) / 1e3:.1f} thousand steps a second"
     )
     console.print(
-        f"two threads: {two_threads(settings.users, settings.seconds):.2f} times one (CPU time of the stepping thread)"
+        f"two threads: {two_threads(settings.users, settings.seconds):.2f} times one "
+        "(CPU time of the stepping thread)"
     )
     return 0
