@@ -102,8 +102,13 @@ class Decision(NamedTuple):
 
 def act(policy: Policy, obs: Observation, rng: RandomSource) -> Decision:
     """Draw a slate for each user and read its propensity off the same distribution; ValueError for
-    an item outside the policy's catalogue, and what `observed` refuses besides."""
-    obs = observed(obs, policy.serving)
+    an item outside the policy's catalogue, and what `observed` refuses besides.
+
+    Where the class of a policy says `checks_observations = True`, its `distribution` looks at them
+    by itself, and they are not looked at twice.
+    """
+    if getattr(policy, "checks_observations", False) is not True:
+        obs = observed(obs, policy.serving)
     d = policy.distribution(obs)
     action, prefix = drawn(d, rng)
     return Decision(action, items_of(obs, action), prefix[:, -1], conditional(prefix), d)

@@ -73,7 +73,7 @@ def items_of(obs: Observation, action: I32) -> I32:
     """Item ids (B, K) of candidate columns (B, K); -1 stays -1."""
     if obs.candidates is None:
         return action
-    ids = np.take_along_axis(obs.candidates, np.maximum(action, 0), axis=1)
+    ids = np.take_along_axis(np.asarray(obs.candidates), np.maximum(action, 0), axis=1)
     return np.where(action < 0, np.int32(-1), ids).astype(np.int32, copy=False)
 
 

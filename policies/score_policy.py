@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 from warnings import warn
 
 import numpy as np
@@ -65,6 +65,7 @@ class ScorePolicy:
 
     score_model: ScoreModel
     exploration: Exploration
+    checks_observations: ClassVar[bool] = True
 
     recommend = recommend
 

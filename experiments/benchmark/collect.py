@@ -15,12 +15,16 @@ class Settings:
     slate_size: int = 3
     n_candidates: int = 20
     history_length: int = 20
+    n_items: int = 1000
+    warm_steps: int = 10
+    """Vector steps of uniform slates that the encoder is fitted to; items that nobody consumed in
+    them cost a pass over the catalogue wherever they are on offer."""
     policies: tuple[str, ...] = ("uniform", "softmax_encoder")
     repeats: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.users, self.steps, self.repeats) < 1:
-            raise ValueError("users, steps and repeats must be at least 1")
+        if min(self.users, self.steps, self.repeats, self.warm_steps) < 1:
+            raise ValueError("users, steps, repeats and warm_steps must be at least 1")
 
 
 def run(settings: Settings) -> int:
@@ -40,13 +44,14 @@ def run(settings: Settings) -> int:
         slate_size=settings.slate_size,
         n_candidates=settings.n_candidates,
         history_length=settings.history_length,
+        n_items=settings.n_items,
     )
-    warm = collect(env, build("uniform", env), n_steps=10, seed=0)
+    warm = collect(env, build("uniform", env), n_steps=settings.warm_steps, seed=0)
     encoder = ENCODERS["sasrec"](dim=32, blocks=1, length=settings.history_length, epochs=1)
     encoder.fit(consumed_sequences(warm))
     print(
-        f"{settings.users} users, slates of {settings.slate_size} of {settings.n_candidates}, "
-        "one thread"
+        f"{settings.users} users, slates of {settings.slate_size} of {settings.n_candidates} of "
+        f"{settings.n_items} items, one thread"
     )
     for name in settings.policies:
         policy = build(name, env, **({"encoder": encoder} if "encoder" in name else {}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,7 @@ class Constrained:
 
     policy: Policy
     rules: tuple[Rule, ...]
+    checks_observations: ClassVar[bool] = True
 
     recommend = recommend
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies import POLICIES
+from policies import POLICIES, Cap, constrained
+from policies.base import act
 from policies.learning import observed
+from policies.slates.distributions import PlackettLuce
 from tests.factories import make_observation, make_serving
 
 SERVING = make_serving(5, slate_size=1, n_candidates=3)
@@ -43,3 +45,47 @@ def test_a_right_observation_is_itself_and_other_types_become_its_own() -> None:
     assert read.candidates is not None
     assert (read.candidates.dtype, read.user.dtype) == (np.int32, np.float32)
     np.testing.assert_array_equal(read.candidates, SEEN.candidates)
+
+
+class Careless:
+    """A policy of a stranger's, which looks at nothing it is given."""
+
+    serving = SERVING
+
+    def distribution(self, obs: Any) -> PlackettLuce:
+        return PlackettLuce(np.zeros((1, 3)), 1)
+
+    def update(self, log: Any) -> dict[str, float]:
+        return {}
+
+
+RULED = constrained(POLICIES["uniform"].load()(SERVING), Cap("two", np.zeros(5, np.int32), 2))
+
+
+@pytest.mark.parametrize("policy", [Careless(), POLICIES["uniform"].load()(SERVING), RULED])
+def test_whoever_acts_is_shown_checked_ids_alone(policy: Any) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"candidates\[0, 2\] = 5 is outside -1..4"):
+        act(policy, replace(SEEN, candidates=np.array([[0, 1, 5]])), rng)
+    with pytest.raises(ValueError, match=r"history_items\[0, 0\] = -2"):
+        act(policy, replace(SEEN, history_items=np.array([[-2, 0, 0]])), rng)
+    with pytest.raises(ValueError, match="a policy chooses for an Observation"):
+        act(policy, {"user": [[0]]}, rng)
+    shown = act(policy, replace(SEEN, candidates=[[0, 1, 4]]), rng).slate  # type: ignore[arg-type]
+    assert shown.dtype == np.int32
+    assert shown[0, 0] in (0, 1, 4)
+
+
+def test_a_policy_of_scores_is_asked_about_ids_that_are_checked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def counted(obs: Any, serving: Any) -> Any:
+        calls.append(obs)
+        return observed(obs, serving)
+
+    monkeypatch.setattr("policies.base.observed", counted)
+    monkeypatch.setattr("policies.score_policy.observed", counted)
+    act(POLICIES["uniform"].load()(SERVING), SEEN, np.random.default_rng(0))
+    assert len(calls) == 1

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from policies.encoders.base import F32, log_shares
 from policies.slates.compiling import SUMS, njit_cached
 
-ROWS = 256  # users whose scores of the whole catalogue are held at once
+BLOCK = 256, 1024  # users and items whose scores are held at once, so that they stay in the cache
 
 
 def offered_scores(states: F32, items: ArrayLike, table: F32, counts: NDArray[np.int64]) -> F32:
@@ -27,12 +27,13 @@ def offered_scores(states: F32, items: ArrayLike, table: F32, counts: NDArray[np
         )
     out = _products(np.ascontiguousarray(states), np.ascontiguousarray(table), ids.astype(np.int64))
     known = counts > 0
+    blank = ~states.any(axis=1)
     if known.any() and not known.all():
         new = ~known[ids]
-        rows = np.flatnonzero(new.any(axis=1))
+        rows = np.flatnonzero(new.any(axis=1) & ~blank)
         least = _least(states[rows], table[known])
         out[rows] = np.where(new[rows], least[:, None], out[rows])
-    empty = np.flatnonzero(~states.any(axis=1))
+    empty = np.flatnonzero(blank)
     if empty.size:
         out[empty] = log_shares(counts)[ids[empty]]
     return out
@@ -40,11 +41,13 @@ def offered_scores(states: F32, items: ArrayLike, table: F32, counts: NDArray[np
 
 def _least(states: F32, table: F32) -> F32:
     """(B,) the lowest score of any item of a table; all scores are never held at once."""
-    out, columns = torch.empty(len(states)), torch.from_numpy(table).T.contiguous()
-    for start in range(0, len(states), ROWS):
-        part = torch.from_numpy(states[start : start + ROWS])
-        torch.amin(part @ columns, dim=1, out=out[start : start + ROWS])
-    return out.numpy()
+    users, items = BLOCK
+    columns = [part.contiguous() for part in torch.from_numpy(table).T.split(items, dim=1)]
+    parts = torch.from_numpy(states).split(users)
+    least = [
+        torch.stack([(part @ some).amin(dim=1) for some in columns]).amin(dim=0) for part in parts
+    ]
+    return torch.cat(least).numpy() if least else np.zeros(0, np.float32)
 
 
 @njit_cached(SUMS)
