@@ -46,7 +46,9 @@ def test_every_world_has_its_rivals_and_they_have_no_goal() -> None:
     seeds = [{"value": 9.0, "low": 8.0, "high": 10.0, "cpu_seconds": 1.0}]
     for rival in rivals:
         said = line(rival, seeds)
-        assert "rival" in said and "reached" not in said and "missed" not in said
+        assert "rival" in said
+        assert "reached" not in said
+        assert "missed" not in said
 
 
 def test_names_of_rows_are_unique_and_unknown_ones_refused() -> None:
