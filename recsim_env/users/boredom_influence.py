@@ -6,6 +6,11 @@ original's scalar mean: interests flatten, relevance fades below 1, and so five 
 rarer: the immediate-greedy oracle then earns 50.6 instead of 50.0.
 
     interests          = influence interests + (1 - influence) mean of what was clicked, at length 1
+
+With slates of 10 from the whole catalogue the two means differ more. Under the scalar mean uniform
+slates earn 41.2 ± 0.5 and the greedy oracle 150.6 ± 1.9 (standard errors), as SARDINE's own code
+does (42.5 ± 0.6 and 146.5 ± 2.8); under the vector mean of the paper, the default, 50.1 ± 0.4 and
+137.2 ± 1.1. Whoever compares with SARDINE takes `as_published`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ RecSim's environment (Ie et al., 2019, arXiv 1909.04847), on which SlateQ was sh
 documents at every step, so what can be learned of quality is the topic's mean.
 
 Planning pays here: serving topics of high mean quality earns about 265 minutes against about 167 of
-the slate that suits the user best now.
+the slate that suits the user best now. Nearly all of it is static: a ranking that is the same for
+everybody earns 261 minutes, and the planning oracle 281, 7 % more.
 
 With u the interest in a document's topic, q its quality and l its length in minutes:
 

@@ -9,7 +9,9 @@ shown to the agent; they can be learned per item from what happens after it. Rew
 Switches of the config, all off by default, add days between visits (`days`: Retention's law of
 return), `cohorts`, `newcomers` whose preferences are not formed yet, `churn` of the catalogue,
 `quality_noise` of the quality that is observed and interests that `wander` by chance.
-Planning pays here; `longplay benchmark planning` prints by how much, with every switch.
+Planning pays here, `longplay benchmark planning` prints by how much, with every switch. Most of it
+is static: the best ranking that is the same for everybody earns 67.1 of the planning oracle's 79.2
+minutes, so that what is personal pays 18 % (37 % in LongplayPersonal).
 
 With a the cosine of interests and item, b the boredom with its topic, x its clickbait and q its
 quality:

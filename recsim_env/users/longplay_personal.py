@@ -7,7 +7,11 @@ boredom weigh more in what is taken and in how long it is watched (personal tast
 SARDINE, Deffayet et al., 2024). The quality observed after a consumption is q + .3 e, e ~ N(0, 1),
 so that items are rated by averaging. Interests also move by chance, u <- unit(u + .02 e) with e ~
 N(0, I) at each step (preferences as a random walk, as in RecoGym: Rohde et al., 2018), so that
-tastes are tracked, not learnt once. STATIC_LINE
+tastes are tracked, not learnt once.
+
+By `longplay benchmark planning` (1,000 users) the best static ranking that was found earns 46.9 ±
+2.2 minutes a session and the planning oracle 64.3 ± 2.5: what is personal and depends on the state
+pays 37 % ± 5 %. It is the flagship world of `longplay study`.
 """
 
 from __future__ import annotations

@@ -188,6 +188,16 @@ def test_boredom_and_influence_as_published(rule: oracle.Rule, mean: float, se: 
     agrees(total, mean, se)
 
 
+@pytest.mark.parametrize(
+    ("rule", "mean", "se"), [(oracle.random_slates, 42.5, 0.6), (oracle.greedy_oracle, 146.5, 2.8)]
+)
+def test_boredom_and_influence_in_slates_of_ten_as_published(
+    rule: oracle.Rule, mean: float, se: float
+) -> None:
+    total = played("BoredomInfluence", 100, rule, config=as_published(), slate_size=10).total
+    agrees(total, mean, se)
+
+
 def test_boredoms_signature() -> None:
     greedy = played("Boredom", 100, oracle.greedy_oracle).total
     planned = played("Boredom", 100, oracle.look_ahead).total

@@ -9,10 +9,10 @@ import pytest
 
 from offpolicy import LoggedDataset
 from policies import build, collect, load, save, score_log
-from policies.baselines.item_means import ItemMeans
-from policies.baselines.item_return import ItemReturn, item_values
-from policies.baselines.searched_rule import Rule, SearchedRule
 from policies.observation import observation_of
+from policies.rivals.item_means import ItemMeans
+from policies.rivals.item_return import ItemReturn, item_values
+from policies.rivals.searched_rule import Rule, SearchedRule
 from tests.factories import make_env, make_serving
 
 

@@ -18,7 +18,6 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
-from policies.baselines.item_means import ItemMeans
 from policies.baselines.uniform import uniform
 from policies.configured import configured, part
 from policies.encoders.base import Encoder
@@ -26,6 +25,7 @@ from policies.improve.kernels import Kernels
 from policies.learning import learning_log
 from policies.observation import Observation, Serving
 from policies.one_user import recommend
+from policies.rivals.item_means import ItemMeans
 from policies.rollout import collect
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores, pick
