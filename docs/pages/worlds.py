@@ -16,6 +16,10 @@ from recsim_env.model import UserModel, load_model
 
 PLANNING = "experiments/results/planning.md"
 FITTED = {"Calibrated": "calibrated", "Served": "served"}  # of data, made by `calibrate`
+NO_GAP = (
+    "None is recorded. `longplay benchmark planning` measures that of a registered world; that of "
+    "a fitted one depends on its data."
+)
 FUNCTIONS = (
     "sample", "score", "none", "worth", "respond", "advance", "leaves", "observe", "plan",
 )  # fmt: skip
@@ -125,7 +129,7 @@ def _code(user_model: UserModel) -> str:
 def _gap(name: str) -> str:
     rows = [row for row in planning_rows() if row[0].split(",")[0] == name]
     if not rows:
-        return "None is recorded: what planning gains depends on the data that it is fitted to."
+        return NO_GAP
     table = [
         "| world | random | greedy oracle | planning oracle | planner | gap |",
         "|---|---:|---:|---:|---|---:|",
