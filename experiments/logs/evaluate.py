@@ -167,7 +167,8 @@ def _saved(settings: Settings) -> Evaluated:
     target = settings.target or settings.target_scores
     if target is None or settings.horizon is None:
         raise ValueError(
-            "a saved log needs --target POLICY and --horizon: one_step (the target acts once, "
+            "a saved log needs --target-scores FILE and --horizon, or --target POLICY and "
+            "--horizon: one_step (the target acts once, "
             "in states the logging policy reached) or per_decision, trajectory, marginal (it "
             "serves whole sessions)"
         )
