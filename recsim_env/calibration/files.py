@@ -46,10 +46,10 @@ def write_files(folder: Path, said: Mapping[str, Any], arrays: Mapping[str, NDAr
     kept = io.BytesIO()
     settings = np.frombuffer(text, np.uint8)
     all_of_it = dict(arrays) | {SETTINGS: settings}
-    np.savez_compressed(kept, allow_pickle=False, **all_of_it)
+    np.savez_compressed(kept, **all_of_it)  # numpy 2.0 takes no allow_pickle
     if sum(array.nbytes + 256 for array in all_of_it.values()) > most_bytes(kept.tell()):
         kept = io.BytesIO()  # nearly nothing but zeros: as large in the file as in memory
-        np.savez(kept, allow_pickle=False, **all_of_it)
+        np.savez(kept, **all_of_it)
     with _alone(folder):
         left = _aside(folder)
         fresh = {
