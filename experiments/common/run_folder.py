@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -244,8 +244,16 @@ def made_with() -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": sys.argv[1:],
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in names},
+        "threads": os.environ.get("OMP_NUM_THREADS"),  # other numbers of them sum in other orders
+        "versions": {name: _version(name) for name in names},
     }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # a checkout on the path
+        return "not installed"
 
 
 def plain(value: Any) -> Any:

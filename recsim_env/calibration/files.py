@@ -29,7 +29,7 @@ if sys.platform != "win32":
 CONFIG, ARRAYS = "config.json", "arrays.npz"
 KEYS = ("model", "serving", "n_topics", "names", "config")
 SETTINGS = "settings"  # in arrays.npz: config.json as bytes
-DENSEST = 1_040  # bytes that deflate makes of one at most (RFC 1951): 1,032, and headers
+DENSEST, ROOM = 64, 2**24  # bytes in memory of one in the file, at most, and what is always free
 AGAIN = "calibrate the world again"
 
 
@@ -45,7 +45,11 @@ def write_files(folder: Path, said: Mapping[str, Any], arrays: Mapping[str, NDAr
     text = json.dumps(about | {"digest": _digest(about)}, indent=2).encode()
     kept = io.BytesIO()
     settings = np.frombuffer(text, np.uint8)
-    np.savez_compressed(kept, allow_pickle=False, **arrays, **{SETTINGS: settings})
+    all_of_it = dict(arrays) | {SETTINGS: settings}
+    np.savez_compressed(kept, **all_of_it)  # numpy 2.0 takes no allow_pickle
+    if sum(array.nbytes + 256 for array in all_of_it.values()) > most_bytes(kept.tell()):
+        kept = io.BytesIO()  # nearly nothing but zeros: as large in the file as in memory
+        np.savez(kept, **all_of_it)
     with _alone(folder):
         left = _aside(folder)
         fresh = {
@@ -148,6 +152,9 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     content = _content(file)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            declared = sum(one.file_size for one in archive.infolist())
+            if declared > most_bytes(len(content)):
+                raise ValueError(f"{len(content)} bytes say that they hold {declared}")
             parts = {one.filename: _array(archive, one) for one in archive.infolist()}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, KeyError, ValueError,
             TypeError, SyntaxError, OverflowError) as error:  # fmt: skip
@@ -155,10 +162,13 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     return {name.removesuffix(".npy"): array for name, array in parts.items()}
 
 
+def most_bytes(size: int) -> int:
+    """What a file of that size may ask for in memory."""
+    return DENSEST * size + ROOM
+
+
 def _array(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array. Its shape is held against what the file can hold before memory is asked for."""
-    if part.file_size > DENSEST * (part.compress_size + 1):
-        raise ValueError(f"{part.filename} says {part.file_size} bytes, more than there can be")
+    """One array. Its shape is held against what the file holds before memory is asked for."""
     with archive.open(part) as file:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

@@ -49,7 +49,7 @@ def join_log(
     Raises LogError where the folder exists, no session is over, or events are not of this shape.
     """
     folder = Path(folder)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise LogError(f"{folder} exists; give a new folder for the joined log.")
     partial = folder.with_name(f".{folder.name}.joining")
     shutil.rmtree(partial, ignore_errors=True)
