@@ -42,11 +42,11 @@ def offered_scores(states: F32, items: ArrayLike, table: F32, counts: NDArray[np
 def _least(states: F32, table: F32) -> F32:
     """(B,) the lowest score of any item of a table; all scores are never held at once."""
     users, items = BLOCK
-    columns = [part.contiguous() for part in torch.from_numpy(table).T.split(items, dim=1)]
-    parts = torch.from_numpy(states).split(users)
-    least = [
-        torch.stack([(part @ some).amin(dim=1) for some in columns]).amin(dim=0) for part in parts
-    ]
+    columns = [torch.from_numpy(table[i : i + items].T.copy()) for i in range(0, len(table), items)]
+    least = []
+    for i in range(0, len(states), users):
+        part = torch.from_numpy(states[i : i + users])
+        least.append(torch.stack([(part @ some).amin(dim=1) for some in columns]).amin(dim=0))
     return torch.cat(least).numpy() if least else np.zeros(0, np.float32)
 
 
