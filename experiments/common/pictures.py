@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 INK, GRID, TRUTH = "#1d2733", "#d9dee5", "#111111"
 COLOURS = (
     "#3366aa", "#cc6633", "#2a9d62", "#9955bb", "#bb3355", "#888833", "#338899", "#777777",
-    "#e3a008", "#6b4226", "#ee82c3", "#66b7ee",
+    "#e3a008", "#6b4226", "#ee82c3", "#66b7ee", "#2b2d7c",
 )  # fmt: skip
 VERDICT = {"pass": "#2a9d62", "fail": "#bb3355", "cannot tell": "#8a94a0"}
 
