@@ -47,12 +47,18 @@ IE = KnownWorld(
 KNOWN_BOREDOM = "random 8.6, greedy oracle 50.8, limit 100"
 BOREDOM = KnownWorld("Boredom", "recsim_env/Boredom-v0", KNOWN_BOREDOM)
 LATENT = KnownWorld("Boredom, interests shown", BOREDOM.env, KNOWN_BOREDOM, {"observe": "latent"})
+TENS = KnownWorld(
+    "Boredom, 10 of 1000",
+    BOREDOM.env,
+    "random 42.9, greedy oracle 145.4, published 143.5",
+    {"slate_size": 10},
+)
 SATISFACTION = KnownWorld(
     "LongTermSatisfaction",
     "recsim_env/LongTermSatisfaction-v0",
     "gain of a session over the better of uniform slates and the best fixed clickbait level",
 )
-WORLDS = (IE, LATENT, SATISFACTION, BOREDOM)
+WORLDS = (IE, LATENT, SATISFACTION, BOREDOM, TENS)
 ALTERNATE = {"gamma": 0.9, "windows": (1, 3, 5, 10), "entropy": 0.001, "batch_size": 512}
 
 AGENTS = (
@@ -121,6 +127,18 @@ AGENTS = (
         users=128,
         goal=60.0,
         each=55.0,
+    ),
+    Target(
+        world=TENS,
+        agent="PPO",
+        policy="ppo",
+        settings=ALTERNATE,
+        falling=True,
+        steps=100_000,
+        rounds=10,
+        users=128,
+        goal=143.5,
+        each=143.5,
     ),
 )
 

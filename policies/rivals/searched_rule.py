@@ -36,6 +36,7 @@ from policies.wrapped import vectorised
 
 F64 = NDArray[np.float64]
 OnSteps = Callable[[int], None]
+USUAL = 10  # decisions of a session, by which a small number of them is shared among the rules
 WARM = 16_000  # decisions under uniform slates that item means come from, where no log was given
 
 
@@ -45,7 +46,7 @@ class SearchedRuleConfig(Exploration):
 
     population: int = 32  # rules of a generation
     elite: float = 0.25  # share of them that say where the next are drawn
-    sessions: int = 16  # whole sessions that each serves, at the least
+    sessions: int = 16  # whole sessions that each serves; fewer where `learn` has few decisions
     smoothing: float = 0.5  # share of the spread that a generation hands on, whatever its best are
     seed: int = 0
 
@@ -156,19 +157,26 @@ class SearchedRule:
             )
             self.prepare(warm)
             self.steps += len(warm)
+        sessions = min(
+            max(total_steps // (self.config.population * USUAL), 1), self.config.sessions
+        )
         goal = self.steps + total_steps
         while self.steps < goal:
-            self._generation(env, np.random.default_rng([self.config.seed, seed, self.steps]))
+            self._generation(
+                env, sessions, np.random.default_rng([self.config.seed, seed, self.steps])
+            )
             if on_steps is not None:
                 on_steps(self.steps)
 
-    def _generation(self, env: VectorEnv[Any, Any, Any], rng: np.random.Generator) -> None:
+    def _generation(
+        self, env: VectorEnv[Any, Any, Any], sessions: int, rng: np.random.Generator
+    ) -> None:
         c, size = self.config, self.rule.size
         spread = self.spread if len(self.spread) else np.ones(size)
         drawn = self.rule.weights + spread * rng.standard_normal((c.population, size))
         values = np.concatenate(
             [
-                self._values(env, drawn[at : at + env.num_envs], int(rng.integers(2**31)))
+                self._values(env, drawn[at : at + env.num_envs], sessions, int(rng.integers(2**31)))
                 for at in range(0, c.population, env.num_envs)
             ]
         )
@@ -176,12 +184,12 @@ class SearchedRule:
         self.rule.weights = best.mean(axis=0)
         self.spread = c.smoothing * spread + (1.0 - c.smoothing) * best.std(axis=0, ddof=1)
 
-    def _values(self, env: VectorEnv[Any, Any, Any], drawn: F64, seed: int) -> F64:
+    def _values(self, env: VectorEnv[Any, Any, Any], drawn: F64, sessions: int, seed: int) -> F64:
         """Mean return (M,) of rules (M, P), M at most the number of slots: a slot has one rule."""
         n = env.num_envs
         which = np.arange(n) % len(drawn)
         rules = Rule(self.rule.kernels, self.rule.means, drawn[which])
-        each = -(-self.config.sessions * len(drawn) // n)
+        each = -(-sessions * len(drawn) // n)
         log = collect(env, ScorePolicy(rules, Exploration()), n_sessions=each * n, seed=seed)
         self.steps += len(log)
         returns = log.session_rewards().reshape(n, each).mean(axis=1)

@@ -3,7 +3,8 @@
 RecSim's environment (Ie et al., 2019, arXiv 1909.04847). Nothing about the user moves, so the slate
 of highest expected immediate reward is optimal and the planning gap is 0: what pays is finding out
 the type. `greedy by quality` is the trap: the common topic's documents are worse, and a third of
-the users like them better.
+the users like them better. What there is to gain is static: one ranking for everybody earns 31.8
+clicks, and the best slates where the type is known 32.1, 0.8 % more.
 
     affinity[z]        = exp(normal(strong if z is the type's topic else weak, affinity_sd))
     logit of document  = affinity[topic] + quality, of no click = no_click

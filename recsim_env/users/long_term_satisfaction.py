@@ -3,7 +3,8 @@
 RecSim's "choc/kale" environment (Ie et al., 2019, arXiv 1909.04847). The original's sensitivity of
 .01 has no trade-off at all (all chocolate is optimal); one exists for about .06 to .085, so the
 default here is .07 and `sensitivity=.01` is the faithful preset. Even at .07 the best constant
-clickbait beats pure chocolate by 4 %: planning pays, but little.
+clickbait beats pure chocolate by 4 %: planning pays, but little, and what it pays is static: one
+ranking for everybody earns 959, and the planning oracle 962.
 
 With c the clickbait of the document, which stands first and is always consumed:
 

@@ -1,6 +1,6 @@
 """LongplayPersonal: Longplay where it matters who the user is and what happened so far.
 
-In Longplay a ranking of the items that is the same for all users at all times earns 84 % of what
+In Longplay a ranking of the items that is the same for all users at all times earns 85 % of what
 the planning oracle does, and quality is observed without noise, so that one consumption tells it
 for ever. This variant has the same equations (see `longplay`) and other constants. Preferences and
 boredom weigh more in what is taken and in how long it is watched (personal taste; satiation:

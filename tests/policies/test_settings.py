@@ -177,17 +177,21 @@ def test_so_is_one_that_would_be_fine_tuned_and_one_in_an_item_table() -> None:
 
 USERS = 16
 world = env_of(USERS, n_items=20, history_length=4)
-LIVE = ["ppo", "maskable_ppo", "a2c", "dqn", "qrdqn", "sac", "td3", "slateq"]
+LIVE = ["ppo", "maskable_ppo", "a2c", "dqn", "qrdqn", "sac", "td3", "slateq", "searched_rule"]
 LEAST = {"dqn": 65, "qrdqn": 65, "sac": 65, "td3": 65, "slateq": 100}  # of a first call
 
 
 def agent_of(name: str) -> Any:
+    if name == "searched_rule":
+        return build(name, world(), population=4, sessions=1)
     small = {"warm": 100, "batch_size": 32} if name == "slateq" else {}
     return build(name, world(), hidden=8, **small)
 
 
 def updates(agent: Any) -> int:
     """Updates of its optimizer so far."""
+    if hasattr(agent, "rule"):  # every decision is one of a generation
+        return int(agent.steps)
     if hasattr(agent, "model"):
         return 0 if agent.model is None else agent.model._n_updates
     if agent.networks is None:

@@ -16,6 +16,8 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "cohorts": {"cohorts": True},
     "newcomers": {"newcomers": 0.5},
     "churn": {"churn": 0.5},
+    "noisy quality": {"quality_noise": 0.3},
+    "wander": {"wander": 0.02},
 }
 
 
@@ -82,3 +84,28 @@ def test_churning_items_are_not_offered_outside_their_windows() -> None:
         shown = obs["candidates"]
         assert np.all((since[shown] <= tick) & (tick < until[shown]))
         obs, *_ = env.step(env.action_space.sample())
+
+
+def test_observed_quality_is_the_items_own_with_noise_of_the_given_size() -> None:
+    settings = {"no_choice": -50.0, "leave_base": -50.0}
+    noisy, plain = made(2000, quality_noise=0.3, **settings), made(2000, **settings)
+    action = np.tile(np.arange(3), (2000, 1))
+    seen = []
+    for env in (noisy, plain):
+        env.reset(seed=0)
+        obs, *_ = env.step(action)
+        seen.append((obs["history_items"][:, -1], obs["history_responses"][:, -1, 2]))
+    np.testing.assert_array_equal(seen[0][0], seen[1][0])  # the same users take the same items
+    error = seen[0][1] - seen[1][1]
+    assert abs(error.mean()) < 4 * 0.3 / 2000**0.5
+    assert error.std() == pytest.approx(0.3, rel=0.07)  # four standard errors
+
+
+def test_interests_wander_where_nothing_is_taken() -> None:
+    # unit(u + .02 e) in 16 dimensions: the cosine to u is 1 - 15/2 (.02)^2 = .9970 on average
+    env = made(1000, wander=0.02, no_choice=50.0, leave_base=-50.0)
+    env.reset(seed=0)
+    before = env.live.users["interest"].copy()
+    env.step(env.action_space.sample())
+    cosine = (env.live.users["interest"] * before).sum(axis=1)
+    assert cosine.mean() == pytest.approx(0.9970, abs=0.0003)
