@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 LIGHT = (
     "#2b62b5", "#c2571a", "#1d8a55", "#8a45b5", "#b52d52", "#7d7a1c", "#1f8497", "#9a6a43",
-    "#c08a00", "#5b4fd0", "#c74f9a", "#4d8fc9",
+    "#c08a00", "#5b4fd0", "#c74f9a", "#4d8fc9", "#5f6b2e", "#7a1f2b",
 )  # fmt: skip
 DARK = (
     "#7fadf2", "#f39a63", "#5fcf98", "#c995ee", "#f2809d", "#d0cb62", "#63cadd", "#d3a983",
-    "#f0c14b", "#a9a0ff", "#f29ad0", "#a5d3f7",
+    "#f0c14b", "#a9a0ff", "#f29ad0", "#a5d3f7", "#b7c98a", "#e6a0a8",
 )  # fmt: skip
 BASELINES = ("logging policy", "uniform slates")  # what others are held against: ink, dashed
 
