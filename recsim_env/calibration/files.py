@@ -45,7 +45,7 @@ def write_files(folder: Path, said: Mapping[str, Any], arrays: Mapping[str, NDAr
     text = json.dumps(about | {"digest": _digest(about)}, indent=2).encode()
     kept = io.BytesIO()
     settings = np.frombuffer(text, np.uint8)
-    all_of_it = dict(arrays) | {SETTINGS: settings}
+    all_of_it: dict[str, Any] = dict(arrays) | {SETTINGS: settings}
     np.savez_compressed(kept, **all_of_it)  # numpy 2.0 takes no allow_pickle
     if sum(array.nbytes + 256 for array in all_of_it.values()) > most_bytes(kept.tell()):
         kept = io.BytesIO()  # nearly nothing but zeros: as large in the file as in memory
