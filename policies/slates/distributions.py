@@ -62,11 +62,7 @@ class PlackettLuce:
         _check_table("logits", self.logits)
 
     def sample(self, rng: RandomSource) -> I32:
-        return self.drawn(rng)[0]
-
-    def drawn(self, rng: RandomSource) -> tuple[I32, F64]:
-        """A sample and its `prefix`, in one pass."""
-        return raced(self.logits, self.places, rng)
+        return raced(self.logits, self.places, rng)[0]
 
     def prefix(self, slate: I32) -> F64:
         return chances(self.logits, slate)
@@ -155,6 +151,8 @@ def _check_table(name: str, x: F64) -> None:
 def drawn(d: SlateDistribution, rng: RandomSource) -> tuple[I32, F64]:
     """One slate per user (B, K) and its prefix probabilities (B, K); a distribution that has both
     from one pass has a method of this name."""
+    if type(d) is PlackettLuce:  # a subclass may have a `sample` or `prefix` of its own
+        return raced(d.logits, d.places, rng)
     at_once: Callable[[RandomSource], tuple[I32, F64]] | None = getattr(d, "drawn", None)
     if at_once is not None:
         return at_once(rng)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from policies.slates.distributions import PlackettLuce, masked, top_places
+from policies.slates.distributions import PlackettLuce, drawn, masked, top_places
 from policies.slates.row_streams import RowStreams
 
 
@@ -43,7 +43,7 @@ def test_a_race_draws_what_gumbel_noise_of_the_same_numbers_does(
     table = logits(scale, width)
     d, keys = PlackettLuce(table, places), np.arange(60, dtype=np.uint64)
     ours, theirs = np.random.default_rng(5), np.random.default_rng(5)
-    slate, chance = d.drawn(ours)
+    slate, chance = drawn(d, ours)
     assert np.array_equal(slate, top_places(table + theirs.gumbel(size=table.shape), places))
     assert ours.random() == theirs.random()  # as many numbers were drawn
     streams = top_places(table + RowStreams(keys).gumbel(size=table.shape), places)
@@ -55,13 +55,13 @@ def test_a_race_draws_what_gumbel_noise_of_the_same_numbers_does(
 
 def test_alike_columns_have_exact_shares_and_the_slates_of_noise() -> None:
     d, rng = PlackettLuce(np.zeros((50, 20)), 3), np.random.default_rng(1)
-    slate, chance = d.drawn(rng)
+    slate, chance = drawn(d, rng)
     noise = np.random.default_rng(1).gumbel(size=(50, 20))
     assert np.array_equal(slate, top_places(noise, 3))
     assert (chance == [1 / 20, 1 / 20 * (1 / 19), 1 / 20 * (1 / 19) * (1 / 18)]).all()
     assert np.array_equal(d.prefix(slate), chance)
     assert (d.first_place() == 1 / 20).all()
-    few = PlackettLuce(np.zeros((4, 2)), 3).drawn(rng)
+    few = drawn(PlackettLuce(np.zeros((4, 2)), 3), rng)
     assert (np.sort(few[0]) == [-1, 0, 1]).all()
     assert (few[1] == [0.5, 0.5, 0.5]).all()
 
@@ -69,7 +69,7 @@ def test_alike_columns_have_exact_shares_and_the_slates_of_noise() -> None:
 @pytest.mark.parametrize("scale", [700, 5000])
 def test_columns_whose_weights_vanish_beside_the_best_still_have_their_order(scale: float) -> None:
     table = logits(scale, 8)
-    slate, chance = PlackettLuce(table, 8).drawn(np.random.default_rng(0))
+    slate, chance = drawn(PlackettLuce(table, 8), np.random.default_rng(0))
     expected = top_places(table + np.random.default_rng(0).gumbel(size=table.shape), 8)
     assert np.array_equal(slate, expected)
     assert (chance[:, -1] > 0).all()
