@@ -157,7 +157,7 @@ def test_notebooks_are_kept_without_output() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--slate-size", "30"], "a slate of 30 cannot be drawn from 20 candidates"),
+        (["--slate-size", "30"], "a slate of 30 from 20 items must repeat one"),
         (["--policies", "best"], "no row 'best'; there are 'uniform'"),
         (["--encoder", "gpt"], "no encoder 'gpt'; there are"),
         (["--data", "ml-100k", "--data-root", "/nowhere"], "/nowhere"),

@@ -20,9 +20,9 @@ from tests.factories import SIZES, make_env
 def test_every_encoder_is_fitted_at_its_small_sizes(name: str, tmp_path: Path) -> None:
     items = np.random.default_rng(0).integers(SIZES["n_items"], size=(12, 8))
     world = EnvFactory("tiny", make_env, Sequences.from_lists(items, n_items=SIZES["n_items"]))
-    settings = Settings(encoder=name, seed=3, history_length=6)
+    settings = Settings(encoder=name, seed=3)
     job = Job(settings, RunFolder(tmp_path), world)
     fit_encoder(job, Show())
     encoder = job.encoder()
-    assert encoder.config == ENCODERS[name].small(length=6, seed=3, threads=1).config
+    assert encoder.config == ENCODERS[name].small(length=SIZES["history_length"], seed=3, threads=1).config
     assert np.isfinite(encoder.scores(items)).all()

@@ -35,7 +35,7 @@ def test_the_leaderboard_names_the_best_and_what_is_not_shown_to_be_below_it() -
     good, bad = rng.integers(0, 3, 400).astype(float), rng.integers(20, 99, 400).astype(float)
     ranks = {"skip-Markov": good, "popularity": bad, "sasrec": good[::-1].copy()}
     tested = {
-        n: train_encoder.Tested(metrics(rank), {}, rank, 1.0, int(n == "sasrec"))
+        n: train_encoder.Tested(metrics(rank), {}, rank, None, 1.0, int(n == "sasrec"))
         for n, rank in ranks.items()
     }
     rows = [row(title, one, tested["skip-Markov"]) for title, one in tested.items()]
