@@ -69,7 +69,8 @@ def _ordered(row: Row) -> dict[str, Any]:
 
 
 def _against(best: str, title: str, tested: Mapping[str, Tested]) -> dict[str, str]:
-    gap = paired_difference(*(gains(tested[x].rank, 10)[METRIC] for x in (best, title)))
+    pair = (gains(tested[x].rank, 10)[METRIC] for x in (best, title))
+    gap = paired_difference(*pair, group=tested[best].group)
     sign = (gap.low > 0) - (gap.high < 0)
     return {
         "encoder": title,

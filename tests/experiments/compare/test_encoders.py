@@ -24,5 +24,8 @@ def test_every_encoder_is_fitted_at_its_small_sizes(name: str, tmp_path: Path) -
     job = Job(settings, RunFolder(tmp_path), world)
     fit_encoder(job, Show())
     encoder = job.encoder()
-    assert encoder.config == ENCODERS[name].small(length=SIZES["history_length"], seed=3, threads=1).config
+    assert (
+        encoder.config
+        == ENCODERS[name].small(length=SIZES["history_length"], seed=3, threads=1).config
+    )
     assert np.isfinite(encoder.scores(items)).all()

@@ -57,4 +57,5 @@ def test_every_kind_of_0_1_is_there() -> None:
     assert {p.name for p in (FOLDER / "encoders").iterdir()} >= ENCODERS.keys() - NEW
 
 
-NEW = {"one_step", "fitted_q", "filter", "mixture"}  # what the registries gained after 0.1
+# what the registries gained after 0.1
+NEW = {"one_step", "fitted_q", "item_return", "searched_rule", "filter", "mixture"}
