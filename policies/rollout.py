@@ -220,6 +220,9 @@ class BySlot:
                 for name, x in row.items()
             }
         for name, x in row.items():
+            if x.dtype != self.columns[name].dtype:  # whole numbers in one step, others in the next
+                wide = np.result_type(x, self.columns[name])
+                self.columns[name] = self.columns[name].astype(wide, copy=False)
             self.columns[name][:, self.steps] = x
         self.begun.append(begun)
         self.steps += 1

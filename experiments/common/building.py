@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.common.key_values import labelled, pairs, typed
+from experiments.common.run_folder import INSIDE
 from offpolicy import LoggedDataset
 from policies import ENCODERS, POLICIES, Encoder, Policy, Serving, build, load, serving_of
 from policies.saving import checkpoint
@@ -18,9 +19,6 @@ from policies.saving import checkpoint
 def parameters(policy: str) -> frozenset[str]:
     """Names of the settings that a policy's builder takes."""
     return frozenset(inspect.signature(POLICIES[policy].load()).parameters) - {"serving"}
-
-
-INSIDE = ("", "checkpoint", "best", "policy")  # where a run folder holds what it learnt
 
 
 def saved_in(given: Path) -> Path:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from offpolicy.storage.atomic import write_bytes
 
 SETTINGS, STATE, LOCK, FAILED = "settings.json", "state.json", ".lock", "failed"
 INPUTS = "inputs"  # of settings.json: what was read, by path
+INSIDE = ("", "checkpoint", "best", "policy")  # where a run folder holds what it learnt
 ACCOUNTS = ("manifest.json", "config.json", "arrays.npz")  # of what a folder of them holds
 HOW = ("resume", "out", "workers", "executor", "shard")  # say how a run is done, not what it finds
 _begun: ContextVar[Path | None] = ContextVar("begun", default=None)
@@ -113,24 +115,33 @@ def begin(path: Path, command: str, settings: Any) -> RunFolder:
 
 def digests(settings: Any) -> dict[str, str]:
     """sha256 of each file that a run's settings name, and of what says what is in each folder of
-    a log, a world or a model; by path."""
-    found: dict[str, str] = {}
+    a log, a world or a model; by path. Texts are looked through: of "label=FOLDER" FOLDER is one.
+    """
+    found: dict[str, str | None] = {}
     for name, value in dataclasses.asdict(settings).items():
         for one in () if name in HOW else value if isinstance(value, tuple) else (value,):
-            named = isinstance(one, str) and (os.sep in one or "." in one)
-            if named or isinstance(one, Path):
-                found |= {str(one): sha for sha in _sha256(Path(one))}
-    return found
+            words = re.split("[=,]", one) if isinstance(one, str) else []
+            for path in [str(one), *words] if isinstance(one, str | Path) else []:
+                found[path] = _sha256(Path(path)) if path else None
+    return {path: sha for path, sha in found.items() if sha is not None}
 
 
-def _sha256(path: Path) -> list[str]:
+def _sha256(path: Path) -> str | None:
     """Of a file, or of a folder's own account of itself; of nothing else."""
     whole = hashlib.sha256()
-    files = [path] if path.is_file() else [f for n in ACCOUNTS if (f := path / n).is_file()]
+    inner = (path / name / account for name in INSIDE for account in ACCOUNTS)
+    files = [one for one in (path, *inner) if _is_file(one)]
     for file in files:
         with file.open("rb") as content:
             whole.update(hashlib.file_digest(content, "sha256").digest())
-    return [whole.hexdigest()] if files else []
+    return whole.hexdigest() if files else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a text that is too long for a path
+        return False
 
 
 def _check_inputs(resume: Path, before: Any, now: dict[str, str]) -> None:

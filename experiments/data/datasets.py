@@ -249,7 +249,12 @@ def of_table(
     import pyarrow as pa
 
     given = source if isinstance(source, Mapping) else arrow_table(source)
-    table = pa.table(dict(given)) if isinstance(given, Mapping) else given
+    try:
+        table = pa.table(dict(given)) if isinstance(given, Mapping) else given
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(
+            f"{name} is no table: {error}. Give columns of one length, each of one kind of value"
+        ) from None
     return _interactions(name, events_of(table, Path(name), columns))
 
 

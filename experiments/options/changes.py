@@ -20,7 +20,8 @@ def changed(settings: type, before: dict[str, Any], changes: list[str]) -> dict[
 
     users=64: a field. policy.gamma=0.99: a setting of the policy, which the field `policy_set`
     holds, or `set` in a command that has no other. gamma=0.99: the same, in a command with a field
-    `set` and none called gamma. What stands later replaces what stands earlier.
+    `set` and none called gamma. first.epochs=30: the same of a part, in a command with a field
+    `set` and none called first. What stands later replaces what stands earlier.
 
     Raises ValueError for a text that is no setting, and for a key that is no field.
     """
@@ -37,7 +38,8 @@ def changed(settings: type, before: dict[str, Any], changes: list[str]) -> dict[
         holder = _holder(name, bool(dot), fields)
         if holder is None:
             raise ValueError(f"{OPTION} {change}: {_unknown(key, fields)}")
-        mine = inner if dot else key
+        part = holder == OWN and name not in (*fields, OWN)
+        mine = key if part or not dot else inner
         kept = [t for t in _pairs(settings, out, holder) if t.partition("=")[0] != mine]
         out[holder] = [*kept, f"{mine}={text}"]
     return out
@@ -72,8 +74,7 @@ def value_of(text: str) -> Any:
 def _holder(name: str, dotted: bool, fields: list[str]) -> str | None:
     if dotted and name + SUFFIX in fields:
         return name + SUFFIX
-    about_it = not dotted or name in fields or name == OWN
-    return OWN if OWN in fields and about_it else None
+    return OWN if OWN in fields else None
 
 
 def _pairs(settings: type, values: dict[str, Any], holder: str) -> list[str]:

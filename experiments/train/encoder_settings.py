@@ -45,10 +45,10 @@ def _of_mixture(option: str, texts: dict[str, str]) -> dict[str, Any]:
     """Settings of a mixture: its own, and first.key or second.key of its parts."""
     config = type(ENCODERS["mixture"].config({}))
     own = {key: text for key, text in texts.items() if "." not in key}
-    if unknown := sorted(own.keys() - {*PARTS, "share"}):
+    if unknown := sorted(own.keys() - {*PARTS, "share", "pool"}):
         raise ValueError(
             f"{option} {unknown[0]}={own[unknown[0]]}: encoder 'mixture' takes first, second, "
-            "share, and settings of its parts as first.key=value and second.key=value"
+            "share, pool, and settings of its parts as first.key=value and second.key=value"
         )
     made = typed(option, own, config)
     names = config(**made)

@@ -51,7 +51,7 @@ class Settings:
     repeats an item, else filter."""
     set: tuple[str, ...] = ()
     """Settings of the encoder that differ from the recipe: epochs=30 lr=0.002 ...; of
-    the parts of a mixture: first=gru4rec first.epochs=30 second.skip=10 share=0.6 ..."""
+    the parts of a mixture: first=gru4rec first.epochs=30 second.skip=10 pool=linear ..."""
     known_items: bool = False
     """Networks begin at what the data set says of its items (genres, brand and categories)."""
     tensorboard: bool = False

@@ -200,8 +200,9 @@ def arrow_table(source: Any) -> Any:
     if hasattr(source, "__arrow_c_stream__"):
         try:
             table = pa.table(source)
-        except (pa.ArrowException, OverflowError) as error:  # Decimal, UUID, large ints: by columns
-            if hasattr(source, "columns"):
+            table.validate(full=True)  # or offsets could reach beyond what was handed over
+        except (pa.ArrowException, OverflowError, ValueError) as error:  # of types, or no stream
+            if hasattr(source, "columns"):  # Decimal, UUID, large ints: by columns
                 return {str(name): source[name] for name in source.columns}
             raise LogError(
                 f"the {type(source).__name__} cannot be read as an Arrow table: {error}. Give its "

@@ -36,14 +36,20 @@ def raced(logits: F64, places: int, rng: Any) -> tuple[I32, F64]:
 def chances(logits: F64, slate: NDArray[np.integer[Any]]) -> F64:
     """Probability (B, K) that the first l places are those of a slate (B, K), for l = 1..K.
 
-    Raises ValueError for a slate of other rows, and for columns outside -1..C-1.
+    Raises ValueError for a slate of other rows or kind, and for columns outside -1..C-1.
     """
-    given, (rows, width) = np.ascontiguousarray(slate, np.int32), logits.shape
-    if given.ndim != 2 or len(given) != rows or given.max(initial=-1) >= width:
+    rows, width = logits.shape
+    if slate.ndim != 2 or len(slate) != rows or slate.dtype.kind not in "iu":
         raise ValueError(
-            f"a slate of shape {given.shape} and columns up to {given.max(initial=-1)} for logits "
-            f"{logits.shape}: give a row for each of {rows} users, of columns below {width}"
+            f"a slate of {slate.dtype} {slate.shape} for logits {logits.shape}: give whole "
+            f"numbers, a row for each of {rows} users"
         )
+    if slate.max(initial=-1) >= width or slate.min(initial=0) < -1:
+        raise ValueError(
+            f"a slate of columns {slate.min()} to {slate.max()} for logits {logits.shape}: give "
+            f"columns below {width}, -1 = an empty place"
+        )
+    given = np.ascontiguousarray(slate, np.int32)
     weights = _weights(logits) if logits.any() else np.ones(logits.shape)
     return _places(_doubles(logits), weights, np.empty((0, 0)), given, False)
 

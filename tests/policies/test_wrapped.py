@@ -103,6 +103,28 @@ def test_what_changes_the_infos_is_refused_by_name() -> None:
         uniform_log(wrappers.DictInfoToList(many()))
 
 
+class WholeAtFirst(VectorWrapper):
+    """Responses are whole numbers until one is not: as some worlds of others give them."""
+
+    steps = 0
+
+    def step(self, actions: Any) -> Any:
+        *step, infos = self.env.step(actions)
+        self.steps += 1
+        kind = np.int64 if self.steps == 1 else np.float64
+        return *step, dict(infos) | {"responses": infos["responses"].astype(kind)}
+
+
+@pytest.mark.parametrize("size", [{"n_steps": 5}, {"n_sessions": 8}])
+def test_a_column_that_begins_in_whole_numbers_is_not_cut_to_them(size: dict[str, int]) -> None:
+    env = many()
+    policy = build("uniform", env)
+    plain, log = (collect(e, policy, **size, seed=0) for e in (env, WholeAtFirst(many())))
+    later = log.step > 0
+    assert later.any()
+    np.testing.assert_array_equal(log.responses[later], plain.responses[later])
+
+
 class Repeating:
     """Shows column 0 at every place, and claims to be sure of it."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,13 @@ def _filled(rows: list[Any], empty: float, kind: Any) -> NDArray[Any]:
 
 def _banners(path: Path) -> Iterator[Banner]:
     open_one: Banner | None = None
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for at, line in enumerate(lines, 1):
-            where, words = f"{path}, line {at}", line.split()
-            if not words:
+            where = f"{path}, line {at}"
+            if not line.strip():
                 continue
             try:
+                words = line.decode("utf-8-sig" if at == 1 else "utf-8").split()
                 begun = _header(words, where)
                 if begun is not None:
                     if open_one is not None:
@@ -91,7 +93,7 @@ def _banners(path: Path) -> Iterator[Banner]:
                 if words[0] != "example":
                     _add(open_one, words, where)
             except (ValueError, IndexError) as error:
-                said = line.strip()[:80]
+                said = line.decode("utf-8", "replace").strip()[:80]
                 raise ValueError(f"{where}: {said!r} is none of its lines ({error})") from None
     if open_one is not None:
         yield open_one
@@ -102,10 +104,12 @@ def _header(words: list[str], where: str) -> Banner | None:
     if words[0] == "example":
         name, _, clicked, chance, slots, candidates = words[1:7]
         return Banner(
-            name.rstrip(":"), where, float(clicked), _chance(chance), int(slots), int(candidates)
+            name.rstrip(":"), where, _flag(clicked), _chance(chance), int(slots), int(candidates)
         )
     if "|l" in words:
         cost = float(words[words.index("|l") + 1])
+        if not 0 <= cost <= 1:
+            raise ValueError(f"the cost is {cost}; it lies between 0, a click, and 1")
         chance = words[words.index("|p") + 1]
         return Banner(words[0], where, float(cost < CLICKED), _chance(chance), 1)
     return None
@@ -117,15 +121,23 @@ def _add(banner: Banner | None, words: list[str], where: str) -> None:
         mine, features = words[0], words[words.index("|f") + 1 :]
         click = banner.reward if banner is not None and not banner.products else 0.0
     else:
-        mine, features, click = words[1].removeprefix("exid:"), words[2:], float(words[0])
+        mine, features, click = words[1].removeprefix("exid:"), words[2:], _flag(words[0])
     if banner is None or mine != banner.name:
         raise ValueError(f"a candidate of {mine} stands under {banner and banner.name}")
     banner.products.append(" ".join(features))
     banner.clicks.append(click)
 
 
+def _flag(text: str) -> float:
+    if (number := float(text)) not in (0, 1):
+        raise ValueError(f"{text} is no click: write 0 or 1")
+    return number
+
+
 def _chance(text: str) -> float:
     number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError(f"the propensity is {text}; it is above 0, and finite")
     return 1 / number if number > 1 else number
 
 
@@ -141,8 +153,8 @@ def _checked(banner: Banner) -> Banner:
 
 def _apart(products: list[str]) -> list[str]:
     """Names of the candidates of a banner: equal ones are told apart by their place."""
-    seen, out = Counter[str](), list[str]()
+    out: dict[str, None] = {}
     for product in products:
-        seen[product] += 1
-        out.append(product if seen[product] == 1 else f"{product} #{seen[product]}")
-    return out
+        numbered = (f"{product} #{place}" for place in count(2))
+        out[next(name for name in chain([product], numbered) if name not in out)] = None
+    return list(out)

@@ -111,11 +111,12 @@ class Mixture:
         )
 
     def fit(self, sequences: Sequences, *, valid: Heldout | None = None) -> Self:
-        """Fit both parts, networks with early stopping on `valid`; then as `join`."""
+        """Fit both parts, networks with early stopping on `valid`, mixtures with their share chosen
+        on it; then as `join`."""
         fitted: list[Encoder] = []
         for part in self.parts:
             learn: Any = part.fit
-            stops = valid is not None and hasattr(part, "curve")
+            stops = valid is not None and (hasattr(part, "curve") or isinstance(part, Mixture))
             fitted.append(learn(sequences, valid=valid) if stops else learn(sequences))
         return self.join(*fitted, valid=valid)
 

@@ -59,6 +59,25 @@ def test_nor_with_a_folder_that_changed(tmp_path: Path, file: str) -> None:
         open_run(tmp_path, "some", settings, run.path)
 
 
+@pytest.mark.parametrize("text", ["{}", "mine={}", "other,encoder={},alpha=0.5"])
+@pytest.mark.parametrize("inside", ["", "policy", "checkpoint"])
+def test_nor_with_a_model_that_a_text_names(tmp_path: Path, text: str, inside: str) -> None:
+    """Of its own folder, or of the run folder that it was learnt in."""
+    model = tmp_path / "learnt" / inside
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("1")
+    settings = Settings(columns=("uniform", text.format(tmp_path / "learnt")))
+    run = begun(tmp_path, settings)
+    (model / "config.json").write_text("2")
+    with pytest.raises(ValueError, match="learnt is not what it was"):
+        open_run(tmp_path, "some", settings, run.path)
+
+
+def test_texts_that_no_path_can_be(tmp_path: Path) -> None:
+    run = begun(tmp_path, Settings(columns=("linucb,alpha=0.5," * 400, "a.\0b", "=,")))
+    assert run.read_json("settings.json")["inputs"] == {}
+
+
 def test_what_is_no_file_or_of_an_older_run_is_not_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "out.md"
     out.write_text("a result")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import pytest
 from experiments.data.datasets import load, of_table
 from experiments.data.guess import guess
 from experiments.data.mapping import column_names, write_mapping
+from offpolicy import LogError
 from offpolicy.storage.tables import read_table
 
 COLUMNS = ("user=user_id", "item=track_id", "timestamp=played_at", "reward=completed")
@@ -197,3 +200,30 @@ def test_polars_frames_and_duckdb_relations_speak_arrow() -> None:
     duckdb = pytest.importorskip("duckdb")
     relation = duckdb.connect().from_arrow(frame.to_arrow())
     assert of_table(relation, column_names(COLUMNS)).item_names == found.item_names
+
+
+def lying() -> dict[str, object]:
+    """Streams that hold other things than they say, as memory of another program may."""
+    ends = pa.py_buffer(np.array([0, 1_000, 2], np.int32))  # of two texts, in two bytes
+    beyond = pa.Array.from_buffers(pa.string(), 2, [None, ends, pa.py_buffer(b"ab")])
+    codes = pa.array([0, 7], pa.int32())
+    unnamed = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b"]), safe=False)
+    items = {"offsets": beyond, "codes": unnamed}
+    said = {
+        name: pa.table({"user": [1, 1], "item": item, "timestamp": [1, 2]})
+        for name, item in items.items()
+    }
+    return said | {"no stream": SimpleNamespace(__arrow_c_stream__=lambda requested=None: 5)}
+
+
+@pytest.mark.parametrize("kind", ["offsets", "codes", "no stream"])
+def test_a_stream_that_lies_is_no_table(kind: str) -> None:
+    table: Any = lying()[kind]
+    with pytest.raises(LogError, match="the Streamed cannot be read as an Arrow table: "):
+        of_table(Streamed(table))
+
+
+@pytest.mark.parametrize("item", [["a"], ["a", 3], [["a"], 3], 3])
+def test_columns_that_make_no_table_are_refused(item: object) -> None:
+    with pytest.raises(ValueError, match=r"mine is no table: .* Give columns of one length"):
+        of_table({"user": [1, 1], "item": item, "timestamp": [1, 2]}, name="mine")

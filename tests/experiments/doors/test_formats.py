@@ -198,6 +198,31 @@ def test_criteo_text_of_another_layout_is_refused(tmp_path: Path, text: str, sai
         read_format("criteo", tmp_path / "it.txt")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"1 |l nan |p .5 |f a", "the cost is nan"),
+        (b"1 |l 999 |p .5 |f a", "the cost is 999"),
+        (b"1 |l .9 |p inf |f a", "the propensity is inf"),
+        (b"1 |l .9 |p nan |f a", "the propensity is nan"),
+        (b"1 |l .9 |p .5 |f \xff", "can't decode byte 0xff"),
+        (b"example 1: x 7 4.0 1 1 0:3", "7 is no click"),
+        (b"example 1: x 0 4.0 1 1 0:3\nnan exid:1 2:3", "nan is no click"),
+    ],
+)
+def test_criteo_values_that_cannot_be(tmp_path: Path, line: bytes, said: str) -> None:
+    (tmp_path / "it.txt").write_bytes(b"\n" + line + b"\n")
+    with pytest.raises(ValueError, match=f"line [23]: .*{said}"):
+        read_format("criteo", tmp_path / "it.txt")
+
+
+def test_criteo_products_whose_names_look_like_numbered_ones(tmp_path: Path) -> None:
+    (tmp_path / "it.txt").write_text("\ufeff1 |l .9 |p .5 |f a #2\n1 |f a\n1 |f a\n", "utf-8")
+    log = log_of("criteo", tmp_path / "it.txt")
+    assert log.candidates is not None
+    assert log.names_of("item", log.candidates[0]) == ["a #2", "a", "a #3"]
+
+
 def test_every_format_has_a_reader() -> None:
     for name in FORMATS:
         with pytest.raises(FileNotFoundError, match="there is no file"):

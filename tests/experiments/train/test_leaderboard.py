@@ -12,6 +12,7 @@ import pytest
 
 from experiments.benchmark import encoders as benchmark_encoders
 from experiments.data import datasets
+from experiments.options.changes import changed
 from experiments.train import leaderboard
 from experiments.train import train_encoder as pretrain_encoder
 from experiments.train.encoder_settings import encoder_settings, settings_for
@@ -132,6 +133,17 @@ def test_models_of_a_file_that_changed_are_trained_again(
     assert after != before
     assert rows() == after
     assert "epoch   1 of 2" not in capsys.readouterr().out
+
+
+def test_parts_of_a_mixture_are_set_on_the_command_line() -> None:
+    texts = ["first.epochs=3", "set.second.skip=9", "pool=linear", "first.epochs=4"]
+    put = changed(pretrain_encoder.Settings, {}, texts)["set"]
+    assert put == ["second.skip=9", "pool=linear", "first.epochs=4"]
+    assert typed_for("mixture", *put) == {
+        "pool": "linear", "first_settings": {"epochs": 4}, "second_settings": {"skip": 9},
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="pool"):
+        typed_for("mixture", "pool=cubic")
 
 
 def test_settings_take_the_type_of_their_field() -> None:

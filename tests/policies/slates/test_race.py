@@ -86,8 +86,11 @@ def test_slates_that_were_not_drawn() -> None:
         ([-1, 0], [0.0, 0.0]),  # an empty place, though columns were left
     ):
         np.testing.assert_allclose(d.prefix(np.array([slate])), [wanted], atol=1e-15)
-    for wrong in ([[0, 3]], [[0, 1], [1, 0]]):
+    for wrong in ([[0, 3]], [[-2, 0]], [[2**32, 0]]):  # which is 0 in 32 bits
         with pytest.raises(ValueError, match="columns below 3"):
+            d.prefix(np.array(wrong))
+    for wrong in ([[0, 1], [1, 0]], [[0.6, 1.0]]):
+        with pytest.raises(ValueError, match="a row for each of 1 users"):
             d.prefix(np.array(wrong))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from policies.encoders import ENCODERS, Heldout, Sequences
 from policies.encoders.evaluate import ndcg
+from policies.encoders.models import mixture as mixture_module
 from policies.encoders.models.mixture import best_share, mixed
 
 PAIR = {"first": "popularity", "second": "markov"}
@@ -63,6 +64,16 @@ def test_the_share_is_the_one_that_ranks_validation_best() -> None:
     assert made(None, pool="linear").fit(ring(), valid=queries()).share < 1
     assert made(None).fit(ring()).share == 0.5  # nothing to choose on
     assert made(0.9).fit(ring(), valid=queries()).share == 0.9  # given
+
+
+def test_a_mixture_within_a_mixture_chooses_its_share_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixture_module, "best_share", lambda *asked: 0.35)
+    outer = ENCODERS["mixture"](first="mixture", second="popularity", first_settings=PAIR)
+    outer.fit(ring(), valid=queries())
+    assert (outer.share, outer.parts[0].share) == (0.35, 0.35)
+    again = type(outer).from_arrays(outer.config, outer.to_arrays())
+    ids = np.array([[3, 4], [-1, -1]])
+    np.testing.assert_array_equal(again.scores(ids), outer.scores(ids))
 
 
 def test_parts_of_other_kinds_or_catalogues_are_refused() -> None:
