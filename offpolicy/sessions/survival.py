@@ -14,6 +14,8 @@ from offpolicy.estimators.terms import F64, I64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.sessions.steps import Curve, Steps, banded, share_bounds, steps_of
 
+GROUPS = 20  # of the units, for the jackknife
+
 
 class Survival(NamedTuple):
     """Staying and leaving at steps 0..T-1."""
@@ -30,14 +32,14 @@ class Decomposition(NamedTuple):
     staying: Curve  # chance to reach the step
     reward: Curve  # mean reward of those who reach it
     product: Curve  # mean reward a session at this step; their sum is the return of a session
+    without: Without | None = None  # a group of the units: what `split` needs for its intervals
 
 
-class Split(NamedTuple):
-    """Where the difference between two returns comes from; the parts add up to the whole."""
+class Without(NamedTuple):
+    """Staying and reward while there without each of G groups of the units in turn."""
 
-    total: float
-    staying: float  # because users stay longer, or leave sooner
-    reward: float  # because they are worth more, or less, while they are there
+    staying: F64  # (G, T)
+    reward: F64  # (G, T) not a number where nobody else reaches the step
 
 
 class _Risk(NamedTuple):
@@ -100,25 +102,24 @@ def decomposition(log: LoggedDataset, *, level: float = 0.95) -> Decomposition:
     whole = survival(log, level=level)
     reward = banded(np.array(mean), np.array(mean_se), np.array(present), level)
     both = banded(np.array(product), np.array(product_se), s.unit.n, level)
-    return Decomposition(whole.staying, reward, both)
+    return Decomposition(whole.staying, reward, both, _without(log, s))
 
 
-def split(one: Decomposition, other: Decomposition) -> Split:
-    """The return of `one` less that of `other`, split into staying and reward while there.
-
-    At each step S1 m1 - S2 m2 = (S1 - S2)(m1 + m2)/2 + (m1 - m2)(S1 + S2)/2, the symmetric split
-    (Kitagawa, 1955). Where one log never gets so far, its reward there is taken to be the other's.
-    """
-    n = max(len(one.staying.value), len(other.staying.value))
-    stay_1, stay_2 = (_padded(d.staying.value, n, 0.0) for d in (one, other))
-    paid_1, paid_2 = (_padded(d.reward.value, n, np.nan) for d in (one, other))
-    paid_1, paid_2 = (
-        np.where(np.isnan(paid_1), paid_2, paid_1),
-        np.where(np.isnan(paid_2), paid_1, paid_2),
+def _without(log: LoggedDataset, s: Steps) -> Without:
+    """Units are dealt to 20 groups, or one each, in the order in which they appear."""
+    groups = min(GROUPS, s.unit.n)
+    key = s.unit.code % groups * s.n_steps + s.step
+    leaves = left_at(log).astype(np.float64)
+    present, left, paid = (
+        np.bincount(key, s.weight * x, groups * s.n_steps).reshape(groups, s.n_steps)
+        for x in (np.ones(len(log)), leaves, log.reward)
     )
-    staying = float(((stay_1 - stay_2) * (paid_1 + paid_2) / 2).sum())
-    reward = float(((paid_1 - paid_2) * (stay_1 + stay_2) / 2).sum())
-    return Split(staying + reward, staying, reward)
+    rest = 1.0 - np.eye(groups)  # sums of the others: a difference of totals is not exactly 0
+    there, gone, reward = rest @ present, rest @ left, rest @ paid
+    hazard = np.divide(gone, there, out=np.zeros_like(gone), where=there > 0)
+    staying = np.cumprod(np.hstack([np.ones((groups, 1)), 1 - hazard[:, :-1]]), axis=1)
+    mean = np.divide(reward, there, out=np.full_like(reward, np.nan), where=there > 0)
+    return Without(staying, mean)
 
 
 def left_at(log: LoggedDataset) -> NDArray[np.bool_]:
@@ -171,7 +172,3 @@ def _by_unit(s: Steps, unit: I64, x: F64) -> F64:
 
 def _size(x: F64) -> float:
     return float(np.sqrt(x @ x))
-
-
-def _padded(x: F64, n: int, fill: float) -> F64:
-    return np.concatenate([x, np.full(n - len(x), fill)])
