@@ -110,7 +110,8 @@ def _decomposition(described: Described) -> Decomposition:
     without = None
     if groups is not None:
         without = Without(*(np.array([*map(numbers, groups[k])]) for k in Without._fields))
-    return Decomposition(*(_read(described[name]) for name in names), without)
+    staying, reward, product = (_read(described[name]) for name in names)
+    return Decomposition(staying, reward, product, without)
 
 
 def _read(curve: Mapping[str, Sequence[float | None]]) -> Curve:
