@@ -45,13 +45,15 @@ class Without(NamedTuple):
 class _Risk(NamedTuple):
     """One step of the product-limit estimate."""
 
-    rows: I64  # rows of the step
+    step: int
+    rows: I64  # its rows
     at_risk: float
     left: float
     staying: float  # chance to reach the step
     log_influence: F64  # (U,) of each unit on log(staying)
     hazard: float
     hazard_influence: F64  # (U,)
+    observations: float  # units that the rows are worth: (sum w)^2 / sum w^2 over units
 
 
 def survival(log: LoggedDataset, *, level: float = 0.95) -> Survival:
@@ -61,7 +63,8 @@ def survival(log: LoggedDataset, *, level: float = 0.95) -> Survival:
     as long as it was seen: cutting must not depend on what would have come. In a log without any
     such mark users leave where their sessions end. The standard error is Greenwood's (1926) where
     a unit has one session, and clustered where users have several. Bounds are Wilson's with the
-    effective number of observations (Dorey and Korn, 1987).
+    effective number of observations (Dorey and Korn, 1987); where none have left, or all, that is
+    (sum w)^2 / sum w^2 over units: their number where they count alike.
 
     Raises:
         LogError: a session has missing steps, or there are fewer than 2 units.
@@ -140,13 +143,14 @@ def _risks(log: LoggedDataset, s: Steps) -> Iterator[_Risk]:
     ends = np.searchsorted(s.step[order], np.arange(s.n_steps + 1))
     leaves = left_at(log).astype(np.float64)
     staying, influence = 1.0, np.zeros(s.unit.n)
-    for low, high in pairwise(ends.tolist()):
+    for step, (low, high) in enumerate(pairwise(ends.tolist())):
         rows = order[low:high]
         w, gone = s.weight[rows], leaves[rows]
         at_risk, left = float(w.sum()), float(w @ gone)
         hazard = left / at_risk
         own = _by_unit(s, s.unit.code[rows], w * (gone - hazard)) / at_risk
-        yield _Risk(rows, at_risk, left, staying, influence, hazard, own)
+        seen = at_risk**2 / _size(_by_unit(s, s.unit.code[rows], w)) ** 2
+        yield _Risk(step, rows, at_risk, left, staying, influence, hazard, own, seen)
         staying *= 1 - hazard
         if hazard < 1:
             influence = influence - own / (1 - hazard)
@@ -154,15 +158,16 @@ def _risks(log: LoggedDataset, s: Steps) -> Iterator[_Risk]:
 
 def _shares(r: _Risk) -> tuple[float, ...]:
     """At risk, left, staying and its effective observations, hazard and its."""
-    stay_n = _observations(r.staying, r.staying * _size(r.log_influence), r.at_risk)
-    return (
-        r.at_risk, r.left, r.staying, stay_n, r.hazard,
-        _observations(r.hazard, _size(r.hazard_influence), r.at_risk),
-    )  # fmt: skip
+    stay_n = np.inf  # every session reaches its first step
+    if r.step:
+        stay_n = _observations(r.staying, r.staying * _size(r.log_influence), r.observations)
+    hazard_n = _observations(r.hazard, _size(r.hazard_influence), r.observations)
+    return r.at_risk, r.left, r.staying, stay_n, r.hazard, hazard_n
 
 
 def _observations(share: float, se: float, seen: float) -> float:
-    """Independent observations that a share with this standard error is worth."""
+    """Independent observations that a share with this standard error is worth; where all units are
+    alike, as many as were seen."""
     return share * (1 - share) / se**2 if se > 0 else seen
 
 

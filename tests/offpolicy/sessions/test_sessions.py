@@ -54,7 +54,7 @@ def test_survival_is_the_product_limit_with_greenwoods_error() -> None:
     n = (3 / 8) * (5 / 8) / greenwood  # effective observations
     middle = (3 / 8 + Z**2 / (2 * n)) / (1 + Z**2 / n)
     assert s.staying.low[2] + s.staying.high[2] == pytest.approx(2 * middle)
-    assert s.staying.high[0] == 1
+    assert (s.staying.low[0], s.staying.high[0]) == (1, 1), "every session reaches its first step"
     assert 0 < s.hazard.low[0] < 1 / 4 < s.hazard.high[0] < 1
 
 
@@ -70,6 +70,18 @@ def test_clustered_bounds_are_wider_where_users_act_alike() -> None:
     wide, narrow = (survival(x).staying for x in (alike, once))
     np.testing.assert_array_equal(wide.value, narrow.value)
     assert wide.high[1] - wide.low[1] > narrow.high[1] - narrow.low[1]
+
+
+def test_where_nobody_leaves_users_count_and_not_sessions_or_their_weights() -> None:
+    # Wilson's bounds of 0 of n: [0, z^2 / (n + z^2)]
+    length, ends = [1] + [2] * 11, ["left"] + ["cut"] * 11  # one leaves, at step 0
+    once = log_of(length, ends)
+    assert survival(once).hazard.high[1] == pytest.approx(Z**2 / (11 + Z**2))
+    user = np.repeat([0, 1, 2, 3], [1, 8, 8, 6])  # 11 sessions of 3 users
+    few = survival(log_of(length, ends, user=user)).hazard.high[1]
+    assert few == pytest.approx(Z**2 / (11**2 / (4**2 + 4**2 + 3**2) + Z**2))
+    kept = log_of(length, ends, row_weight=np.full(23, 10.0))
+    assert survival(kept).hazard.high[1] == pytest.approx(Z**2 / (11 + Z**2))
 
 
 def test_reward_is_staying_times_reward_while_there() -> None:
@@ -172,6 +184,9 @@ def test_segments_have_means_that_hold_together() -> None:
     label = np.array(["a", "a", "a", "b", "b", "c"])
     a, b = by_segment(log, label)
     assert (a.name, a.sessions, a.value.value, a.value.units) == ("a", 3, 2, 2)
+    thinned = log_of([1] * 6, ["left"] * 6, row_weight=np.array([1.0, 1, 2, 1, 1, 1]))
+    weighed, _ = by_segment(thinned, np.array(["a", "a", "a", "b", "b", "b"]))
+    assert weighed.value.value == pytest.approx((1 + 2 + 2 * 3) / 4), "kept with a chance of 1/2"
     assert (b.name, b.value.value) == ("b", 4.5)
     assert a.value.level == pytest.approx(0.975)
     # units of a: (1 - 2) + (2 - 2) = -1 and 3 - 2 = 1, each of 3 sessions: se^2 = 2/1 * (1 + 1) / 9
