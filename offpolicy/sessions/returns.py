@@ -46,11 +46,10 @@ def by_segment(
 ) -> list[Segment]:
     """Mean return of a session in each segment, in the order of their names.
 
-    labels: (N,) of decisions; that of its first decision is the session's. Sessions that were kept
-    with a known chance count by it. values: (S,) means of
-    these instead of returns, such as paired differences to another policy. Intervals are clustered
-    by user and hold all together with `level` (Bonferroni); segments with fewer than 2 users are
-    left out.
+    labels: (N,) of decisions; that of its first decision is the session's. values: (S,) means of
+    these instead of returns, such as paired differences to another policy. Sessions count by their
+    `row_weight`. Intervals are clustered by user and hold all together with `level` (Bonferroni);
+    segments with fewer than 2 users are left out.
 
     Raises:
         LogError: labels or values of another shape, or more than 200 segments.
