@@ -71,6 +71,8 @@ def test_cells_are_escaped_coloured_and_greyed() -> None:
     assert '<span class="badge pass">pass</span>' in text
     assert '<tr class="grey"><td>b</td>' in text
     assert html.table([]) == "<p>(no rows)</p>"
+    named = html.table([{"policy": "better", "reason": "passable", "verdict": "pass (near)"}])
+    assert named.count("badge") == 1, "neither a name nor a word that begins so is a verdict"
 
 
 def test_ticks_are_round_and_inside() -> None:
