@@ -72,7 +72,9 @@ USERS: dict[str, str] = {
 
 
 def register(name: str, module: str) -> None:
-    """Make `recsim_env/NAME-v0` of a module that holds a `MODEL: UserModel`."""
+    """Make `recsim_env/NAME-v0` of a module that holds a `MODEL: UserModel`: its dotted name, or
+    without a dot one of recsim_env.users, else one at the top level of the import path. It is
+    imported when an environment is made."""
     gymnasium.register(
         f"recsim_env/{name}-v0",
         entry_point="recsim_env.single:RecEnv",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
+from importlib.util import find_spec
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -238,9 +240,26 @@ def user_dtype(model: UserModel, config: Any, catalogue: Catalogue) -> np.dtype[
 
 
 def load_model(name: str) -> UserModel:
-    """The `MODEL` of a module; a name without a dot is one of recsim_env.users."""
-    path = name if "." in name else f"recsim_env.users.{name}"
-    model = import_module(path).MODEL
+    """The `MODEL` of a module; a name without a dot is one of recsim_env.users, else a module at
+    the top level of the import path.
+
+    Raises:
+        ModuleNotFoundError: there is neither.
+        TypeError: the module holds no UserModel of that name.
+    """
+    path = name
+    if "." not in name:
+        inside = f"recsim_env.users.{name}"
+        found = next((x for x in (inside, name) if x in sys.modules or find_spec(x)), None)
+        if found is None:
+            raise ModuleNotFoundError(
+                f"there is no user model {name!r}, neither {inside} nor a module {name} on the "
+                "import path: give the module's dotted name, and run Python where it can be "
+                "imported",
+                name=name,
+            )
+        path = found
+    model = getattr(import_module(path), "MODEL", None)
     if not isinstance(model, UserModel):
         raise TypeError(f"{path}.MODEL is a {type(model).__name__}, not a UserModel")
     return model

@@ -9,22 +9,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.common.key_values import labelled, pairs, typed
-from experiments.common.run_folder import INSIDE
 from offpolicy import LoggedDataset
 from policies import ENCODERS, POLICIES, Encoder, Policy, Serving, build, load, serving_of
 from policies.saving import checkpoint
+from policies.saving.checkpoint import saved_in
 
 
 @cache
 def parameters(policy: str) -> frozenset[str]:
     """Names of the settings that a policy's builder takes."""
     return frozenset(inspect.signature(POLICIES[policy].load()).parameters) - {"serving"}
-
-
-def saved_in(given: Path) -> Path:
-    """The folder that holds a model: the one that is given, or one inside of a run folder."""
-    found = [given / name for name in INSIDE if (given / name / checkpoint.CONFIG).is_file()]
-    return found[0] if found else given
 
 
 def is_saved(source: str) -> bool:

@@ -27,7 +27,9 @@ def learning_curves(curves: Sequence[Row]) -> Figure:
     for name, colour in hex_colours(names).items():
         rows = [row for row in curves if row["policy"] == name]
         x = [row["decisions"] / 1000 for row in rows]
-        axes.plot(x, [r["value"] for r in rows], "o-", color=colour, label=name, ms=3.5, lw=1.6)
+        axes.plot(
+            x, [r["value"] for r in rows], "o-", color=colour, label=letters(name), ms=3.5, lw=1.6
+        )
         axes.fill_between(
             x, [r["low"] for r in rows], [r["high"] for r in rows], color=colour, alpha=0.15, lw=0
         )
@@ -51,7 +53,7 @@ def estimates_against_truth(rows: Sequence[Row]) -> Figure:
             axes.plot(row["estimate"], place, "o", color=colour, ms=6)
         axes.plot([row["truth_low"], row["truth_high"]], [place, place], color=TRUTH, lw=1.2)
         axes.plot(row["truth"], place, "d", color=TRUTH, ms=5)
-    axes.set_yticks(range(len(rows)), [str(row["policy"]) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [letters(row["policy"]) for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("return per session")
     _clip_to_truth(axes, rows)
@@ -68,11 +70,20 @@ def reward_by_step(series: Mapping[str, Sequence[float]]) -> Figure:
     colours = {first: TRUTH} | hex_colours(others)
     for name, values in series.items():
         style, colour = "--" if name == first else "-", colours[name]
-        axes.plot(range(1, len(values) + 1), values, style, color=colour, label=name, lw=1.6)
+        axes.plot(
+            range(1, len(values) + 1), values, style, color=colour, label=letters(name), lw=1.6
+        )
     axes.set_xlabel("step of the session")
     axes.set_ylabel("reward per user who came")
     axes.legend(frameon=False, fontsize=8)
     return figure
+
+
+def letters(name: object) -> str:
+    """A name as it is: matplotlib reads formulas between dollar signs, and keeps labels that begin
+    with an underscore out of legends."""
+    text = str(name).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def one_panel(width: float, height: float) -> tuple[Figure, Any]:

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from offpolicy.storage.atomic import write_bytes
+from policies.saving.checkpoint import INSIDE
 
 SETTINGS, STATE, LOCK, FAILED = "settings.json", "state.json", ".lock", "failed"
 INPUTS = "inputs"  # of settings.json: what was read, by path
-INSIDE = ("", "checkpoint", "best", "policy")  # where a run folder holds what it learnt
 ACCOUNTS = ("manifest.json", "config.json", "arrays.npz")  # of what a folder of them holds
 HOW = ("resume", "out", "workers", "executor", "shard")  # say how a run is done, not what it finds
 _begun: ContextVar[Path | None] = ContextVar("begun", default=None)

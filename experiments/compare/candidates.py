@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 
 from experiments.common.building import named_policy, policy_of
 from offpolicy import LoggedDataset
+from offpolicy.page.colours import BASELINES
 from policies import Encoder, Learner, Policy, Sequences
 
 Env = VectorEnv[Any, Any, Any]
@@ -77,7 +78,7 @@ def pick_candidates(temperature: float, names: Sequence[str]) -> tuple[Candidate
     """The rows asked for, the usual ones for no names: each is the name of a usual row, or a policy
     with its settings (see `named_policy`).
 
-    Raises ValueError for another name, and for two rows of one name.
+    Raises ValueError for another name, and for two rows of one name, capitals and spaces aside.
     """
     usual = {c.name: c for c in default_candidates(temperature)}
     if not names:
@@ -86,8 +87,14 @@ def pick_candidates(temperature: float, names: Sequence[str]) -> tuple[Candidate
         raise ValueError(f"the row {', '.join(twice)} is asked for twice: give labels, label=name")
     chosen = tuple(usual.get(name) or _row_of(name, usual) for name in names)
     labels = [c.name for c in chosen]
-    if len(set(labels)) < len(labels):
-        raise ValueError(f"two rows have one name, of {', '.join(labels)}: give other labels")
+    keys = [
+        name.lower().replace(" ", "-") for name in (BASELINES[0], *labels)
+    ]  # as files have them
+    if len(set(keys)) < len(keys):
+        raise ValueError(
+            f"two rows have one name, of {BASELINES[0]}, which every table has, and "
+            f"{', '.join(labels)} (capitals and spaces aside): give other labels"
+        )
     return chosen
 
 

@@ -33,8 +33,11 @@ def first_sessions(n_sessions: int, slots: int) -> NDArray[np.int64]:
 
 def planned(world: EnvFactory, settings: Settings, seed: int) -> dict[str, Any] | None:
     """Returns of the planning oracle on the first sessions of the users that `collect` serves under
-    this seed, with the same random numbers; None where the world has no planner."""
+    this seed, with the same random numbers; None where the world has no planner, and
+    for a single user, of whom there is no interval."""
     n = len(first_sessions(settings.truth_sessions, settings.users))
+    if n < 2:
+        return None
     env = world.make(n)
     if not isinstance(env.unwrapped, RecVectorEnv):
         return None

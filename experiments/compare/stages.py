@@ -204,10 +204,13 @@ def run_candidates(job: Job, names: list[str], show: Show) -> list[dict[str, Any
     return [job.run.read_json(f"stages/{stage_name(name)}.json") for name in names]
 
 
+LONGEST = 50  # letters of a file's name, which take 4 bytes of its 255 at most
+
+
 def stage_name(name: str) -> str:
     """A candidate's name as part of a file name."""
-    plain = re.sub(r"[^\w.+-]", "-", name.lower())
-    if plain != name.lower().replace(" ", "-"):  # names that differ in signs alone stay apart
+    plain = re.sub(r"[^\w.+-]", "-", name.lower())[:LONGEST]
+    if plain != name.lower().replace(" ", "-"):  # names that differ elsewhere stay apart
         plain += f"-{zlib.crc32(name.encode()):08x}"
     return f"candidate-{plain}"
 

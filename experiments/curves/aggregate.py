@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from experiments.common.truth import Mean
+from experiments.study.aggregate import improvement as improved
+from experiments.study.aggregate import middle
 
 F64 = NDArray[np.float64]
 DRAWS = 2000  # of the bootstrap
@@ -47,8 +49,8 @@ def interquartile_mean(scores: ArrayLike, *, level: float = 0.95, seed: int = 0)
     Raises ValueError for scores that are not finite numbers (S, W) of 2 seeds or more.
     """
     x = checked_scores(scores)
-    drawn = _middle(_redrawn(x, np.random.default_rng(seed)))
-    return _between(float(_middle(x)), drawn, level)
+    drawn = middle(_redrawn(x, np.random.default_rng(seed)))
+    return _between(float(middle(x)), drawn, level)
 
 
 def improvement(one: ArrayLike, other: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Mean:
@@ -62,7 +64,7 @@ def improvement(one: ArrayLike, other: ArrayLike, *, level: float = 0.95, seed: 
         raise ValueError(f"scores of {a.shape[1]} and of {b.shape[1]} worlds: give the same")
     rng = np.random.default_rng(seed)
     draws = zip(_redrawn(a, rng), _redrawn(b, rng), strict=True)
-    return _between(_wins(a, b), np.array([_wins(x, y) for x, y in draws]), level)
+    return _between(improved(a.T, b.T), np.array([improved(x.T, y.T) for x, y in draws]), level)
 
 
 def performance_profile(
@@ -90,19 +92,6 @@ def checked_scores(scores: ArrayLike) -> F64:
     if len(x) < LEAST:
         raise ValueError(f"an interval needs {LEAST} seeds, got {len(x)}")
     return x
-
-
-def _middle(x: F64) -> F64:
-    """Mean of what is left of (..., S, W) once the lowest and the highest quarter of the S W scores
-    are cut, whole scores each."""
-    ordered = np.sort(x.reshape(*x.shape[:-2], -1), axis=-1)
-    n = ordered.shape[-1]
-    return np.asarray(ordered[..., n // 4 : n - n // 4].mean(-1))
-
-
-def _wins(a: F64, b: F64) -> float:
-    gap = a[:, None] - b[None]
-    return float((np.sign(gap) / 2 + 0.5).mean())
 
 
 def _redrawn(x: F64, rng: np.random.Generator) -> F64:

@@ -11,15 +11,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.common.building import saved_in
 from experiments.common.tables import text_table
 from experiments.data.datasets import Interactions, load
 from offpolicy.storage.vocabularies import load_vocabulary
 from offpolicy.vocabulary import Vocabulary
-from policies.saving import checkpoint
-from policies.saving.by_id import Recommendation, recommend_items, saved_model
-
-ITEMS = "items.txt"  # beside a policy
+from policies.saving.by_id import Recommendation, names_beside, recommend_items, saved_model
+from policies.saving.checkpoint import saved_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +59,8 @@ def run(settings: Settings) -> int:
     if (settings.policy is None) == (settings.encoder is None):
         raise ValueError("name one model: --policy FOLDER or --encoder FOLDER")
     folder = saved_in(settings.policy or settings.encoder or Path())
-    model, names = saved_model(folder), names_of(folder, settings.items)
+    model = saved_model(folder)
+    names = names_beside(folder) if settings.items is None else load_vocabulary(settings.items)
     past, notes = history_of(settings, names)
     made = recommend_items(
         model,
@@ -85,15 +83,6 @@ def run(settings: Settings) -> int:
         print(f"NOTE: {note}", file=sys.stderr)
     print(as_text(settings, past, made))
     return 0
-
-
-def names_of(folder: Path, items: Path | None) -> Vocabulary | None:
-    """The names of a model's items: of a file, the model's own, or items.txt beside it."""
-    if items is not None:
-        return load_vocabulary(items)
-    beside = folder.parent / ITEMS
-    own = checkpoint.item_names(folder)
-    return load_vocabulary(beside) if own is None and beside.is_file() else own
 
 
 def history_of(settings: Settings, names: Vocabulary | None) -> tuple[list[str], list[str]]:

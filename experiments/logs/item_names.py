@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common.building import saved_in
 from experiments.data.mapping import column_names
 from experiments.logs.log_files import open_log
 from offpolicy import LoggedDataset
@@ -17,6 +16,7 @@ from offpolicy.storage.tables import FORMATS, TEXT_IDS, is_log, read_table
 from offpolicy.storage.vocabularies import load_vocabulary
 from offpolicy.vocabulary import Vocabulary
 from policies.saving import checkpoint
+from policies.saving.checkpoint import saved_in
 
 OF_LOG = "log"
 NAMES = "items.txt"  # in the folder that holds a policy

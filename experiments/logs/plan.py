@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -115,16 +116,24 @@ def run(settings: Settings) -> int:
 
 
 def geometric_step(settings: Settings, log: LoggedDataset, rule: GateRule) -> Step | None:
-    """The furthest policy on the geometric path from the serving policy to a saved target."""
+    """The furthest policy on the geometric path from the serving policy to a saved target; where
+    there is no such path, as to one that shows its best items surely, a note says so."""
     if settings.serving is None or not Path(settings.target).is_dir():
         return None
+    from policies.improve.path import GeometricPathError
     from policies.improve.step import SHARES as STEPS
     from policies.improve.step import score_shares
 
+    now, target = load_saved(settings.serving), load_saved(settings.target)
+    try:
+        shares = score_shares(log, now, target, STEPS)
+    except GeometricPathError as error:
+        print(f"NOTE: the plan leaves the geometric path out: {error}", file=sys.stderr)
+        return None
     return path_step(
         log,
         "the geometric path (`longplay improve` chooses on it and judges)",
-        score_shares(log, load_saved(settings.serving), load_saved(settings.target), STEPS),
+        shares,
         horizon=weighed(settings.horizon),
         min_ess=rule.min_ess,
         level=settings.level,

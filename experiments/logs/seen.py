@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.common.building import saved_in
 from offpolicy import LoggedDataset
+from policies.saving.checkpoint import saved_in
 
 SEEN = "seen.npy"  # beside the policies that `longplay improve` writes
 I64 = NDArray[np.int64]

@@ -13,8 +13,9 @@ from offpolicy.intervals.inference import Interval
 from offpolicy.sessions.examples import example_session
 from offpolicy.sessions.reach import by_horizon
 from offpolicy.sessions.returns import by_segment, return_distribution, thirds
+from offpolicy.sessions.split import Split, split
 from offpolicy.sessions.steps import Curve
-from offpolicy.sessions.survival import Decomposition, decomposition, split, survival
+from offpolicy.sessions.survival import Decomposition, Without, decomposition, survival
 from offpolicy.sessions.variety import exposure, repetition, slate_diversity
 
 Described = Mapping[str, Any]
@@ -50,14 +51,15 @@ def describe(
         "decisions": len(log),
         "units": len(np.unique(log.unit)),
         "users_known": log.user is not None,
-        "mean": _plain(interval(returns.mean(), level)),
+        "mean": plain_interval(interval(returns.mean(), level)),
         "at_risk": stays.at_risk.tolist(),
         "staying": _curve(stays.staying),
         "hazard": _curve(stays.hazard),
         "reward_there": _curve(parts.reward),
         "reward": _curve(parts.product),
-        "quantiles": [_plain(returns.quantile_interval(p, level)) for p in QUANTILES],
-        "worst": _plain(worst),
+        "without": None if parts.without is None else _curve(parts.without),
+        "quantiles": [plain_interval(returns.quantile_interval(p, level)) for p in QUANTILES],
+        "worst": plain_interval(worst),
         "repetition": _curve(repetition(log, level=level)),
         "diversity": diversity,
         "exposure": exposure(log)._asdict(),
@@ -88,11 +90,13 @@ def reach(log: LoggedDataset, scores: TargetScores, *, level: float) -> dict[str
     }
 
 
-def difference_of(one: Described, other: Described) -> tuple[float, float]:
+def difference_of(one: Described, other: Described, *, level: float) -> Split | None:
     """Of the return of `one` less that of `other`: what staying brings, and what reward while there
-    brings."""
-    whole = split(_decomposition(one), _decomposition(other))
-    return whole.staying, whole.reward
+    brings; None for what was described without the groups of users that intervals need, or by
+    other groups."""
+    parts = _decomposition(one), _decomposition(other)
+    sizes = {0 if d.without is None else len(d.without.staying) for d in parts}
+    return split(*parts, level=level) if len(sizes) == 1 and 0 not in sizes else None
 
 
 def numbers(values: Sequence[float | None]) -> list[float]:
@@ -102,18 +106,24 @@ def numbers(values: Sequence[float | None]) -> list[float]:
 
 def _decomposition(described: Described) -> Decomposition:
     names = ("staying", "reward_there", "reward")
-    return Decomposition(*(_read(described[name]) for name in names))
+    groups = described.get("without")  # an older version did not write it
+    without = None
+    if groups is not None:
+        without = Without(*(np.array([*map(numbers, groups[k])]) for k in Without._fields))
+    staying, reward, product = (_read(described[name]) for name in names)
+    return Decomposition(staying, reward, product, without)
 
 
 def _read(curve: Mapping[str, Sequence[float | None]]) -> Curve:
     return Curve(*(np.array(numbers(curve[k])) for k in Curve._fields))
 
 
-def _curve(curve: Curve) -> dict[str, list[float]]:
+def _curve(curve: Curve | Without) -> dict[str, Any]:
     return {name: values.tolist() for name, values in curve._asdict().items()}
 
 
-def _plain(i: Interval) -> dict[str, float]:
+def plain_interval(i: Interval) -> dict[str, float]:
+    """Value and bounds, as plain data."""
     return {"value": i.value, "low": i.low, "high": i.high}
 
 
@@ -132,7 +142,9 @@ def _segments(
             continue
         name = names[column] if column < len(names) else f"context.{column}"
         rows = by_segment(log, _labels(log, column, kinds), values=values, level=level)
-        found[name] = [{"name": s.name, "sessions": s.sessions, **_plain(s.value)} for s in rows]
+        found[name] = [
+            {"name": s.name, "sessions": s.sessions, **plain_interval(s.value)} for s in rows
+        ]
     return {name: rows for name, rows in found.items() if len(rows) > 1}
 
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.page.along import WORST, Described, difference_of, numbers
+from experiments.page.along import WORST, Described, difference_of, numbers, plain_interval
 from offpolicy.page import charts
 from offpolicy.page import html as page
+from offpolicy.sessions.steps import Curve
 
 BASE = "logging policy"
 Policies = Mapping[str, Described]  # the first is what the others are held against
@@ -19,7 +20,7 @@ def sessions_sections(
 ) -> list[str]:
     """Who stays, what is paid while there, how returns spread, what is shown, and to whom."""
     return [
-        page.section("Where the reward comes from", *reward_parts(policies, colours, unit)),
+        page.section("Where the reward comes from", *reward_parts(policies, colours, level, unit)),
         page.section("Who stays", *staying_parts(policies, colours, level)),
         page.section("How sessions differ", *return_parts(policies, colours, unit)),
         page.section("What is shown", *variety_parts(policies, colours)),
@@ -27,7 +28,9 @@ def sessions_sections(
     ]
 
 
-def reward_parts(policies: Policies, colours: Mapping[str, str], unit: str) -> list[str]:
+def reward_parts(
+    policies: Policies, colours: Mapping[str, str], level: float, unit: str
+) -> list[str]:
     """Reward along the session, and while there; the difference split in two."""
     per_session = _curves(
         policies, "reward", colours,
@@ -44,18 +47,17 @@ def reward_parts(policies: Policies, colours: Mapping[str, str], unit: str) -> l
     first, *others = policies
     rows = []
     for name in others:
-        staying, reward = difference_of(policies[name], policies[first])
-        rows.append(
-            {
-                "policy": name,
-                "difference": f"{staying + reward:+.2f}",
-                "because users stay": f"{staying:+.2f}",
-                "because of reward while there": f"{reward:+.2f}",
-            }
-        )
+        gap = difference_of(policies[name], policies[first], level=level)
+        if gap is not None:
+            whole, *two = (spread(plain_interval(i), sign="+") for i in gap)
+            because = dict(
+                zip(("because users stay", "because of reward while there"), two, strict=True)
+            )
+            rows.append({"policy": name, "difference": whole} | because)
     text = (
         f"The return of a session less that of the {first}, split step by step into how long users "
-        "stay and what they bring while they are there (Kitagawa, 1955)."
+        "stay and what they bring while they are there (Kitagawa, 1955). Intervals: jackknife over "
+        "groups of the users, the same in all policies."
     )
     table = [page.paragraph(text), page.table(rows, colours=colours)] if rows else []
     return [*table, per_session, there]
@@ -199,11 +201,16 @@ def reach_section(reaches: Policies, colours: Mapping[str, str], unit: str) -> l
 
 
 def spread(mean: Mapping[str, float | None] | None, *, sign: str = "") -> str:
-    """'12.3 [11.0, 13.1]'; '-' where there is none."""
-    if mean is None or mean["value"] is None:
+    """'12.3 [11.0, 13.1]'; '-' where there is none. A bound that is not finite is open, -∞ or ∞,
+    whether it is a number still or was written as null."""
+    value, low, high = numbers([None] * 3 if mean is None else [mean[k] for k in Curve._fields])
+    if not math.isfinite(value):
         return "-"
-    low, high = ("∞" if mean[k] is None else f"{mean[k]:{sign}.2f}" for k in ("low", "high"))
-    return f"{mean['value']:{sign}.2f} [{low}, {high}]"
+    ends = [
+        f"{x:{sign}.2f}" if math.isfinite(x) else f"{open_end}∞"
+        for x, open_end in ((low, "-"), (high, sign))
+    ]
+    return f"{value:{sign}.2f} [{', '.join(ends)}]"
 
 
 def _named(rows: Sequence[Described], name: str) -> Mapping[str, Any] | None:

@@ -21,9 +21,14 @@ class Interval(NamedTuple):
 
 def interquartile_mean(scores: F64) -> float:
     """Mean of the middle half of all scores (worlds, seeds); whole scores are cut at each end."""
-    ordered = np.sort(scores, axis=None)
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
+    return float(middle(scores))
+
+
+def middle(scores: F64) -> F64:
+    """The mean of the middle half of each table (..., worlds, seeds), whichever stands first."""
+    ordered = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
+    cut = ordered.shape[-1] // 4
+    return np.asarray(ordered[..., cut : ordered.shape[-1] - cut].mean(-1))
 
 
 def improvement(one: F64, other: F64) -> float:

@@ -8,6 +8,8 @@ from html import escape
 from typing import NamedTuple
 
 WIDE, NARROW = 720.0, 360.0
+LARGEST, LEAST = 1e300, 1e-300  # values that are told apart, and their differences
+PLAIN = 1e9  # from here on, and below 1e-6, numbers have powers of ten
 
 
 class Axis(NamedTuple):
@@ -37,6 +39,8 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 def label(value: float, step: float) -> str:
     """A tick's number with as many digits as its step needs."""
+    if abs(value) >= PLAIN or 0 < step < 1e-6:
+        return f"{value:.3g}"
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
     return f"{value + 0.0:,.{digits}f}"
 
@@ -45,10 +49,11 @@ def bounds(
     values: Iterable[float], *, zero: bool = False, room: float = 0.04
 ) -> tuple[float, float]:
     """The range of what is finite, with a little room; `zero` holds 0 in it."""
-    finite = [v for v in values if math.isfinite(v)]
+    finite = [min(max(v, -LARGEST), LARGEST) for v in values if math.isfinite(v)]
     if zero or not finite:
         finite.append(0.0)
     low, high = min(finite), max(finite)
+    high = high if high - low >= LEAST else low
     wide = (high - low) or max(abs(high), 1.0)
     return (low if zero and low == 0 else low - room * wide), high + room * wide
 

@@ -85,11 +85,15 @@ def intervals(
     caption: str,
     reference: float | None = None,
 ) -> str:
-    """A row for each name: its value and interval as a bar, a second value as a diamond.
+    """A row for each name: its value and interval as a bar, a second value as a diamond; of what is
+    not a number the name alone, and bounds that are not are open.
 
     Bars far wider than the values would hide them: the frame holds the values and three of their
     spans; what leaves it is cut at the edge. `reference` is a dashed line.
     """
+    rows = [_known(row) for row in rows]
+    if reference is not None and not math.isfinite(reference):
+        reference = None
     points = [r.value for r in rows if r.drawn] + [v for r in rows if r.second for v in r.second]
     points += [] if reference is None else [reference]
     low, high = axes.bounds(points, room=0.0)
@@ -118,7 +122,7 @@ def intervals(
 
 def boxes(rows: Sequence[Box], colours: Mapping[str, str], *, x_title: str, caption: str) -> str:
     """A row for each distribution: its outer quantiles as a line, the inner ones as a box, the
-    median as a bar and the mean as a dot."""
+    median as a bar and the mean as a dot; of what is not finite the name alone."""
     frame = axes.bounds([v for r in rows for v in (*r.quantiles, r.mean)])
 
     def draw(width: float, css: str) -> str:
@@ -128,10 +132,12 @@ def boxes(rows: Sequence[Box], colours: Mapping[str, str], *, x_title: str, capt
         parts = axes.grid_x(x, 6, height - 42, 6 if width == WIDE else 4, x_title)
         for nth, row in enumerate(rows):
             y, colour = 20 + 28.0 * nth, colours.get(row.name, "var(--p0)")
+            parts.append(axes.text(0, y + 4, _short(row.name, width), "start", "name"))
+            if not all(map(math.isfinite, (*row.quantiles, row.mean))):
+                continue
             a, b, c, d, e = map(x.at, row.quantiles)
             stroke = f' stroke="{colour}" stroke-width="2"'
             parts += [
-                axes.text(0, y + 4, _short(row.name, width), "start", "name"),
                 axes.line(a, y, e, y, more=stroke),
                 f'<rect x="{b:.1f}" y="{y - 8:.1f}" width="{max(d - b, 1):.1f}" height="16" '
                 f'fill="{colour}" fill-opacity=".3" stroke="{colour}"/>',
@@ -161,7 +167,7 @@ def _near(series: Sequence[Series]) -> list[float]:
 
 def _band(s: Series, colour: str, x: Axis, y: Axis) -> str:
     known = [
-        (x.at(a), y.at(low), y.at(high))
+        (x.at(a), y.at(_or(low, -math.inf)), y.at(_or(high, math.inf)))
         for a, v, low, high in zip(s.x, s.y, s.low, s.high, strict=True)
         if math.isfinite(v)
     ]
@@ -197,6 +203,25 @@ def _interval(row: Row, x: Axis, y: float, colour: str) -> list[str]:
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
         parts.append(f'<polygon points="{points}" fill="var(--ink)"/>')
     return parts
+
+
+def _known(row: Row) -> Row:
+    """A row of numbers: what is none is left out, and a bound that is none is open."""
+    second = row.second
+    if second is not None:
+        value, low, high = second
+        ends = _or(low, -math.inf), _or(high, math.inf)
+        second = (value, *ends) if math.isfinite(value) else None
+    return row._replace(
+        low=_or(row.low, -math.inf),
+        high=_or(row.high, math.inf),
+        second=second,
+        drawn=row.drawn and math.isfinite(row.value),
+    )
+
+
+def _or(value: float, other: float) -> float:
+    return other if math.isnan(value) else value
 
 
 def _short(name: str, width: float) -> str:

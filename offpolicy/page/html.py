@@ -146,8 +146,10 @@ def definitions(words: Mapping[str, str]) -> str:
 def _row(
     row: Mapping[str, Any], texts: Collection[str], colours: Mapping[str, str], *, pale: bool
 ) -> str:
-    cells = [_cell(value, css="left" if name in texts else "") for name, value in row.items()]
-    first = str(next(iter(row.values())))
+    names = [*row]
+    first = str(row[names[0]])
+    cells = [f"<td>{escape(first)}</td>"]  # a name, whatever word it begins with
+    cells += [_cell(row[name], css="left" if name in texts else "") for name in names[1:]]
     if first in colours:
         head, _, rest = escape(first).partition(" ")  # the swatch stays with the first word
         named = f'<span class="whole">{swatch(colours[first])}{head}</span> {rest}'.rstrip()
@@ -158,6 +160,6 @@ def _row(
 def _cell(value: Any, *, css: str) -> str:
     text = str(value)
     inside = escape(text)
-    if kind := next((c for word, c in CLASSES.items() if text.startswith(word)), ""):
+    if kind := next((c for word, c in CLASSES.items() if re.match(rf"{word}\b", text)), ""):
         inside = f'<span class="badge {kind}">{inside}</span>'
     return f'<td class="{css}">{inside}</td>' if css else f"<td>{inside}</td>"

@@ -35,8 +35,7 @@ def return_distribution(log: LoggedDataset) -> OutcomeDistribution:
         LogError: a session has missing steps.
     """
     log.require_whole_sessions(WHY)
-    returns, unit = log.session_rewards(), log.unit[log.groups.first]
-    kept = np.ones(len(returns)) if log.row_weight is None else log.row_weight[log.groups.first]
+    returns, unit, kept = log.session_rewards(), log.unit[log.groups.first], _kept(log)
     order = np.argsort(returns, kind="stable")
     mass = kept[order] / kept.sum()
     return OutcomeDistribution(returns[order], np.ones(len(order)), group(unit[order]), mass)
@@ -48,9 +47,9 @@ def by_segment(
     """Mean return of a session in each segment, in the order of their names.
 
     labels: (N,) of decisions; that of its first decision is the session's. values: (S,) means of
-    these instead of returns, such as paired differences to another policy. Intervals are clustered
-    by user and hold all together with `level` (Bonferroni); segments with fewer than 2 users are
-    left out.
+    these instead of returns, such as paired differences to another policy. Sessions count by their
+    `row_weight`. Intervals are clustered by user and hold all together with `level` (Bonferroni);
+    segments with fewer than 2 users are left out.
 
     Raises:
         LogError: labels or values of another shape, or more than 200 segments.
@@ -63,22 +62,32 @@ def by_segment(
     names = np.unique(own)
     if len(names) > MOST:
         raise LogError(f"{len(names)} segments: give labels of at most {MOST} values")
-    unit = log.unit[log.groups.first]
+    unit, kept = log.unit[log.groups.first], _kept(log)
     each = {str(n): own == n for n in names}
     each = {n: mask for n, mask in each.items() if len(np.unique(unit[mask])) > 1}
     together = bonferroni(level, max(len(each), 1))
     return [
-        Segment(n, int(mask.sum()), interval(clustered_mean(x[mask], unit[mask]), together))
+        Segment(
+            n, int(mask.sum()), interval(clustered_mean(x[mask], unit[mask], kept[mask]), together)
+        )
         for n, mask in each.items()
     ]
 
 
-def clustered_mean(x: F64, unit: NDArray[np.generic]) -> Estimate:
-    """Mean of values (S,) whose units (S,) are independent, with the influence of each unit."""
-    units = group(unit)
-    value = float(x.mean())
-    psi = np.bincount(units.code, x - value, units.n) * units.n / len(x)
+def clustered_mean(x: F64, unit: NDArray[np.generic], weight: F64) -> Estimate:
+    """Mean of values (S,) that count by their weights (S,), whose units (S,) are independent, with
+    the influence of each unit."""
+    units, total = group(unit), weight.sum()
+    value = float(weight @ x / total)
+    psi = np.bincount(units.code, weight * (x - value), units.n) * units.n / total
     return Estimate(value, psi, unit[units.first])
+
+
+def _kept(log: LoggedDataset) -> F64:
+    """(S,) 1 / chance that a session was kept."""
+    if log.row_weight is None:
+        return np.ones(log.n_sessions)
+    return log.row_weight[log.groups.first]
 
 
 def thirds(log: LoggedDataset, values: ArrayLike) -> NDArray[np.str_]:

@@ -14,6 +14,8 @@ from offpolicy.estimators.terms import F64, I64
 from offpolicy.log.dataset import LoggedDataset
 from offpolicy.sessions.steps import Curve, Steps, banded, share_bounds, steps_of
 
+GROUPS = 20  # of the units, for the jackknife
+
 
 class Survival(NamedTuple):
     """Staying and leaving at steps 0..T-1."""
@@ -30,26 +32,28 @@ class Decomposition(NamedTuple):
     staying: Curve  # chance to reach the step
     reward: Curve  # mean reward of those who reach it
     product: Curve  # mean reward a session at this step; their sum is the return of a session
+    without: Without | None = None  # a group of the units: what `split` needs for its intervals
 
 
-class Split(NamedTuple):
-    """Where the difference between two returns comes from; the parts add up to the whole."""
+class Without(NamedTuple):
+    """Staying and reward while there without each of G groups of the units in turn."""
 
-    total: float
-    staying: float  # because users stay longer, or leave sooner
-    reward: float  # because they are worth more, or less, while they are there
+    staying: F64  # (G, T)
+    reward: F64  # (G, T) not a number where nobody else reaches the step
 
 
 class _Risk(NamedTuple):
     """One step of the product-limit estimate."""
 
-    rows: I64  # rows of the step
+    step: int
+    rows: I64  # its rows
     at_risk: float
     left: float
     staying: float  # chance to reach the step
     log_influence: F64  # (U,) of each unit on log(staying)
     hazard: float
     hazard_influence: F64  # (U,)
+    observations: float  # units that the rows are worth: (sum w)^2 / sum w^2 over units
 
 
 def survival(log: LoggedDataset, *, level: float = 0.95) -> Survival:
@@ -59,7 +63,8 @@ def survival(log: LoggedDataset, *, level: float = 0.95) -> Survival:
     as long as it was seen: cutting must not depend on what would have come. In a log without any
     such mark users leave where their sessions end. The standard error is Greenwood's (1926) where
     a unit has one session, and clustered where users have several. Bounds are Wilson's with the
-    effective number of observations (Dorey and Korn, 1987).
+    effective number of observations (Dorey and Korn, 1987); where none have left, or all, that is
+    (sum w)^2 / sum w^2 over units: their number where they count alike.
 
     Raises:
         LogError: a session has missing steps, or there are fewer than 2 units.
@@ -100,25 +105,24 @@ def decomposition(log: LoggedDataset, *, level: float = 0.95) -> Decomposition:
     whole = survival(log, level=level)
     reward = banded(np.array(mean), np.array(mean_se), np.array(present), level)
     both = banded(np.array(product), np.array(product_se), s.unit.n, level)
-    return Decomposition(whole.staying, reward, both)
+    return Decomposition(whole.staying, reward, both, _without(log, s))
 
 
-def split(one: Decomposition, other: Decomposition) -> Split:
-    """The return of `one` less that of `other`, split into staying and reward while there.
-
-    At each step S1 m1 - S2 m2 = (S1 - S2)(m1 + m2)/2 + (m1 - m2)(S1 + S2)/2, the symmetric split
-    (Kitagawa, 1955). Where one log never gets so far, its reward there is taken to be the other's.
-    """
-    n = max(len(one.staying.value), len(other.staying.value))
-    stay_1, stay_2 = (_padded(d.staying.value, n, 0.0) for d in (one, other))
-    paid_1, paid_2 = (_padded(d.reward.value, n, np.nan) for d in (one, other))
-    paid_1, paid_2 = (
-        np.where(np.isnan(paid_1), paid_2, paid_1),
-        np.where(np.isnan(paid_2), paid_1, paid_2),
+def _without(log: LoggedDataset, s: Steps) -> Without:
+    """Units are dealt to 20 groups, or one each, in the order in which they appear."""
+    groups = min(GROUPS, s.unit.n)
+    key = s.unit.code % groups * s.n_steps + s.step
+    leaves = left_at(log).astype(np.float64)
+    present, left, paid = (
+        np.bincount(key, s.weight * x, groups * s.n_steps).reshape(groups, s.n_steps)
+        for x in (np.ones(len(log)), leaves, log.reward)
     )
-    staying = float(((stay_1 - stay_2) * (paid_1 + paid_2) / 2).sum())
-    reward = float(((paid_1 - paid_2) * (stay_1 + stay_2) / 2).sum())
-    return Split(staying + reward, staying, reward)
+    rest = 1.0 - np.eye(groups)  # sums of the others: a difference of totals is not exactly 0
+    there, gone, reward = rest @ present, rest @ left, rest @ paid
+    hazard = np.divide(gone, there, out=np.zeros_like(gone), where=there > 0)
+    staying = np.cumprod(np.hstack([np.ones((groups, 1)), 1 - hazard[:, :-1]]), axis=1)
+    mean = np.divide(reward, there, out=np.full_like(reward, np.nan), where=there > 0)
+    return Without(staying, mean)
 
 
 def left_at(log: LoggedDataset) -> NDArray[np.bool_]:
@@ -139,13 +143,14 @@ def _risks(log: LoggedDataset, s: Steps) -> Iterator[_Risk]:
     ends = np.searchsorted(s.step[order], np.arange(s.n_steps + 1))
     leaves = left_at(log).astype(np.float64)
     staying, influence = 1.0, np.zeros(s.unit.n)
-    for low, high in pairwise(ends.tolist()):
+    for step, (low, high) in enumerate(pairwise(ends.tolist())):
         rows = order[low:high]
         w, gone = s.weight[rows], leaves[rows]
         at_risk, left = float(w.sum()), float(w @ gone)
         hazard = left / at_risk
         own = _by_unit(s, s.unit.code[rows], w * (gone - hazard)) / at_risk
-        yield _Risk(rows, at_risk, left, staying, influence, hazard, own)
+        seen = at_risk**2 / _size(_by_unit(s, s.unit.code[rows], w)) ** 2
+        yield _Risk(step, rows, at_risk, left, staying, influence, hazard, own, seen)
         staying *= 1 - hazard
         if hazard < 1:
             influence = influence - own / (1 - hazard)
@@ -153,15 +158,16 @@ def _risks(log: LoggedDataset, s: Steps) -> Iterator[_Risk]:
 
 def _shares(r: _Risk) -> tuple[float, ...]:
     """At risk, left, staying and its effective observations, hazard and its."""
-    stay_n = _observations(r.staying, r.staying * _size(r.log_influence), r.at_risk)
-    return (
-        r.at_risk, r.left, r.staying, stay_n, r.hazard,
-        _observations(r.hazard, _size(r.hazard_influence), r.at_risk),
-    )  # fmt: skip
+    stay_n = np.inf  # every session reaches its first step
+    if r.step:
+        stay_n = _observations(r.staying, r.staying * _size(r.log_influence), r.observations)
+    hazard_n = _observations(r.hazard, _size(r.hazard_influence), r.observations)
+    return r.at_risk, r.left, r.staying, stay_n, r.hazard, hazard_n
 
 
 def _observations(share: float, se: float, seen: float) -> float:
-    """Independent observations that a share with this standard error is worth."""
+    """Independent observations that a share with this standard error is worth; where all units are
+    alike, as many as were seen."""
     return share * (1 - share) / se**2 if se > 0 else seen
 
 
@@ -171,7 +177,3 @@ def _by_unit(s: Steps, unit: I64, x: F64) -> F64:
 
 def _size(x: F64) -> float:
     return float(np.sqrt(x @ x))
-
-
-def _padded(x: F64, n: int, fill: float) -> F64:
-    return np.concatenate([x, np.full(n - len(x), fill)])

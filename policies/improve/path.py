@@ -43,6 +43,10 @@ FIX = (
 )
 
 
+class GeometricPathError(ValueError):
+    """A policy at an end of the path gives items probability 0, or hides rules inside of it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
     """A policy between several. It does not learn: what was judged is what is served."""
@@ -184,17 +188,17 @@ def shared_rules(now: Policy, target: Policy, kind: Kind) -> tuple[Rule, ...]:
 
 
 def _check_geometric(policy: Policy, who: str) -> None:
-    """Raise ValueError for what is known, before a row is seen, to have no geometric path."""
+    """Raise GeometricPathError for what has no geometric path, as far as known without a row."""
     rule = policy.exploration if isinstance(policy, ScorePolicy) else None
     if rule is not None and rule.temperature is None and rule.epsilon == 0:
-        raise ValueError(
+        raise GeometricPathError(
             f"{who} shows its best items surely: other items have probability 0, and no geometric "
             f"path leads there. For {who}, {FIX}."
         )
     within = getattr(policy, "policy", None)
     while within is not None:
         if isinstance(within, Constrained):
-            raise ValueError(
+            raise GeometricPathError(
                 f"{who} has rules inside of a {type(policy).__name__}, where a geometric path "
                 "cannot hold them: put the rules outermost, constrained(reranked(...), *rules)"
             )
@@ -232,7 +236,7 @@ def log_first_place(d: SlateDistribution, obs: Observation) -> F64:
         top = d.logits.max(axis=1, keepdims=True)
         return d.logits - np.where(np.isneginf(top), 0.0, top)
     if isinstance(d, Checked):
-        raise ValueError(
+        raise GeometricPathError(
             "a part of a geometric path is under rules of its own: put the rules around both ends"
         )
     chance = d.first_place()
@@ -241,7 +245,7 @@ def log_first_place(d: SlateDistribution, obs: Observation) -> F64:
         zero &= obs.eligible
     if zero.any():
         row, column = np.argwhere(zero)[0]
-        raise ValueError(
+        raise GeometricPathError(
             f"a policy gives column {column} of row {row} probability 0 ({type(d).__name__}): no "
             f"geometric path leads there. For that policy, {FIX}."
         )

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from offpolicy.storage.vocabularies import load_vocabulary
 from offpolicy.vocabulary import Vocabulary
 from policies.base import Policy
 from policies.encoders.base import Encoder
 from policies.observation import Observation
 from policies.one_user import observation_of_user, ranked
 from policies.saving import checkpoint, folders
+
+ITEMS = "items.txt"  # beside a policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +47,11 @@ def recommend_items(
     """The k items that a model favours for one user, by the ids that it was trained on; nothing is
     drawn.
 
-    model: a policy or an encoder, or the folder that holds one.
+    model: a policy or an encoder, the folder that holds one, or the run folder that made it.
     history: ids of what the user consumed, oldest first; it is not recommended again unless
         `repeats`.
-    names: of the model's items; by default those that it was saved with, else 0, 1, 2 …
+    names: of the model's items; by default those that it was saved with or that stand
+        beside it, else 0, 1, 2 …
     responses: (len(history), R) what was observed of each; user: (F,) the observable user; zeros
         stand in for what is not given, and `lacks` of the answer says so.
     candidates: ids to choose among; the whole catalogue by default.
@@ -57,7 +61,8 @@ def recommend_items(
     """
     served: Any = model
     if isinstance(model, str | os.PathLike):
-        names, served = names or checkpoint.item_names(model), saved_model(Path(model))
+        folder = checkpoint.saved_in(model)
+        names, served = names or names_beside(folder), saved_model(folder)
     encoder = isinstance(served, Encoder)
     n_items = served.n_items if encoder else served.serving.n_items
     own = None if encoder else served.serving.item_names
@@ -76,13 +81,19 @@ def recommend_items(
 
 
 def saved_model(folder: Path) -> Any:
-    """The policy or the encoder of a folder; a run folder's own best, or checkpoint, too.
+    """The policy or the encoder of a folder.
 
     Raises:
         FileNotFoundError: nothing is saved there.
         ValueError: an altered file, or one of another format.
     """
     return folders.load(folder) if checkpoint.holds_policy(folder) else checkpoint.load(folder)
+
+
+def names_beside(folder: Path) -> Vocabulary | None:
+    """The names of the items of the model in a folder: its own, or items.txt beside the folder."""
+    own, beside = checkpoint.item_names(folder), folder.parent / ITEMS
+    return load_vocabulary(beside) if own is None and beside.is_file() else own
 
 
 def codes_of(names: Vocabulary, ids: Sequence[object], column: str) -> NDArray[np.int32]:

@@ -34,6 +34,7 @@ POLICY_FORMAT = 4  # of what `policies.save` writes. 3: without a digest of conf
 POLICY_UNSEALED = (1, 2, 3)
 EITHER = tuple(sorted({*UNSEALED, FORMAT, *POLICY_UNSEALED, POLICY_FORMAT}))
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+INSIDE = ("", "checkpoint", "best", "policy")  # where a run folder holds what it learnt
 NAMES = "item_names"  # the array that holds them
 ENCODER = "encoder"  # folder of a policy's encoder; encoder-1 for the policy inside ...
 KEYS = ("format", "encoder", "config", "catalogue", "policy", "serving")  # that the digest covers
@@ -144,6 +145,12 @@ def item_names(folder: str | os.PathLike[str]) -> Vocabulary | None:
     folder = Path(folder)
     _, arrays = read_folder(folder, EITHER, "policies.save")
     return Vocabulary.from_bytes(arrays[NAMES]) if NAMES in arrays else None
+
+
+def saved_in(given: str | os.PathLike[str]) -> Path:
+    """The folder that holds a model: the one that is given, or one inside of a run folder."""
+    found = (Path(given) / name for name in INSIDE)
+    return next((folder for folder in found if (folder / CONFIG).is_file()), Path(given))
 
 
 def holds_policy(folder: Path) -> bool:

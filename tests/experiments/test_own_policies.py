@@ -107,8 +107,14 @@ def test_rows_of_a_comparison_are_policies_or_usual_rows(folder: Path) -> None:
         pick_candidates(8.0, ("best",))
     with pytest.raises(ValueError, match="asked for twice"):
         pick_candidates(8.0, ("linucb", "linucb"))
+    for names in (("Mine=linucb", "mine=top_rated"), ("Logging policy=linucb",)):
+        with pytest.raises(ValueError, match="two rows have one name"):
+            pick_candidates(8.0, names)
     assert stage_name("top rated, sharper") != stage_name("top rated; sharper")
     assert "/" not in stage_name("a/b:c")
+    long = ["\U0001d4ea" * 300 + end for end in "ab"]
+    assert len({stage_name(name) for name in long}) == 2
+    assert max(len(f"{stage_name(name)}.json".encode()) for name in long) < 255
 
 
 def test_compare_ranks_ones_own_beside_a_saved_one(

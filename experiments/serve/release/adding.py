@@ -13,11 +13,12 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from experiments.common.building import is_saved, load_saved, saved_in
+from experiments.common.building import is_saved, load_saved
 from experiments.logs.item_names import item_names, items_beside, open_named_log
 from experiments.serve.release.pointing import Promote, promote
 from experiments.serve.release.text import about_version
 from policies import build, save, serving_of_log
+from policies.saving.checkpoint import saved_in
 from serving import Catalogue, Registry
 from serving.registry.registry import LIMIT
 from serving.registry.retrieving import SOURCES

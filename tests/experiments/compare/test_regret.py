@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compare.regret import first_sessions, regret
+from experiments.common.worlds import EnvFactory
+from experiments.compare.regret import first_sessions, planned, regret
+from experiments.compare.settings import Settings
 from policies import act, build, collect
 from policies.observation import observation_of
 from recsim_env import session_returns
@@ -28,6 +30,11 @@ def test_first_sessions_are_the_same_users_with_the_same_chance() -> None:
     start = int(np.random.SeedSequence(5).spawn(2)[0].generate_state(1)[0])
     served = session_returns(make_env(8), rule, seed=start)
     np.testing.assert_allclose(log.session_rewards()[first], served.total)
+
+
+def test_a_single_user_is_not_planned() -> None:
+    world = EnvFactory("Boredom", make_env, None)
+    assert planned(world, Settings(users=1, truth_sessions=8), 0) is None
 
 
 def test_regret_is_a_paired_difference() -> None:

@@ -52,6 +52,7 @@ def test_a_history_of_ids_leads_to_the_next_ones(
 ) -> None:
     assert items(asked(ring, capsys, "--history", "trk_3, trk_4"))[0] == "trk_5"
     python = recommend_items(ring / "run" / "checkpoint", ["trk_3", "trk_4"], 3)
+    assert recommend_items(ring / "run", ["trk_3", "trk_4"], 3) == python, "the run folder as well"
     assert list(python.items) == items(asked(ring, capsys, "--history", "trk_3,trk_4"))
     assert python.scores is not None
     assert sorted(python.scores, reverse=True) == list(python.scores)

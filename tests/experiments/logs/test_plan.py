@@ -77,3 +77,11 @@ def test_saved_policies_add_the_geometric_path_and_other_loggers(
     names = [x["logger"] for x in json.loads((tmp_path / "p.json").read_text())["loggers"]]
     for words in ("at temperature 4", "at temperature 16", "with epsilon 0.1"):
         assert any(words in name for name in names), words
+    sure = build("top_rated", env, temperature=None)
+    sure.update(served)
+    save(sure, tmp_path / "sure")
+    assert main([*command[:-1], str(tmp_path / "sure"), *more]) == 0
+    out, err = capsys.readouterr()
+    assert "leaves the geometric path out: the target shows its best items surely" in err
+    assert "geometric" not in out
+    assert "A better log" in out

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.common.run_folder import plain
 from experiments.page.along import describe, difference_of, is_whole, reach
 from experiments.page.beside import example_sections
-from experiments.page.sections import reach_section, sessions_sections
+from experiments.page.sections import reach_section, sessions_sections, spread
 from offpolicy import LoggedDataset, TargetScores
 from offpolicy.page import html as page
 from offpolicy.page.colours import colours
@@ -40,9 +40,21 @@ def test_what_is_written_is_what_the_log_holds() -> None:
     assert math.isclose(more["value"], log.session_rewards()[1::2].mean())
     gains = describe(cohorts_log(0.5), level=0.95, base=log.session_rewards())["segments"]
     assert all(math.isclose(s["value"], 1.5) for s in gains["context.0"])
-    staying, reward = difference_of(describe(cohorts_log(0.5), level=0.95), one)
-    assert math.isclose(staying, 0, abs_tol=1e-9)
-    assert math.isclose(reward, 1.5)
+    gap = difference_of(describe(cohorts_log(0.5), level=0.95), one, level=0.95)
+    assert gap is not None
+    assert math.isclose(gap.staying.value, 0, abs_tol=1e-9)
+    assert math.isclose(gap.reward.value, 1.5)
+    assert math.isclose(gap.reward.low, gap.reward.high), "the same users: their noise cancels"
+    older = {name: value for name, value in one.items() if name != "without"}
+    assert difference_of(one, older, level=0.95) is None
+
+
+def test_bounds_that_are_open_say_so_on_their_side() -> None:
+    read = {"value": 1.0, "low": None, "high": None}  # as JSON has it
+    assert spread(read) == spread({"value": 1.0, "low": -np.inf, "high": np.inf})
+    assert spread(read) == "1.00 [-∞, ∞]"
+    assert spread({"value": math.nan, "low": -math.inf, "high": math.inf}) == "-"
+    assert spread({"value": 1.0, "low": 0.5, "high": 2.0}, sign="+") == "+1.00 [+0.50, +2.00]"
 
 
 def test_sections_are_whole_and_equal_logs_give_equal_bytes() -> None:
@@ -66,7 +78,8 @@ def test_sections_are_whole_and_equal_logs_give_equal_bytes() -> None:
     assert text.count("<figure>") == 8
     (head, *rows) = rows_of(text, "policy")
     assert head == ["policy", "difference", "because users stay", "because of reward while there"]
-    assert rows == [["mine &amp; yours", "+1.50", "+0.00", "+1.50"]]
+    whole = "+1.50 [+1.50, +1.50]"
+    assert rows == [["mine &amp; yours", whole, "+0.00 [+0.00, +0.00]", whole]]
     assert text.count('class="slate"') == 2 * 3 * 3, "3 users under 2 policies, 3 decisions each"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def test_cells_are_escaped_coloured_and_greyed() -> None:
     assert '<span class="badge pass">pass</span>' in text
     assert '<tr class="grey"><td>b</td>' in text
     assert html.table([]) == "<p>(no rows)</p>"
+    named = html.table([{"policy": "better", "reason": "passable", "verdict": "pass (near)"}])
+    assert named.count("badge") == 1, "neither a name nor a word that begins so is a verdict"
 
 
 def test_ticks_are_round_and_inside() -> None:
@@ -157,3 +160,21 @@ def test_the_gates_report_shows_every_candidate_and_its_verdict() -> None:
     assert all("[" in row[2] or row[2] == "-" for row in rows)
     assert str(report).count("near") == 2
     assert repr(report) == "GateReport(near: pass, far: cannot tell; per_decision)"
+
+
+def test_numbers_that_are_none_or_without_measure_are_drawn_as_what_is_known() -> None:
+    nan, inf = math.nan, math.inf
+    rows = [charts.Row("none", nan, nan, nan), charts.Row("open", 1, nan, 2, second=(nan, 0, 1))]
+    rows.append(charts.Row("known", 1.5, 1, 2, second=(1, nan, inf)))
+    bands = charts.Series("curve", [1, 2, 3], [1, 2, nan], [nan, -inf, 0], [nan, inf, 1])
+    axis: dict[str, str] = {"x_title": "x", "caption": "c"}
+    drawn = charts.intervals(rows, {}, reference=nan, **axis)
+    drawn += charts.curves([bands], {"curve": "red"}, y_title="y", **axis)
+    drawn += charts.boxes([charts.Box("none", (nan,) * 5, nan)], {}, **axis)
+    assert "nan" not in drawn
+    assert drawn.count(">none</text>") == 4, "its name, wide and narrow, in both pictures"
+    for size in (1.7e308, 5e-324):
+        row = charts.Row("sized", size, -size, size)
+        box = charts.Box("sized", (-size, 0, 0, 0, size), size)
+        text = charts.intervals([row], {}, **axis) + charts.boxes([box], {}, **axis)
+        assert max(map(len, re.findall(r">([^<]*)</text>", text))) < 12

@@ -11,8 +11,9 @@ from offpolicy import LogError, LoggedDataset, TargetScores, estimate, interval,
 from offpolicy.sessions.examples import example_session, typical_sessions
 from offpolicy.sessions.reach import by_horizon
 from offpolicy.sessions.returns import by_segment, return_distribution, thirds
+from offpolicy.sessions.split import split
 from offpolicy.sessions.steps import per_session, while_there
-from offpolicy.sessions.survival import decomposition, split, survival
+from offpolicy.sessions.survival import decomposition, survival
 from offpolicy.sessions.variety import consumed_again, exposure, repetition, slate_diversity
 
 Z = 1.959963984540054
@@ -53,7 +54,7 @@ def test_survival_is_the_product_limit_with_greenwoods_error() -> None:
     n = (3 / 8) * (5 / 8) / greenwood  # effective observations
     middle = (3 / 8 + Z**2 / (2 * n)) / (1 + Z**2 / n)
     assert s.staying.low[2] + s.staying.high[2] == pytest.approx(2 * middle)
-    assert s.staying.high[0] == 1
+    assert (s.staying.low[0], s.staying.high[0]) == (1, 1), "every session reaches its first step"
     assert 0 < s.hazard.low[0] < 1 / 4 < s.hazard.high[0] < 1
 
 
@@ -69,6 +70,18 @@ def test_clustered_bounds_are_wider_where_users_act_alike() -> None:
     wide, narrow = (survival(x).staying for x in (alike, once))
     np.testing.assert_array_equal(wide.value, narrow.value)
     assert wide.high[1] - wide.low[1] > narrow.high[1] - narrow.low[1]
+
+
+def test_where_nobody_leaves_users_count_and_not_sessions_or_their_weights() -> None:
+    # Wilson's bounds of 0 of n: [0, z^2 / (n + z^2)]
+    length, ends = [1] + [2] * 11, ["left"] + ["cut"] * 11  # one leaves, at step 0
+    once = log_of(length, ends)
+    assert survival(once).hazard.high[1] == pytest.approx(Z**2 / (11 + Z**2))
+    user = np.repeat([0, 1, 2, 3], [1, 8, 8, 6])  # 11 sessions of 3 users
+    few = survival(log_of(length, ends, user=user)).hazard.high[1]
+    assert few == pytest.approx(Z**2 / (11**2 / (4**2 + 4**2 + 3**2) + Z**2))
+    kept = log_of(length, ends, row_weight=np.full(23, 10.0))
+    assert survival(kept).hazard.high[1] == pytest.approx(Z**2 / (11 + Z**2))
 
 
 def test_reward_is_staying_times_reward_while_there() -> None:
@@ -115,12 +128,47 @@ def test_a_difference_splits_into_staying_and_reward() -> None:
     one = decomposition(log_of([2, 2], ["left"] * 2, reward=[2, 2, 2, 2]))  # 1 x 2, 1 x 2
     other = decomposition(log_of([1, 2], ["left"] * 2, reward=[1, 1, 1]))  # 1 x 1, .5 x 1
     s = split(one, other)
-    assert s.total == pytest.approx(4 - 1.5)
-    assert s.staying == pytest.approx((1 - 0.5) * (2 + 1) / 2)
-    assert s.reward == pytest.approx((2 - 1) * 1 + (2 - 1) * 0.75)
+    assert s.total.value == pytest.approx(4 - 1.5)
+    assert s.staying.value == pytest.approx((1 - 0.5) * (2 + 1) / 2)
+    assert s.reward.value == pytest.approx((2 - 1) * 1 + (2 - 1) * 0.75)
     shorter = decomposition(log_of([1, 1], ["left"] * 2, reward=[2, 2]))
-    assert split(one, shorter).staying == pytest.approx(2)
-    assert split(one, one) == (0, 0, 0)
+    assert split(one, shorter).staying.value == pytest.approx(2)
+    assert [(i.value, i.low, i.high) for i in split(one, one)] == [(0, 0, 0)] * 3
+
+
+def test_the_split_has_the_error_of_its_users() -> None:
+    # one decision a session: nobody stays, and the whole is a difference of two means
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 20))
+    one, other = (log_of([1] * 20, ["left"] * 20, reward=r) for r in (x, y))
+    gap = split(decomposition(one), decomposition(other))
+    se = np.std(x - y, ddof=1) / np.sqrt(20)  # paired, a user a group
+    for part in (gap.total, gap.reward):
+        assert part.value == pytest.approx(x.mean() - y.mean())
+        assert part.se == pytest.approx(se)
+        assert part.high - part.value == pytest.approx(2.093024 * se, rel=1e-6)  # t, 19 degrees
+    assert (gap.staying.low, gap.staying.high) == (0, 0)
+    few = log_of([1] * 3, ["left"] * 3)
+    with pytest.raises(LogError, match="20 and 3 groups"):
+        split(decomposition(one), decomposition(few))
+
+
+def test_intervals_of_the_split_hold_the_truth_as_often_as_they_say() -> None:
+    # every user decides once or twice, independently of what each decision pays
+    rng = np.random.default_rng(1)
+
+    def drawn(stay: float, pay: float) -> LoggedDataset:
+        lengths = 1 + (rng.random(60) < stay)
+        paid = pay + rng.normal(size=lengths.sum())
+        return log_of(lengths.tolist(), ["left"] * 60, reward=paid)
+
+    held = np.zeros(3)
+    truth = (1.7 * 2 - 1.4 * 1, 0.3 * 1.5, 1 * (1 + 0.55))
+    for _ in range(120):
+        made = split(*(decomposition(drawn(*x)) for x in ((0.7, 2.0), (0.4, 1.0))))
+        held += [i.low <= value <= i.high for i, value in zip(made, truth, strict=True)]
+    assert (held >= 106).all(), "of 120 at 95 %: fewer have a chance of .1 %"
+    assert (held < 120).any()
 
 
 def test_returns_have_quantiles_and_a_worst_share() -> None:
@@ -136,6 +184,9 @@ def test_segments_have_means_that_hold_together() -> None:
     label = np.array(["a", "a", "a", "b", "b", "c"])
     a, b = by_segment(log, label)
     assert (a.name, a.sessions, a.value.value, a.value.units) == ("a", 3, 2, 2)
+    thinned = log_of([1] * 6, ["left"] * 6, row_weight=np.array([1.0, 1, 2, 1, 1, 1]))
+    weighed, _ = by_segment(thinned, np.array(["a", "a", "a", "b", "b", "b"]))
+    assert weighed.value.value == pytest.approx((1 + 2 + 2 * 3) / 4), "kept with a chance of 1/2"
     assert (b.name, b.value.value) == ("b", 4.5)
     assert a.value.level == pytest.approx(0.975)
     # units of a: (1 - 2) + (2 - 2) = -1 and 3 - 2 = 1, each of 3 sessions: se^2 = 2/1 * (1 + 1) / 9

@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_sb3
 
 import recsim_env
+from recsim_env.model import load_model
 from recsim_env.oracles import oracle
 
 GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
@@ -80,3 +81,19 @@ def test_every_oracle_serves_it(world: str) -> None:
         few, served.slates, seed=0, at=5, instead=oracle.random_slates, steps=5
     )
     assert np.array_equal(served.reward, again.reward)
+
+
+def test_a_module_at_the_top_level_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "novel_users.py").write_text(example(), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_model("novel_users").choice == "multinomial_logit"
+    assert load_model("boredom") is load_model("recsim_env.users.boredom"), "ours come first"
+    with pytest.raises(ModuleNotFoundError, match=r"no_users.*dotted name"):
+        load_model("no_users")
+    (tmp_path / "empty_users.py").write_text("", encoding="utf-8")
+    with pytest.raises(TypeError, match=r"empty_users\.MODEL is a NoneType"):
+        load_model("empty_users")
+    monkeypatch.delitem(sys.modules, "novel_users")
+    monkeypatch.delitem(sys.modules, "empty_users")
