@@ -68,7 +68,7 @@ def test_torch_is_left_out_until_it_is_needed_and_then_has_its_threads(tmp_path:
     package.write_text("asked = []\nset_num_threads = asked.append\n")
     (package.parent / "nn.py").touch()
     script = (
-        "import sys, experiments.compare.stages, experiments.train.stages;"
+        "import sys, experiments.compare.stages, experiments.study.cells, experiments.train.stages;"
         "from experiments.common.workers import torch_threads;"
         "before = list(sys.meta_path); torch_threads(3); torch_threads(2);"
         "assert 'torch' not in sys.modules; import torch.nn;"
