@@ -10,13 +10,13 @@ demo: .venv/core ## install, then the main job on its own world
 	$(BIN)/longplay compare
 
 test: .venv/dev ## install what testing needs, then every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-minimums: ## the tests of logs, worlds and policies at the declared lower bounds
 	$(PYTHON) -m venv .venv-minimums
 	.venv-minimums/bin/pip install --quiet --disable-pip-version-check --constraint constraints-minimums.txt torch
 	.venv-minimums/bin/pip install --quiet --disable-pip-version-check --constraint constraints-minimums.txt --editable '.[dev]'
-	.venv-minimums/bin/python -m pytest -n 2 -m "not slow" tests/offpolicy tests/recsim_env tests/policies
+	.venv-minimums/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/offpolicy tests/recsim_env tests/policies
 
 check: .venv/dev lint types test ## the gate: format, lint, types, tests
 

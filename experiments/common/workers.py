@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Generic, TypeVar, TypeVarTuple
 
 from experiments.common.run_folder import FAILED, RunFolder
@@ -110,6 +114,51 @@ def _here(executor: str, jobs: int) -> str:
         return executor
     workers = min(asked.workers, jobs)
     return f"processes:{workers}" if workers > 1 else "serial"
+
+
+def torch_threads(n: int) -> None:
+    """Torch computes with `n` threads in this process: now, or from its import on.
+
+    A process whose policies need no torch is spared the seconds that importing it takes.
+    """
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Torch)]
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n)
+    else:
+        sys.meta_path.insert(0, _Torch(n))
+
+
+class _Torch(MetaPathFinder):
+    """Finds torch where it is, once, and sets its threads when it has been imported."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Of torch alone; None of every other module."""
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        found = PathFinder.find_spec(name, path)
+        if found is None or found.origin is None:
+            return found
+        loader = _TorchLoader(name, found.origin, self.threads)
+        inside = found.submodule_search_locations
+        return spec_from_file_location(
+            name, found.origin, loader=loader, submodule_search_locations=inside
+        )
+
+
+class _TorchLoader(SourceFileLoader):
+    def __init__(self, name: str, path: str, threads: int) -> None:
+        super().__init__(name, path)
+        self.threads = threads
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        module.set_num_threads(self.threads)
 
 
 def _record(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from experiments.common.building import is_saved_encoder, load_saved_encoder, rated
@@ -19,7 +18,7 @@ from experiments.common.run_folder import RunFolder
 from experiments.common.seeds import purpose_seed
 from experiments.common.show import Show, Update
 from experiments.common.truth import Truth, mean, serve, truth_of
-from experiments.common.workers import executor_of, results
+from experiments.common.workers import executor_of, results, torch_threads
 from experiments.common.worlds import EnvFactory, named_world
 from experiments.compare.candidates import ACTING_USERS, Material, pick_candidates, train
 from experiments.compare.regret import first_sessions, planned
@@ -109,7 +108,7 @@ class Job:
 @lru_cache(maxsize=1)
 def world_of(settings: Settings) -> EnvFactory:
     """The world that the settings name; one torch thread unless asked for more."""
-    torch.set_num_threads(settings.threads)
+    torch_threads(settings.threads)
     return named_world(settings)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from offpolicy import (
     LoggedDataset,
@@ -106,30 +107,34 @@ def gate_world(ratio: float, seed: int = 0, contexts: int = 200_000) -> Bandit:
     rng = np.random.default_rng(seed)
     theta, tilt = 0.6 * rng.standard_normal((5, 20)), rng.standard_normal((5, 20))
     x = np.random.default_rng([seed, 1]).standard_normal((contexts, 5))
-    low, high = -2.0, 6.0
-    for _ in range(40):
-        world = Bandit(theta, tilt, (low + high) / 2)
-        p, e, pay = gate_policies(world, x)
-        if (e * pay).sum() < ratio * (p * pay).sum():
-            low = world.sharpness
-        else:
-            high = world.sharpness
-    return Bandit(theta, tilt, (low + high) / 2)
+    score, tilted = x @ theta, x @ tilt
+    pay = _click(score)
+    wanted = ratio * float((_mixed(0.8 * score, 0.1) * pay).sum())
+
+    def above(sharpness: float) -> float:
+        target = _mixed(sharpness * score + 0.5 * tilted, 0.05)
+        return float((target * pay).sum()) - wanted
+
+    return Bandit(theta, tilt, float(brentq(above, -2.0, 6.0, xtol=1e-11)))
 
 
 def gate_policies(w: Bandit, x: F64) -> tuple[F64, F64, F64]:
     """(n, 20) logging, target, expected click."""
     score = x @ w.theta
-
-    def mixed(logits: F64, uniform: float) -> F64:
-        p = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray((1 - uniform) * p / p.sum(1, keepdims=True) + uniform / 20)
-
     return (
-        mixed(0.8 * score, 0.1),
-        mixed(w.sharpness * score + 0.5 * x @ w.tilt, 0.05),
-        1 / (1 + np.exp(1.5 - score)),
+        _mixed(0.8 * score, 0.1),
+        _mixed(w.sharpness * score + 0.5 * (x @ w.tilt), 0.05),
+        _click(score),
     )
+
+
+def _mixed(logits: F64, uniform: float) -> F64:
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray((1 - uniform) * p / p.sum(1, keepdims=True) + uniform / 20)
+
+
+def _click(score: F64) -> F64:
+    return 1 / (1 + np.exp(1.5 - score))
 
 
 def gate_power(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from experiments.common.building import build_with, parameters
 from experiments.common.run_folder import RunFolder
 from experiments.common.seeds import purpose_seed
 from experiments.common.truth import Truth, serve
+from experiments.common.workers import torch_threads
 from experiments.common.worlds import env_id, make_env
 from experiments.study.settings import END_TO_END, NONE, OVER, TUNED, Cell, Settings
 from offpolicy import LoggedDataset
@@ -31,7 +31,6 @@ from policies import (
     consumed_sequences,
     serving_of,
 )
-from policies.encoders.models.neural import NeuralEncoder
 from policies.rules.constrained import constrained
 from policies.rules.constraints import Repeats
 
@@ -46,6 +45,8 @@ REPLAYS = 2  # how often SlateQ looks at a decision, as often as in `benchmark a
 
 def check(settings: Settings) -> None:
     """Raise ValueError for a name that is not in its registry, before anything is written."""
+    from policies.encoders.models.neural import NeuralEncoder  # torch, which no worker may need
+
     tuned = [TUNED + name for name, e in ENCODERS.items() if issubclass(e.load(), NeuralEncoder)]
     wanted: Iterable[tuple[str, Iterable[str], Collection[str]]] = (
         ("encoder", settings.encoders, (NONE, END_TO_END, *ENCODERS, *tuned)),
@@ -95,7 +96,7 @@ def compute_all(settings: Settings, cells: list[Cell], folder: Path) -> int:
 
 def compute(settings: Settings, cell: Cell) -> dict[str, Any]:
     """Returns of every test session, in an order that is the same for all cells of a world."""
-    torch.set_num_threads(1)
+    torch_threads(1)
     env = make(settings, cell.world, settings.users)
     warm, encoder = prepared(settings, replace(cell, agent=""))
     policy = agent(env, cell, encoder, warm, settings.steps)

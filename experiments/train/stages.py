@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from experiments.common.building import (
     build_with,
@@ -23,6 +22,7 @@ from experiments.common.key_values import literals, pairs, typed
 from experiments.common.run_folder import RunFolder
 from experiments.common.show import Show
 from experiments.common.truth import mean, serve, truth_of
+from experiments.common.workers import torch_threads
 from experiments.common.worlds import EnvFactory, WorldSizes, from_data, make_env
 from experiments.page.along import describe
 from experiments.train.encoder_settings import encoder_settings, known_encoder
@@ -158,7 +158,7 @@ def _on_data(
 def train(training: Training, show: Show) -> Standing:
     """All rounds, each saved when it is done; ends where an uninterrupted run would end."""
     s, plan = training.settings, training.plan
-    torch.set_num_threads(s.threads)
+    torch_threads(s.threads)
     encoder = fit_encoder(training, show)
     envs = environments(training, show)
     standing = load_progress(training.run, lambda: fresh(s, encoder))

@@ -90,8 +90,13 @@ def _missing_mass(log: LoggedDataset, scores: TargetScores) -> F64:
     assert scores.slates is not None
     first = scores.slates[:, :, 0]
     held = np.zeros(first.shape, bool)
-    for c in candidate_columns(log):
-        held |= (first == c.item[:, None]) & (c.p > 0)[:, None]
+    if log.candidates is None and log.candidate_propensity is not None:
+        known = (first >= 0) & (first < log.n_items)
+        column = np.where(known, first, 0).astype(np.int64)
+        held = known & (np.take_along_axis(log.candidate_propensity, column, 1) > 0)
+    else:
+        for c in candidate_columns(log):
+            held |= (first == c.item[:, None]) & (c.p > 0)[:, None]
     weight = scores.slate_weight
     share = np.full(first.shape, 1 / first.shape[1]) if weight is None else weight
     return np.asarray((share * ~held).sum(1))
@@ -164,8 +169,10 @@ def _calibration_sums(log: LoggedDataset) -> _Sums:
         live = p > 0
         shown = live & (ids >= 0)
         for sums, cell, on in ((items, ids, shown), (bins, place, live)):
+            among = slice(None) if on.all() else on  # a mask over a large table costs much
+            chosen = cell[among].ravel()
             for k, x in enumerate((h * hit, h * p, variance)):
-                sums[k] += np.bincount(cell[on], x[on], sums.shape[1])
+                sums[k] += np.bincount(chosen, x[among].ravel(), sums.shape[1])
         log_p = np.log(np.where(live, p, 1.0))
         log_rest = np.log(np.where(rest > 0, rest, 1.0))
         entropy = -(p * log_p).sum(1) - rest * log_rest

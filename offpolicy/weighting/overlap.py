@@ -22,8 +22,11 @@ def known_variance(log: LoggedDataset, scores: TargetScores) -> F64 | None:
     for at in range(0, len(log), size):
         rows = slice(at, at + size)
         items, p = scores.slates[rows, :, 0], log.candidate_propensity[rows]
-        target = np.zeros((len(items), log.n_items + 1))  # the last column: no item
-        np.add.at(target, (np.arange(len(items))[:, None], items), scores.slate_weight[rows])
+        width = log.n_items + 1  # the last column: no item
+        cell = np.arange(len(items))[:, None] * width + items.astype(np.int64) % width
+        weight = np.broadcast_to(scores.slate_weight[rows], items.shape)
+        target = np.bincount(cell.ravel(), weight.ravel(), len(items) * width)
+        target = target.reshape(len(items), width)
         if log.candidates is not None:
             target = np.take_along_axis(target, log.candidates[rows].astype(np.int64), 1)
         else:

@@ -59,3 +59,22 @@ def test_the_command_has_one_thread_of_blas_unless_more_are_asked_for(
         [sys.executable, "-c", said], env=given, capture_output=True, text=True, check=True
     )
     assert out.stdout.splitlines()[-1] == threads
+
+
+def test_torch_is_left_out_until_it_is_needed_and_then_has_its_threads(tmp_path: Path) -> None:
+    """A package of that name stands in for it, and records what it is asked for."""
+    package = tmp_path / "torch" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("asked = []\nset_num_threads = asked.append\n")
+    (package.parent / "nn.py").touch()
+    script = (
+        "import sys, experiments.compare.stages, experiments.study.cells, experiments.train.stages;"
+        "from experiments.common.workers import torch_threads;"
+        "before = list(sys.meta_path); torch_threads(3); torch_threads(2);"
+        "assert 'torch' not in sys.modules; import torch.nn;"
+        "assert torch.asked == [2] and sys.meta_path == before, torch.asked;"
+        "torch_threads(5); assert torch.asked == [2, 5] and sys.meta_path == before"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[3])])
+    given = os.environ | {"PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", script], env=given, check=True)

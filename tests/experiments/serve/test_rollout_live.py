@@ -64,6 +64,7 @@ def users(url: str, over: threading.Event, numbers: Iterator[int], liked: Liked)
             if rng.random() < liked(slate["policy"]):
                 told = {"outcome_id": f"o{n}", "decision_id": f"r{n}", "user": f"user {n}"}
                 assert caller.post("/outcome", told | {"kind": "liked"})[0] == 200
+            over.wait(0.02)
     return shown
 
 

@@ -210,10 +210,6 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(
             run.send_signal(signal.SIGKILL)
     folder = begun(tmp_path)
     assert folder is not None
-    left = subprocess.run(
-        [sys.executable, "-m", "experiments", "sweep", "--resume", str(folder)],
-        env=environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert left.returncode == 0, left.stderr
+    assert main(["sweep", "--resume", str(folder)]) == 0
     assert written(folder) == written(serial)
     assert RunFolder(folder).read_json("state.json") == {"state": "done"}
