@@ -93,19 +93,22 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def write_run(settings: Settings, read: Evaluated, truth: OnPolicyValue | None) -> Path:
-    """report.json, report.html and settings.json; files appear whole."""
+def write_run(settings: Settings, read: Evaluated | Report, truth: OnPolicyValue | None) -> Path:
+    """report.json, report.html and settings.json; files appear whole. The page of a report alone
+    says nothing of the sessions that it was made from."""
+    report = read.report if isinstance(read, Evaluated) else read
     name = settings.log.stem if settings.log else f"{settings.data}-{settings.campaign}"
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = settings.out or new_folder(Path("results"), f"evaluate-{name}-{stamp}")
-    record: dict[str, Any] = json.loads(read.report.to_json())
+    record: dict[str, Any] = json.loads(report.to_json())
     if truth is not None:
         record["truth"] = {"decisions": truth.decisions, **asdict(truth.value)}
     run_folder = RunFolder(folder)
     run_folder.write_json("report.json", record)
     run_folder.write_json("settings.json", {"settings": asdict(settings), "made": made_with()})
     made = run_folder.read_json("settings.json")
-    run_folder.write_text("report.html", evaluate_page(read, name, made))
+    page = evaluate_page(read, name, made) if isinstance(read, Evaluated) else report.to_html()
+    run_folder.write_text("report.html", page)
     return folder
 
 

@@ -128,6 +128,6 @@ def test_two_evaluations_of_one_second_have_a_folder_each(
     settings = Settings(log=Path("log"), target_scores=Path("x.npy"), horizon="one_step")
     scores = TargetScores(np.full(100, 0.25))
     read = Evaluated(evaluate(log, scores, horizon="one_step"), log, scores)
-    folders = [write_run(settings, read, None) for _ in range(2)]
+    folders = [write_run(settings, one, None) for one in (read, read.report)]
     assert [f.name for f in folders] == ["evaluate-log-now", "evaluate-log-now-2"]
     assert all((f / "report.json").exists() for f in folders)
