@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -104,14 +105,21 @@ def act(policy: Policy, obs: Observation, rng: RandomSource) -> Decision:
     """Draw a slate for each user and read its propensity off the same distribution; ValueError for
     an item outside the policy's catalogue, and what `observed` refuses besides.
 
-    Where the class of a policy says `checks_observations = True`, its `distribution` looks at them
-    by itself, and they are not looked at twice.
+    Where the class that defines `distribution` says `checks_observations = True`, that looks at
+    them by itself, and they are not looked at twice.
     """
-    if getattr(policy, "checks_observations", False) is not True:
+    if not _looks_itself(type(policy)):
         obs = observed(obs, policy.serving)
     d = policy.distribution(obs)
     action, prefix = drawn(d, rng)
     return Decision(action, items_of(obs, action), prefix[:, -1], conditional(prefix), d)
+
+
+@cache
+def _looks_itself(kind: type) -> bool:
+    """Not where a subclass has a `distribution` of its own."""
+    owner = next((base for base in kind.__mro__ if "distribution" in vars(base)), object)
+    return vars(owner).get("checks_observations") is True
 
 
 def conditional(prefix: F64) -> F64:

@@ -185,15 +185,18 @@ class SearchedRule:
         self.spread = c.smoothing * spread + (1.0 - c.smoothing) * best.std(axis=0, ddof=1)
 
     def _values(self, env: VectorEnv[Any, Any, Any], drawn: F64, sessions: int, seed: int) -> F64:
-        """Mean return (M,) of rules (M, P), M at most the number of slots: a slot has one rule."""
+        """Mean return (M,) of rules (M, P), M at most the number of slots: a slot has one rule. Of a
+        rule whose sessions a world keeps no row of, -inf."""
         n = env.num_envs
         which = np.arange(n) % len(drawn)
         rules = Rule(self.rule.kernels, self.rule.means, drawn[which])
         each = -(-sessions * len(drawn) // n)
         log = collect(env, ScorePolicy(rules, Exploration()), n_sessions=each * n, seed=seed)
         self.steps += len(log)
-        returns = log.session_rewards().reshape(n, each).mean(axis=1)
-        return np.asarray(np.bincount(which, returns) / np.bincount(which))
+        rule = which[np.unique(log.session) // each]  # sessions are numbered slot by slot
+        count = np.bincount(rule, minlength=len(drawn))
+        total = np.bincount(rule, log.session_rewards(), len(drawn))
+        return np.divide(total, count, out=np.full(len(drawn), -np.inf), where=count > 0)
 
     def saved(self) -> Saved:
         arrays = {"weights": self.rule.weights, "spread": self.spread}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies import POLICIES, Cap, constrained
+from policies import POLICIES, Cap, ScorePolicy, constrained
 from policies.base import act
 from policies.learning import observed
 from policies.slates.distributions import PlackettLuce
@@ -89,3 +89,17 @@ def test_a_policy_of_scores_is_asked_about_ids_that_are_checked_once(
     monkeypatch.setattr("policies.score_policy.observed", counted)
     act(POLICIES["uniform"].load()(SERVING), SEEN, np.random.default_rng(0))
     assert len(calls) == 1
+
+
+def test_a_subclass_that_chooses_by_itself_is_looked_at_for() -> None:
+    """That its parent's `distribution` checks says nothing of its own."""
+
+    class Own(ScorePolicy):
+        def distribution(self, obs: Any) -> PlackettLuce:
+            return PlackettLuce(np.zeros((len(obs), 3)), 1)
+
+    inner = POLICIES["greedy_reward"].load()(SERVING)
+    own = Own(inner.score_model, inner.exploration)
+    bad = replace(SEEN, candidates=np.array([[0, 1, 5]]))
+    with pytest.raises(ValueError, match="= 5 is outside"):
+        act(own, bad, np.random.default_rng(0))

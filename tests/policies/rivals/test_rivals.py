@@ -13,6 +13,7 @@ from policies.observation import observation_of
 from policies.rivals.item_means import ItemMeans
 from policies.rivals.item_return import ItemReturn, item_values
 from policies.rivals.searched_rule import Rule, SearchedRule
+from recsim_env.disturb.feedback import LostRows
 from tests.factories import make_env, make_serving
 
 
@@ -109,3 +110,11 @@ def test_a_drawn_rule_has_the_propensities_of_its_slates() -> None:
     policy.rule.weights = np.linspace(-1.0, 1.0, policy.rule.size)
     log = collect(env, policy, n_sessions=40, seed=1)
     np.testing.assert_allclose(score_log(policy, log).propensity, log.propensity, rtol=1e-9)
+
+
+def test_a_rule_is_searched_where_a_world_loses_whole_sessions() -> None:
+    env = LostRows(make_env(16, max_steps=1), rate=0.9)
+    rule = build("searched_rule", env)
+    assert isinstance(rule, SearchedRule)
+    rule.learn(env, total_steps=600, seed=0)
+    assert np.isfinite(rule.rule.weights).all()
