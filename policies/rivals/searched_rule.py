@@ -196,7 +196,8 @@ class SearchedRule:
         rule = which[np.unique(log.session) // each]  # sessions are numbered slot by slot
         count = np.bincount(rule, minlength=len(drawn))
         total = np.bincount(rule, log.session_rewards(), len(drawn))
-        return np.divide(total, count, out=np.full(len(drawn), -np.inf), where=count > 0)
+        none: F64 = np.full(len(drawn), -np.inf)
+        return np.divide(total, count, out=none, where=count > 0)
 
     def saved(self) -> Saved:
         arrays = {"weights": self.rule.weights, "spread": self.spread}
