@@ -185,8 +185,10 @@ class SearchedRule:
         self.spread = c.smoothing * spread + (1.0 - c.smoothing) * best.std(axis=0, ddof=1)
 
     def _values(self, env: VectorEnv[Any, Any, Any], drawn: F64, sessions: int, seed: int) -> F64:
-        """Mean return (M,) of rules (M, P), M at most the number of slots: a slot has one rule. Of a
-        rule whose sessions a world keeps no row of, -inf."""
+        """Mean return (M,) of rules (M, P), M at most the number of slots: a slot has one rule.
+
+        It is -inf where a world keeps no row of a rule's sessions.
+        """
         n = env.num_envs
         which = np.arange(n) % len(drawn)
         rules = Rule(self.rule.kernels, self.rule.means, drawn[which])
