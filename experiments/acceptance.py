@@ -79,7 +79,11 @@ RUNS = (
         "study --worlds Longplay --encoders none gru4rec 'end to end' --agents greedy_encoder "
         "greedy_reward linucb ppo --steps 1500000 --warm-sessions 16000",
     ),
-    Run("study", "study"),
+    Run(
+        "study",
+        "study --worlds Longplay Boredom InterestExploration --agents greedy_encoder greedy_reward "
+        "linucb ppo slateq",
+    ),
 )
 
 

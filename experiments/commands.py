@@ -163,7 +163,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark fitted-world": Command(
         "experiments.improve.fitted_world",
-        "an agent of a world fitted to a log, and ten policies, in the fitted world and the true",
+        "an agent of a world fitted to a log, and its rivals, in the fitted world and the true",
     ),
     "benchmark serving": Command(
         "experiments.traffic.benchmark.command",

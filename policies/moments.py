@@ -84,3 +84,10 @@ class Moments:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """What a policy saves; `Moments(**arrays)` takes it back."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def shrunk(totals: F64, counts: F64, prior: float) -> F64:
+    """(A, M) means of totals (A, M) over counts (A,), shrunk to the mean of all by `prior`
+    pseudo-observations of it."""
+    overall = totals.sum(axis=0) / max(float(counts.sum()), 1.0)
+    return np.asarray((totals + prior * overall) / (counts + prior)[:, None])

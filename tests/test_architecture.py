@@ -228,11 +228,11 @@ def test_planted_faults_are_seen(tmp_path: Path) -> None:
             {"torch", "gymnasium", "matplotlib", "pandas", "sklearn", "scipy.special", "pyarrow"},
         ),
         ("recsim_env", {"torch", "stable_baselines3", "matplotlib", "pandas"}),
-        ("policies", {"torch", "stable_baselines3", "matplotlib", "pandas", "sklearn"}),
+        ("policies", {"torch", "stable_baselines3", "matplotlib", "pandas", "sklearn", "numba"}),
         (
             "serving",
             {"torch", "stable_baselines3", "matplotlib", "pandas", "uvicorn", "gymnasium"}
-            | {"scipy.sparse", "msgspec", "prometheus_client", "redis", "nats"},
+            | {"scipy.sparse", "msgspec", "prometheus_client", "redis", "nats", "numba"},
         ),
     ],
 )

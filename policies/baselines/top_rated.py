@@ -12,7 +12,7 @@ from offpolicy.log import LoggedDataset
 from policies.base import Observation, Serving
 from policies.configured import configured, part
 from policies.consumption import consumed_items, consumption
-from policies.moments import Moments
+from policies.moments import Moments, shrunk
 from policies.saved import Saved
 from policies.score_policy import Exploration, ScorePolicy, Scores, pick
 from policies.validation import POSITIVE
@@ -44,10 +44,9 @@ class TopRated:
     counts: NDArray[np.float64]  # (A,) consumptions
 
     def scores(self, obs: Observation) -> Scores:
-        overall = self.total.sum() / max(self.counts.sum(), 1)
-        mean = (self.total + self.prior * overall) / (self.counts + self.prior)
-        scale = Moments.of(mean[:, None])
-        return pick((mean - scale.mean) / scale.unit(), obs)
+        mean = shrunk(self.total[:, None], self.counts, self.prior)
+        scale = Moments.of(mean)
+        return pick(((mean - scale.mean) / scale.unit())[:, 0], obs)
 
     def update(self, log: LoggedDataset) -> dict[str, float]:
         consumed = consumed_items(log)

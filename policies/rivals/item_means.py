@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from offpolicy.log.dataset import LoggedDataset
 from policies.consumption import consumed_items
-from policies.moments import Moments
+from policies.moments import Moments, shrunk
 from policies.observation import Serving
 from policies.saved import Arrays
 
@@ -53,17 +53,11 @@ class ItemMeans:
     def features(self) -> F64:
         """(A, 2 + R) share taken of those shown, mean reward and responses of those taken: shrunk
         to the mean of all items, then in standard deviations over the catalogue; 0 if all alike."""
-        share = shrunk(self.taken[:, None], self.shown)
-        means = np.concatenate([share, shrunk(self.totals, self.taken)], axis=1)
+        share = shrunk(self.taken[:, None], self.shown, PRIOR)
+        means = np.concatenate([share, shrunk(self.totals, self.taken, PRIOR)], axis=1)
         scale = Moments.of(means)
         return np.asarray((means - scale.mean) / scale.unit())
 
     def to_arrays(self) -> Arrays:
         """What a policy saves; `ItemMeans(**arrays)` takes it back."""
         return {"shown": self.shown, "taken": self.taken, "totals": self.totals}
-
-
-def shrunk(totals: F64, counts: F64) -> F64:
-    """(A, M) means of totals (A, M) over counts (A,), shrunk to the mean of all."""
-    overall = totals.sum(axis=0) / max(float(counts.sum()), 1.0)
-    return np.asarray((totals + PRIOR * overall) / (counts + PRIOR)[:, None])
