@@ -15,7 +15,6 @@ from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import settings_for
 from experiments.train.leaderboard_page import leaderboard_page
-from experiments.train.recipe import ASKED
 from experiments.train.train_encoder import Tested, describe, figures, fit, mix
 from offpolicy.tables import markdown
 from policies.encoders import ENCODERS, Encoder
@@ -117,7 +116,7 @@ def mixture_row(made: dict[str, Encoder], split: Split) -> dict[str, Encoder]:
         return {}
     best = next(iter(networks))
     if len(split.valid) and len(networks) > 1:
-        asked = sampled(split.valid, ASKED)
+        asked = sampled(split.valid)
         best = max(networks, key=lambda title: ndcg(networks[title], asked))
     pair = networks[best], made[BASELINE]
     names = {"first": pair[0].name, "second": pair[1].name}

@@ -18,7 +18,6 @@ from policies.encoders.data.splits import sampled
 from policies.encoders.evaluate import ndcg
 from policies.encoders.training.config import TrainConfig
 
-ASKED = 8_192  # validation queries that are asked between epochs, at most
 CHAINS: tuple[dict[str, Any], ...] = (
     {"skip": 5, "decay": 0.7},
     {"skip": 10, "decay": 0.8},
@@ -82,6 +81,6 @@ def chain(train: Sequences, valid: Heldout) -> dict[str, Any]:
     """The chain's reach and decay with the best NDCG@10 on validation; its own without any."""
     if not len(valid):
         return {}
-    asked = sampled(valid, ASKED)
+    asked = sampled(valid)
     scores = [ndcg(ENCODERS["markov"](**one).fit(train), asked) for one in CHAINS]
     return CHAINS[int(np.argmax(scores))]

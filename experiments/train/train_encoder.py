@@ -16,7 +16,6 @@ from experiments.common.run_folder import RunFolder, made_with
 from experiments.common.show import Show
 from experiments.data.datasets import Interactions, SplitName, load
 from experiments.train.encoder_settings import settings_for
-from experiments.train.recipe import ASKED
 from policies.encoders import ENCODERS, Encoder
 from policies.encoders.data.splits import SeenRule, Split, repeat_notes, ruled, sampled
 from policies.encoders.evaluate import Metric, beyond_accuracy, judge, metrics, protocol
@@ -133,7 +132,7 @@ def fit(
     if not hasattr(encoder, "curve"):
         return encoder.fit(split.train)
     epochs, learn, write = encoder.config.epochs, encoder.fit, _writer(board)
-    valid = sampled(split.valid, ASKED) if len(split.valid) else None
+    valid = sampled(split.valid) if len(split.valid) else None
     if valid is None:
         show.note(f"no validation queries under {split.rule}: all {epochs} epochs are trained")
     with show.stage(f"{model}, at most {epochs} epochs") as update:

@@ -40,7 +40,7 @@ class Heldout:
         return len(self.target)
 
 
-def sampled(held: Heldout, most: int) -> Heldout:
+def sampled(held: Heldout, most: int = 8_192) -> Heldout:
     """At most so many of the queries, drawn at random, the same ones each time."""
     if len(held) <= most:
         return held

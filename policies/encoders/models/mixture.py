@@ -25,7 +25,6 @@ from policies.encoders.serving.state import State
 from policies.validation import SHARE
 
 SHARES = np.linspace(0, 1, 21)
-ASKED = 8_192  # validation queries that the share is chosen on, at most
 Pool = Literal["log", "linear"]
 TINY = np.finfo(np.float32).tiny  # smallest probability in a logarithm
 
@@ -234,7 +233,7 @@ def best_share(first: Encoder, second: Encoder, valid: Heldout, pool: Pool) -> f
     """The share of `first`, in steps of .05, with the best NDCG@10 on `valid`; of equals the
     nearest to a half. At most 8,192 queries, drawn at random, are asked."""
     check_queries(valid)
-    valid = sampled(valid, ASKED)
+    valid = sampled(valid)
     total = np.zeros(len(SHARES))
     for one, two in zip(score_blocks(first, valid), score_blocks(second, valid), strict=True):
         left, right = one.scores, two.scores
