@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from experiments import open_bandit as old
 from experiments.data.datasets import load
 from experiments.data.open_bandit import item_shares, load_open_bandit, positions, score_shares
 from policies.encoders import ENCODERS, leave_one_out
@@ -103,6 +104,17 @@ def test_open_bandit_holds_true_propensities_and_its_scores_weigh_to_one() -> No
     first = scores.slates[positions(log) == 0].ravel()
     freq = np.bincount(first, minlength=80) / len(first)
     np.testing.assert_allclose(freq, shares[0], atol=0.01)
+
+
+def test_the_path_of_0_1_takes_the_name_of_0_1(tmp_path: Path) -> None:
+    """Both names ask for the same file, and the rest of the module is there."""
+    for read in (
+        lambda: old.load_open_bandit(tmp_path, campaign="men", behaviour="random"),
+        lambda: load_open_bandit(tmp_path, campaign="men", policy="random"),
+    ):
+        with pytest.raises(FileNotFoundError, match=r"random/men"):
+            read()
+    assert old.positions is positions
 
 
 def test_a_csv_file_is_coded_by_name_and_sorted_by_time(tmp_path: Path) -> None:
